@@ -1,0 +1,155 @@
+package kindred
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// RequestID names one intention of a client. A retry carries the same id, so
+// that a replica which saw it answers again without writing again. The zero id
+// means that the client gave none.
+type RequestID [16]byte
+
+// IsZero reports whether no id was given.
+func (id RequestID) IsZero() bool { return id == RequestID{} }
+
+// String is 32 hexadecimal digits.
+func (id RequestID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseRequestID reads the 32 hexadecimal digits of String.
+func ParseRequestID(s string) (RequestID, error) {
+	var id RequestID
+	if len(s) != 2*len(id) {
+		return id, fmt.Errorf("request id %q has %d characters, want %d hexadecimal digits", s, len(s), 2*len(id))
+	}
+	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
+		return RequestID{}, fmt.Errorf("request id %q: %w", s, err)
+	}
+	return id, nil
+}
+
+// Op is what a request asks for.
+type Op uint8
+
+const (
+	OpGet Op = iota + 1
+	OpPut
+	OpDelete
+	// OpInspect asks every home replica what it holds of the key and reports
+	// each answer by itself.
+	OpInspect
+	// OpScan asks for one page of keys.
+	OpScan
+)
+
+var ops = [...]string{"", "get", "put", "delete", "inspect", "scan"}
+
+// String is the lower-case verb.
+func (o Op) String() string {
+	if int(o) < len(ops) {
+		return ops[o]
+	}
+	return fmt.Sprintf("Op(%d)", uint8(o))
+}
+
+// Request is one operation as a node receives it. The zero value of every
+// option leaves the choice to the bucket.
+type Request struct {
+	Op          Op
+	Bucket, Key string
+	Value       []byte
+	ContentType string
+	// Context is the opaque causal context of an earlier read of this very
+	// key. Empty makes a put blind: it supersedes nothing.
+	Context      []byte
+	RequestID    RequestID
+	R, W, PR, PW Count
+	Durability   Durability
+	// Timeout is how long the node may try; zero means its default.
+	Timeout time.Duration
+	// Scan is set for OpScan.
+	Scan Scan
+}
+
+// Scan selects a page of keys of a bucket, in partition order.
+type Scan struct {
+	Prefix string
+	// Cursor is where the previous page ended; empty starts.
+	Cursor []byte
+	// Limit is the number of keys wanted, at most [ScanPageMax]; zero means
+	// that maximum.
+	Limit         int
+	ConflictsOnly bool
+}
+
+// Response is what a node answers: Err, or the rest.
+type Response struct {
+	Err *Error
+	// Siblings are the live versions found by a get, sorted by dot.
+	Siblings []Sibling
+	// Context is what a following write of the same key should carry. A get
+	// of an absent key that once existed has one too.
+	Context []byte
+	// Receipt is set for writes.
+	Receipt Receipt
+	// Replicas is set for an inspection: one entry per home replica.
+	Replicas []ReplicaView
+	// Keys and Cursor are set for a scan; an empty Cursor ends it.
+	Keys   []KeyEntry
+	Cursor []byte
+	// Replied names the replicas whose answers were counted.
+	Replied []string
+}
+
+// Sibling is one live version with its provenance.
+type Sibling struct {
+	Dot         string
+	Value       []byte
+	ContentType string
+	// WrittenAt is the coordinator's wall clock; it informs and never decides.
+	WrittenAt time.Time
+	// Node coordinated the write.
+	Node string
+	// Blind is set if the writer passed no context.
+	Blind bool
+}
+
+// Receipt is what a write returns.
+type Receipt struct {
+	// Dot names the write event.
+	Dot        string
+	Stage      Stage
+	Durability Durability
+	// Acked names the replicas that hold the write as asked.
+	Acked []string
+}
+
+// ReplicaView is what one home replica holds of a key.
+type ReplicaView struct {
+	Node string
+	// Err says why the replica did not answer; the rest is then unknown.
+	Err string
+	// Siblings carry their provenance and their size, not their value.
+	Siblings []SiblingView
+	// Context is the stored causal context in readable form.
+	Context string
+	// Clock is the replica's clock for the partition in readable form.
+	Clock string
+}
+
+// SiblingView is a version without its value.
+type SiblingView struct {
+	Dot         string
+	Bytes       int
+	ContentType string
+	WrittenAt   time.Time
+	Node        string
+	Blind       bool
+}
+
+// KeyEntry is one key of a scan.
+type KeyEntry struct {
+	Key      string
+	Siblings int
+}
