@@ -62,6 +62,9 @@ func CheckValue(value []byte, contentType string) *Error {
 	if len(contentType) > ContentTypeBytesMax {
 		return TooLarge("content_type", ContentTypeBytesMax, len(contentType), "use a shorter content type")
 	}
+	if !utf8.ValidString(contentType) {
+		return Invalid("content_type", "the content type is not valid UTF-8")
+	}
 	for i := range len(contentType) {
 		if c := contentType[i]; c < 0x20 || c == 0x7f {
 			return Invalid("content_type", "the content type holds the control character %q", c)

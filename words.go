@@ -36,19 +36,20 @@ func ParseDurability(s string) (Durability, error) {
 	return 0, fmt.Errorf("%q is not a durability: use memory, batch or sync", s)
 }
 
-// Outcome is what is known about the effect of an operation (I10).
+// Outcome is what is known about the effect of an operation (I10). Its zero
+// value is Unknown, so that an error which says nothing promises nothing.
 type Outcome uint8
 
 const (
+	// Unknown: it may have taken effect, or may still.
+	Unknown Outcome = iota
 	// Applied: it took effect as asked.
-	Applied Outcome = iota
+	Applied
 	// NotApplied: it took no effect and never will.
 	NotApplied
-	// Unknown: it may have taken effect, or may still.
-	Unknown
 )
 
-var outcomes = [...]string{"applied", "not_applied", "unknown"}
+var outcomes = [...]string{"unknown", "applied", "not_applied"}
 
 // String is the word of the public contract.
 func (o Outcome) String() string {
