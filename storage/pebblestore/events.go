@@ -1,0 +1,97 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/kindredkv/kindred/storage"
+)
+
+// pebbleLogger is Pebble's logger. Its Fatalf does not end the process: it fails
+// the store, whose methods look at the health after every call. Pebble goes on
+// after Fatalf as if the call had succeeded, which is why nobody may believe it.
+type pebbleLogger struct {
+	log    *slog.Logger
+	health *health
+}
+
+// Infof is pebble.Logger's.
+func (l *pebbleLogger) Infof(format string, args ...any) { l.write(slog.LevelDebug, format, args) }
+
+// Errorf is pebble.Logger's.
+func (l *pebbleLogger) Errorf(format string, args ...any) { l.write(slog.LevelError, format, args) }
+
+// Fatalf is pebble.Logger's.
+func (l *pebbleLogger) Fatalf(format string, args ...any) {
+	l.write(slog.LevelError, format, args)
+	_ = l.health.fail(causeOf(format, args))
+}
+
+func (l *pebbleLogger) write(level slog.Level, format string, args []any) {
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, fmt.Sprintf(format, args...), "dir", l.health.dir)
+	}
+}
+
+// causeOf keeps the error among the arguments, so that callers can ask for it.
+func causeOf(format string, args []any) error {
+	text := fmt.Sprintf(format, args...)
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			return &fatal{text: text, cause: err}
+		}
+	}
+	return errors.New(text)
+}
+
+// fatal is what Pebble said before it would have ended the process.
+type fatal struct {
+	text  string
+	cause error
+}
+
+func (e *fatal) Error() string { return e.text }
+func (e *fatal) Unwrap() error { return e.cause }
+
+// events counts what happens behind the calls.
+type events struct {
+	corruptions, backgroundErrors atomic.Uint64
+	onCorruption                  func(*storage.CorruptError)
+	log                           *slog.Logger
+}
+
+// listener is what Pebble reports to. Without a DataCorruption of ours, Pebble
+// ends the process at the first rotten block.
+func (e *events) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) {
+			e.backgroundErrors.Add(1)
+			e.log.Error("background work of the store failed", "error", err)
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			e.corruptions.Add(1)
+			damage := corruptError(info.Bounds.Start, &info, info.Details)
+			e.log.Error("data on the disk is damaged", "file", damage.File, "error", info.Details)
+			e.onCorruption(damage)
+		},
+	}
+}
+
+// corruptError makes Pebble's report ours.
+func corruptError(key []byte, info *pebble.DataCorruptionInfo, cause error) *storage.CorruptError {
+	damage := &storage.CorruptError{Key: append([]byte{}, key...), Cause: cause}
+	if info == nil {
+		return damage
+	}
+	damage.File = info.Path
+	if end := info.Bounds.End.Key; end != nil {
+		damage.Low = append([]byte{}, info.Bounds.Start...)
+		damage.High = append(append([]byte{}, end...), 0) // the end may be included
+	}
+	return damage
+}

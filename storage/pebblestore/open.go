@@ -1,0 +1,172 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/kindredkv/kindred/storage"
+)
+
+const (
+	// bloomBitsPerKey makes one in a hundred reads of an absent row look at a
+	// table that does not have it.
+	bloomBitsPerKey = 10
+	// memTablesMax is how many memtables may wait for the disk before Apply does.
+	memTablesMax = 4
+	// openBytes is the room that Open needs beside what the logs hold.
+	openBytes = 8 << 20
+)
+
+// Open opens the store in dir and makes it if the folder is new. Its errors are
+// *storage.LockedError, *storage.FormatError, *storage.DamagedError,
+// *storage.FullError, and what the operating system says. A folder that Open
+// refuses is as it was.
+func Open(dir string, options Options) (*Store, error) {
+	options = options.withDefaults()
+	dir, err := canonical(options.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := lockFolder(options.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(folder, options)
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, folder.unlock())
+	}
+	return s, nil
+}
+
+func newStore(f *folder, options Options) *Store {
+	s := &Store{
+		dir: f.dir, options: options, folder: f,
+		health:    &health{dir: f.dir, tell: options.OnFatal},
+		space:     &spaceGuard{fs: options.FS, dir: f.dir, floor: uint64(max(options.SpaceFloorBytes, 0))},
+		events:    &events{onCorruption: options.OnCorruption, log: options.Logger},
+		snapshots: map[*snapshot]struct{}{},
+	}
+	s.space.ballast.fs = options.FS
+	s.space.ballast.path = f.path(ballastName)
+	s.space.ballast.bytes = uint64(max(options.BallastBytes, 0))
+	s.applied.Store(1) // the first Sync asks the disk, whatever Open found
+	return s
+}
+
+func (s *Store) open() error {
+	s.space.ballast.find()
+	need, err := s.folder.logBytes()
+	if err == nil {
+		err = s.space.makeRoom(need + openBytes)
+	}
+	if err == nil {
+		err = s.openDB()
+	}
+	if err == nil && s.folder.isNew {
+		err = s.folder.writeFormat(s.options.Random)
+		if err != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+	}
+	if err == nil {
+		s.space.measure(0)
+	}
+	return err
+}
+
+func (s *Store) openDB() (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = s.openError(fmt.Errorf("%w: %v", errPanic, broken))
+		}
+	}()
+	s.db, err = pebble.Open(s.folder.path(dbName), s.pebbleOptions())
+	if err != nil {
+		return s.openError(err)
+	}
+	if err := s.health.failed(); err != nil {
+		return errors.Join(err, s.closeDB())
+	}
+	return nil
+}
+
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          s.files(),
+		CacheSize:                   s.options.CacheBytes,
+		MemTableSize:                uint64(s.options.MemTableBytes),
+		MemTableStopWritesThreshold: memTablesMax,
+		FormatMajorVersion:          pebble.FormatNewest,
+		EventListener:               s.events.listener(),
+		Logger:                      &pebbleLogger{log: s.options.Logger, health: s.health},
+		ErrorIfNotExists:            !s.folder.isNew,
+		ErrorIfNotPristine:          s.folder.isNew,
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+	return o
+}
+
+// files is the file system as Pebble sees it: one that gives back the ballast
+// when a write finds no space, and one that notices what fails all the same.
+func (s *Store) files() vfs.FS {
+	files := s.options.FS
+	if s.space.ballast.bytes > 0 {
+		files = vfs.OnDiskFull(files, func() { s.space.ballast.giveBack() })
+	}
+	return &watchedFS{FS: files, health: s.health}
+}
+
+// logBytes is the size of the logs, which Open turns into tables.
+func (f *folder) logBytes() (uint64, error) {
+	names, err := f.fs.List(f.path(dbName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("storage: list %s: %w", f.path(dbName), err)
+	}
+	var sum uint64
+	for _, name := range names {
+		if info, err := f.fs.Stat(f.fs.PathJoin(f.path(dbName), name)); err == nil && strings.HasSuffix(name, ".log") {
+			sum += uint64(info.Size())
+		}
+	}
+	return sum, nil
+}
+
+var errPanic = errors.New("pebble did not expect what it read")
+
+// openError makes an error of Pebble's Open one of ours.
+func (s *Store) openError(err error) error {
+	switch {
+	case isFull(err):
+		return &storage.FullError{Dir: s.dir, NeedBytes: openBytes, Cause: err}
+	case strings.Contains(err.Error(), "unknown format major version"):
+		return &storage.FormatError{Dir: s.dir, Have: fmt.Sprintf("of a newer Pebble (%v)", err),
+			Want: fmt.Sprintf("Pebble's %s at most", pebble.FormatNewest)}
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return &storage.DamagedError{Dir: s.dir, File: s.folder.path(dbName), Cause: err}
+	case errors.Is(err, pebble.ErrDBNotPristine):
+		return &storage.DamagedError{Dir: s.dir, File: s.folder.path(formatName), Cause: err}
+	case pebble.IsCorruptionError(err), errors.Is(err, errPanic), errors.Is(err, fs.ErrNotExist):
+		return &storage.DamagedError{Dir: s.dir, File: fileIn(err), Cause: err}
+	}
+	return fmt.Errorf("storage: open %s: %w", s.dir, err)
+}
+
+// fileIn finds the name of the file in Pebble's report.
+func fileIn(err error) string {
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		return info.Path
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return path.Path
+	}
+	return ""
+}
