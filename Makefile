@@ -1,0 +1,124 @@
+# Kindred: `make demo` shows it, `make test` checks it, `make` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Every variable here may be given on the command line.
+RACE     ?= -race
+TIMEOUT  ?= 15m
+# Fuzzing in `make test` is bounded by executions, not by seconds: a deadline
+# makes `go test -fuzz` of Go 1.26 fail now and then without a failing input
+# (go.dev/issue/75804).
+FUZZ_RUNS ?= 10000x
+FUZZ_TIME ?= 1m
+BENCH     ?= .
+
+# A folder that git cannot read (another owner, no git) still builds.
+BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+TALLY    := bin/test-tally
+SUM      := bin/testsum -tally $(TALLY)
+
+# The lines of a target's own prose follow two hash signs.
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: check-go ## build bin/kvnode and bin/kvcli
+	@mkdir -p bin
+	go build -buildvcs=$(BUILDVCS) -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: build ## start a cluster, cut it in two, write on both sides, heal it
+	@./bin/kvcli demo
+
+# test goes on after a stage that failed, so that one run shows everything.
+.PHONY: test
+test: check-go check-cc bin/testsum ## everything that a change has to pass
+	@rm -f $(TALLY)
+	@status=0; for stage in lint architecture race fuzz; do \
+	  $(MAKE) --no-print-directory stage-$$stage || status=1; \
+	done; \
+	echo "--- all stages"; $(SUM) || status=1; exit $$status
+
+.PHONY: quick
+quick: check-go bin/testsum ## lint, architecture and all tests without the race detector
+	@rm -f $(TALLY)
+	@status=0; for stage in lint architecture plain; do \
+	  $(MAKE) --no-print-directory stage-$$stage || status=1; \
+	done; \
+	echo "--- all stages"; $(SUM) || status=1; exit $$status
+
+bin/testsum: $(wildcard internal/testsum/*.go)
+	@go build -buildvcs=false -o $@ ./internal/testsum
+
+.PHONY: stage-lint stage-architecture stage-race stage-plain stage-fuzz
+stage-lint:
+	@status=0; \
+	$(SUM) -stage gofmt -empty -- gofmt -l . || status=1; \
+	$(SUM) -stage vet -plain -- go vet ./... || status=1; \
+	$(SUM) -stage staticcheck -plain -- go tool staticcheck ./... || status=1; \
+	exit $$status
+
+stage-architecture:
+	@$(SUM) -stage architecture -- go test -json -vet=off -run '^(TestArchitecture|TestPlan)' .
+
+stage-race:
+	@$(SUM) -stage "tests $(RACE)" -- go test -json -vet=off $(RACE) -timeout $(TIMEOUT) ./...
+
+stage-plain:
+	@$(SUM) -stage tests -- go test -json -vet=off -timeout $(TIMEOUT) ./...
+
+# fuzz-targets prints "folder name" for every fuzz target of the module.
+fuzz-targets = grep -r --include='*_test.go' '^func Fuzz' . | \
+  sed -E 's|^(.*/)[^/:]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | sort -u
+
+stage-fuzz:
+	@status=0; while read -r dir name; do \
+	  $(SUM) -stage "fuzz $$name" -- go test -json -vet=off -run '^$$' -fuzz "^$$name\$$" \
+	    -fuzztime $(FUZZ_RUNS) -fuzzminimizetime 100x $$dir || status=1; \
+	done < <($(fuzz-targets)); exit $$status
+
+.PHONY: fuzz
+fuzz: check-go ## fuzz every target for FUZZ_TIME (1m)
+	@$(fuzz-targets) | while read -r dir name; do \
+	  echo "--- $$dir $$name"; \
+	  go test -vet=off -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) $$dir || exit 1; \
+	done
+
+.PHONY: bench
+bench: check-go ## run the benchmarks that match BENCH (.)
+	go test -vet=off -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w .
+
+.PHONY: lint
+lint: check-go bin/testsum ## gofmt, vet and staticcheck
+	@rm -f $(TALLY)
+	@$(MAKE) --no-print-directory stage-lint
+
+.PHONY: generate
+generate: check-go ## write again what is generated, such as api/kindred/v1
+	go generate ./...
+
+.PHONY: clean
+clean: ## remove what was built; a local cluster's data in .kindred stays
+	rm -rf bin
+
+.PHONY: check-go check-cc
+check-go:
+	@command -v go >/dev/null || { \
+	  echo "Kindred is built with Go 1.26 or newer, and there is no go command on PATH."; \
+	  echo "Install it from https://go.dev/dl/ and open a new shell."; exit 1; }
+	@go env GOVERSION | sed 's/.*go//' | awk -F '[^0-9]' '{ok = $$1 > 1 || $$1 == 1 && $$2 >= 26} END {exit !ok}' || { \
+	  echo "Kindred is built with Go 1.26 or newer; this is $$(go env GOVERSION 2>/dev/null || go version)."; \
+	  echo "Install it from https://go.dev/dl/, or allow go to fetch it: go env -w GOTOOLCHAIN=auto"; exit 1; }
+
+check-cc:
+	@test -z "$(RACE)" || test "$$(go env CGO_ENABLED)" = 1 && command -v $$(go env CC | cut -d " " -f 1) >/dev/null || { \
+	  echo "The race detector needs a C compiler, and $$(go env CC) was not found."; \
+	  echo "Install gcc or clang (Debian: apt install gcc; macOS: xcode-select --install),"; \
+	  echo "or run the tests without it: make test RACE="; exit 1; }
