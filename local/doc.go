@@ -1,0 +1,43 @@
+// Package local runs clusters of real kvnode processes on this machine, for
+// people (kvcli local) and for fault-injection suites.
+//
+// # Words
+//
+// A cluster lives in a folder: cluster.json says which nodes there are and
+// which process each one is, lock keeps two programs from changing it at once,
+// and every node has a folder of its own with data/ and kvnode.log.
+//
+// Node i is called "n<i>", belongs to zone "z<((i-1) mod zones)+1>", and listens
+// on 127.0.0.1 at base+10(i-1)+{0 client, 1 peer, 2 gossip, 3 HTTP}.
+//
+// A node is running, paused (stopped by SIGSTOP) or stopped (no process).
+//
+// # Invariants
+//
+//   - L1: a signal goes only to the process that was started for the node. A
+//     process is known by its id, its start time and the boot it belongs to, and
+//     is held by a pidfd from the check to the signal, so a reused id is never
+//     hit.
+//   - L2: the nodes outlive the program that started them: each has a session
+//     of its own.
+//   - L3: a start that fails leaves no process behind that it started; the data
+//     and the logs stay.
+//   - L4: cluster.json is replaced as a whole; a crash leaves the old or the new
+//     one.
+//   - L5: nothing is deleted but by Wipe, and Wipe refuses a node that has a
+//     process.
+//
+// # What it does not do
+//
+// It does not look inside a node: whether a node is ready is what the node's
+// own /readyz says. It knows no other machine, and it needs Linux (/proc and
+// pidfd).
+//
+// # Example
+//
+//	c, started, err := local.Start(ctx, local.Options{Dir: ".kindred", Nodes: 3, KVNode: "bin/kvnode"})
+//	if err != nil { … }
+//	defer c.Stop(context.Background(), 10*time.Second)
+//	err = c.Kill(ctx, "n2")
+//	err = c.Restart(ctx, "n2", local.RestartOptions{})
+package local

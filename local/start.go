@@ -1,0 +1,257 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// DefaultGrace is how long Stop waits for a node to drain.
+	DefaultGrace = 15 * time.Second
+	// DefaultReady is how long Start waits for the nodes to be ready.
+	DefaultReady = 60 * time.Second
+	// logTailLines is how much of a dead node's log an error shows.
+	logTailLines = 15
+)
+
+// Options say what Start makes.
+type Options struct {
+	// Dir is the cluster's folder; it is created.
+	Dir string
+	// Shape may be left zero in part or whole: an existing cluster keeps its
+	// shape, a new one has that of [DefaultShape].
+	Shape
+	// KVNode is the path of the server binary. Empty means the one the cluster
+	// was last started with.
+	KVNode string
+	// Args are flags for every node, after the ones that Start sets.
+	Args []string
+	// Ready is how long the nodes may take to become ready; 0 means
+	// [DefaultReady], a negative value does not wait.
+	Ready time.Duration
+	// Progress, if set, hears of every node that becomes ready.
+	Progress func(Progress)
+}
+
+// Progress is one step of waiting.
+type Progress struct {
+	// Node became ready, the Ready-th of All.
+	Node       string
+	Ready, All int
+}
+
+// ShapeError says that a folder holds a cluster of another shape.
+type ShapeError struct {
+	Dir       string
+	Have, Ask Shape
+}
+
+func (e *ShapeError) Error() string {
+	return fmt.Sprintf("the cluster in %s has %d nodes in %d zones from port %d, not %d in %d from port %d: "+
+		"start it without these flags, or use another folder (--dir), or stop it and remove the folder with its data",
+		e.Dir, e.Have.Nodes, e.Have.Zones, e.Have.BasePort, e.Ask.Nodes, e.Ask.Zones, e.Ask.BasePort)
+}
+
+// Start makes all nodes of a cluster run and waits until they are ready. A
+// folder without a cluster gets a new one; stopped nodes of an existing one are
+// started with their data, paused ones resumed, running ones left alone. It
+// returns the names of the nodes it started. If it fails, it stops those again
+// (L3).
+func Start(ctx context.Context, o Options) (*Cluster, []string, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, nil, err
+	}
+	c := &Cluster{dir: dir}
+	started, err := c.startAll(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.awaitAll(ctx, o); err != nil {
+		return nil, nil, errors.Join(err, c.undo(ctx, started))
+	}
+	return c, names(started), nil
+}
+
+// startAll spawns what does not run, under the lock.
+func (c *Cluster) startAll(ctx context.Context, o Options) (started []nodeRecord, err error) {
+	unlock, err := lock(ctx, c.dir, lockPatience)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	st, err := c.plan(o)
+	if err != nil {
+		return nil, err
+	}
+	var idle []int
+	for i := range st.Nodes {
+		switch st.Nodes[i].Process.state() {
+		case Stopped:
+			idle = append(idle, i)
+		case Paused:
+			if _, err := st.Nodes[i].Process.signal(syscall.SIGCONT); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c.spawnAll(ctx, st, idle)
+}
+
+// plan reads the cluster of the folder, or lays out a new one.
+func (c *Cluster) plan(o Options) (*state, error) {
+	st, err := readState(c.dir)
+	var none *NoClusterError
+	if errors.As(err, &none) {
+		s := o.Shape.over(DefaultShape())
+		if err := s.Validate(); err != nil {
+			return nil, err
+		}
+		return newState(s, o.KVNode, o.Args), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if ask := o.Shape.over(st.shape()); ask != st.shape() {
+		return nil, &ShapeError{Dir: c.dir, Have: st.shape(), Ask: ask}
+	}
+	if o.KVNode != "" {
+		st.KVNode = o.KVNode
+	}
+	if o.Args != nil {
+		st.Args = o.Args
+	}
+	return st, nil
+}
+
+// spawnAll starts the nodes at the given places; if one fails, none stays.
+func (c *Cluster) spawnAll(ctx context.Context, st *state, places []int) ([]nodeRecord, error) {
+	if err := checkPorts(st.shape(), places); err != nil {
+		err.Free, _ = FreeBasePort(len(st.Nodes), st.BasePort+PortsPerNode*len(st.Nodes))
+		if len(places) < len(st.Nodes) || c.hasState() {
+			err.Free = 0 // the base port of an existing cluster is fixed
+		}
+		return nil, err
+	}
+	var started []nodeRecord
+	for _, i := range places {
+		if err := c.spawnNode(st, i); err != nil {
+			_, undo := stopAll(context.WithoutCancel(ctx), started, DefaultGrace)
+			return nil, errors.Join(fmt.Errorf("starting node %s: %w", st.Nodes[i].Name, err), undo)
+		}
+		started = append(started, st.Nodes[i])
+	}
+	return started, nil
+}
+
+func (c *Cluster) hasState() bool {
+	_, err := readState(c.dir)
+	return err == nil
+}
+
+// spawnNode starts one process and records it before anything else happens, so
+// that there is no process that cluster.json does not know.
+func (c *Cluster) spawnNode(st *state, i int) error {
+	n := c.node(st, i)
+	if err := os.MkdirAll(n.DataDir, 0o755); err != nil {
+		return err
+	}
+	p, err := spawn(st.KVNode, c.nodeArgs(st, n), n.LogFile)
+	if err != nil {
+		return err
+	}
+	st.Nodes[i].Process = p
+	if err := st.write(c.dir); err != nil {
+		_, undo := stopAll(context.Background(), st.Nodes[i:i+1], 0)
+		return errors.Join(err, undo)
+	}
+	return nil
+}
+
+// nodeArgs are the flags of the public contract of kvnode.
+func (c *Cluster) nodeArgs(st *state, n Node) []string {
+	var join []string
+	for i := range st.Nodes {
+		join = append(join, loopback(st.shape().addresses(i).Gossip))
+	}
+	return append([]string{
+		"--name", n.Name, "--zone", n.Zone, "--data-dir", n.DataDir,
+		"--expect", fmt.Sprint(len(st.Nodes)), "--join", strings.Join(join, ","),
+		"--client-addr", n.Client, "--peer-addr", n.Peer,
+		"--gossip-addr", n.Gossip, "--http-addr", n.HTTP,
+	}, st.Args...)
+}
+
+func (c *Cluster) awaitAll(ctx context.Context, o Options) error {
+	if o.Ready < 0 {
+		return nil
+	}
+	st, err := readState(c.dir)
+	if err != nil {
+		return err
+	}
+	all := make([]watched, len(st.Nodes))
+	for i := range st.Nodes {
+		all[i] = watched{Node: c.node(st, i), process: st.Nodes[i].Process}
+	}
+	return awaitReady(ctx, all, o.Ready, o.Progress)
+}
+
+// undo stops what a failed start has started.
+func (c *Cluster) undo(ctx context.Context, started []nodeRecord) error {
+	_, err := stopAll(context.WithoutCancel(ctx), started, DefaultGrace)
+	return err
+}
+
+func names(nodes []nodeRecord) []string {
+	out := make([]string, len(nodes))
+	for i, n := range nodes {
+		out[i] = n.Name
+	}
+	return out
+}
+
+// RestartOptions say how Restart waits; see the fields of the same name in
+// [Options].
+type RestartOptions struct {
+	// Grace is how long a running node may take to drain; 0 means
+	// [DefaultGrace].
+	Grace    time.Duration
+	Ready    time.Duration
+	Progress func(Progress)
+}
+
+// Restart starts a stopped node, or stops a running or paused one and starts
+// it again, and waits until it is ready. Unlike Start it leaves a node that
+// does not become ready in time as it is: the rest of the cluster may be what
+// it waits for.
+func (c *Cluster) Restart(ctx context.Context, name string, o RestartOptions) error {
+	var n watched
+	err := c.withNode(ctx, name, func(st *state, i int) error {
+		grace := o.Grace
+		if grace == 0 {
+			grace = DefaultGrace
+		}
+		if _, err := stopAll(ctx, st.Nodes[i:i+1], grace); err != nil {
+			return err
+		}
+		if _, err := c.spawnAll(ctx, st, []int{i}); err != nil {
+			return err
+		}
+		n = watched{Node: c.node(st, i), process: st.Nodes[i].Process}
+		return nil
+	})
+	if err != nil || o.Ready < 0 {
+		return err
+	}
+	return awaitReady(ctx, []watched{n}, o.Ready, o.Progress)
+}
