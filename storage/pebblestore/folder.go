@@ -129,7 +129,7 @@ func (f *folder) writeFormat(random io.Reader) error {
 		err = f.fs.Rename(f.path(temporary), f.path(formatName))
 	}
 	if err == nil {
-		err = f.syncDir()
+		err = f.syncPath()
 	}
 	if err != nil {
 		return fmt.Errorf("storage: write %s: %w", f.path(formatName), err)
@@ -159,13 +159,23 @@ func (f *folder) write(name string, content []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// syncDir makes the names in the folder durable.
-func (f *folder) syncDir() error {
-	dir, err := f.fs.OpenDir(f.dir)
-	if err != nil {
-		return err
+// syncPath makes the names in the folder durable, and the folder's own name, and
+// those of the folders above it, any of which may be new. Folders above that may
+// not be opened were there before.
+func (f *folder) syncPath() error {
+	for dir, last := f.dir, ""; dir != last; dir, last = f.fs.PathDir(dir), dir {
+		opened, err := f.fs.OpenDir(dir)
+		if dir != f.dir && errors.Is(err, fs.ErrPermission) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(opened.Sync(), opened.Close()); err != nil {
+			return err
+		}
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return nil
 }
 
 // canonical gives every way to name a folder one name. The lock tells stores of

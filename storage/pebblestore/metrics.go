@@ -33,6 +33,9 @@ func (s *Store) Metrics() Metrics {
 	defer s.gate.leave()
 	from := s.db.Metrics()
 	free, refused := s.space.state()
+	if free == unknownSpace {
+		free = 0
+	}
 	return Metrics{
 		DiskBytes:           from.DiskSpaceUsage(),
 		LogBytes:            from.WAL.Size,

@@ -47,8 +47,10 @@ func Open(dir string, options Options) (*Store, error) {
 func newStore(f *folder, options Options) *Store {
 	s := &Store{
 		dir: f.dir, options: options, folder: f,
-		health:    &health{dir: f.dir, tell: options.OnFatal},
-		space:     &spaceGuard{fs: options.FS, dir: f.dir, floor: uint64(max(options.SpaceFloorBytes, 0))},
+		health: &health{dir: f.dir, tell: options.OnFatal},
+		space: &spaceGuard{
+			fs: options.FS, dir: f.dir, floor: uint64(max(options.SpaceFloorBytes, 0)), free: unknownSpace,
+		},
 		events:    &events{onCorruption: options.OnCorruption, log: options.Logger},
 		snapshots: map[*snapshot]struct{}{},
 	}

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ const (
 	spaceCheckBytes    = 1 << 20
 	spaceCheckInterval = time.Second
 )
+
+// unknownSpace is the free space of a file system that has not told it.
+const unknownSpace = math.MaxUint64
 
 // spaceGuard decides whether there is room for a batch.
 type spaceGuard struct {
