@@ -1,0 +1,140 @@
+package api
+
+import (
+	"errors"
+	"math"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kindredkv/kindred"
+	pb "github.com/kindredkv/kindred/api/kindred/v1"
+)
+
+// FormatError carries an error, or nil.
+func FormatError(e *kindred.Error) *pb.Error {
+	if e == nil {
+		return nil
+	}
+	code := string(e.Code)
+	return &pb.Error{
+		Code: text(&code), Message: text(&e.Message), Field: text(&e.Field), Limit: e.Limit,
+		Outcome: formatOutcome(e.Outcome), Dot: text(&e.Dot), Need: narrow(e.Need), Got: narrow(e.Got),
+		Failed: each(e.Failed, func(f *kindred.NodeFailure) *pb.NodeFailure {
+			return &pb.NodeFailure{Node: text(&f.Node), Reason: text(&f.Reason)}
+		}),
+	}
+}
+
+// ParseError is the inverse of [FormatError].
+func ParseError(m *pb.Error) *kindred.Error {
+	if m == nil {
+		return nil
+	}
+	return &kindred.Error{
+		Code: kindred.Code(m.GetCode()), Message: m.GetMessage(), Field: m.GetField(), Limit: m.GetLimit(),
+		Outcome: parseOutcome(m.GetOutcome()), Dot: m.GetDot(), Need: int(m.GetNeed()), Got: int(m.GetGot()),
+		Failed: each(m.GetFailed(), func(f **pb.NodeFailure) kindred.NodeFailure {
+			return kindred.NodeFailure{Node: (*f).GetNode(), Reason: (*f).GetReason()}
+		}),
+	}
+}
+
+// Status is an error as a gRPC status, with the whole of it among the details.
+// A nil error is the OK status.
+func Status(e *kindred.Error) *status.Status {
+	if e == nil {
+		return status.New(codes.OK, "")
+	}
+	plain := status.New(grpcCode(e.Code), text(&e.Message))
+	detailed, err := plain.WithDetails(FormatError(e))
+	if err != nil {
+		return plain // and so of unknown outcome to its reader
+	}
+	return detailed
+}
+
+// ErrorOf is what err, returned by a gRPC call, says in our words: the detail
+// that [Status] put there, or else a failure of the road. The latter leaves the
+// outcome unknown, whatever its code: a proxy may have said it after a node
+// acted. It returns nil for nil.
+func ErrorOf(err error) *kindred.Error {
+	if err == nil {
+		return nil
+	}
+	var known *kindred.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		s = status.FromContextError(err)
+	}
+	for _, d := range s.Details() {
+		if e, ok := d.(*pb.Error); ok {
+			return ParseError(e)
+		}
+	}
+	return &kindred.Error{Code: roadCode(s.Code()), Message: s.Message(), Outcome: kindred.Unknown}
+}
+
+// grpcCode follows what gRPC's own documents say of retrying: Unavailable and
+// ResourceExhausted invite it, OutOfRange does not.
+func grpcCode(c kindred.Code) codes.Code {
+	switch c {
+	case kindred.CodeInvalid, kindred.CodeBadContext:
+		return codes.InvalidArgument
+	case kindred.CodeTooLarge:
+		return codes.OutOfRange
+	case kindred.CodeSiblings:
+		return codes.FailedPrecondition
+	case kindred.CodeUnavailable, kindred.CodeWrongRing, kindred.CodeNoLayout, kindred.CodeStopping:
+		return codes.Unavailable
+	case kindred.CodeOverloaded, kindred.CodeDiskFull:
+		return codes.ResourceExhausted
+	case kindred.CodeTimeout:
+		return codes.DeadlineExceeded
+	case kindred.CodeCorrupt:
+		return codes.DataLoss
+	}
+	return codes.Internal
+}
+
+// roadCode names a failure that no node explained.
+func roadCode(c codes.Code) kindred.Code {
+	switch c {
+	case codes.InvalidArgument, codes.Unimplemented, codes.Unauthenticated, codes.PermissionDenied:
+		return kindred.CodeInvalid
+	case codes.OutOfRange:
+		return kindred.CodeTooLarge
+	case codes.DeadlineExceeded, codes.Canceled:
+		return kindred.CodeTimeout
+	case codes.ResourceExhausted:
+		return kindred.CodeOverloaded
+	case codes.Unavailable, codes.Aborted:
+		return kindred.CodeUnavailable
+	}
+	return kindred.CodeInternal
+}
+
+func formatOutcome(o kindred.Outcome) pb.Outcome {
+	switch o {
+	case kindred.Applied:
+		return pb.Outcome_OUTCOME_APPLIED
+	case kindred.NotApplied:
+		return pb.Outcome_OUTCOME_NOT_APPLIED
+	}
+	return pb.Outcome_OUTCOME_UNKNOWN
+}
+
+func parseOutcome(o pb.Outcome) kindred.Outcome {
+	switch o {
+	case pb.Outcome_OUTCOME_APPLIED:
+		return kindred.Applied
+	case pb.Outcome_OUTCOME_NOT_APPLIED:
+		return kindred.NotApplied
+	}
+	return kindred.Unknown
+}
+
+func narrow(n int) int32 { return int32(max(math.MinInt32, min(n, math.MaxInt32))) }

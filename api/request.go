@@ -1,0 +1,190 @@
+package api
+
+import (
+	"math"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	pb "github.com/kindredkv/kindred/api/kindred/v1"
+)
+
+// Limits of the messages themselves, in bytes.
+const (
+	// RequestBytesMax bounds one message to a node: the largest put fits with
+	// room to spare. A client splits a larger PipelineRequest.
+	RequestBytesMax = 16 << 20
+	// ResponseBytesMax bounds one message from a node: the largest object fits
+	// with its context and provenance.
+	ResponseBytesMax = kindred.ObjectBytesMax + 4<<20
+	// CursorBytesMax bounds the cursor of a scan; a key fits twice.
+	CursorBytesMax = 2 * kindred.KeyBytesMax
+)
+
+// ParseGet reads and checks a get.
+func ParseGet(m *pb.GetRequest) (*kindred.Request, *kindred.Error) {
+	return checked(&kindred.Request{
+		Op: kindred.OpGet, Bucket: m.GetBucket(), Key: string(m.GetKey()),
+		R: kindred.Count(m.GetR()), PR: kindred.Count(m.GetPr()), Timeout: millis(m.GetTimeoutMs()),
+	})
+}
+
+// FormatGet is the inverse of [ParseGet].
+func FormatGet(r *kindred.Request) *pb.GetRequest {
+	return &pb.GetRequest{
+		Bucket: r.Bucket, Key: []byte(r.Key), R: int32(r.R), Pr: int32(r.PR), TimeoutMs: inMillis(r.Timeout),
+	}
+}
+
+// ParsePut reads and checks a put.
+func ParsePut(m *pb.PutRequest) (*kindred.Request, *kindred.Error) {
+	id, err := parseRequestID(m.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	durability, err := parseDurability(m.GetDurability())
+	if err != nil {
+		return nil, err
+	}
+	return checked(&kindred.Request{
+		Op: kindred.OpPut, Bucket: m.GetBucket(), Key: string(m.GetKey()),
+		Value: m.GetValue(), ContentType: m.GetContentType(), Context: m.GetContext(), RequestID: id,
+		W: kindred.Count(m.GetW()), PW: kindred.Count(m.GetPw()), Durability: durability,
+		Timeout: millis(m.GetTimeoutMs()),
+	})
+}
+
+// FormatPut is the inverse of [ParsePut].
+func FormatPut(r *kindred.Request) *pb.PutRequest {
+	return &pb.PutRequest{
+		Bucket: r.Bucket, Key: []byte(r.Key), Value: r.Value, ContentType: r.ContentType, Context: r.Context,
+		RequestId: formatRequestID(r.RequestID), W: int32(r.W), Pw: int32(r.PW),
+		Durability: pb.Durability(r.Durability), TimeoutMs: inMillis(r.Timeout),
+	}
+}
+
+// ParseDelete reads and checks a delete.
+func ParseDelete(m *pb.DeleteRequest) (*kindred.Request, *kindred.Error) {
+	id, err := parseRequestID(m.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	durability, err := parseDurability(m.GetDurability())
+	if err != nil {
+		return nil, err
+	}
+	return checked(&kindred.Request{
+		Op: kindred.OpDelete, Bucket: m.GetBucket(), Key: string(m.GetKey()), Context: m.GetContext(), RequestID: id,
+		W: kindred.Count(m.GetW()), PW: kindred.Count(m.GetPw()), Durability: durability,
+		Timeout: millis(m.GetTimeoutMs()),
+	})
+}
+
+// FormatDelete is the inverse of [ParseDelete].
+func FormatDelete(r *kindred.Request) *pb.DeleteRequest {
+	return &pb.DeleteRequest{
+		Bucket: r.Bucket, Key: []byte(r.Key), Context: r.Context, RequestId: formatRequestID(r.RequestID),
+		W: int32(r.W), Pw: int32(r.PW), Durability: pb.Durability(r.Durability), TimeoutMs: inMillis(r.Timeout),
+	}
+}
+
+// ParseCall reads and checks one call of a pipeline.
+func ParseCall(c *pb.Call) (*kindred.Request, *kindred.Error) {
+	switch op := c.GetOp().(type) {
+	case *pb.Call_Get:
+		return ParseGet(op.Get)
+	case *pb.Call_Put:
+		return ParsePut(op.Put)
+	case *pb.Call_Delete:
+		return ParseDelete(op.Delete)
+	}
+	return nil, kindred.Invalid("op", "the call asks for nothing this node knows: use get, put or delete")
+}
+
+// FormatCall is the inverse of [ParseCall]. The request is a get, put or
+// delete; anything else makes a call that every node refuses.
+func FormatCall(id uint64, r *kindred.Request) *pb.Call {
+	c := &pb.Call{Id: id}
+	switch r.Op {
+	case kindred.OpGet:
+		c.Op = &pb.Call_Get{Get: FormatGet(r)}
+	case kindred.OpPut:
+		c.Op = &pb.Call_Put{Put: FormatPut(r)}
+	case kindred.OpDelete:
+		c.Op = &pb.Call_Delete{Delete: FormatDelete(r)}
+	}
+	return c
+}
+
+// ParseScan reads and checks a scan. The request asks for its first page; total
+// is the number of keys wanted in all, 0 for every one.
+func ParseScan(m *pb.ScanRequest) (first *kindred.Request, total uint64, err *kindred.Error) {
+	first, err = checked(&kindred.Request{
+		Op: kindred.OpScan, Bucket: m.GetBucket(), Timeout: millis(m.GetTimeoutMs()),
+		Scan: kindred.Scan{
+			Prefix: string(m.GetPrefix()), Cursor: m.GetCursor(), ConflictsOnly: m.GetConflictsOnly(),
+			Limit: int(min(m.GetLimit(), kindred.ScanPageMax)),
+		},
+	})
+	return first, m.GetLimit(), err
+}
+
+// FormatScan is the inverse of [ParseScan].
+func FormatScan(r *kindred.Request, total uint64) *pb.ScanRequest {
+	return &pb.ScanRequest{
+		Bucket: r.Bucket, Prefix: []byte(r.Scan.Prefix), Cursor: r.Scan.Cursor, Limit: total,
+		ConflictsOnly: r.Scan.ConflictsOnly, TimeoutMs: inMillis(r.Timeout),
+	}
+}
+
+// ParseInspect reads and checks an inspection.
+func ParseInspect(m *pb.InspectRequest) (*kindred.Request, *kindred.Error) {
+	return checked(&kindred.Request{
+		Op: kindred.OpInspect, Bucket: m.GetBucket(), Key: string(m.GetKey()), Timeout: millis(m.GetTimeoutMs()),
+	})
+}
+
+// FormatInspect is the inverse of [ParseInspect].
+func FormatInspect(r *kindred.Request) *pb.InspectRequest {
+	return &pb.InspectRequest{Bucket: r.Bucket, Key: []byte(r.Key), TimeoutMs: inMillis(r.Timeout)}
+}
+
+func checked(r *kindred.Request) (*kindred.Request, *kindred.Error) {
+	if err := Check(r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func parseRequestID(b []byte) (id kindred.RequestID, err *kindred.Error) {
+	if len(b) != 0 && len(b) != len(id) {
+		return id, kindred.Invalid("request_id", "the request id has %d bytes: send %d, or none", len(b), len(id))
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+func formatRequestID(id kindred.RequestID) []byte {
+	if id.IsZero() {
+		return nil
+	}
+	return id[:]
+}
+
+func parseDurability(d pb.Durability) (kindred.Durability, *kindred.Error) {
+	if d < 0 || d > pb.Durability(kindred.Sync) {
+		return 0, kindred.Invalid("durability", "%d is not a durability: use memory (%d), batch (%d) or sync (%d)",
+			int32(d), kindred.Memory, kindred.Batch, kindred.Sync)
+	}
+	return kindred.Durability(d), nil
+}
+
+func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// inMillis rounds up, because 0 would mean the node's default.
+func inMillis(d time.Duration) uint32 {
+	if d <= 0 {
+		return 0
+	}
+	ms := (d-1)/time.Millisecond + 1
+	return uint32(min(ms, math.MaxUint32))
+}
