@@ -1,0 +1,140 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Limits on what a peer can make this node hold.
+const (
+	// MessageBytesMax is the largest message: an object with all its siblings
+	// and room for its context and envelope.
+	MessageBytesMax = 40 << 20
+	// LinksInMax is the number of links that peers may have open to this node.
+	LinksInMax = 4096
+	// NamesMax is the number of peer names for which inbound counters and
+	// refusals are remembered.
+	NamesMax = 4096
+)
+
+// Config is what a Transport needs to know. Name, Addr and Receive are
+// required.
+type Config struct {
+	// Name is this node's name.
+	Name string
+	// Addr is where to listen, host:port. Port 0 picks one.
+	Addr string
+	// Receive is called once per frame, in the goroutine of the link that
+	// received it. Calls for different links run side by side; for a moment
+	// after a reconnect that includes two links of one peer. While it runs its
+	// link reads nothing else, so it must not wait for longer than DeadAfter.
+	Receive func(from string, batch Batch)
+
+	// ClusterID is asked at every hello; nil or a zero answer means that the
+	// node has not joined a cluster. Links stay when the answer changes.
+	ClusterID func() [16]byte
+	// LinkUp and LinkDown tell that messages can, or can no longer, be sent to
+	// a peer. They follow the message lane, are called in turn for one peer,
+	// and must not wait.
+	LinkUp, LinkDown func(peer string)
+	// Logger is slog.Default() if nil.
+	Logger *slog.Logger
+	// TLS secures both ends if set: its certificates identify this node to
+	// those it dials and to those that dial it.
+	TLS *tls.Config
+
+	// QueueBytesMax bounds what waits for one peer on one lane, in bytes of
+	// messages. Default 8 MiB. More rides out longer stalls of a peer and
+	// costs that memory per stalled peer.
+	QueueBytesMax int
+	// FrameBytesMax is the size at which a frame is closed and the next one
+	// begun. Default 256 KiB. A larger message has a frame of its own.
+	FrameBytesMax int
+	// HeartbeatEvery is the time between the probes of a link. Default 1 s.
+	HeartbeatEvery time.Duration
+	// DeadAfter is the silence after which a link counts as dead. Default 8 s.
+	// It must cover the time the largest message takes on the slowest link.
+	DeadAfter time.Duration
+	// DialTimeout bounds one attempt, hello included. Default 3 s.
+	DialTimeout time.Duration
+	// RedialMax is the longest pause between two attempts. Default 1 s.
+	RedialMax time.Duration
+	// DrainMax is how long Close waits for queued messages. Default 500 ms.
+	DrainMax time.Duration
+
+	// Listener, if set, is used instead of listening on Addr.
+	Listener net.Listener
+	// Dial, if set, is used instead of TCP.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.QueueBytesMax, 8<<20)
+	setDefault(&c.FrameBytesMax, 256<<10)
+	setDefault(&c.HeartbeatEvery, time.Second)
+	setDefault(&c.DeadAfter, 8*time.Second)
+	setDefault(&c.DialTimeout, 3*time.Second)
+	setDefault(&c.RedialMax, time.Second)
+	setDefault(&c.DrainMax, 500*time.Millisecond)
+	if c.ClusterID == nil {
+		c.ClusterID = func() [16]byte { return [16]byte{} }
+	}
+	if c.LinkUp == nil {
+		c.LinkUp = func(string) {}
+	}
+	if c.LinkDown == nil {
+		c.LinkDown = func(string) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Dial == nil {
+		var d net.Dialer
+		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", addr)
+		}
+	}
+	return c
+}
+
+func setDefault[T int | time.Duration](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Name == "" || len(c.Name) > nameBytesMax:
+		return fmt.Errorf("transport: the name %q has %d bytes, want 1 to %d", c.Name, len(c.Name), nameBytesMax)
+	case c.Receive == nil:
+		return fmt.Errorf("transport: Receive is not set")
+	case c.DeadAfter < 2*c.HeartbeatEvery:
+		return fmt.Errorf("transport: DeadAfter %v leaves no room for a lost heartbeat, want at least twice HeartbeatEvery %v", c.DeadAfter, c.HeartbeatEvery)
+	}
+	return nil
+}
+
+// Lane is one of the two independent links to a peer.
+type Lane byte
+
+const (
+	// Messages is the lane for requests, answers and everything small.
+	Messages Lane = iota
+	// Bulk is the lane for transfers.
+	Bulk
+)
+
+var lanes = [...]string{"messages", "bulk"}
+
+// String is the lane's name.
+func (l Lane) String() string {
+	if int(l) < len(lanes) {
+		return lanes[l]
+	}
+	return fmt.Sprintf("Lane(%d)", byte(l))
+}

@@ -1,0 +1,202 @@
+package transport
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+// outFrame is a frame on its way out.
+type outFrame struct {
+	buf   []byte
+	count uint32
+}
+
+// queue gathers the messages for one link into frames. Any number of
+// goroutines add, one takes. It survives its links: between two of them it is
+// closed and empty.
+type queue struct {
+	limit, target int
+	frames        *framePool
+
+	mu sync.Mutex
+	// ready wakes the writer; it is signalled only when waiting is set.
+	ready   sync.Cond
+	waiting bool
+
+	// open: there is a link. draining: the last link ends once all is taken,
+	// and there will be no other.
+	open, draining bool
+	// beat asks the writer for a heartbeat before the next frame.
+	beat bool
+	// blocked: messages are swallowed, as a cut network would.
+	blocked bool
+
+	// full are complete frames, building is the one that still grows. Their
+	// buffers' backing arrays come from frames.
+	full     []outFrame
+	building outFrame
+	// bytes counts all messages in full and building with their lengths.
+	bytes int
+
+	// Counters since the start: accepted, refused because the queue was full,
+	// and lost with a link or to a block.
+	messages, refused, dropped uint64
+}
+
+func newQueue(limit, target int, frames *framePool) *queue {
+	q := &queue{limit: limit, target: target, frames: frames}
+	q.ready.L = &q.mu
+	return q
+}
+
+// verdict is what became of a message.
+type verdict byte
+
+const (
+	accepted verdict = iota
+	queueFull
+	noLink
+)
+
+// add copies msg into the frame being built.
+func (q *queue) add(msg []byte) verdict {
+	size := len(msg) + uvarintLen(len(msg))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case !q.open || q.draining:
+		return noLink
+	case q.blocked:
+		q.dropped++
+		return accepted
+	case q.bytes > 0 && q.bytes+size > q.limit:
+		q.refused++
+		return queueFull
+	}
+	q.append(msg, size)
+	q.wake()
+	return accepted
+}
+
+// append requires mu.
+func (q *queue) append(msg []byte, size int) {
+	if q.building.count > 0 && len(q.building.buf)+size > q.target {
+		q.seal()
+	}
+	if q.building.buf == nil {
+		q.building.buf = newFrame(q.frames.get(frameHeaderSize+size), kindMessages)
+	}
+	q.building.buf = appendMessage(q.building.buf, msg)
+	q.building.count++
+	q.bytes += size
+	q.messages++
+	if len(q.building.buf) >= q.target {
+		q.seal()
+	}
+}
+
+// seal requires mu.
+func (q *queue) seal() {
+	q.full = append(q.full, q.building)
+	q.building = outFrame{}
+}
+
+// wake requires mu.
+func (q *queue) wake() {
+	if q.waiting {
+		q.waiting = false
+		q.ready.Signal()
+	}
+}
+
+// take waits for something to send: a heartbeat that is due, or the oldest
+// frame, unsealed. It reports false once the link is to end.
+func (q *queue) take() (f outFrame, beat, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		switch {
+		case !q.open:
+			return outFrame{}, false, false
+		case q.beat:
+			q.beat = false
+			return outFrame{}, true, true
+		case len(q.full) > 0:
+			f, q.full[0] = q.full[0], outFrame{}
+			q.full = q.full[1:]
+		case q.building.count > 0:
+			f, q.building = q.building, outFrame{}
+		case q.draining:
+			return outFrame{}, false, false
+		default:
+			q.waiting = true
+			q.ready.Wait()
+			continue
+		}
+		q.bytes -= len(f.buf) - frameHeaderSize
+		return f, false, true
+	}
+}
+
+// wantBeat asks the writer for a heartbeat.
+func (q *queue) wantBeat() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.blocked {
+		q.beat = true
+		q.wake()
+	}
+}
+
+// opened begins a link, unless the queue is not to have another one.
+func (q *queue) opened() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open, q.beat = !q.draining, false
+	return q.open
+}
+
+// drain refuses new messages for good and ends the link once the queue is
+// empty. It reports whether there is a link to wait for.
+func (q *queue) drain() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.draining = true
+	q.wake()
+	return q.open
+}
+
+// closed ends a link and drops what it had not sent.
+func (q *queue) closed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, f := range append(q.full, q.building) {
+		q.dropped += uint64(f.count)
+	}
+	q.open, q.full, q.building, q.bytes = false, nil, outFrame{}, 0
+	q.wake()
+}
+
+// block makes the queue swallow messages, or stops that.
+func (q *queue) block(blocked bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.blocked = blocked
+}
+
+func (q *queue) isBlocked() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.blocked
+}
+
+func (q *queue) isOpen() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.open && !q.draining
+}
+
+func uvarintLen(n int) int {
+	var b [binary.MaxVarintLen64]byte
+	return binary.PutUvarint(b[:], uint64(n))
+}

@@ -1,0 +1,167 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// The service has one method, a stream of frames in each direction.
+const (
+	serviceName = "kindred.peer.v1.Peer"
+	linkName    = "Link"
+	linkMethod  = "/" + serviceName + "/" + linkName
+)
+
+var linkStream = grpc.StreamDesc{
+	StreamName:    linkName,
+	Handler:       handleLink,
+	ServerStreams: true,
+	ClientStreams: true,
+}
+
+var peerService = grpc.ServiceDesc{
+	ServiceName: serviceName,
+	HandlerType: (*linkServer)(nil),
+	Streams:     []grpc.StreamDesc{linkStream},
+}
+
+// linkServer is what the service needs of a Transport.
+type linkServer interface {
+	serveLink(grpc.ServerStream) error
+}
+
+func handleLink(srv any, stream grpc.ServerStream) error {
+	return srv.(linkServer).serveLink(stream)
+}
+
+// inbound is what is remembered of a peer that dials this node.
+type inbound struct {
+	frames, messages, bytes, corrupt, connects atomic.Uint64
+	// refusal is the last reason for which its hello was refused.
+	refusal atomic.Pointer[string]
+}
+
+// frameStream is what client and server streams have in common.
+type frameStream interface {
+	SendMsg(any) error
+	RecvMsg(any) error
+}
+
+func sendHello(stream frameStream, h hello) error {
+	frame := h.append(newFrame(nil, kindHello))
+	sealFrame(frame, 0)
+	return stream.SendMsg(&frame)
+}
+
+func recvHello(stream frameStream) (hello, error) {
+	var raw []byte
+	if err := stream.RecvMsg(&raw); err != nil {
+		return hello{}, err
+	}
+	kind, _, body, err := openFrame(raw)
+	if err != nil {
+		return hello{}, err
+	}
+	if kind != kindHello {
+		return hello{}, &FrameError{Reason: fmt.Sprintf("kind %d before the hello", kind)}
+	}
+	return decodeHello(body)
+}
+
+// serveLink is one link that a peer has dialled, from hello to end.
+func (t *Transport) serveLink(stream grpc.ServerStream) error {
+	if t.linksIn.Add(1) > LinksInMax {
+		t.linksIn.Add(-1)
+		return status.Errorf(codes.ResourceExhausted, "this node has its limit of %d links open", LinksInMax)
+	}
+	defer t.linksIn.Add(-1)
+	theirs, err := recvHello(stream)
+	if err != nil {
+		t.corruptHellos.Add(1)
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	from, err := t.welcome(stream, theirs)
+	if err != nil {
+		return err
+	}
+	err = t.receive(stream, theirs, from)
+	if bad := (*FrameError)(nil); errors.As(err, &bad) {
+		from.corrupt.Add(1)
+		t.log.Error("closing link: a peer sent what it must not", "peer", theirs.Name, "lane", theirs.Lane.String(), "reason", bad.Reason)
+		return status.Error(codes.DataLoss, bad.Error())
+	}
+	return err
+}
+
+// welcome answers a hello and judges it.
+func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, error) {
+	mine := t.hello(theirs.Lane, theirs.Name)
+	if err := sendHello(stream, mine); err != nil {
+		return nil, err
+	}
+	from := t.inboundOf(theirs.Name)
+	if from == nil {
+		return nil, status.Errorf(codes.ResourceExhausted, "this node has met its limit of %d peer names", NamesMax)
+	}
+	if int(theirs.Lane) >= len(lanes) {
+		return nil, status.Errorf(codes.Unimplemented, "unknown lane %d", theirs.Lane)
+	}
+	if err := agree(mine, theirs); err != nil {
+		t.logRefusal(from, err)
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	from.refusal.Store(nil)
+	from.connects.Add(1)
+	if p := (*t.peers.Load())[theirs.Name]; p != nil {
+		p.kick()
+	}
+	return from, nil
+}
+
+// logRefusal logs a refused hello once, until its reason changes or the peer
+// was accepted in between.
+func (t *Transport) logRefusal(from *inbound, err error) {
+	text := err.Error()
+	if last := from.refusal.Swap(&text); last == nil || *last != text {
+		t.log.Warn("refused a link", "reason", text)
+	}
+}
+
+// receive delivers frames and answers heartbeats until the stream ends.
+func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inbound) error {
+	for {
+		var raw []byte
+		if err := stream.RecvMsg(&raw); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		kind, count, body, err := openFrame(raw)
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case kindMessages:
+			batch, err := openBatch(count, body)
+			if err != nil {
+				return err
+			}
+			from.frames.Add(1)
+			from.messages.Add(uint64(count))
+			from.bytes.Add(uint64(len(raw)))
+			t.cfg.Receive(theirs.Name, batch)
+		case kindHeartbeat:
+			if err := stream.SendMsg(&raw); err != nil {
+				return err
+			}
+		default:
+			return &FrameError{Reason: fmt.Sprintf("unexpected kind %d", kind)}
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package transport
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// LinkStats is what one lane to a peer has done since the start or since the
+// peer's address was set; the numbers In are over both lanes and stand with
+// the message lane.
+type LinkStats struct {
+	Peer   string
+	Lane   Lane
+	Addr   string
+	Linked bool
+	// Frames, Messages and Bytes were sent or queued; Bytes are whole frames.
+	Frames, Messages, Bytes uint64
+	// Refused messages found the queue full; Dropped ones were lost with a
+	// link, or to Block.
+	Refused, Dropped uint64
+	// QueuedBytes wait now.
+	QueuedBytes int
+	// Connects counts the links made.
+	Connects uint64
+	// RoundTrip is what the last heartbeat took, zero before the first.
+	RoundTrip time.Duration
+
+	FramesIn, MessagesIn, BytesIn uint64
+	// CorruptIn counts the frames that closed a link.
+	CorruptIn  uint64
+	ConnectsIn uint64
+}
+
+// Stats is one entry per peer and lane, and one for each other node that has
+// dialled this one, in the order of names.
+func (t *Transport) Stats() []LinkStats {
+	t.inMu.Lock()
+	in := maps.Clone(t.in)
+	t.inMu.Unlock()
+	var all []LinkStats
+	for name, p := range *t.peers.Load() {
+		for _, l := range p.lanes {
+			s := l.stats()
+			if l.lane == Messages {
+				in[name].addTo(&s)
+				delete(in, name)
+			}
+			all = append(all, s)
+		}
+	}
+	for name, i := range in {
+		s := LinkStats{Peer: name}
+		i.addTo(&s)
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b LinkStats) int {
+		return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Lane, b.Lane))
+	})
+	return all
+}
+
+func (l *link) stats() LinkStats {
+	q := l.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return LinkStats{
+		Peer: l.peer, Lane: l.lane, Addr: l.addr, Linked: q.open && !q.draining,
+		Frames: l.frames.Load(), Messages: q.messages, Bytes: l.bytes.Load(),
+		Refused: q.refused, Dropped: q.dropped, QueuedBytes: q.bytes,
+		Connects: l.connects.Load(), RoundTrip: time.Duration(l.roundTrip.Load()),
+	}
+}
+
+func (i *inbound) addTo(s *LinkStats) {
+	if i == nil {
+		return
+	}
+	s.FramesIn, s.MessagesIn, s.BytesIn = i.frames.Load(), i.messages.Load(), i.bytes.Load()
+	s.CorruptIn, s.ConnectsIn = i.corrupt.Load(), i.connects.Load()
+}
