@@ -45,6 +45,7 @@ type Batch struct {
 	buf       []byte
 	count     int
 	sets      int
+	keyMin    int // meaningful once count > 0
 	keyMax    int
 	essential bool
 }
@@ -73,7 +74,9 @@ func (b *Batch) add(kind OpKind, key, value []byte) {
 	b.buf = append(b.buf, key...)
 	b.buf = binary.AppendUvarint(b.buf, uint64(len(value)))
 	b.buf = append(b.buf, value...)
-	b.keyMax = max(b.keyMax, len(key))
+	if b.keyMax = max(b.keyMax, len(key)); b.count == 0 || len(key) < b.keyMin {
+		b.keyMin = len(key)
+	}
 	if kind == OpDeleteRange {
 		b.keyMax = max(b.keyMax, len(value))
 	}
@@ -98,9 +101,13 @@ func (b *Batch) Bytes() int { return len(b.buf) }
 // Reset empties the batch and keeps its buffer.
 func (b *Batch) Reset() { *b = Batch{buf: b.buf[:0]} }
 
-// Check returns a *LimitError if the batch is larger than an engine takes.
+// Check returns a *LimitError if the batch is larger than an engine takes, and a
+// *RowError if it names an empty key: no table has one, and Pebble trips over it.
 // Every engine calls it first.
 func (b *Batch) Check() error {
+	if b.count > 0 && b.keyMin == 0 {
+		return &RowError{Row: "key", Reason: "it is empty; a key begins with the letter of its table"}
+	}
 	if b.keyMax > KeyBytesMax {
 		return &LimitError{What: "key", Bytes: b.keyMax, LimitBytes: KeyBytesMax}
 	}

@@ -54,18 +54,28 @@ func limitsAreRefusedWholly(t *testing.T, b *bench) {
 	require.NoError(t, b.engine.Apply(&batch), "the limit itself is allowed")
 }
 
-func emptyKeysAndValues(t *testing.T, b *bench) {
-	b.apply("=", "a=", "b=1")
-	for key, want := range map[string]string{"": "", "a": "", "b": "1"} {
-		value, err := b.engine.Get([]byte(key))
+func emptyKeysAreRefused(t *testing.T, b *bench) {
+	for _, change := range []string{"=value", "-", "-:b"} {
+		var empty *storage.RowError
+		require.ErrorAs(t, b.engine.Apply(batchOf("a=1", change)), &empty, "change %q", change)
+	}
+	require.Empty(t, b.rows())
+	_, err := b.engine.Get(nil)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+}
+
+func emptyValues(t *testing.T, b *bench) {
+	b.apply("a=", "b=1")
+	check := func() {
+		value, err := b.engine.Get([]byte("a"))
 		require.NoError(t, err)
 		require.NotNil(t, value, "an empty value is there, it is not nil")
-		require.Equal(t, want, string(value))
+		require.Empty(t, value)
+		require.Equal(t, []string{"a=", "b=1"}, b.rows())
 	}
+	check()
 	b.reopen()
-	require.Equal(t, []string{"=", "a=", "b=1"}, b.rows())
-	b.apply("-")
-	require.Equal(t, []string{"a=", "b=1"}, b.rows())
+	check()
 }
 
 func largeValues(t *testing.T, b *bench) {
