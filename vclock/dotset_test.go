@@ -135,10 +135,6 @@ func (x dumbSet) filter(keep func(Dot) bool) dumbSet {
 	return out
 }
 
-func (x dumbSet) subsetOf(y dumbSet) bool {
-	return len(x.filter(func(d Dot) bool { return !y[d] })) == 0
-}
-
 func (x dumbSet) base(a Actor) uint64 {
 	c := uint64(0)
 	for x[Dot{a, c + 1}] {
