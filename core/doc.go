@@ -1,0 +1,36 @@
+// Package core composes the partition replicas of a node into shards: pure,
+// single-threaded machines that take events and give effects.
+//
+// A [Shard] serves the partitions that fall to it. Its owner, the shell, calls
+// one method per event (a client's request, a peer's message, a row that was
+// read, a sync that finished, a deadline) with the time at which it happened,
+// and then takes the accumulated [Effects]. The same shard runs in production,
+// where the shell is package node, and in the simulator.
+//
+// # The shell's side of the contract
+//
+//  1. One caller at a time, in any order of events.
+//  2. Effects.Rows is applied as one batch before any other effect of the same
+//     take is carried out, and before the next event is given. If it cannot be
+//     applied, no other effect is carried out and the shard is not used again:
+//     its memory is ahead of its store.
+//  3. An effect marked Sync leaves only once everything applied so far is
+//     durable. The others leave at once.
+//  4. Loads are read after Rows is applied, each answered by exactly one call
+//     of Loaded; pages likewise, with the shard's Base taken between two events
+//     at the moment of the snapshot (R5).
+//  5. Tick is called once the deadline has passed.
+//
+// # Operations
+//
+// Each kind of request is a small machine of its own: write.go, read.go,
+// scan.go, forward.go. A dot is minted once, at a home replica, after admission;
+// a node that is no home of the key forwards a write once (one hop). A request
+// that was refused before that has not been applied; after it, a missed quorum
+// is an unknown outcome (I10).
+//
+// # Bounds (I11)
+//
+// Every list that a client or a peer can grow has a limit in [Limits]; what is
+// beyond it is refused by name.
+package core

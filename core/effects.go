@@ -1,0 +1,59 @@
+package core
+
+import (
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Effects is what a shard wants done. See the package comment for the order.
+type Effects struct {
+	// Rows is to be applied as one batch.
+	Rows    storage.Batch
+	Sends   []Send
+	Replies []Reply
+	Loads   []Load
+	Pages   []*wire.ScanRead
+	// Syncs lists operations to be named to Synced once everything applied so
+	// far is durable.
+	Syncs []uint64
+}
+
+// Send is a message for a peer. It may be lost; it is never waited for.
+type Send struct {
+	To   string
+	Msg  wire.Message
+	Sync bool
+}
+
+// Reply answers a client's request.
+type Reply struct {
+	Token    uint64
+	Response *kindred.Response
+}
+
+// Load asks for a stored object. Row names it and goes back with the answer.
+type Load struct {
+	Row         string
+	Replica     replica.ID
+	Bucket, Key string
+}
+
+// Empty reports whether there is nothing to do.
+func (e *Effects) Empty() bool {
+	return e.Rows.Len() == 0 && len(e.Sends) == 0 && len(e.Replies) == 0 &&
+		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Syncs) == 0
+}
+
+// Reset empties e and keeps its memory for the next take. Rows may be reset
+// apart from the rest.
+func (e *Effects) Reset() {
+	clear(e.Sends)
+	clear(e.Replies)
+	clear(e.Loads)
+	clear(e.Pages)
+	e.Rows.Reset()
+	e.Sends, e.Replies, e.Loads = e.Sends[:0], e.Replies[:0], e.Loads[:0]
+	e.Pages, e.Syncs = e.Pages[:0], e.Syncs[:0]
+}

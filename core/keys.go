@@ -1,0 +1,57 @@
+package core
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// openKey is an object that is being read, and the steps that wait for it. It is
+// the latch that orders the steps on one key: while it exists no other step can
+// change the object, and all that gathered run on one reading and leave one row.
+type openKey struct {
+	replica     *replica.Replica
+	bucket, key string
+	steps       []step
+}
+
+// step acts on an opened object; err says why it could not be read.
+type step func(now time.Time, k *replica.Key, err error)
+
+// enter queues a step on an object of r.
+func (s *Shard) enter(r *replica.Replica, bucket, key string, do step) {
+	id := r.ID()
+	s.steps++
+	s.row = storage.ObjectKey(s.row[:0], id.Partition, id.N, bucket, key)
+	if o, ok := s.open[string(s.row)]; ok {
+		o.steps = append(o.steps, do)
+		return
+	}
+	row := string(s.row)
+	s.open[row] = &openKey{replica: r, bucket: bucket, key: key, steps: []step{do}}
+	s.out.Loads = append(s.out.Loads, Load{Row: row, Replica: id, Bucket: bucket, Key: key})
+}
+
+// Loaded answers a Load: the object as stored, empty if there is none, or the
+// reason why it could not be read.
+func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error) {
+	o, ok := s.open[row]
+	if !ok {
+		return
+	}
+	delete(s.open, row)
+	s.steps -= len(o.steps)
+	if err != nil {
+		for _, do := range o.steps {
+			do(now, nil, err)
+		}
+		return
+	}
+	k := o.replica.Open(o.bucket, o.key, object)
+	for _, do := range o.steps {
+		do(now, k, nil)
+	}
+	k.Save(&s.out.Rows)
+}

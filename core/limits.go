@@ -1,0 +1,41 @@
+package core
+
+import "time"
+
+// Limits bounds what clients and peers can make a shard hold.
+type Limits struct {
+	// Operations is the number of client operations in progress. Raising it
+	// costs memory under overload, lowering it refuses work earlier.
+	Operations int
+	// OperationBytes bounds the values of the writes in progress.
+	OperationBytes int
+	// Steps is the number of steps that wait for an object to be read.
+	Steps int
+	// Pages is the number of pages being read for scans of peers.
+	Pages int
+	// LateReads is the number of answered reads kept until their last replica
+	// has spoken, for read repair.
+	LateReads int
+	// Requests is the number of request ids remembered (R19).
+	Requests int
+	// Timeout is the time an operation gets if the client names none;
+	// TimeoutMax is the most it gets.
+	Timeout, TimeoutMax time.Duration
+	// RepairWait is how long an answered read waits for its last replicas.
+	RepairWait time.Duration
+}
+
+// DefaultLimits suit a shard that owns one core and some 100 MiB of memory.
+func DefaultLimits() Limits {
+	return Limits{
+		Operations:     16 << 10,
+		OperationBytes: 64 << 20,
+		Steps:          64 << 10,
+		Pages:          256,
+		LateReads:      4 << 10,
+		Requests:       16 << 10,
+		Timeout:        5 * time.Second,
+		TimeoutMax:     time.Minute,
+		RepairWait:     2 * time.Second,
+	}
+}

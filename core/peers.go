@@ -1,0 +1,114 @@
+package core
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/wire"
+)
+
+const notHome = "is not a home of the partition"
+
+// Message takes a message of a peer. One that belongs to no operation of this
+// very process is counted and dropped (R10).
+func (s *Shard) Message(now time.Time, from string, m wire.Message) {
+	switch m := m.(type) {
+	case *wire.Write:
+		s.onWrite(from, m)
+	case *wire.Read:
+		s.onRead(from, m)
+	case *wire.ScanRead:
+		s.onScanRead(from, m)
+	case *wire.Forward:
+		s.onForward(now, from, m)
+	case *wire.WriteAck:
+		if o, ok := own[*writeOp](s, m.Op); ok && o.put != nil {
+			if m.Refused != "" {
+				o.fail(s, from, m.Refused)
+			} else {
+				o.ack(s, from)
+			}
+		}
+	case *wire.ReadReply:
+		if o, ok := own[*readOp](s, m.Op); ok {
+			o.heard(s, now, from, m)
+		}
+	case *wire.ScanReply:
+		if o, ok := own[*scanOp](s, m.Op); ok {
+			o.heard(s, from, m)
+		}
+	case *wire.ForwardReply:
+		if o, ok := own[*forwardOp](s, m.Op); ok && o.to == from {
+			o.heard(s, m)
+		}
+	default:
+		s.stats.Stray++
+	}
+}
+
+// own finds the operation that a peer answers, if it is this process's.
+func own[O operation](s *Shard, id wire.OpID) (o O, ok bool) {
+	if id.Process == s.cfg.Actor.Nonce {
+		o, ok = s.operations[id.Seq].(O)
+	}
+	if !ok {
+		s.stats.Stray++
+	}
+	return o, ok
+}
+
+func (s *Shard) onWrite(from string, m *wire.Write) {
+	ack := func(sync bool, refused string) {
+		if !m.Op.IsZero() {
+			s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
+		}
+	}
+	if s.steps >= s.cfg.Limits.Steps {
+		ack(false, s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message)
+		return
+	}
+	s.join(m, ack)
+}
+
+// join merges a delta into this replica (R3) and reports the outcome; sync says
+// that the report must wait for the disk.
+func (s *Shard) join(m *wire.Write, done func(sync bool, refused string)) {
+	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	switch {
+	case r == nil:
+		done(false, notHome)
+		return
+	case s.full != nil:
+		done(false, s.full.Message)
+		return
+	}
+	s.enter(r, m.Bucket, m.Key, func(_ time.Time, k *replica.Key, err error) {
+		if err == nil {
+			if err = k.Join(m.Delta, m.RequestIDs, &s.out.Rows); err != nil {
+				s.stats.RefusedJoins++
+			}
+		}
+		if err != nil {
+			done(false, err.Error())
+			return
+		}
+		s.stats.Joins++
+		done(m.Durability == kindred.Sync, "")
+	})
+}
+
+func (s *Shard) onRead(from string, m *wire.Read) {
+	failed := ""
+	switch {
+	case !s.Has(replica.ID{Partition: m.Partition, N: m.N}):
+		failed = notHome
+	case s.steps >= s.cfg.Limits.Steps:
+		failed = s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message
+	}
+	if failed != "" {
+		s.send(from, &wire.ReadReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
+		return
+	}
+	s.serveRead(m, func(_ time.Time, reply *wire.ReadReply) { s.send(from, reply, false) })
+}

@@ -1,0 +1,202 @@
+package core
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// readOp is a get or an inspection that this node coordinates. It asks every
+// home replica, answers when R have spoken, and mends with what comes later.
+type readOp struct {
+	request
+	get      *replica.Get
+	views    map[string]kindred.ReplicaView
+	answered bool
+	// then takes the place of the answer, for a delete that reads first.
+	then func(s *Shard, now time.Time, get *replica.Get)
+}
+
+func (s *Shard) startRead(now time.Time, base request, homes []string, quorum kindred.Quorum) {
+	o := &readOp{request: base}
+	if base.req.Op == kindred.OpInspect {
+		o.views = map[string]kindred.ReplicaView{}
+		quorum.R = len(homes)
+	} else if err := replica.Unavailable(base.req.Op, homes, quorum.R, s.reachable); err != nil {
+		s.refuse(base.ask, err)
+		return
+	}
+	o.get = replica.NewGet(homes, quorum)
+	s.read(now, o, homes)
+}
+
+// readThenDelete gives a delete without a context the context of a quorum read:
+// it removes what that read sees, as somebody who deletes by name expects.
+func (s *Shard) readThenDelete(now time.Time, base request, homes []string, quorum kindred.Quorum) {
+	if err := replica.Unavailable(kindred.OpDelete, homes, quorum.R, s.reachable); err != nil {
+		s.refuse(base.ask, err)
+		return
+	}
+	o := &readOp{request: base, get: replica.NewGet(homes, quorum)}
+	o.then = func(s *Shard, _ time.Time, get *replica.Get) {
+		r := s.replicas[replica.ID{Partition: base.head.Partition, N: base.head.N}]
+		s.coordinate(&writeOp{request: base, homes: homes, quorum: quorum, seen: get.Merged().Seen()}, r)
+	}
+	s.read(now, o, homes)
+}
+
+func (s *Shard) read(now time.Time, o *readOp, homes []string) {
+	s.register(o)
+	s.stats.Reads++
+	ask := &wire.Read{Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Key: o.req.Key, Inspect: o.views != nil}
+	for _, h := range homes {
+		switch {
+		case h == s.cfg.Node:
+			s.serveRead(ask, func(now time.Time, m *wire.ReadReply) { o.heard(s, now, s.cfg.Node, m) })
+		case s.linked[h]:
+			s.send(h, ask, false)
+		default:
+			o.fail(s, now, h, "unreachable")
+		}
+	}
+}
+
+// serveRead reads the object at this replica and gives the filled reply (R5).
+func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.ReadReply)) {
+	r := s.replicas[replica.ID{Partition: ask.Partition, N: ask.N}]
+	s.enter(r, ask.Bucket, ask.Key, func(now time.Time, k *replica.Key, err error) {
+		m := &wire.ReadReply{Head: ask.Head, Op: ask.Op}
+		switch {
+		case err != nil:
+			m.Failed = err.Error()
+		default:
+			m.Object = k.Filled()
+			if ask.Inspect {
+				m.Context, m.Clock = k.Object().Context.String(), r.Clock().String()
+			}
+		}
+		reply(now, m)
+	})
+}
+
+func (o *readOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply) {
+	if m.Failed != "" {
+		o.fail(s, now, node, m.Failed)
+		return
+	}
+	o.get.Add(node, m.Object)
+	if o.views != nil {
+		o.views[node] = viewOf(node, m)
+	}
+	o.proceed(s, now)
+}
+
+func (o *readOp) fail(s *Shard, now time.Time, node, reason string) {
+	o.get.Fail(node, reason)
+	if o.views != nil {
+		if _, ok := o.views[node]; !ok {
+			o.views[node] = kindred.ReplicaView{Node: node, Err: reason}
+		}
+	}
+	o.proceed(s, now)
+}
+
+// proceed answers when it can and ends when everybody has spoken.
+func (o *readOp) proceed(s *Shard, now time.Time) {
+	if _, running := s.operations[o.seq]; !running {
+		return
+	}
+	over := o.get.Over()
+	if !o.answered && (over || o.get.Enough() && o.views == nil) {
+		o.reply(s, now)
+	}
+	if over || s.late > s.cfg.Limits.LateReads {
+		o.end(s)
+	}
+}
+
+func (o *readOp) reply(s *Shard, now time.Time) {
+	o.answered = true
+	s.late++
+	o.deadline = now.Add(s.cfg.Limits.RepairWait)
+	s.deadlines.add(o.deadline, o.seq)
+	switch {
+	case o.views != nil:
+		s.answer(o.ask, &kindred.Response{Replicas: o.replicaViews(), Replied: o.get.Replied()})
+	case !o.get.Enough():
+		s.refuse(o.ask, o.get.Timeout(o.req.Op))
+	case o.then != nil:
+		o.then(s, now, o.get)
+	default:
+		s.answer(o.ask, o.response())
+	}
+}
+
+func (o *readOp) response() *kindred.Response {
+	resp := &kindred.Response{Replied: o.get.Replied()}
+	for _, v := range o.get.Siblings() {
+		resp.Siblings = append(resp.Siblings, kindred.Sibling{
+			Dot: v.Dot.String(), Value: v.Value.Value, ContentType: v.Value.ContentType,
+			WrittenAt: v.Value.Time(), Node: v.Value.Node, Blind: v.Value.Blind,
+		})
+	}
+	if seen := o.get.Merged().Seen(); !seen.IsEmpty() {
+		resp.Context = replica.EncodeContext(o.req.Bucket, o.req.Key, seen)
+	}
+	return resp
+}
+
+// end sends the repairs and forgets the operation.
+func (o *readOp) end(s *Shard) {
+	s.finish(o)
+	if !o.answered {
+		return
+	}
+	s.late--
+	if !o.get.Enough() || o.views != nil {
+		return
+	}
+	for _, r := range o.get.Repairs() {
+		s.stats.Repairs++
+		m := &wire.Write{Head: o.head, Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta}
+		if r.Node == s.cfg.Node {
+			s.join(m, func(bool, string) {})
+		} else {
+			s.send(r.Node, m, false)
+		}
+	}
+}
+
+func (o *readOp) expire(s *Shard, now time.Time) {
+	if !o.answered {
+		o.reply(s, now)
+	}
+	o.end(s)
+}
+
+func viewOf(node string, m *wire.ReadReply) kindred.ReplicaView {
+	view := kindred.ReplicaView{Node: node, Context: m.Context, Clock: m.Clock}
+	for _, v := range m.Object.Versions {
+		view.Siblings = append(view.Siblings, kindred.SiblingView{
+			Dot: v.Dot.String(), Bytes: len(v.Value.Value), ContentType: v.Value.ContentType,
+			WrittenAt: v.Value.Time(), Node: v.Value.Node, Blind: v.Value.Blind,
+		})
+	}
+	return view
+}
+
+// replicaViews lists the views in the order of the homes; a home that has not
+// spoken is reported as such.
+func (o *readOp) replicaViews() []kindred.ReplicaView {
+	var views []kindred.ReplicaView
+	for _, h := range o.get.Homes() {
+		v, ok := o.views[h]
+		if !ok {
+			v = kindred.ReplicaView{Node: h, Err: "did not answer"}
+		}
+		views = append(views, v)
+	}
+	return views
+}

@@ -1,0 +1,152 @@
+package core
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Cursor is a position of a scan: a partition, and the last key seen in it.
+type Cursor struct {
+	Partition uint32
+	// From says that the partition was begun; After is the last key seen.
+	From  bool
+	After string
+}
+
+const cursorForm = 1
+
+// ParseCursor reads an opaque cursor; an empty one is the beginning.
+func ParseCursor(b []byte) (Cursor, *kindred.Error) {
+	if len(b) == 0 {
+		return Cursor{}, nil
+	}
+	if len(b) < 6 || len(b) > 6+kindred.KeyBytesMax || b[0] != cursorForm || b[5] > 1 || b[5] == 0 && len(b) > 6 {
+		return Cursor{}, kindred.Invalid("cursor", "the cursor is malformed: pass it exactly as the last page returned it")
+	}
+	return Cursor{Partition: binary.BigEndian.Uint32(b[1:]), From: b[5] == 1, After: string(b[6:])}, nil
+}
+
+// Bytes is the opaque form.
+func (c Cursor) Bytes() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{cursorForm}, c.Partition)
+	if c.From {
+		return append(append(b, 1), c.After...)
+	}
+	return append(b, 0)
+}
+
+// scanOp is one page of one partition.
+type scanOp struct {
+	request
+	page   *replica.ScanPage
+	cursor Cursor
+	limit  int
+}
+
+// startScan reads a page of the cursor's partition. It ends where the partition
+// ends: the shell goes on with the cursor, on the shard of the next one.
+func (s *Shard) startScan(base request, cursor Cursor, homes []string, quorum kindred.Quorum) {
+	if err := replica.Unavailable(kindred.OpScan, homes, quorum.R, s.reachable); err != nil {
+		s.refuse(base.ask, err)
+		return
+	}
+	o := &scanOp{request: base, page: replica.NewScanPage(homes, quorum), cursor: cursor, limit: base.req.Scan.Limit}
+	if o.limit <= 0 || o.limit > kindred.ScanPageMax {
+		o.limit = kindred.ScanPageMax
+	}
+	s.register(o)
+	s.stats.Scans++
+	s.askPages(o, homes)
+}
+
+func (s *Shard) askPages(o *scanOp, homes []string) {
+	ask := &wire.ScanRead{
+		Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Prefix: o.req.Scan.Prefix,
+		After: o.cursor.After, From: o.cursor.From, Limit: uint32(o.limit),
+	}
+	for _, h := range homes {
+		switch {
+		case h == s.cfg.Node:
+			s.out.Pages = append(s.out.Pages, ask)
+		case s.linked[h]:
+			s.send(h, ask, false)
+		default:
+			o.fail(s, h, "unreachable")
+		}
+	}
+}
+
+func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
+	failed := ""
+	switch {
+	case !s.Has(replica.ID{Partition: m.Partition, N: m.N}):
+		failed = notHome
+	case len(s.pageFor) >= s.cfg.Limits.Pages:
+		failed = s.overloaded("pages being read", s.cfg.Limits.Pages).Message
+	}
+	if failed != "" {
+		s.send(from, &wire.ScanReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
+		return
+	}
+	s.pageFor[m] = from
+	s.out.Pages = append(s.out.Pages, m)
+}
+
+// Paged answers a page read: the shell calls replica.Page on its snapshot.
+func (s *Shard) Paged(_ time.Time, ask *wire.ScanRead, page *wire.ScanReply) {
+	if from, ok := s.pageFor[ask]; ok {
+		delete(s.pageFor, ask)
+		s.send(from, page, false)
+		return
+	}
+	if o, ok := own[*scanOp](s, ask.Op); ok {
+		o.heard(s, s.cfg.Node, page)
+	}
+}
+
+func (o *scanOp) heard(s *Shard, node string, page *wire.ScanReply) {
+	o.page.Add(node, page)
+	switch {
+	case o.page.Enough():
+		s.finish(o)
+		s.answer(o.ask, o.response(s.layout.Partitions()))
+	case o.page.Hopeless():
+		o.expire(s, time.Time{})
+	}
+}
+
+func (o *scanOp) fail(s *Shard, node, reason string) {
+	o.page.Fail(node, reason)
+	if o.page.Hopeless() {
+		o.expire(s, time.Time{})
+	}
+}
+
+func (o *scanOp) response(partitions int) *kindred.Response {
+	keys, last, more := o.page.Keys(o.req.Scan.ConflictsOnly)
+	if len(keys) > o.limit {
+		keys = keys[:o.limit]
+		last, more = keys[o.limit-1].Key, true
+	}
+	next := Cursor{Partition: o.cursor.Partition + 1}
+	if more {
+		next = Cursor{Partition: o.cursor.Partition, From: true, After: last}
+	}
+	resp := &kindred.Response{Keys: keys}
+	if int(next.Partition) < partitions {
+		resp.Cursor = next.Bytes()
+	}
+	return resp
+}
+
+func (o *scanOp) expire(s *Shard, _ time.Time) {
+	if _, running := s.operations[o.seq]; !running {
+		return
+	}
+	s.finish(o)
+	s.refuse(o.ask, o.page.Timeout())
+}

@@ -1,0 +1,366 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Config is what a shard is made of.
+type Config struct {
+	// Node is this node's name in the layout.
+	Node string
+	// Actor is this start's incarnation, durable by now (I2). Its nonce names
+	// the process to peers (R10).
+	Actor  vclock.Actor
+	Limits Limits
+}
+
+// Shard serves the partitions that fall to it.
+type Shard struct {
+	cfg      Config
+	layout   *ring.Layout
+	linked   map[string]bool
+	replicas map[replica.ID]*replica.Replica
+	recent   *replica.Recent
+
+	open  map[string]*openKey
+	steps int
+	// pageFor is the peer that asked for a page which is being read.
+	pageFor map[*wire.ScanRead]string
+
+	operations map[uint64]operation
+	seq        uint64
+	bytes      int
+	late       int
+	deadlines  deadlines
+
+	// full is why writes are refused, or nil.
+	full     *kindred.Error
+	stopping bool
+
+	out   *Effects
+	row   []byte
+	stats Stats
+}
+
+// Stats counts what a shard has done since it was made.
+type Stats struct {
+	Writes, Reads, Scans, Forwards uint64
+	// Joins are deltas merged from peers, Repairs those sent by read repair.
+	Joins, Repairs uint64
+	// RefusedJoins are deltas of peers that were malformed or forged.
+	RefusedJoins uint64
+	// Resends are writes sent again because a peer came back in time.
+	Resends uint64
+	// Retries are requests that had been served before (R19).
+	Retries uint64
+	// ManySiblings counts writes that left more than kindred.SiblingsWarn.
+	ManySiblings uint64
+	// Stray counts messages that belong to no operation in progress.
+	Stray uint64
+}
+
+// operation is one client request in progress.
+type operation interface {
+	// expire is called when the operation's deadline has passed.
+	expire(s *Shard, now time.Time)
+	common() *request
+}
+
+// request is what every operation has.
+type request struct {
+	seq      uint64
+	ask      asker
+	req      *kindred.Request
+	head     wire.Head
+	deadline time.Time
+}
+
+func (r *request) common() *request { return r }
+
+// asker is where an answer goes: to a client of this node, or to the peer that
+// forwarded the request.
+type asker struct {
+	token uint64
+	peer  string
+	op    wire.OpID
+	head  wire.Head
+}
+
+// New is a shard without a layout: it refuses everything until it gets one.
+func New(cfg Config) *Shard {
+	return &Shard{
+		cfg:        cfg,
+		linked:     map[string]bool{},
+		replicas:   map[replica.ID]*replica.Replica{},
+		recent:     replica.NewRecent(cfg.Limits.Requests),
+		open:       map[string]*openKey{},
+		pageFor:    map[*wire.ScanRead]string{},
+		operations: map[uint64]operation{},
+		out:        &Effects{},
+	}
+}
+
+// Recover reads the replica of that id back from the store, for SetLayout.
+func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica, error) {
+	return replica.Recover(id, s.cfg.Actor, s.recent, store)
+}
+
+// Has reports whether the shard holds that replica.
+func (s *Shard) Has(id replica.ID) bool { return s.replicas[id] != nil }
+
+// SetLayout begins to work by that layout. Recovered are the replicas of it that
+// the shard did not hold yet; replicas it holds stay, whatever the layout says.
+func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
+	s.layout = layout
+	for _, r := range recovered {
+		s.replicas[r.ID()] = r
+	}
+}
+
+// SetLink notes whether a peer can be reached. To one that came back, writes
+// that still wait for it are sent again.
+func (s *Shard) SetLink(now time.Time, peer string, up bool) {
+	if s.linked[peer] == up {
+		return
+	}
+	s.linked[peer] = up
+	for _, seq := range s.inOrder() {
+		switch o := s.operations[seq].(type) {
+		case *writeOp:
+			if up {
+				o.resend(s, peer)
+			}
+		case *readOp:
+			if !up {
+				o.fail(s, now, peer, "unreachable")
+			}
+		case *scanOp:
+			if !up {
+				o.fail(s, peer, "unreachable")
+			}
+		case *forwardOp:
+			if !up && o.to == peer {
+				o.expire(s, now)
+			}
+		}
+	}
+}
+
+// inOrder lists the operations by age, so that effects have a fixed order.
+func (s *Shard) inOrder() []uint64 {
+	seqs := make([]uint64, 0, len(s.operations))
+	for seq := range s.operations {
+		seqs = append(seqs, seq)
+	}
+	slices.Sort(seqs)
+	return seqs
+}
+
+// SetFull makes the shard refuse writes with err, or take them again with nil.
+func (s *Shard) SetFull(err *kindred.Error) { s.full = err }
+
+// Drain makes the shard refuse new requests; those in progress go on.
+func (s *Shard) Drain() { s.stopping = true }
+
+// Busy is the number of requests that have not been answered.
+func (s *Shard) Busy() int { return len(s.operations) - s.late }
+
+// Stats returns the counters.
+func (s *Shard) Stats() Stats { return s.stats }
+
+// Effects is what the shard wants done since the last Reset of it.
+func (s *Shard) Effects() *Effects { return s.out }
+
+// Base is the gap-free clock of a replica now, for Page.
+func (s *Shard) Base(id replica.ID) (vclock.DotSet, bool) {
+	r := s.replicas[id]
+	if r == nil {
+		return vclock.DotSet{}, false
+	}
+	return r.Base(), true
+}
+
+// Checkpoint writes every clock that moved, for a quick next start.
+func (s *Shard) Checkpoint() {
+	for _, id := range s.Replicas() {
+		s.replicas[id].Checkpoint(&s.out.Rows)
+	}
+}
+
+// Replicas lists the replicas that the shard holds, in order.
+func (s *Shard) Replicas() []replica.ID {
+	ids := make([]replica.ID, 0, len(s.replicas))
+	for id := range s.replicas {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b replica.ID) int {
+		return (int(a.Partition)-int(b.Partition))*256 + int(a.N) - int(b.N)
+	})
+	return ids
+}
+
+// Clock is a replica's clock, for tests and metrics; it must not be changed.
+func (s *Shard) Clock(id replica.ID) vclock.DotSet {
+	if r := s.replicas[id]; r != nil {
+		return r.Clock()
+	}
+	return vclock.DotSet{}
+}
+
+// Request starts a client's operation. Its answer carries the token.
+func (s *Shard) Request(now time.Time, token uint64, req *kindred.Request) {
+	s.start(now, asker{token: token}, req)
+}
+
+// start checks and admits a request and hands it to its machine.
+func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
+	if err := s.admit(req); err != nil {
+		s.refuse(ask, err)
+		return
+	}
+	base := request{ask: ask, req: req, deadline: now.Add(s.timeout(req))}
+	cursor, err := s.locate(&base)
+	if err != nil {
+		s.refuse(ask, err)
+		return
+	}
+	homes := s.layout.Homes(ring.Partition(base.head.Partition), int(base.head.N))
+	quorum, err := kindred.Resolve(len(homes), req.R, req.W, req.PR, req.PW)
+	if err != nil {
+		s.refuse(ask, err)
+		return
+	}
+	switch req.Op {
+	case kindred.OpGet, kindred.OpInspect:
+		s.startRead(now, base, homes, quorum)
+	case kindred.OpPut, kindred.OpDelete:
+		s.startWrite(now, base, homes, quorum)
+	case kindred.OpScan:
+		s.startScan(base, cursor, homes, quorum)
+	default:
+		s.refuse(ask, kindred.Invalid("op", "%v is not an operation", req.Op))
+	}
+}
+
+// locate finds the partition of a request: that of its key, or that of the
+// cursor of a scan.
+func (s *Shard) locate(base *request) (cursor Cursor, err *kindred.Error) {
+	base.head.N = uint8(s.layout.Replicas())
+	if base.req.Op != kindred.OpScan {
+		base.head.Partition = uint32(s.layout.PartitionOf(base.req.Bucket, base.req.Key))
+		return Cursor{}, nil
+	}
+	cursor, err = ParseCursor(base.req.Scan.Cursor)
+	if err == nil && int(cursor.Partition) >= s.layout.Partitions() {
+		err = kindred.Invalid("cursor", "the cursor names partition %d, the cluster has %d: begin again without one", cursor.Partition, s.layout.Partitions())
+	}
+	base.head.Partition = cursor.Partition
+	return cursor, err
+}
+
+func (s *Shard) admit(req *kindred.Request) *kindred.Error {
+	switch {
+	case s.stopping:
+		return &kindred.Error{Code: kindred.CodeStopping, Outcome: kindred.NotApplied, Message: s.cfg.Node + " is shutting down: ask another node"}
+	case s.layout == nil:
+		return &kindred.Error{Code: kindred.CodeNoLayout, Outcome: kindred.NotApplied, Message: s.cfg.Node + " has no layout yet: it waits for the cluster to form (kvnode --expect, kvcli cluster status)"}
+	case s.Busy() >= s.cfg.Limits.Operations:
+		return s.overloaded("operations in progress", s.cfg.Limits.Operations)
+	case s.bytes+len(req.Value) > s.cfg.Limits.OperationBytes:
+		return s.overloaded("bytes in progress", s.cfg.Limits.OperationBytes)
+	case s.steps >= s.cfg.Limits.Steps:
+		return s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps)
+	}
+	if req.Op == kindred.OpScan {
+		return kindred.CheckBucket(req.Bucket)
+	}
+	if err := kindred.CheckName(req.Bucket, req.Key); err != nil {
+		return err
+	}
+	return kindred.CheckValue(req.Value, req.ContentType)
+}
+
+func (s *Shard) overloaded(what string, limit int) *kindred.Error {
+	return &kindred.Error{
+		Code: kindred.CodeOverloaded, Outcome: kindred.NotApplied, Field: what, Limit: int64(limit),
+		Message: fmt.Sprintf("%s has its limit of %d %s: try again later, or elsewhere", s.cfg.Node, limit, what),
+	}
+}
+
+func (s *Shard) timeout(req *kindred.Request) time.Duration {
+	if req.Timeout <= 0 {
+		return s.cfg.Limits.Timeout
+	}
+	return min(req.Timeout, s.cfg.Limits.TimeoutMax)
+}
+
+// register gives the operation its number and its deadline.
+func (s *Shard) register(o operation) {
+	c := o.common()
+	s.seq++
+	c.seq = s.seq
+	s.operations[c.seq] = o
+	s.bytes += len(c.req.Value)
+	s.deadlines.add(c.deadline, c.seq)
+}
+
+// finish ends an operation; answering it is apart.
+func (s *Shard) finish(o operation) {
+	c := o.common()
+	if _, ok := s.operations[c.seq]; ok {
+		delete(s.operations, c.seq)
+		s.bytes -= len(c.req.Value)
+	}
+}
+
+func (s *Shard) opID(seq uint64) wire.OpID {
+	return wire.OpID{Process: s.cfg.Actor.Nonce, Seq: seq}
+}
+
+// reachable reports whether a node can be sent to now.
+func (s *Shard) reachable(node string) bool { return node == s.cfg.Node || s.linked[node] }
+
+func (s *Shard) send(to string, m wire.Message, sync bool) {
+	s.out.Sends = append(s.out.Sends, Send{To: to, Msg: m, Sync: sync})
+}
+
+func (s *Shard) answer(ask asker, resp *kindred.Response) {
+	if ask.peer == "" {
+		s.out.Replies = append(s.out.Replies, Reply{Token: ask.token, Response: resp})
+		return
+	}
+	s.send(ask.peer, &wire.ForwardReply{Head: ask.head, Op: ask.op, Response: *resp}, false)
+}
+
+func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.Response{Err: err}) }
+
+// Deadline is when Tick is wanted next, if at all.
+func (s *Shard) Deadline() (time.Time, bool) { return s.deadlines.next() }
+
+// Tick expires the operations whose deadline has passed.
+func (s *Shard) Tick(now time.Time) {
+	for {
+		seq, ok := s.deadlines.due(now)
+		if !ok {
+			return
+		}
+		o, ok := s.operations[seq]
+		if !ok {
+			continue
+		}
+		if c := o.common(); c.deadline.After(now) {
+			s.deadlines.add(c.deadline, seq)
+			continue
+		}
+		o.expire(s, now)
+	}
+}

@@ -1,0 +1,132 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Get decides when a read has heard enough replicas, and what they say together
+// (R8). Answers that come after that still help read repair.
+type Get struct {
+	homes   []string
+	quorum  kindred.Quorum
+	replies []reply
+	failed  []kindred.NodeFailure
+	merged  wire.Object
+}
+
+type reply struct {
+	node string
+	dots vclock.DotSet
+}
+
+// Repair is a delta that a replica turned out to lack.
+type Repair struct {
+	Node  string
+	Delta wire.Delta
+}
+
+// NewGet waits for quorum.R of homes. In a strict quorum R covers PR.
+func NewGet(homes []string, quorum kindred.Quorum) *Get {
+	return &Get{homes: homes, quorum: quorum}
+}
+
+// Add counts a replica's filled object, once per home.
+func (g *Get) Add(node string, filled wire.Object) {
+	if !slices.Contains(g.homes, node) || g.heard(node) {
+		return
+	}
+	if len(g.replies) == 0 {
+		g.merged = filled
+	} else {
+		g.merged = vclock.Join(g.merged, filled)
+	}
+	g.replies = append(g.replies, reply{node, filled.Dots()})
+	g.failed = slices.DeleteFunc(g.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
+}
+
+// Fail notes why a home gave no answer.
+func (g *Get) Fail(node, reason string) {
+	if slices.Contains(g.homes, node) && !g.heard(node) {
+		g.failed = noteFailure(g.failed, node, reason)
+	}
+}
+
+func (g *Get) heard(node string) bool {
+	return slices.ContainsFunc(g.replies, func(r reply) bool { return r.node == node })
+}
+
+// Homes lists the replicas that were asked.
+func (g *Get) Homes() []string { return g.homes }
+
+// Enough reports whether the read quorum is met.
+func (g *Get) Enough() bool { return len(g.replies) >= g.quorum.R }
+
+// Over reports whether every home has answered or failed.
+func (g *Get) Over() bool { return len(g.replies)+len(g.failed) >= len(g.homes) }
+
+// Replied lists the homes whose answers were counted so far.
+func (g *Get) Replied() []string {
+	nodes := make([]string, len(g.replies))
+	for i, r := range g.replies {
+		nodes[i] = r.node
+	}
+	return nodes
+}
+
+// Merged is the join of the answers so far. Its Seen is the client's context.
+func (g *Get) Merged() wire.Object { return g.merged }
+
+// Siblings are the live versions as a client is shown them: two that one
+// request made are one intention and appear once (R19).
+func (g *Get) Siblings() []vclock.Version[wire.Record] {
+	shown := make([]vclock.Version[wire.Record], 0, len(g.merged.Versions))
+	for _, v := range g.merged.Versions {
+		twin := func(s vclock.Version[wire.Record]) bool {
+			return !v.Value.RequestID.IsZero() && s.Value.RequestID == v.Value.RequestID
+		}
+		if !slices.ContainsFunc(shown, twin) {
+			shown = append(shown, v)
+		}
+	}
+	return shown
+}
+
+// Repairs is the final action: for each replica whose live versions are not
+// those of the merged object, the whole merged object with the dots of its live
+// versions, and no other dot (R8, C7). Replicas that agree get nothing: a read
+// writes only where there is something to mend.
+func (g *Get) Repairs() []Repair {
+	var repairs []Repair
+	live := g.merged.Dots()
+	for _, r := range g.replies {
+		if r.dots.Compare(live) != vclock.Equal {
+			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}})
+		}
+	}
+	return repairs
+}
+
+// Timeout is the answer when the quorum was not met in time. A read changes
+// nothing, so nothing is unknown about its effect.
+func (g *Get) Timeout(op kindred.Op) *kindred.Error {
+	var waiting []string
+	for _, h := range g.homes {
+		if !g.heard(h) {
+			waiting = append(waiting, h)
+		}
+	}
+	code := kindred.CodeTimeout
+	if g.Over() {
+		code = kindred.CodeUnavailable
+	}
+	return &kindred.Error{
+		Code: code, Outcome: kindred.NotApplied, Need: g.quorum.R, Got: len(g.replies),
+		Failed:  unanswered(g.failed, waiting),
+		Message: fmt.Sprintf("%s: %d of %d replicas answered, %d wanted", op, len(g.replies), len(g.homes), g.quorum.R),
+	}
+}

@@ -1,0 +1,115 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/vclock"
+)
+
+// Put decides when a write has been acknowledged by enough replicas. It counts
+// each home replica once, whatever is repeated, and never fewer than asked.
+type Put struct {
+	homes  []string
+	quorum kindred.Quorum
+	dot    vclock.Dot
+	acked  []string
+	failed []kindred.NodeFailure
+}
+
+// NewPut waits for quorum.W of homes to acknowledge the write event d. In a
+// strict quorum every replica is a home, so that W covers PW.
+func NewPut(homes []string, quorum kindred.Quorum, d vclock.Dot) *Put {
+	return &Put{homes: homes, quorum: quorum, dot: d}
+}
+
+// Dot names the write event.
+func (p *Put) Dot() vclock.Dot { return p.dot }
+
+// Ack counts an acknowledgement. It reports whether it was the first from a home.
+func (p *Put) Ack(node string) bool {
+	if slices.Contains(p.acked, node) || !slices.Contains(p.homes, node) {
+		return false
+	}
+	p.acked = append(p.acked, node)
+	p.failed = slices.DeleteFunc(p.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
+	return true
+}
+
+// Fail notes why a home has not acknowledged. It may still do so later.
+func (p *Put) Fail(node, reason string) {
+	if slices.Contains(p.homes, node) && !slices.Contains(p.acked, node) {
+		p.failed = noteFailure(p.failed, node, reason)
+	}
+}
+
+// Waiting lists the homes that have not acknowledged.
+func (p *Put) Waiting() []string {
+	var waiting []string
+	for _, h := range p.homes {
+		if !slices.Contains(p.acked, h) {
+			waiting = append(waiting, h)
+		}
+	}
+	return waiting
+}
+
+// Enough reports whether the write quorum is met.
+func (p *Put) Enough() bool { return len(p.acked) >= p.quorum.W }
+
+// Hopeless reports whether every home has answered and the quorum is not met.
+func (p *Put) Hopeless() bool {
+	return !p.Enough() && len(p.acked)+len(p.failed) >= len(p.homes)
+}
+
+// Acked lists the homes that acknowledged, in the order in which they did.
+func (p *Put) Acked() []string { return p.acked }
+
+// Timeout is the answer when the quorum was not met in time: the write exists
+// and may still spread, so its outcome is unknown (I10).
+func (p *Put) Timeout(op kindred.Op) *kindred.Error {
+	return &kindred.Error{
+		Code: kindred.CodeTimeout, Outcome: kindred.Unknown, Dot: p.dot.String(),
+		Need: p.quorum.W, Got: len(p.acked), Failed: unanswered(p.failed, p.Waiting()),
+		Message: fmt.Sprintf("%s: %d of %d replicas acknowledged, %d wanted", op, len(p.acked), len(p.homes), p.quorum.W),
+	}
+}
+
+// Unavailable is the answer when fewer than need of homes can be reached before
+// anything was done.
+func Unavailable(op kindred.Op, homes []string, need int, reachable func(string) bool) *kindred.Error {
+	e := &kindred.Error{Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: need}
+	for _, h := range homes {
+		if reachable(h) {
+			e.Got++
+		} else {
+			e.Failed = append(e.Failed, kindred.NodeFailure{Node: h, Reason: "unreachable"})
+		}
+	}
+	if e.Got >= need {
+		return nil
+	}
+	e.Message = fmt.Sprintf("%s: %d of %d replicas can be reached, %d wanted; nothing was done", op, e.Got, len(homes), need)
+	return e
+}
+
+func noteFailure(list []kindred.NodeFailure, node, reason string) []kindred.NodeFailure {
+	for i := range list {
+		if list[i].Node == node {
+			list[i].Reason = reason
+			return list
+		}
+	}
+	return append(list, kindred.NodeFailure{Node: node, Reason: reason})
+}
+
+// unanswered completes the failures with those of which nothing was heard.
+func unanswered(failed []kindred.NodeFailure, waiting []string) []kindred.NodeFailure {
+	for _, w := range waiting {
+		if !slices.ContainsFunc(failed, func(f kindred.NodeFailure) bool { return f.Node == w }) {
+			failed = append(failed, kindred.NodeFailure{Node: w, Reason: "did not answer"})
+		}
+	}
+	return failed
+}

@@ -1,0 +1,197 @@
+package replica
+
+import (
+	"fmt"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+const (
+	// CheckpointEvery is the number of new dots after which a replica writes its
+	// clock again. Raising it makes starts slower (that many log rows are read
+	// per partition), lowering it makes writes dearer.
+	CheckpointEvery = 1024
+	// DeltaDotsMax bounds the dots one delta may bring, and with them the rows
+	// that one message can cause.
+	DeltaDotsMax = 4096
+	// ApartBytes is the size from which a value lies in its own row.
+	ApartBytes = 64 << 10
+)
+
+// ID names a replica on its node: the partition, and the n of its buckets.
+type ID struct {
+	Partition uint32
+	N         uint8
+}
+
+// String is "partition/n".
+func (id ID) String() string { return fmt.Sprintf("%d/%d", id.Partition, id.N) }
+
+// Replica is the clock of one partition at one node, and what is needed to move
+// it forward. The objects stay in the store.
+type Replica struct {
+	id     ID
+	actor  vclock.Actor
+	clock  vclock.DotSet
+	recent *Recent
+	// unsaved counts the dots since the last checkpoint.
+	unsaved int
+}
+
+// New is a replica without a past.
+func New(id ID, actor vclock.Actor, recent *Recent) *Replica {
+	return &Replica{id: id, actor: actor, recent: recent}
+}
+
+// Recover reads a replica's clock: the checkpoint, and the log rows above it
+// (I4). The actor is this start's incarnation, which must be durable by now and
+// must never have minted before (I2).
+func Recover(id ID, actor vclock.Actor, recent *Recent, store storage.Snapshot) (*Replica, error) {
+	r := New(id, actor, recent)
+	saved, err := store.Get(storage.ClockKey(nil, id.Partition, id.N))
+	switch err {
+	case nil:
+		clock, rest, err := vclock.DecodeDotSet(saved)
+		if err != nil || len(rest) > 0 {
+			return nil, fmt.Errorf("replica %v: the clock's checkpoint is damaged (%d bytes too many): %w", id, len(rest), err)
+		}
+		r.clock = clock
+	case storage.ErrNotFound:
+	default:
+		return nil, fmt.Errorf("replica %v: reading the clock's checkpoint: %w", id, err)
+	}
+	if err := r.readLog(store); err != nil {
+		return nil, fmt.Errorf("replica %v: reading the dot log: %w", id, err)
+	}
+	if top := r.clock.Max(actor); top > 0 {
+		return nil, fmt.Errorf("replica %v: incarnation %v has already minted %d dots; a start needs a new one", id, actor, top)
+	}
+	return r, nil
+}
+
+// readLog adds the dots of the log to the clock. It leaps over what the
+// checkpoint covers, so that it reads each actor's new rows only.
+func (r *Replica) readLog(store storage.Snapshot) error {
+	lo, hi := storage.LogRange(r.id.Partition, r.id.N)
+	for lo != nil {
+		from := lo
+		lo = nil
+		var bad error
+		err := store.Scan(from, hi, func(row, value []byte) bool {
+			_, _, actor, counter, err := storage.ParseLogKey(row)
+			if err != nil {
+				bad = err
+				return false
+			}
+			d := vclock.Dot{Actor: actorFrom(actor), Counter: counter}
+			if base := r.clock.Base(d.Actor); counter <= base {
+				lo = storage.LogKey(nil, r.id.Partition, r.id.N, actor, base+1)
+				return false
+			}
+			entry, err := storage.ParseLogEntry(value)
+			if err != nil {
+				bad = err
+				return false
+			}
+			if r.clock.Add(d) {
+				r.unsaved++
+			}
+			r.recent.Add(entry.RequestID, ring.Hash(string(entry.Bucket), string(entry.Key)), d)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		if bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+// ID names the replica.
+func (r *Replica) ID() ID { return r.id }
+
+// Actor is this incarnation.
+func (r *Replica) Actor() vclock.Actor { return r.actor }
+
+// Clock is every dot applied so far; the caller must not change it.
+func (r *Replica) Clock() vclock.DotSet { return r.clock }
+
+// Base is the gap-free part of the clock, for filling a page of objects that
+// were read at this very moment (R5).
+func (r *Replica) Base() vclock.DotSet { return r.clock.Bases() }
+
+// Checkpoint writes the clock if it has moved since it was last written.
+func (r *Replica) Checkpoint(rows *storage.Batch) {
+	if r.unsaved == 0 {
+		return
+	}
+	r.unsaved = 0
+	rows.Set(storage.ClockKey(nil, r.id.Partition, r.id.N), r.clock.AppendTo(nil))
+}
+
+// mint takes the next dot. The clock takes it when its effect is applied.
+func (r *Replica) mint() vclock.Dot {
+	return vclock.Dot{Actor: r.actor, Counter: r.clock.Base(r.actor) + 1}
+}
+
+// log records that the dot changed the key, and checkpoints in due time.
+func (r *Replica) log(rows *storage.Batch, d vclock.Dot, bucket, key string, id kindred.RequestID) {
+	rows.Set(
+		storage.LogKey(nil, r.id.Partition, r.id.N, actorBytes(d.Actor), d.Counter),
+		storage.AppendLogEntry(nil, storage.LogEntry{Bucket: []byte(bucket), Key: []byte(key), RequestID: id}),
+	)
+	r.recent.Add(id, ring.Hash(bucket, key), d)
+	r.unsaved++
+}
+
+// admit reports why a delta cannot be from an honest peer (I2, I11), or nil.
+func (r *Replica) admit(d wire.Delta) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	total := uint64(0)
+	for actor, span := range d.Dots.Spans() {
+		size := span.Hi - span.Lo + 1
+		if size > DeltaDotsMax || total+size > DeltaDotsMax {
+			return &kindred.Error{
+				Code: kindred.CodeTooLarge, Field: "dots", Limit: DeltaDotsMax, Outcome: kindred.NotApplied,
+				Message: fmt.Sprintf("a delta brings more than %d dots", DeltaDotsMax),
+			}
+		}
+		total += size
+		if actor == r.actor && span.Hi > r.clock.Base(actor) {
+			return kindred.Invalid("dots", "a delta brings %v:%d, which this very incarnation has not minted", actor, span.Hi)
+		}
+	}
+	return nil
+}
+
+// Check verifies the replica's numbered invariants, as far as memory shows them.
+func (r *Replica) Check() error {
+	if err := r.clock.Check(); err != nil {
+		return err
+	}
+	if r.clock.Base(r.actor) != r.clock.Max(r.actor) {
+		return fmt.Errorf("replica %v: invariant 2: own dots have a gap: %v", r.id, r.clock)
+	}
+	return nil
+}
+
+func actorBytes(a vclock.Actor) (b [16]byte) {
+	a.AppendTo(b[:0])
+	return b
+}
+
+func actorFrom(b [16]byte) (a vclock.Actor) {
+	for i := range 8 {
+		a.Disk = a.Disk<<8 | uint64(b[i])
+		a.Nonce = a.Nonce<<8 | uint64(b[i+8])
+	}
+	return a
+}

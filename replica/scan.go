@@ -1,0 +1,176 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// PageBytesMax bounds a page of keys on the wire, beside its number of keys.
+const PageBytesMax = 1 << 20
+
+// Page reads a page of keys of a bucket from a snapshot. Base is the gap-free
+// part of the replica's clock at the very moment of the snapshot (R5). An object
+// that cannot be read fails the page: a scan that skipped it would claim that
+// the key is absent.
+func Page(store storage.Snapshot, id ID, base vclock.DotSet, ask *wire.ScanRead) *wire.ScanReply {
+	page := &wire.ScanReply{Head: ask.Head, Op: ask.Op, Base: base}
+	limit := min(int(ask.Limit), kindred.ScanPageMax)
+	lo, hi := storage.ObjectRange(id.Partition, id.N, ask.Bucket, ask.Prefix)
+	if ask.From {
+		lo = append(storage.ObjectKey(nil, id.Partition, id.N, ask.Bucket, ask.After), 0)
+	}
+	size := 0
+	var bad error
+	err := store.Scan(lo, hi, func(row, value []byte) bool {
+		if len(page.Keys) >= limit || size > PageBytesMax {
+			page.More = true
+			return false
+		}
+		key, err := scanKey(row, value)
+		if err != nil {
+			bad = err
+			return false
+		}
+		page.Keys = append(page.Keys, key)
+		size += len(row) + 32*len(key.Dots.Versions) + 24*(key.Dots.Context.Actors()+key.Dots.Context.Exceptions())
+		return true
+	})
+	if err == nil {
+		err = bad
+	}
+	if err != nil {
+		return &wire.ScanReply{Head: ask.Head, Op: ask.Op, Failed: err.Error()}
+	}
+	return page
+}
+
+func scanKey(row, value []byte) (wire.ScanKey, error) {
+	_, _, _, key, err := storage.ParseObjectKey(row)
+	if err != nil {
+		return wire.ScanKey{}, err
+	}
+	object, _, err := vclock.DecodeSiblings(value, wire.DecodeRecord)
+	if err != nil {
+		return wire.ScanKey{}, fmt.Errorf("the object of key %q is damaged: %w", key, err)
+	}
+	dots := vclock.Siblings[struct{}]{Context: object.Context}
+	for _, v := range object.Versions {
+		dots.Versions = append(dots.Versions, vclock.Version[struct{}]{Dot: v.Dot})
+	}
+	return wire.ScanKey{Key: string(key), Dots: dots}, nil
+}
+
+// ScanPage merges the pages that the replicas of one partition answer with. A
+// key is reported if it is live in the join of a read quorum.
+type ScanPage struct {
+	homes  []string
+	quorum kindred.Quorum
+	pages  []*wire.ScanReply
+	heard  []string
+	failed []kindred.NodeFailure
+}
+
+// NewScanPage waits for quorum.R of homes.
+func NewScanPage(homes []string, quorum kindred.Quorum) *ScanPage {
+	return &ScanPage{homes: homes, quorum: quorum}
+}
+
+// Add counts a home's page, once.
+func (s *ScanPage) Add(node string, page *wire.ScanReply) {
+	if !slices.Contains(s.homes, node) || slices.Contains(s.heard, node) {
+		return
+	}
+	if page.Failed != "" {
+		s.Fail(node, page.Failed)
+		return
+	}
+	sorted := slices.IsSortedFunc(page.Keys, func(a, b wire.ScanKey) int { return strings.Compare(a.Key, b.Key) })
+	if !sorted || page.More && len(page.Keys) == 0 {
+		s.Fail(node, "sent a page out of order")
+		return
+	}
+	s.heard = append(s.heard, node)
+	s.pages = append(s.pages, page)
+}
+
+// Fail notes why a home gave no page.
+func (s *ScanPage) Fail(node, reason string) { s.failed = noteFailure(s.failed, node, reason) }
+
+// Enough reports whether the read quorum is met.
+func (s *ScanPage) Enough() bool { return len(s.pages) >= s.quorum.R }
+
+// Hopeless reports whether every home has answered and the quorum is not met.
+func (s *ScanPage) Hopeless() bool {
+	return !s.Enough() && len(s.heard)+len(s.failed) >= len(s.homes)
+}
+
+// Timeout is the answer when the quorum was not met.
+func (s *ScanPage) Timeout() *kindred.Error {
+	g := Get{homes: s.homes, quorum: s.quorum, failed: s.failed}
+	for _, n := range s.heard {
+		g.replies = append(g.replies, reply{node: n})
+	}
+	return g.Timeout(kindred.OpScan)
+}
+
+// Keys merges the pages. The page that ended earliest at its limit is the
+// horizon: beyond it some replica has not spoken yet. Last is where to go on,
+// and more whether there is anything beyond.
+func (s *ScanPage) Keys(conflictsOnly bool) (keys []kindred.KeyEntry, last string, more bool) {
+	for _, p := range s.pages {
+		if p.More {
+			if end := p.Keys[len(p.Keys)-1].Key; !more || end < last {
+				last = end
+			}
+			more = true
+		}
+	}
+	for _, name := range s.names(last, more) {
+		if n := s.live(name); n > 1 || n == 1 && !conflictsOnly {
+			keys = append(keys, kindred.KeyEntry{Key: name, Siblings: n})
+		}
+	}
+	return keys, last, more
+}
+
+// names are the keys of all pages in order, up to the horizon.
+func (s *ScanPage) names(last string, bounded bool) []string {
+	var names []string
+	for _, p := range s.pages {
+		for _, k := range p.Keys {
+			if !bounded || k.Key <= last {
+				names = append(names, k.Key)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// live counts the siblings of a key in the join of the pages. A page without it
+// speaks of it too: what its base covers and it does not show is gone there.
+func (s *ScanPage) live(name string) int {
+	var merged vclock.Siblings[struct{}]
+	for i, p := range s.pages {
+		at, found := slices.BinarySearchFunc(p.Keys, name, func(k wire.ScanKey, name string) int {
+			return strings.Compare(k.Key, name)
+		})
+		var stored vclock.Siblings[struct{}]
+		if found {
+			stored = p.Keys[at].Dots
+		}
+		filled := stored.Fill(p.Base)
+		if i == 0 {
+			merged = filled
+		} else {
+			merged = vclock.Join(merged, filled)
+		}
+	}
+	return len(merged.Versions)
+}
