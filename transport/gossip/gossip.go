@@ -1,0 +1,203 @@
+package gossip
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// aloneEvery is the pause between calls while no other member is there.
+const aloneEvery = time.Second
+
+// Gossip is this node's end of the gossip. Its methods may be called from any
+// goroutine.
+type Gossip struct {
+	cfg  Config
+	log  *slog.Logger
+	list *memberlist.Memberlist
+	rec  *recorder
+
+	ctx       context.Context
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+	newMeta   chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start begins to gossip. Seeds and known members are called in the
+// background, until they answer.
+func Start(cfg Config) (*Gossip, error) { return start(cfg, nil) }
+
+// start takes a transport for tests.
+func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
+	cfg = cfg.withDefaults()
+	conf, err := cfg.memberlist()
+	if err != nil {
+		return nil, err
+	}
+	rec := newRecorder(cfg.Name, cfg.Meta)
+	conf.Delegate, conf.Events, conf.Conflict, conf.Transport = rec, rec, rec, transport
+	list, err := memberlist.Create(conf)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
+	}
+	g := &Gossip{cfg: cfg, log: cfg.Logger, list: list, rec: rec, newMeta: make(chan struct{}, 1)}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.running.Go(g.report)
+	g.running.Go(g.rejoin)
+	g.running.Go(g.announce)
+	return g, nil
+}
+
+// Addr is the address that others use.
+func (g *Gossip) Addr() string { return g.list.LocalNode().Address() }
+
+// Members returns the live members other than this node, in the order of
+// their names.
+func (g *Gossip) Members() []Member { return g.rec.live() }
+
+// UpdateMeta changes what this node tells about itself. It returns at once; the
+// others learn it within a few gossip rounds.
+func (g *Gossip) UpdateMeta(meta []byte) error {
+	if err := checkMeta(meta); err != nil {
+		return err
+	}
+	g.rec.setMeta(meta)
+	signal(g.newMeta)
+	return nil
+}
+
+// Leave tells the others that this node goes, and waits until one of them was
+// told or for the time-out. Close must follow.
+func (g *Gossip) Leave(timeout time.Duration) error {
+	g.rec.setLeaving()
+	// The mark travels like any meta; a node that misses it reports a death.
+	if err := g.list.UpdateNode(timeout / 2); err != nil {
+		g.log.Debug("gossip: leaving unannounced", "err", err)
+	}
+	if err := g.list.Leave(timeout / 2); err != nil {
+		return fmt.Errorf("gossip: nobody was told that this node leaves: %w", err)
+	}
+	return nil
+}
+
+// Close ends the gossip without a word: the others will notice. No event is
+// reported after it returned.
+func (g *Gossip) Close() error {
+	g.closeOnce.Do(func() {
+		g.cancel()
+		g.closeErr = g.list.Shutdown()
+		g.running.Wait()
+	})
+	return g.closeErr
+}
+
+// report hands events to the user until Close.
+func (g *Gossip) report() {
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-g.rec.wake:
+		}
+		for _, e := range g.rec.events() {
+			if g.ctx.Err() != nil {
+				return
+			}
+			if e.Kind == Conflict {
+				g.log.Error("gossip: two nodes claim one name; if it is one that moved, this ends when the old address is dead",
+					"name", e.Name, "addr", e.Addr, "other", e.Other)
+			}
+			g.cfg.Events(e)
+		}
+	}
+}
+
+// announce spreads new metas until Close. It is a goroutine because memberlist
+// waits until the news is out.
+func (g *Gossip) announce() {
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-g.newMeta:
+		}
+		if err := g.list.UpdateNode(aloneEvery); err != nil {
+			g.log.Debug("gossip: meta not announced yet", "err", err)
+		}
+	}
+}
+
+// rejoin calls one absent member at a time until Close (G1).
+func (g *Gossip) rejoin() {
+	pause := time.Duration(0)
+	for {
+		if !g.sleep(pause) {
+			return
+		}
+		live := g.rec.live()
+		if addr, ok := pick(g.absent(live)); ok {
+			if _, err := g.list.Join([]string{addr}); err != nil {
+				g.log.Debug("gossip: absent member does not answer", "addr", addr, "err", err)
+			}
+		}
+		pause = nextPause(pause, g.cfg.RejoinEvery, len(live) == 0)
+	}
+}
+
+// nextPause is short at first, so that nodes that start together find one
+// another at once, and stays short while the node is alone.
+func nextPause(last, every time.Duration, alone bool) time.Duration {
+	next := max(2*last, aloneEvery/4)
+	if alone {
+		next = min(next, aloneEvery)
+	}
+	return min(next, every)
+}
+
+// absent returns the addresses at which a member is missed: known ones by name,
+// seeds by address, since a seed's name is not known.
+func (g *Gossip) absent(live []Member) []string {
+	missed := maps.Clone(g.cfg.Known())
+	delete(missed, g.cfg.Name)
+	present := map[string]bool{g.Addr(): true, g.cfg.BindAddr: true, g.cfg.AdvertiseAddr: true, "": true}
+	for _, m := range live {
+		delete(missed, m.Name)
+		present[m.Addr] = true
+	}
+	addrs := slices.Concat(slices.Collect(maps.Values(missed)), g.cfg.Seeds)
+	return slices.DeleteFunc(addrs, func(a string) bool { return present[a] })
+}
+
+func pick(addrs []string) (string, bool) {
+	if len(addrs) == 0 {
+		return "", false
+	}
+	return addrs[rand.N(len(addrs))], true
+}
+
+func (g *Gossip) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-g.ctx.Done():
+		return false
+	}
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

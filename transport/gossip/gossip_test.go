@@ -1,0 +1,75 @@
+package gossip
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// diary keeps the events of one node.
+type diary struct {
+	mu     sync.Mutex
+	events []Event
+}
+
+func (d *diary) add(e Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.events = append(d.events, e)
+}
+
+// tells reports whether an event of that kind about that name was seen.
+func (d *diary) tells(k Kind, name string) bool { return d.last(k, name) != nil }
+
+// last is the newest such event, or nil.
+func (d *diary) last(k Kind, name string) *Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := len(d.events) - 1; i >= 0; i-- {
+		if e := d.events[i]; e.Kind == k && e.Name == name {
+			return &e
+		}
+	}
+	return nil
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// join starts a node on loopback.
+func join(t *testing.T, name, meta string, seeds ...string) (*Gossip, *diary) {
+	t.Helper()
+	d := &diary{}
+	g, err := Start(Config{
+		Name: name, BindAddr: "127.0.0.1:0", Meta: []byte(meta), Seeds: seeds,
+		Events: d.add, Logger: quiet(),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { g.Close() })
+	return g, d
+}
+
+func eventually(t *testing.T, cond func() bool) {
+	t.Helper()
+	require.Eventually(t, cond, 15*time.Second, 5*time.Millisecond)
+}
+
+func TestNodesFindOneAnotherThroughASeed(t *testing.T) {
+	one, diaryOne := join(t, "n1", "zone a")
+	two, diaryTwo := join(t, "n2", "zone b", one.Addr())
+	_, diaryThree := join(t, "n3", "zone c", two.Addr(), one.Addr())
+
+	eventually(t, func() bool { return len(one.Members()) == 2 && diaryThree.tells(Joined, "n1") })
+	require.Equal(t, "zone b", string(diaryOne.last(Joined, "n2").Meta))
+	require.Equal(t, two.Addr(), diaryOne.last(Joined, "n2").Addr)
+
+	t.Log("a new meta reaches the others")
+	require.NoError(t, one.UpdateMeta([]byte("zone z")))
+	eventually(t, func() bool {
+		e := diaryTwo.last(Updated, "n1")
+		return e != nil && string(e.Meta) == "zone z"
+	})
+}

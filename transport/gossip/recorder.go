@@ -1,0 +1,195 @@
+package gossip
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// The first byte of a meta on the wire is this package's own.
+const (
+	flagStays  byte = 0
+	flagLeaves byte = 1
+)
+
+// recorder takes memberlist's notifications, which come under its locks, and
+// keeps the latest state of each member for the goroutine that reports it. It
+// is memberlist's EventDelegate, ConflictDelegate and Delegate.
+type recorder struct {
+	self string
+	wake chan struct{}
+
+	mu      sync.Mutex
+	members map[string]*record
+	// dirty are the names whose record has news, in order of arrival.
+	dirty []string
+	meta  []byte
+	leave bool
+}
+
+// record is the latest about one member, and what was last reported.
+type record struct {
+	member          Member
+	alive, left     bool
+	changed, queued bool
+	reported        bool // as alive
+	// conflict is another address that claims the name, conflicted the last
+	// one reported.
+	conflict, conflicted string
+}
+
+func newRecorder(self string, meta []byte) *recorder {
+	return &recorder{self: self, meta: meta, wake: make(chan struct{}, 1), members: map[string]*record{}}
+}
+
+// update changes a member's record and queues it.
+func (r *recorder) update(name string, change func(*record)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.members[name]
+	if rec == nil {
+		rec = &record{member: Member{Name: name}}
+		r.members[name] = rec
+	}
+	change(rec)
+	if !rec.queued {
+		rec.queued = true
+		r.dirty = append(r.dirty, name)
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// NotifyJoin implements memberlist.EventDelegate.
+func (r *recorder) NotifyJoin(n *memberlist.Node) { r.seen(n) }
+
+// NotifyUpdate implements memberlist.EventDelegate.
+func (r *recorder) NotifyUpdate(n *memberlist.Node) { r.seen(n) }
+
+func (r *recorder) seen(n *memberlist.Node) {
+	if n.Name == r.self {
+		return
+	}
+	member, _ := memberOf(n)
+	r.update(n.Name, func(rec *record) {
+		rec.member, rec.alive, rec.changed = member, true, true
+	})
+}
+
+// NotifyLeave implements memberlist.EventDelegate.
+func (r *recorder) NotifyLeave(n *memberlist.Node) {
+	if n.Name == r.self {
+		return
+	}
+	member, leaves := memberOf(n)
+	r.update(n.Name, func(rec *record) {
+		rec.member, rec.alive, rec.left = member, false, leaves
+	})
+}
+
+// NotifyConflict implements memberlist.ConflictDelegate.
+func (r *recorder) NotifyConflict(existing, other *memberlist.Node) {
+	addr, otherAddr := existing.Address(), other.Address()
+	r.update(existing.Name, func(rec *record) {
+		rec.member.Addr, rec.conflict = addr, otherAddr
+	})
+}
+
+func memberOf(n *memberlist.Node) (m Member, leaves bool) {
+	m = Member{Name: n.Name, Addr: n.Address()}
+	if len(n.Meta) > 0 {
+		leaves = n.Meta[0] == flagLeaves
+		m.Meta = slices.Clone(n.Meta[1:])
+	}
+	return m, leaves
+}
+
+// events returns the news since the last call.
+func (r *recorder) events() []Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var news []Event
+	for _, name := range r.dirty {
+		rec := r.members[name]
+		rec.queued = false
+		news = append(news, rec.news()...)
+		if !rec.alive && rec.conflicted == "" {
+			delete(r.members, name)
+		}
+	}
+	r.dirty = nil
+	return news
+}
+
+// news says what is to be reported and takes note that it was.
+func (rec *record) news() []Event {
+	var news []Event
+	say := func(k Kind, other string) {
+		news = append(news, Event{Kind: k, Name: rec.member.Name, Addr: rec.member.Addr, Meta: rec.member.Meta, Other: other})
+	}
+	if rec.conflict != rec.conflicted {
+		rec.conflicted = rec.conflict
+		say(Conflict, rec.conflict)
+	}
+	switch {
+	case rec.alive && !rec.reported:
+		say(Joined, "")
+	case rec.alive && rec.changed:
+		say(Updated, "")
+	case !rec.alive && rec.reported && rec.left:
+		say(Left, "")
+	case !rec.alive && rec.reported:
+		say(Died, "")
+	}
+	if !rec.alive && rec.reported {
+		rec.conflict, rec.conflicted = "", ""
+	}
+	rec.reported, rec.changed = rec.alive, false
+	return news
+}
+
+// live returns the live members in the order of their names.
+func (r *recorder) live() []Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var live []Member
+	for _, name := range slices.Sorted(maps.Keys(r.members)) {
+		if rec := r.members[name]; rec.alive {
+			live = append(live, rec.member)
+		}
+	}
+	return live
+}
+
+func (r *recorder) setMeta(meta []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.meta = slices.Clone(meta)
+}
+
+func (r *recorder) setLeaving() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leave = true
+}
+
+// NodeMeta implements memberlist.Delegate.
+func (r *recorder) NodeMeta(int) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	flag := flagStays
+	if r.leave {
+		flag = flagLeaves
+	}
+	return append([]byte{flag}, r.meta...)
+}
+
+// The rest of memberlist.Delegate is not used: no user messages, no state.
+func (r *recorder) NotifyMsg([]byte)                {}
+func (r *recorder) GetBroadcasts(int, int) [][]byte { return nil }
+func (r *recorder) LocalState(bool) []byte          { return nil }
+func (r *recorder) MergeRemoteState([]byte, bool)   {}
