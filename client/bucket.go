@@ -1,0 +1,101 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+
+	"github.com/kindredkv/kindred"
+)
+
+// Bucket is a space of keys with common settings.
+type Bucket struct {
+	c    *Client
+	name string
+	opts []CallOption
+}
+
+// Name is the name of the bucket.
+func (b *Bucket) Name() string { return b.name }
+
+// Get reads a key. A key without a value is no error: see [Object.Value].
+func (b *Bucket) Get(ctx context.Context, key string, opts ...CallOption) (*Object, error) {
+	resp, err := b.c.do(ctx, b.request(kindred.OpGet, key, opts))
+	if err != nil {
+		return nil, err
+	}
+	return &Object{Siblings: resp.Siblings, Context: ContextOf(resp.Context), Replied: resp.Replied}, nil
+}
+
+// Put writes a value. With [Seen] it replaces what was seen; without, it is
+// blind and adds a sibling to whatever there is. The value may be used again
+// when Put returns.
+func (b *Bucket) Put(ctx context.Context, key string, value []byte, opts ...CallOption) (*Receipt, error) {
+	req := b.request(kindred.OpPut, key, opts)
+	if len(value) <= kindred.ValueBytesMax {
+		value = bytes.Clone(value) // a call that was given up may still be on its way out
+	}
+	req.Value = value
+	return b.write(ctx, req)
+}
+
+// Delete removes what was [Seen] of a key, and nothing else: a value that was
+// written concurrently stays.
+func (b *Bucket) Delete(ctx context.Context, key string, opts ...CallOption) (*Receipt, error) {
+	return b.write(ctx, b.request(kindred.OpDelete, key, opts))
+}
+
+// Update reads a key, lets merge turn its values into one, and writes that in
+// their place. Merge gets no value for a new key, and the values of all
+// siblings otherwise; an error of it ends the update and is returned as it is.
+//
+// An update that races with another writer loses nothing: the value of either
+// becomes a sibling, and the next update merges the two. Update does not wait
+// for that and does not run merge twice, so a merge that counts is counted
+// once; but two siblings may both hold what their writers had in common, so a
+// merge should be a union or a maximum rather than a sum. After an error of
+// unknown outcome the merged value may be there: merging again must do no harm
+// if the update is to be repeated.
+func (b *Bucket) Update(ctx context.Context, key string, merge func(siblings [][]byte) ([]byte, error), opts ...CallOption) (*Receipt, error) {
+	obj, err := b.Get(ctx, key, opts...)
+	if err != nil {
+		return nil, err
+	}
+	value, err := merge(obj.Values())
+	if err != nil {
+		return nil, err
+	}
+	return b.Put(ctx, key, value, append(opts[:len(opts):len(opts)], Seen(obj.Context))...)
+}
+
+func (b *Bucket) write(ctx context.Context, req *kindred.Request) (*Receipt, error) {
+	if req.RequestID.IsZero() {
+		req.RequestID = newRequestID()
+	}
+	resp, err := b.c.do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	r := &resp.Receipt
+	return &Receipt{Dot: r.Dot, Stage: r.Stage, Durability: r.Durability, Acked: r.Acked, Context: ContextOf(resp.Context)}, nil
+}
+
+func (b *Bucket) request(op kindred.Op, key string, opts []CallOption) *kindred.Request {
+	req := &kindred.Request{Op: op, Bucket: b.name, Key: key}
+	for _, opt := range b.opts {
+		opt(req)
+	}
+	for _, opt := range opts {
+		opt(req)
+	}
+	return req
+}
+
+// newRequestID names one intention. The generator of math/rand/v2 is ChaCha8,
+// seeded by the system: ids of different clients do not meet.
+func newRequestID() (id kindred.RequestID) {
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	return id
+}

@@ -1,0 +1,143 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kindredkv/kindred"
+)
+
+var (
+	// ErrNotFound is what [Object.Value] returns for a key without a value.
+	ErrNotFound = errors.New("kindred: the key has no value")
+	// ErrClosed is the cause of every call on a closed client.
+	ErrClosed = errors.New("kindred: the client is closed")
+)
+
+// SiblingsError is what [Object.Value] returns for a key with concurrent
+// values. Merge them and put the result with the object's Context, or let
+// [Bucket.Update] do both.
+type SiblingsError struct {
+	Siblings []Sibling
+	Context  Context
+}
+
+// Error implements error.
+func (e *SiblingsError) Error() string {
+	return fmt.Sprintf("kindred: the key has %d concurrent values: merge them and put the result with their context", len(e.Siblings))
+}
+
+// Error is a failed operation: what was tried, why it failed, and, in the
+// wrapped *[kindred.Error], what is known about its effect. Use errors.As or
+// [kindred.OutcomeOf] for that, and errors.Is with [context.Canceled],
+// [context.DeadlineExceeded] or [ErrClosed] for what ended it on this side.
+type Error struct {
+	// Op is the verb: get, put, delete, scan, inspect or describe.
+	Op          string
+	Bucket, Key string
+	// RequestID names the write; whoever repeats it later by hand should pass
+	// it on (see [RequestID]).
+	RequestID kindred.RequestID
+	// Err says what is known. Its Failed names replicas, not attempts.
+	Err *kindred.Error
+	// Attempts are the nodes asked, in order.
+	Attempts []Attempt
+	cause    error
+}
+
+// Attempt is one node that was asked without success.
+type Attempt struct {
+	Node string
+	// Reason says why it did not help.
+	Reason string
+	// Unknown reports that the node may have acted all the same.
+	Unknown bool
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("kindred: " + e.Op)
+	if e.Bucket != "" {
+		b.WriteString(" " + e.Bucket)
+	}
+	if e.Key != "" {
+		b.WriteString("/" + printable(e.Key))
+	}
+	b.WriteString(": " + e.Err.Error())
+	for i, a := range e.Attempts {
+		if i == 0 {
+			b.WriteString("; asked ")
+		} else {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s (%s)", a.Node, a.Reason)
+	}
+	return b.String()
+}
+
+// Unwrap lets errors.Is and errors.As see the cause and the public error.
+func (e *Error) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.cause}
+}
+
+// DialError says why no node could be reached.
+type DialError struct {
+	// Failed has one entry per address tried.
+	Failed []DialFailure
+}
+
+// DialFailure is one address that did not help.
+type DialFailure struct {
+	Addr string
+	Err  error
+}
+
+// Error implements error. It names every address and why.
+func (e *DialError) Error() string {
+	if len(e.Failed) == 0 {
+		return "kindred: no address to dial: pass at least one host:port"
+	}
+	parts := make([]string, len(e.Failed))
+	for i, f := range e.Failed {
+		parts[i] = f.Addr + ": " + f.Err.Error()
+	}
+	return "kindred: no node answered: " + strings.Join(parts, "; ")
+}
+
+// Unwrap lets errors.Is find what stopped a dial.
+func (e *DialError) Unwrap() []error {
+	errs := make([]error, len(e.Failed))
+	for i, f := range e.Failed {
+		errs[i] = f.Err
+	}
+	return errs
+}
+
+// stopped is the public form of an end on this side.
+func stopped(cause error) *kindred.Error {
+	e := &kindred.Error{Code: kindred.CodeTimeout, Outcome: kindred.NotApplied}
+	switch {
+	case errors.Is(cause, context.Canceled):
+		e.Message = "the caller gave up"
+	case errors.Is(cause, ErrClosed):
+		e.Code, e.Message = kindred.CodeStopping, "the client was closed"
+	default:
+		e.Message = "no answer before the deadline"
+	}
+	return e
+}
+
+// printable shows keys that are not text without spoiling the terminal.
+func printable(key string) string {
+	quoted := fmt.Sprintf("%q", key)
+	if inner := quoted[1 : len(quoted)-1]; inner == key {
+		return key
+	}
+	return quoted
+}

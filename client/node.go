@@ -1,0 +1,232 @@
+package client
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/kindredkv/kindred/api"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+)
+
+const (
+	// silenceMin is how long a node that was asked something must say nothing
+	// at all before it is doubted and probed.
+	silenceMin = 100 * time.Millisecond
+	// silenceMax is how long a probe waits before the connection is replaced. A
+	// connection whose packets vanish would otherwise sit in TCP's back-off
+	// long after a cut has healed.
+	silenceMax = 3 * time.Second
+	// handshakeMax bounds the opening of one connection.
+	handshakeMax = 2 * time.Second
+	// bulkBytes is the value size from which a put travels on a stream of its
+	// own, so that small calls do not wait behind it.
+	bulkBytes = 64 << 10
+	// The flow-control windows of a stream and of a connection.
+	streamWindowBytes     = 1 << 20
+	connectionWindowBytes = 4 << 20
+)
+
+// rank orders nodes by how much is to be hoped of them; less is better.
+type rank int
+
+const (
+	healthy rank = iota // connected, and it answers
+	unmet               // not tried yet
+	doubted             // lost, silent, or given up by the other nodes
+)
+
+// node is one node as this client knows it: a connection, its pipelines, and
+// whether it seems to work.
+type node struct {
+	name, addr string
+	settings   *settings
+	epoch      time.Time // askedAt counts from here
+	onBreak    func(*node, error)
+
+	small, bulk *pipeline
+	load        atomic.Int64 // calls on their way
+	gone        atomic.Bool  // the other nodes call it dead
+	met         atomic.Bool  // a stream was opened or failed to
+	silent      atomic.Bool  // it was asked and says nothing
+	askedAt     atomic.Int64 // first question since it spoke last; 0 for none
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	conn     *grpc.ClientConn
+	bulkOnce sync.Once
+	ctx      context.Context
+}
+
+// startNode makes a node and begins to connect.
+func startNode(name, addr string, s *settings, onBreak func(*node, error)) (*node, error) {
+	conn, err := connect(addr, s)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{name: name, addr: addr, settings: s, epoch: time.Now(), onBreak: onBreak, conn: conn}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.small = newPipeline(s.outstanding, n)
+	n.bulk = newPipeline(s.outstanding, bulkPeer{n})
+	n.wg.Go(func() { n.small.run(n.ctx) })
+	return n, nil
+}
+
+// line is the pipeline for a call of a size. The one for large values is
+// started when it is first needed.
+func (n *node) line(bytes int) *pipeline {
+	if bytes < bulkBytes {
+		return n.small
+	}
+	n.bulkOnce.Do(func() { n.wg.Go(func() { n.bulk.run(n.ctx) }) })
+	return n.bulk
+}
+
+// rank says how much is to be hoped of the node now.
+func (n *node) rank() rank {
+	switch {
+	case n.silent.Load():
+		return doubted
+	case n.small.up.Load():
+		return healthy // our own connection knows better than gossip
+	case n.met.Load() || n.gone.Load():
+		return doubted
+	}
+	return unmet
+}
+
+// asked notes that the node owes an answer.
+func (n *node) asked(now time.Time) {
+	if n.askedAt.Load() == 0 {
+		n.askedAt.CompareAndSwap(0, int64(now.Sub(n.epoch)))
+	}
+}
+
+// doubt is told that an attempt takes too long. If the node has said nothing
+// at all since it was asked, it is avoided until it speaks, and probed: it may
+// be frozen, cut off, or merely slow with what little it was asked.
+func (n *node) doubt(now time.Time) {
+	at := n.askedAt.Load()
+	if at == 0 || now.Sub(n.epoch)-time.Duration(at) < silenceMin || n.silent.Swap(true) {
+		return
+	}
+	n.settings.log.Warn("a node is silent", "node", n.name, "addr", n.addr)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ctx.Err() == nil {
+		n.wg.Go(n.probe)
+	}
+}
+
+// probe finds out whether a silent node lives, and replaces its connection if
+// it does not answer.
+func (n *node) probe() {
+	ctx, cancel := context.WithTimeout(n.ctx, silenceMax)
+	defer cancel()
+	if _, err := describe(ctx, n.connection(), n.addr); err == nil {
+		n.heard()
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ctx.Err() != nil || !n.silent.Load() {
+		return
+	}
+	fresh, err := connect(n.addr, n.settings)
+	if err != nil {
+		return // the address was good before: the old connection stays
+	}
+	n.conn.Close()
+	n.conn = fresh
+}
+
+// open implements peer.
+func (n *node) open(ctx context.Context) (stream, error) {
+	s, err := kindredv1.NewKVClient(n.connection()).Pipeline(ctx)
+	if err != nil {
+		n.met.Store(true)
+		return nil, err
+	}
+	return s, nil
+}
+
+// opened implements peer. A stream opens only on a connection whose other side
+// has spoken.
+func (n *node) opened() {
+	n.met.Store(true)
+	n.heard()
+}
+
+// heard implements peer.
+func (n *node) heard() {
+	if n.askedAt.Load() != 0 {
+		n.askedAt.Store(0)
+	}
+	if n.silent.Load() && n.silent.Swap(false) {
+		n.settings.log.Info("a node speaks again", "node", n.name, "addr", n.addr)
+	}
+}
+
+// broke implements peer.
+func (n *node) broke(err error) {
+	n.met.Store(true)
+	n.onBreak(n, err)
+}
+
+func (n *node) connection() *grpc.ClientConn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conn
+}
+
+// close ends the pipelines and the connection, and waits for them.
+func (n *node) close() {
+	n.mu.Lock()
+	n.cancel()
+	n.conn.Close()
+	n.mu.Unlock()
+	n.wg.Wait()
+	// A pipeline that never ran has nobody else to refuse its calls.
+	n.bulkOnce.Do(func() { n.bulk.drop(ErrClosed, true) })
+}
+
+// bulkPeer is a node to its second pipeline, whose opening proves nothing: it
+// shares the connection.
+type bulkPeer struct{ *node }
+
+func (bulkPeer) opened()     {}
+func (bulkPeer) broke(error) {}
+
+// connect prepares a connection; gRPC dials when it is first used and again
+// after every loss.
+func connect(addr string, s *settings) (*grpc.ClientConn, error) {
+	secrets := insecure.NewCredentials()
+	if s.tls != nil {
+		secrets = credentials.NewTLS(s.tls)
+	}
+	opts := []grpc.DialOption{
+		grpc.WithTransportCredentials(secrets),
+		grpc.WithNoProxy(),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.ResponseBytesMax), grpc.MaxCallSendMsgSize(api.RequestBytesMax)),
+		grpc.WithInitialWindowSize(streamWindowBytes),
+		grpc.WithInitialConnWindowSize(connectionWindowBytes),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: reconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnectMax},
+			MinConnectTimeout: handshakeMax,
+		}),
+	}
+	target := addr
+	if s.dial != nil {
+		target = "passthrough:///" + addr
+		opts = append(opts, grpc.WithContextDialer(s.dial))
+	}
+	return grpc.NewClient(target, opts...)
+}

@@ -1,0 +1,266 @@
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+)
+
+// Limits of one message of a pipeline.
+const (
+	batchCallsMax = 256
+	// batchBytesMax is about the values of one message; a larger value travels
+	// alone.
+	batchBytesMax = 1 << 20
+	// reconnectMin and reconnectMax bound the back-off of a lost stream.
+	reconnectMin = 20 * time.Millisecond
+	reconnectMax = time.Second
+)
+
+// stream is what a pipeline needs of gRPC.
+type stream interface {
+	Send(*kindredv1.PipelineRequest) error
+	Recv() (*kindredv1.PipelineResponse, error)
+}
+
+// peer is the node at the other end, as a pipeline needs it.
+type peer interface {
+	// open makes a stream that ends with ctx.
+	open(ctx context.Context) (stream, error)
+	// opened, heard and broke tell what the pipeline learns of the node.
+	opened()
+	heard()
+	broke(err error)
+}
+
+// pipeline carries calls to one node over one stream at a time. Callers append
+// to a queue and wake the writer, which sends all that has gathered as one
+// message; the reader settles calls as results come, in any order. When the
+// stream breaks, every call in it is settled as lost and the pipeline connects
+// again by itself.
+//
+// Invariants, under mu:
+//
+//  1. A call is in the queue, in flight, or over.
+//  2. A call that was never in flight was not seen by the node.
+//  3. At most limit calls are in flight. Callers in the queue wait on their
+//     own context, so the queue is as long as there are callers.
+type pipeline struct {
+	peer  peer
+	limit int
+
+	wake chan struct{} // one slot: there may be something to send
+	up   atomic.Bool   // there is a stream
+
+	mu       sync.Mutex
+	queue    callList
+	inFlight map[uint64]*call
+	lastID   uint64
+	closed   bool
+}
+
+// newPipeline makes a pipeline; it works while run runs.
+func newPipeline(limit int, to peer) *pipeline {
+	return &pipeline{peer: to, limit: limit, wake: make(chan struct{}, 1), inFlight: make(map[uint64]*call)}
+}
+
+// submit queues a call. Its reply comes on call.replies unless it is forgotten.
+func (p *pipeline) submit(c *call) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		c.settle(reply{call: c, err: ErrClosed})
+		return
+	}
+	p.lastID++
+	c.msg.Id = p.lastID
+	c.state = queued
+	p.queue.push(c)
+	p.mu.Unlock()
+	p.poke()
+}
+
+// forget gives up a call. It reports how far the call had come; over means
+// that its reply is in call.replies or about to be.
+func (p *pipeline) forget(c *call) callState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := c.state
+	switch was {
+	case queued:
+		p.queue.remove(c)
+	case flying:
+		delete(p.inFlight, c.msg.Id)
+		p.poke() // there is room again
+	}
+	c.state = over
+	return was
+}
+
+// run connects, serves and connects again until ctx ends.
+func (p *pipeline) run(ctx context.Context) {
+	defer p.drop(ErrClosed, true)
+	for failures := 0; ctx.Err() == nil; {
+		began := time.Now()
+		err := p.session(ctx)
+		if time.Since(began) > reconnectMax {
+			failures = 0
+		}
+		p.drop(err, false)
+		if ctx.Err() == nil {
+			p.peer.broke(err)
+		}
+		failures++
+		pauseFor(ctx, reconnectPause(failures))
+	}
+}
+
+// session opens a stream and serves it until it breaks.
+func (p *pipeline) session(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s, err := p.peer.open(ctx)
+	if err != nil {
+		return err
+	}
+	p.up.Store(true)
+	defer p.up.Store(false)
+	p.peer.opened()
+	read := make(chan error, 1)
+	go func() {
+		read <- p.read(s)
+		cancel() // ends the writer
+	}()
+	p.write(ctx, s)
+	cancel() // ends the reader
+	return <-read
+}
+
+// write sends what gathers until the stream breaks; the reader knows why.
+func (p *pipeline) write(ctx context.Context, s stream) {
+	var batch kindredv1.PipelineRequest
+	for {
+		select {
+		case <-p.wake:
+		case <-ctx.Done():
+			return
+		}
+		// Let callers that are about to append do so: one message for many
+		// calls costs a fraction of one for each.
+		runtime.Gosched()
+		for p.take(&batch) {
+			if s.Send(&batch) != nil {
+				return
+			}
+		}
+	}
+}
+
+// take moves calls from the queue into a message, and reports whether there
+// are any.
+func (p *pipeline) take(batch *kindredv1.PipelineRequest) bool {
+	clear(batch.Calls)
+	batch.Calls = batch.Calls[:0]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for bytes := 0; len(batch.Calls) < batchCallsMax && len(p.inFlight) < p.limit; {
+		c := p.queue.first()
+		if c == nil || (bytes > 0 && bytes+c.bytes > batchBytesMax) {
+			break
+		}
+		p.queue.remove(c)
+		c.state = flying
+		p.inFlight[c.msg.Id] = c
+		bytes += c.bytes
+		batch.Calls = append(batch.Calls, c.msg)
+	}
+	return len(batch.Calls) > 0
+}
+
+// read settles calls until the stream breaks.
+func (p *pipeline) read(s stream) error {
+	var settled []reply
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		p.peer.heard()
+		settled = p.match(m.GetResults(), settled[:0])
+		for _, r := range settled {
+			r.call.settle(r)
+		}
+		clear(settled)
+	}
+}
+
+// match finds the calls of results. Those that were forgotten have none.
+func (p *pipeline) match(results []*kindredv1.Result, into []reply) []reply {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range results {
+		c := p.inFlight[r.GetId()]
+		if c == nil {
+			continue
+		}
+		delete(p.inFlight, c.msg.Id)
+		c.state = over
+		into = append(into, reply{call: c, result: r, seen: true})
+	}
+	if p.queue.first() != nil {
+		p.poke() // there is room again
+	}
+	return into
+}
+
+// drop settles every call as lost. Those still in the queue were not seen by
+// the node, so they may be asked elsewhere without a doubt.
+func (p *pipeline) drop(err error, closing bool) {
+	p.mu.Lock()
+	p.closed = p.closed || closing
+	var lost []reply
+	for id, c := range p.inFlight {
+		delete(p.inFlight, id)
+		c.state = over
+		lost = append(lost, reply{call: c, err: err, seen: true})
+	}
+	for c := p.queue.first(); c != nil; c = p.queue.first() {
+		p.queue.remove(c)
+		c.state = over
+		lost = append(lost, reply{call: c, err: err})
+	}
+	p.mu.Unlock()
+	for _, r := range lost {
+		r.call.settle(r)
+	}
+}
+
+func (p *pipeline) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // the writer has yet to look
+	}
+}
+
+func reconnectPause(failures int) time.Duration {
+	d := reconnectMax
+	if shift := failures - 1; shift < 10 {
+		d = min(reconnectMin<<shift, reconnectMax)
+	}
+	return d - time.Duration(rand.Float64()*float64(d/2))
+}
+
+// pauseFor waits, or returns early when ctx ends.
+func pauseFor(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,250 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred/ring"
+)
+
+const (
+	// refreshGap keeps a storm of bad news from becoming a storm of questions.
+	refreshGap = 200 * time.Millisecond
+	// describeMax bounds one question about the cluster.
+	describeMax = 3 * time.Second
+)
+
+// description is what a node said of its cluster, and where it was asked.
+type description struct {
+	cluster kindred.Cluster
+	local   kindred.Local
+	addr    string
+}
+
+// refresh keeps the routes up to date until the client is closed.
+func (c *Client) refresh() {
+	for {
+		// Jitter keeps clients that started together from asking together.
+		regular := time.NewTimer(time.Duration((0.5 + rand.Float64()) * float64(c.settings.refresh)))
+		select {
+		case <-regular.C:
+		case <-c.soon:
+			pauseFor(c.ctx, refreshGap/2+rand.N(refreshGap))
+		case <-c.ctx.Done():
+		}
+		regular.Stop()
+		if c.ctx.Err() != nil {
+			return
+		}
+		c.relearn()
+	}
+}
+
+// refreshSoon asks for fresh routes without waiting for them.
+func (c *Client) refreshSoon() {
+	select {
+	case c.soon <- struct{}{}:
+	default:
+	}
+}
+
+// relearn asks the nodes it knows, the most hopeful first, and then the seeds.
+func (c *Client) relearn() {
+	ctx, cancel := context.WithTimeout(c.ctx, c.settings.timeout)
+	defer cancel()
+	nodes := slices.Clone(c.routes.Load().nodes)
+	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+	slices.SortStableFunc(nodes, func(a, b *node) int { return int(a.rank() - b.rank()) })
+	for _, n := range nodes[:min(len(nodes), 3)] {
+		d, err := describe(ctx, n.connection(), n.addr)
+		if err == nil && c.learn(d) == nil {
+			return
+		}
+	}
+	d, err := c.askSeeds(ctx)
+	if err == nil {
+		err = c.learn(d)
+	}
+	if err != nil && c.ctx.Err() == nil {
+		c.settings.log.Warn("no node describes the cluster", "err", err)
+	}
+}
+
+// askSeeds asks every seed at once and returns the first answer, or a
+// *DialError.
+func (c *Client) askSeeds(ctx context.Context) (*description, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		i   int
+		d   *description
+		err error
+	}
+	answers := make(chan answer, len(c.seeds))
+	for i, addr := range c.seeds {
+		c.wg.Go(func() {
+			d, err := c.askSeed(ctx, addr)
+			answers <- answer{i, d, err}
+		})
+	}
+	failed := &DialError{Failed: make([]DialFailure, len(c.seeds))}
+	for range c.seeds {
+		a := <-answers
+		if a.err == nil {
+			return a.d, nil
+		}
+		failed.Failed[a.i] = DialFailure{Addr: c.seeds[a.i], Err: a.err}
+	}
+	return nil, failed
+}
+
+func (c *Client) askSeed(ctx context.Context, addr string) (*description, error) {
+	conn, err := connect(addr, &c.settings)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return describe(ctx, conn, addr)
+}
+
+// describe asks one node what it knows.
+func describe(ctx context.Context, conn *grpc.ClientConn, addr string) (*description, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeMax)
+	defer cancel()
+	m, err := kindredv1.NewClusterClient(conn).Describe(ctx, &kindredv1.DescribeRequest{})
+	if err != nil {
+		return nil, withCause(ctx, err)
+	}
+	cluster, local := api.ParseDescribe(m)
+	if cluster.Node == "" {
+		return nil, errors.New("the node does not say its name")
+	}
+	return &description{cluster: cluster, local: local, addr: addr}, nil
+}
+
+// learn takes over what is new in a description.
+func (c *Client) learn(d *description) error {
+	old := c.routes.Load()
+	if old.clusterID != "" && d.cluster.ClusterID != "" && d.cluster.ClusterID != old.clusterID {
+		return fmt.Errorf("node %s at %s is of cluster %s, this client is of cluster %s", d.cluster.Node, d.addr, d.cluster.ClusterID, old.clusterID)
+	}
+	next := newRoutes(old.clusterID, old.layout, old.copies, nil)
+	if next.clusterID == "" {
+		next.clusterID = d.cluster.ClusterID
+	}
+	if d.cluster.Replicas > 0 {
+		next.copies = d.cluster.Replicas
+	}
+	layout, err := decodeLayout(d.cluster.Layout)
+	if err != nil {
+		return fmt.Errorf("node %s sent a layout that cannot be read: %w", d.cluster.Node, err)
+	}
+	if old.newer(layout) {
+		next.layout = layout
+		c.settings.log.Info("a new layout", "version", layout.Version().String(), "from", d.cluster.Node)
+	}
+	next, err = c.renew(old, next, addresses(d))
+	if err != nil {
+		return err
+	}
+	c.routes.Store(next)
+	c.retire(old, next)
+	return nil
+}
+
+// decodeLayout reads a layout; nil means that there is none yet.
+func decodeLayout(b []byte) (*ring.Layout, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	return ring.Decode(b)
+}
+
+// place is where a member can be reached, as a description says.
+type place struct {
+	addr       string
+	gone, left bool
+}
+
+// addresses collects the members. The node that answered is reachable where it
+// was asked, if it says nothing else of itself.
+func addresses(d *description) map[string]place {
+	places := make(map[string]place, len(d.cluster.Members))
+	for _, m := range d.cluster.Members {
+		if len(places) == NodesMax {
+			break
+		}
+		places[m.Name] = place{addr: m.ClientAddr, gone: m.State == kindred.Dead, left: m.State == kindred.Left}
+	}
+	if self := places[d.cluster.Node]; self.addr == "" {
+		places[d.cluster.Node] = place{addr: d.addr}
+	}
+	return places
+}
+
+// renew fills in the nodes of the next routes: those of the old ones that are
+// still where they were, and new ones. A node that the description does not
+// know stays while the layout names it or its connection works: who describes
+// the cluster may be cut off from it.
+func (c *Client) renew(old, next *routes, places map[string]place) (*routes, error) {
+	var nodes []*node
+	for _, n := range old.nodes {
+		p, known := places[n.name]
+		switch {
+		case known && (p.left || (p.addr != "" && p.addr != n.addr)):
+			continue
+		case !known && !next.names(n.name) && n.rank() != healthy:
+			continue
+		}
+		n.gone.Store(p.gone)
+		nodes = append(nodes, n)
+		delete(places, n.name)
+	}
+	for name, p := range places {
+		if p.left || p.addr == "" {
+			continue
+		}
+		n, err := startNode(name, p.addr, &c.settings, c.lostNode)
+		if err != nil {
+			return nil, fmt.Errorf("node %s at %q: %w", name, p.addr, err)
+		}
+		n.gone.Store(p.gone)
+		nodes = append(nodes, n)
+	}
+	slices.SortFunc(nodes, func(a, b *node) int { return strings.Compare(a.name, b.name) })
+	return newRoutes(next.clusterID, next.layout, next.copies, nodes), nil
+}
+
+// retire closes the nodes that are no longer used.
+func (c *Client) retire(old, next *routes) {
+	for _, n := range old.nodes {
+		if next.byName[n.name] != n {
+			c.settings.log.Info("a node is no longer used", "node", n.name, "addr", n.addr)
+			n.close()
+		}
+	}
+}
+
+// lostNode is told when the stream to a node breaks.
+func (c *Client) lostNode(n *node, err error) {
+	c.settings.log.Warn("the stream to a node broke", "node", n.name, "addr", n.addr, "err", err)
+	c.refreshSoon()
+}
+
+// withCause prefers the reason why a context ended to what gRPC made of it.
+func withCause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+)
+
+// Cluster asks a node that works what it knows of the cluster. Another node
+// may know something else: see [Client.Describe].
+func (c *Client) Cluster(ctx context.Context) (kindred.Cluster, error) {
+	var found kindred.Cluster
+	err := c.visit(ctx, &kindred.Request{}, "describe", func(ctx context.Context, n *node, patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		d, err := describe(ctx, n.connection(), n.addr)
+		if err == nil {
+			found = d.cluster
+		}
+		return err
+	})
+	return found, err
+}
+
+// Describe asks one node, by name, what it knows of the cluster and of itself.
+func (c *Client) Describe(ctx context.Context, name string) (kindred.Cluster, kindred.Local, error) {
+	n := c.routes.Load().byName[name]
+	if n == nil {
+		return kindred.Cluster{}, kindred.Local{}, kindred.Invalid("node", "no node is called %q, or it has no client address: the nodes are %q", name, c.Nodes())
+	}
+	d, err := describe(ctx, n.connection(), n.addr)
+	if err != nil {
+		return kindred.Cluster{}, kindred.Local{}, fmt.Errorf("kindred: describe %s at %s: %w", n.name, n.addr, err)
+	}
+	return d.cluster, d.local, nil
+}
+
+// Nodes names the nodes that the client can connect to, in order.
+func (c *Client) Nodes() []string {
+	nodes := c.routes.Load().nodes
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.name
+	}
+	return names
+}
+
+// Inspect asks every home replica what it holds of a key.
+func (c *Client) Inspect(ctx context.Context, bucket, key string, opts ...CallOption) ([]kindred.ReplicaView, error) {
+	req := c.Bucket(bucket).request(kindred.OpInspect, key, opts)
+	if err := api.Check(req); err != nil {
+		return nil, err
+	}
+	var views []kindred.ReplicaView
+	err := c.visit(ctx, req, req.Op.String(), func(ctx context.Context, n *node, patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		asked := *req
+		asked.Timeout = patience - patience/answerMargin
+		m, err := kindredv1.NewClusterClient(n.connection()).Inspect(ctx, api.FormatInspect(&asked))
+		if err == nil {
+			views = api.ParseInspectResponse(m).Replicas
+		}
+		return err
+	})
+	return views, err
+}
+
+// visit puts a question that a pipeline does not carry to one node after
+// another until one answers. Such questions change nothing. It returns an
+// *Error.
+func (c *Client) visit(ctx context.Context, req *kindred.Request, verb string, put question) error {
+	now := time.Now()
+	p := newPursuit(now, false, c.timeout(ctx, req, now))
+	ctx, cancel := context.WithDeadline(ctx, p.deadline)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	var asked []*node
+	for ctx.Err() == nil {
+		switch p.next(time.Now()) {
+		case giveUp:
+			return c.unvisited(ctx, &p, req, verb)
+		case wait, hedge:
+			pauseFor(ctx, time.Until(p.wake()))
+			continue
+		}
+		n := c.routes.Load().pick(req.Bucket, req.Key, c.turn.Add(1), asked)
+		if n == nil || (p.reached && !c.retries.spend()) {
+			p.denied(ask)
+			continue
+		}
+		asked = append(asked, n)
+		if visitOne(ctx, &p, n, put) {
+			return nil
+		}
+	}
+	return c.unvisited(ctx, &p, req, verb)
+}
+
+// question is put to one node, which should answer within the patience.
+type question func(ctx context.Context, n *node, patience time.Duration) error
+
+// visitOne puts a question to one node and reports whether it was answered.
+func visitOne(ctx context.Context, p *pursuit, n *node, put question) bool {
+	now := time.Now()
+	p.sent(now, ask)
+	err := put(ctx, n, min(p.patience, p.deadline.Sub(now)))
+	if err == nil {
+		return true
+	}
+	p.refused(time.Now(), p.round, n.name, api.ErrorOf(err), rand.Float64())
+	return false
+}
+
+func (c *Client) unvisited(ctx context.Context, p *pursuit, req *kindred.Request, verb string) *Error {
+	cause := ctx.Err()
+	if c.ctx.Err() != nil {
+		cause = ErrClosed
+	}
+	return &Error{
+		Op: verb, Bucket: req.Bucket, Key: req.Key,
+		Err: p.verdict(cause), Attempts: p.attempts, cause: cause,
+	}
+}
