@@ -1,6 +1,9 @@
 package ring
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kind is what is wrong with a layout.
 type Kind int
@@ -40,11 +43,102 @@ type Problem struct {
 	Text      string    // a sentence for people
 }
 
-// Check judges a layout by rules 1 to 3 of the package.
+// Beyond rounding to whole copies, a node may be off its fair share by a
+// twentieth before Check speaks of imbalance.
+const imbalanceDivisor = 20
+
+// Check judges a layout by rules 1 to 3 of the package and returns what is
+// wrong with it, nothing if it is healthy. A layout made here has no problems
+// but FewNodes and FewZones, which only more nodes and zones can mend.
 func (l *Layout) Check() []Problem {
+	zones := l.members.zones()
+	found := l.checkSupply(zones)
+	found = append(found, l.checkSpread(zones)...)
+	return append(found, l.checkBalance()...)
+}
+
+// checkSupply finds out whether there are enough nodes and zones.
+func (l *Layout) checkSupply(zones [][]int) []Problem {
 	var found []Problem
 	if l.copies < l.replicas {
-		found = append(found, Problem{Kind: FewNodes, Text: fmt.Sprintf("%d copies of %d: add nodes", l.copies, l.replicas)})
+		found = append(found, Problem{Kind: FewNodes, Text: fmt.Sprintf(
+			"%d copies of %d: only %d nodes have a capacity, add %d", l.copies, l.replicas, l.copies, l.replicas-l.copies)})
+	}
+	used := 0
+	for _, nodes := range zones {
+		used += min(1, len(nodes))
+	}
+	if used < l.replicas {
+		found = append(found, Problem{Kind: FewZones, Text: fmt.Sprintf(
+			"%d zones for %d copies: copies share zones, the loss of one can take several", used, l.replicas)})
 	}
 	return found
+}
+
+// checkSpread looks for owners of one partition that are too close together.
+func (l *Layout) checkSpread(zones [][]int) []Problem {
+	rules := make([]zoneRule, l.copies+1)
+	for n := range rules {
+		rules[n] = spread(sizes(zones), n)
+	}
+	var found []Problem
+	for p := range l.Partitions() {
+		owners := l.ownersOf(p)
+		for i, o := range owners {
+			if slices.Contains(owners[:i], o) {
+				name := l.members[o].Name
+				found = append(found, Problem{Kind: Duplicate, Partition: Partition(p), Node: name, Text: fmt.Sprintf(
+					"partition %d has two copies on node %q", p, name)})
+			}
+		}
+		if text := l.crowding(owners, rules); text != "" {
+			found = append(found, Problem{Kind: Crowded, Partition: Partition(p), Text: fmt.Sprintf("partition %d has %s", p, text)})
+		}
+	}
+	return found
+}
+
+// crowding says where the owners break the rule for their number, or the first
+// few of them the rule for theirs; "" when they do not.
+func (l *Layout) crowding(owners []uint16, rules []zoneRule) string {
+	counts := make([]int, len(l.members)) // copies, by zone
+	for i, o := range owners {
+		counts[l.members[o].zone]++
+		rule := rules[i+1]
+		for z, most := range rule.most {
+			if counts[z] > most || counts[z] < rule.least[z] {
+				return fmt.Sprintf("%d of its first %d copies in zone %q, where %d to %d belong",
+					counts[z], i+1, l.zoneName(z), rule.least[z], most)
+			}
+		}
+	}
+	return ""
+}
+
+func (l *Layout) zoneName(zone int) string {
+	i := slices.IndexFunc(l.members, func(m member) bool { return m.zone == zone })
+	return l.members[i].Zone
+}
+
+func (l *Layout) checkBalance() []Problem {
+	var found []Problem
+	fair := fairShares(l.members, l.Partitions(), l.copies)
+	for i, owned := range l.count(l.copies) {
+		if q := fair[i]; q.off(owned) {
+			name := l.members[i].Name
+			found = append(found, Problem{Kind: Imbalance, Node: name, Text: fmt.Sprintf(
+				"node %q owns %d copies, its fair share is %.1f", name, owned, q.float())})
+		}
+	}
+	return found
+}
+
+// off reports whether a number of copies is neither the quota rounded to a whole
+// number nor within a twentieth of it.
+func (q quota) off(owned int) bool {
+	if q.floor() <= owned && owned <= q.ceil() {
+		return false
+	}
+	gap := int64(owned)*int64(q.den) - int64(q.num)
+	return max(gap, -gap) > int64(q.num)/imbalanceDivisor
 }

@@ -27,8 +27,9 @@
 //     to their capacities (see fair.go).
 //  4. [Layout.Change] moves the fewest copies that reach rules 1 to 3: the
 //     placement is a minimum-cost flow (see place.go).
-//  5. Every slot (first owner, second owner, …) is balanced too, and owners
-//     that stay keep their slots where that permits (see order.go).
+//  5. Every prefix of the owners is balanced like the whole, as far as the
+//     sets of owners permit, and owners that stay keep their slots unless that
+//     costs balance (see order.go).
 //  6. The same arguments give the same bytes, in whatever order nodes are
 //     named and on whatever machine.
 //

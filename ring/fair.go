@@ -19,11 +19,45 @@ import (
 //
 // Whole numbers throughout, so that every machine finds the same shares.
 
-// share is a number of copies, num/den.
-type share struct{ num, den uint64 }
+// quota is a number of copies, num/den.
+type quota struct{ num, den uint64 }
 
-func (s share) floor() int { return int(s.num / s.den) }
-func (s share) ceil() int  { return int((s.num + s.den - 1) / s.den) }
+// floor and ceil round a quota to whole copies.
+func (q quota) floor() int { return int(q.num / q.den) }
+func (q quota) ceil() int  { return int((q.num + q.den - 1) / q.den) }
+
+func (q quota) float() float64 { return float64(q.num) / float64(q.den) }
+
+// Share compares what a node owns with its fair share.
+type Share struct {
+	Node  string
+	Owned int     // partitions that have the node among their first n homes
+	Fair  float64 // its fair share of them
+}
+
+// Shares returns the shares of all members, by name, as far as the first n
+// owners go; no more than Replicas are counted.
+func (l *Layout) Shares(n int) []Share {
+	n = max(0, min(n, l.copies))
+	fair := fairShares(l.members, l.Partitions(), n)
+	owned := l.count(n)
+	shares := make([]Share, len(l.members))
+	for i, m := range l.members {
+		shares[i] = Share{Node: m.Name, Owned: owned[i], Fair: fair[i].float()}
+	}
+	return shares
+}
+
+// count returns how many partitions have each member among their first n owners.
+func (l *Layout) count(n int) []int {
+	owned := make([]int, len(l.members))
+	for p := range l.Partitions() {
+		for _, o := range l.ownersOf(p)[:n] {
+			owned[o]++
+		}
+	}
+	return owned
+}
 
 // zoneRule says how the k copies of one partition are spread over zones: each
 // zone takes least copies, and extra of the zones with most > least take one
@@ -86,12 +120,12 @@ func sizes(zones [][]int) []int {
 type vessels struct {
 	members members
 	cap     int // what one node can own: the number of partitions
-	shares  []share
+	shares  []quota
 }
 
 // fairShares returns the fair share of every member.
-func fairShares(m members, partitions, copies int) []share {
-	v := vessels{members: m, cap: partitions, shares: make([]share, len(m))}
+func fairShares(m members, partitions, copies int) []quota {
+	v := vessels{members: m, cap: partitions, shares: make([]quota, len(m))}
 	for i := range v.shares {
 		v.shares[i].den = 1
 	}
@@ -153,7 +187,7 @@ func (v *vessels) settle(zones [][]int, free []int, rule zoneRule, total int) (r
 
 // fill divides total among the nodes in proportion to their capacities, none
 // getting more than v.cap. The products stay below 2⁶³: a total is at most
-// 2²⁰ copies, capacities add up to less than 2⁴².
+// 2²⁰ copies, capacities add up to less than 2⁴¹.
 func (v *vessels) fill(nodes []int, total int) {
 	for {
 		var weight uint64
@@ -162,11 +196,11 @@ func (v *vessels) fill(nodes []int, total int) {
 		}
 		var rest []int
 		for _, i := range nodes {
-			v.shares[i] = share{num: uint64(total) * uint64(v.members[i].Capacity), den: weight}
+			v.shares[i] = quota{num: uint64(total) * uint64(v.members[i].Capacity), den: weight}
 			if v.shares[i].num < uint64(v.cap)*weight {
 				rest = append(rest, i)
 			} else {
-				v.shares[i] = share{num: uint64(v.cap), den: 1}
+				v.shares[i] = quota{num: uint64(v.cap), den: 1}
 			}
 		}
 		if len(rest) == len(nodes) {

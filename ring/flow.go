@@ -60,6 +60,16 @@ func (g *network) link(from int, a arc) {
 // used reports whether anything flows through an edge of capacity 1.
 func (g *network) used(edge int) bool { return g.arcs[edge].room == 0 }
 
+// appendUsed appends the ends of a vertex's edges of capacity 1 that are used.
+func (g *network) appendUsed(ends []int, from int) []int {
+	for e := g.first[from]; e != none; e = g.arcs[e].next {
+		if e&1 == 0 && g.used(int(e)) {
+			ends = append(ends, int(g.arcs[e].to))
+		}
+	}
+	return ends
+}
+
 // maximize pushes as much as possible from source to sink at the least cost,
 // and returns how much that is.
 func (g *network) maximize(source, sink int) int {
@@ -85,15 +95,16 @@ func (g *network) excess(from int32, a arc) int32 {
 	return a.cost + g.price[from] - g.price[a.to]
 }
 
-// reprice finds the cheapest way from the source to every vertex, and raises
-// prices by that much, so that the cheapest ways to the sink become free. It
-// returns false when no way to the sink is left.
+// reprice finds the cheapest way from the source to every vertex that is no
+// dearer to reach than the sink, and raises prices by that much, so that the
+// cheapest ways to the sink become free. It returns false when no way to the
+// sink is left.
 func (g *network) reprice(source, sink int) bool {
 	for v := range g.dist {
 		g.dist[v] = none
 	}
 	queues := [][]int32{{int32(source)}} // vertices by tentative distance
-	for d := int32(0); int(d) < len(queues); d++ {
+	for d := int32(0); int(d) < len(queues) && g.dist[sink] == none; d++ {
 		for i := 0; i < len(queues[d]); i++ {
 			v := queues[d][i]
 			if g.dist[v] != none {
@@ -127,7 +138,8 @@ func (g *network) reprice(source, sink int) bool {
 }
 
 // measure counts the free arcs on the shortest way from the source to every
-// vertex. It returns false when no free way to the sink is left.
+// vertex nearer than the sink. It returns false when no free way to the sink is
+// left.
 func (g *network) measure(source, sink int) bool {
 	for v := range g.dist {
 		g.dist[v] = none
@@ -138,13 +150,17 @@ func (g *network) measure(source, sink int) bool {
 		v := queue[i]
 		for e := g.first[v]; e != none; e = g.arcs[e].next {
 			a := g.arcs[e]
-			if a.room > 0 && g.dist[a.to] == none && g.excess(v, a) == 0 {
-				g.dist[a.to] = g.dist[v] + 1
-				queue = append(queue, a.to)
+			if a.room == 0 || g.dist[a.to] != none || g.excess(v, a) != 0 {
+				continue
 			}
+			g.dist[a.to] = g.dist[v] + 1
+			if int(a.to) == sink {
+				return true
+			}
+			queue = append(queue, a.to)
 		}
 	}
-	return g.dist[sink] != none
+	return false
 }
 
 // push sends up to limit along one shortest free way and returns how much. A

@@ -13,12 +13,12 @@ import (
 const (
 	PartitionsMax = 1 << 16
 	ReplicasMax   = 16
-	NodesMax      = 1024
+	NodesMax      = 512
 	NameBytesMax  = 255 // of a node's name, and of a zone's
 
-	// PairsMax limits partitions times nodes with a capacity, which is what
-	// the memory and time of placement grow with. It is sixteen partitions per
-	// node for 700 nodes.
+	// PairsMax limits partitions times nodes with a capacity, which the memory
+	// and time of placement grow with: at the limit about a gigabyte and some
+	// ten seconds. 512 nodes may have 16 partitions each, 128 nodes 512 each.
 	PairsMax = 1 << 23
 )
 

@@ -31,7 +31,7 @@ func Moves(from, to *Layout) []Move {
 }
 
 func appendMoves(moves []Move, p Partition, old, new []string) []Move {
-	leaving, coming := without(old, new), without(new, old)
+	leaving, coming := onlyIn(old, new), onlyIn(new, old)
 	for slot := range max(len(leaving), len(coming)) {
 		if slot < len(leaving) && slot < len(coming) && leaving[slot] != "" && coming[slot] != "" {
 			moves = append(moves, Move{Partition: p, From: leaving[slot], To: coming[slot]})
@@ -53,8 +53,8 @@ func appendMoves(moves []Move, p Partition, old, new []string) []Move {
 	return moves
 }
 
-// without returns names with those in others replaced by "".
-func without(names, others []string) []string {
+// onlyIn returns names with those in others replaced by "".
+func onlyIn(names, others []string) []string {
 	rest := slices.Clone(names)
 	for i, name := range rest {
 		if slices.Contains(others, name) {

@@ -53,12 +53,9 @@ type placement struct {
 	*network
 	members    members
 	zones      [][]int
+	rule       zoneRule
 	partitions int
-	edges      []edgeOf
 }
-
-// edgeOf says which copy an edge of the network stands for.
-type edgeOf struct{ edge, partition, node int }
 
 const (
 	source = iota
@@ -75,13 +72,9 @@ func (n *placement) part(p, zone int) int {
 
 // place returns the set of owners of each partition, as indexes of members.
 func place(l *Layout, kept [][]int) [][]int {
-	zones := l.members.zones()
-	n := &placement{members: l.members, zones: zones, partitions: l.Partitions()}
-	pairs := n.partitions * l.members.owning()
-	n.network = newNetwork(n.part(n.partitions, 0), pairs+n.partitions*(1+2*len(zones))+2*len(l.members)+1)
-	rule := spread(sizes(zones), l.copies)
+	n := newPlacement(l.members, l.Partitions(), l.copies)
 	for p := range n.partitions {
-		n.addPartition(p, rule, kept[p])
+		n.addPartition(p, kept[p])
 	}
 	shares := fairShares(l.members, n.partitions, l.copies)
 	bounds := make([]bound, len(shares))
@@ -93,23 +86,54 @@ func place(l *Layout, kept [][]int) [][]int {
 		panic("ring: the fair shares cannot be placed, which contradicts the proof in place.go")
 	}
 	sets := make([][]int, n.partitions)
-	for _, e := range n.edges {
-		if n.used(e.edge) {
-			sets[e.partition] = append(sets[e.partition], e.node)
-		}
+	for p := range sets {
+		sets[p] = n.owners(p)
 	}
 	return sets
+}
+
+func newPlacement(m members, partitions, copies int) *placement {
+	zones := m.zones()
+	n := &placement{members: m, zones: zones, rule: spread(sizes(zones), copies), partitions: partitions}
+	edges := partitions*(m.owning()+2*len(zones)+1) + 2*len(m) + 1
+	n.network = newNetwork(n.part(partitions, 0), edges)
+	return n
 }
 
 // addPartition adds the edges of one partition. Zones and nodes are tried in an
 // order drawn for each partition, which mixes who shares partitions with whom,
 // so that many nodes take over from one that fails.
-func (n *placement) addPartition(p int, rule zoneRule, kept []int) {
-	draws := make([]draw, len(n.members))
-	for i, m := range n.members {
-		draws[i] = newDraw(mix(uint64(p), saltPlacement), m.id, m.Capacity)
+func (n *placement) addPartition(p int, kept []int) {
+	if n.rule.extra > 0 {
+		n.edge(source, n.partition(p), n.rule.extra, 0)
 	}
-	byDraw := func(i, j int) int {
+	seen := make([]bool, len(n.zones))
+	for _, i := range n.drawn(p) {
+		z := n.members[i].zone
+		if !seen[z] {
+			seen[z] = true
+			n.addPart(p, z)
+		}
+		cost := 1
+		if slices.Contains(kept, i) {
+			cost = 0
+		}
+		n.edge(n.part(p, z), n.node(i), 1, cost)
+	}
+}
+
+// drawn returns the members with a capacity in the order of a partition's
+// lottery.
+func (n *placement) drawn(p int) []int {
+	draws := make([]draw, len(n.members))
+	order := make([]int, 0, len(n.members))
+	for i, m := range n.members {
+		if m.Capacity > 0 {
+			draws[i] = newDraw(mix(uint64(p), saltPlacement), m.id, m.Capacity)
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(i, j int) int {
 		switch {
 		case draws[i].before(draws[j]):
 			return -1
@@ -117,43 +141,36 @@ func (n *placement) addPartition(p int, rule zoneRule, kept []int) {
 			return 1
 		}
 		return cmp.Compare(i, j)
+	})
+	return order
+}
+
+func (n *placement) addPart(p, z int) {
+	if n.rule.least[z] > 0 {
+		n.edge(source, n.part(p, z), n.rule.least[z], 0)
 	}
-	if rule.extra > 0 {
-		n.edge(source, n.partition(p), rule.extra, 0)
-	}
-	var nodes []int
-	for _, zone := range n.zones {
-		nodes = append(nodes, zone...)
-	}
-	slices.SortFunc(nodes, byDraw)
-	seen := make([]bool, len(n.zones))
-	for _, i := range nodes {
-		z := n.members[i].zone
-		if !seen[z] {
-			seen[z] = true
-			n.addPart(p, z, rule)
-		}
-		cost := 1
-		if slices.Contains(kept, i) {
-			cost = 0
-		}
-		n.edges = append(n.edges, edgeOf{n.edge(n.part(p, z), n.node(i), 1, cost), p, i})
+	if n.rule.most[z] > n.rule.least[z] {
+		n.edge(n.partition(p), n.part(p, z), n.rule.most[z]-n.rule.least[z], 0)
 	}
 }
 
-func (n *placement) addPart(p, z int, rule zoneRule) {
-	if rule.least[z] > 0 {
-		n.edge(source, n.part(p, z), rule.least[z], 0)
+// owners returns the nodes that a partition's copies flow to.
+func (n *placement) owners(p int) []int {
+	var owners []int
+	for z := range n.zones {
+		owners = n.appendUsed(owners, n.part(p, z))
 	}
-	if rule.most[z] > rule.least[z] {
-		n.edge(n.partition(p), n.part(p, z), rule.most[z]-rule.least[z], 0)
+	for i := range owners {
+		owners[i] -= firstNode
 	}
+	return owners
 }
 
 // bound is how much a node takes: floor ≤ taken ≤ ceil.
 type bound struct{ floor, ceil int }
 
-// drain lets nodes, the vertices from firstNode on, take total within bounds.
+// drain lets nodes, the vertices from firstNode on, take total within bounds. All
+// of it arrives only if every node takes its floor.
 func (g *network) drain(bounds []bound, total int) {
 	rest := total
 	for i, b := range bounds {
@@ -161,5 +178,5 @@ func (g *network) drain(bounds []bound, total int) {
 		g.edge(firstNode+i, spare, b.ceil-b.floor, 0)
 		rest -= b.floor
 	}
-	g.edge(spare, sink, rest, 0)
+	g.edge(spare, sink, max(0, rest), 0)
 }
