@@ -35,8 +35,8 @@ floor 1   # languages: between nodes, with clients, about what happened
 wire                  pure              messages between nodes and their bytes
 api/...                                 the client contract as protobuf
 jepsen/history        pure              what happened
-jepsen/checker        pure              whether it was allowed
-jepsen/workload       pure              what to do next
+jepsen/checker        pure seam=jepsen/history whether it was allowed
+jepsen/workload       pure seam=jepsen/history what to do next
 
 floor 2   # small machines, one per duty
 replica               pure              a partition replica; put, get, delete, read repair
@@ -79,6 +79,7 @@ google.golang.org/genproto            api/... client server               error 
 google.golang.org/protobuf            api/... api/generate client server  so do generated messages
 github.com/prometheus/client_golang   server node cmd/...                 pure machines count, the shell exports
 github.com/spf13/cobra                cmd/...                             flags are words for people
+github.com/BurntSushi/toml            cmd/...                             the format of the configuration file
 github.com/spf13/pflag                cmd/...                             flags are words for people
 github.com/HdrHistogram/hdrhistogram-go bench/... jepsen cmd/...          latencies are measured from outside
 github.com/anishathalye/porcupine     jepsen/checker                      linearizability of histories
