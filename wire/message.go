@@ -233,7 +233,7 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 	case KindScanRead:
 		return &ScanRead{
 			Head: h, Op: r.opID(), Bucket: r.bucket(), Prefix: r.text("prefix", kindred.KeyBytesMax),
-			After: r.text("after", kindred.KeyBytesMax), From: r.flag("from"), Limit: uint32(r.uvarint("limit")),
+			After: r.text("after", kindred.KeyBytesMax), From: r.flag("from"), Limit: r.uint32("limit"),
 		}
 	case KindScanReply:
 		return decodeScanReply(h, r)

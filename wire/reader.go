@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/vclock"
@@ -76,6 +77,15 @@ func (r *reader) uvarint(what string) uint64 {
 	}
 	r.rest = r.rest[n:]
 	return v
+}
+
+func (r *reader) uint32(what string) uint32 {
+	v := r.uvarint(what)
+	if v > math.MaxUint32 {
+		r.fail(what, "%d does not fit into 32 bits", v)
+		return 0
+	}
+	return uint32(v)
 }
 
 func (r *reader) varint(what string) int64 {

@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/vclock"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden bytes")
+
+var (
+	actorA = vclock.Actor{Disk: 0xA1, Nonce: 0xA2}
+	actorB = vclock.Actor{Disk: 0xB1, Nonce: 0xB2}
+	head   = Head{Partition: 0x1234, N: 3}
+	op     = OpID{Process: 0xC0FFEE, Seq: 300}
+	id     = kindred.RequestID{1, 2, 3, 15: 16}
+	when   = time.UnixMilli(1_790_000_000_123).UTC()
+)
+
+func dot(a vclock.Actor, c uint64) vclock.Dot { return vclock.Dot{Actor: a, Counter: c} }
+
+func record() Record {
+	return Record{RequestID: id, Node: "n1", WrittenAt: when.UnixMilli(), Blind: true, ContentType: "text/plain", Value: []byte("milk")}
+}
+
+func object() Object {
+	seen := vclock.NewDotSet(dot(actorA, 1), dot(actorA, 2), dot(actorB, 7))
+	o := vclock.New(dot(actorA, 3), record(), seen)
+	o.Add(dot(actorB, 9), Record{Node: "n2", WrittenAt: 1, Value: []byte{}})
+	return o
+}
+
+// messages has one of every kind with every field set.
+func messages() []Message {
+	o := object()
+	dots := o.Dots()
+	dots.Add(dot(actorB, 8))
+	return []Message{
+		&Write{
+			Head: head, Op: op, Durability: kindred.Sync, Bucket: "carts", Key: "k\x00é", Delta: Delta{Siblings: o, Dots: dots},
+			RequestIDs: []DotRequest{{Dot: dot(actorB, 8), ID: id}},
+		},
+		&WriteAck{Head: head, Op: op, Refused: "disk full"},
+		&Read{Head: head, Op: op, Bucket: "carts", Key: "k", Inspect: true},
+		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}"},
+		&Forward{Head: head, Op: op, Request: kindred.Request{
+			Op: kindred.OpPut, Bucket: "b", Key: "k", Value: []byte("v"), ContentType: "t", Context: []byte{1, 2}, RequestID: id,
+			R: 1, W: kindred.CountQuorum, PR: kindred.CountAll, PW: 2, Durability: kindred.Batch, Timeout: 1500 * time.Millisecond,
+		}},
+		&ForwardReply{Head: head, Op: op, Response: kindred.Response{
+			Siblings: []kindred.Sibling{{Dot: "a:1", Value: []byte("v"), ContentType: "t", WrittenAt: when, Node: "n1", Blind: true}},
+			Context:  []byte{9},
+			Receipt:  kindred.Receipt{Dot: "a:2", Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}},
+			Replicas: []kindred.ReplicaView{{Node: "n1", Err: "e", Context: "c", Clock: "d", Siblings: []kindred.SiblingView{{Dot: "a:1", Bytes: 3, ContentType: "t", WrittenAt: when, Node: "n1", Blind: true}}}},
+			Replied:  []string{"n3"},
+		}},
+		&ForwardReply{Head: head, Op: op, Response: kindred.Response{Err: &kindred.Error{
+			Code: kindred.CodeTimeout, Message: "m", Field: "f", Limit: -1, Outcome: kindred.Unknown, Dot: "a:1", Need: 2, Got: 1,
+			Failed: []kindred.NodeFailure{{Node: "n2", Reason: "r"}},
+		}}},
+		&ScanRead{Head: head, Op: op, Bucket: "b", Prefix: "p", After: "pa", From: true, Limit: 100},
+		&ScanReply{
+			Head: head, Op: op, Failed: "f", Base: vclock.NewDotSet(dot(actorA, 1)), More: true,
+			Keys: []ScanKey{{Key: "k", Dots: vclock.New(dot(actorB, 2), struct{}{}, vclock.NewDotSet(dot(actorA, 4)))}},
+		},
+		&Layout{Bytes: []byte("layout")},
+	}
+}
+
+func TestEveryMessageComesBackAsItWas(t *testing.T) {
+	for _, m := range messages() {
+		b := Append(nil, m)
+		got, err := Decode(b)
+		require.NoError(t, err, "%T", m)
+		require.Equal(t, m, got)
+		kind, h, err := Peek(b)
+		require.NoError(t, err)
+		require.Equal(t, m.kind(), kind)
+		require.Equal(t, m.head(), h)
+	}
+}
+
+func TestTheBytesOfEveryMessageStandStill(t *testing.T) {
+	var text strings.Builder
+	for i, m := range messages() {
+		fmt.Fprintf(&text, "%d %s\n%s\n", i, KindOf(m), hex.EncodeToString(Append(nil, m)))
+	}
+	const file = "testdata/messages.golden"
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), text.String(), "the wire form changed: raise Format, or run with -update if it was never released")
+}
+
+func TestEveryTruncationIsRefused(t *testing.T) {
+	for _, m := range messages() {
+		b := Append(nil, m)
+		for n := range b {
+			_, err := Decode(b[:n])
+			require.Error(t, err, "%T cut to %d of %d bytes", m, n, len(b))
+		}
+		_, err := Decode(append(b, 0))
+		require.ErrorContains(t, err, "too many", "%T", m)
+	}
+}
+
+func TestAnUnknownFormatOrKindIsRefusedByItsNumber(t *testing.T) {
+	b := Append(nil, &WriteAck{Head: head, Op: op})
+	b[0] = 9
+	_, err := Decode(b)
+	require.ErrorContains(t, err, "format 9, this node speaks 1")
+	b[0], b[1] = Format, 77
+	_, err = Decode(b)
+	require.ErrorContains(t, err, "unknown kind 77")
+}
+
+func TestALengthBeyondTheMessageAllocatesNothing(t *testing.T) {
+	b := Append(nil, &ScanReply{Head: head, Op: op})
+	b = b[:len(b)-2]
+	b = append(b, 0xff, 0xff, 0xff, 0xff, 0x0f) // keys: four thousand million
+	_, err := Decode(b)
+	require.ErrorContains(t, err, "bytes left")
+}
+
+func TestAValueApartLeavesOnlyItsLength(t *testing.T) {
+	whole := record()
+	whole.Value = bytes.Repeat([]byte("x"), 100_000)
+	b := AppendApart(nil, whole)
+	require.Less(t, len(b), 100)
+	got, rest, err := DecodeRecord(b)
+	require.NoError(t, err)
+	require.Empty(t, rest)
+	require.True(t, got.Apart)
+	require.EqualValues(t, 100_000, got.ValueBytes)
+	require.Equal(t, b, AppendRecord(nil, got), "a record that is apart stays so")
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, m := range messages() {
+		f.Add(Append(nil, m))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := Decode(b)
+		if err != nil {
+			return
+		}
+		require.Equal(t, b, Append(nil, m), "%T: what was accepted must be canonical", m)
+	})
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add(AppendRecord(nil, record()))
+	f.Add(AppendApart(nil, record()))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, rest, err := DecodeRecord(b)
+		if err != nil {
+			return
+		}
+		require.Equal(t, b[:len(b)-len(rest)], AppendRecord(nil, r))
+	})
+}
