@@ -1,0 +1,154 @@
+package membership
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Kind is what gossip says about a member.
+type Kind byte
+
+const (
+	// Joined and Updated: the member is alive and this is its meta.
+	Joined Kind = iota + 1
+	Updated
+	// Died: it does not answer any more.
+	Died
+	// Left: it said that it goes.
+	Left
+	// Conflict: another node claims its name.
+	Conflict
+)
+
+// Event is news from gossip.
+type Event struct {
+	Kind Kind
+	Name string
+	// Addr is the member's gossip address, Meta what it tells about itself.
+	Addr string
+	Meta []byte
+	// Other is the second gossip address in a conflict.
+	Other string
+}
+
+// Gossip takes news from gossip.
+func (v *View) Gossip(now time.Time, e Event) Effects {
+	switch {
+	case e.Kind == Conflict:
+		v.conflict(e)
+	case e.Name == v.cfg.Self.Name || e.Name == "":
+		// A node knows more about itself than gossip does.
+	default:
+		if m := v.meet(e.Name); m != nil {
+			v.heard(m, e)
+		}
+	}
+	return v.settle(now)
+}
+
+func (v *View) conflict(e Event) {
+	text := "two nodes are called " + e.Name + ", at " + e.Addr + " and at " + e.Other + ": give one of them another name"
+	if v.trouble[e.Name] == text || (v.members[e.Name] == nil && e.Name != v.cfg.Self.Name) {
+		return
+	}
+	v.trouble[e.Name] = text
+	v.loud("%s", text)
+}
+
+// meet returns the record of a member and makes one if there is room (M5).
+func (v *View) meet(name string) *member {
+	if m := v.members[name]; m != nil {
+		return m
+	}
+	if len(v.members) >= MembersMax && !v.makeRoom() {
+		text := "more than the limit of members are alive; newcomers are ignored"
+		if v.trouble[v.cfg.Self.Name] != text {
+			v.trouble[v.cfg.Self.Name] = text
+			v.loud("%s (limit %d, first ignored %s)", text, MembersMax, name)
+		}
+		return nil
+	}
+	m := &member{Peer: Peer{Name: name}}
+	v.members[name] = m
+	return m
+}
+
+// makeRoom forgets one member that is of no use now.
+func (v *View) makeRoom() bool {
+	for _, name := range slices.Sorted(maps.Keys(v.members)) {
+		if m := v.members[name]; m.gossip != alive && !m.linked && !v.doc.has(name) {
+			v.forget(name)
+			return true
+		}
+	}
+	return false
+}
+
+// RemoveError says why a member cannot be forgotten.
+type RemoveError struct{ Name, Reason string }
+
+func (e *RemoveError) Error() string { return "cannot remove " + e.Name + ": " + e.Reason }
+
+// Remove forgets a member that is not in the layout: it is no longer dialled or
+// remembered. If it still runs, gossip brings it back. Its error is a
+// *[RemoveError].
+func (v *View) Remove(now time.Time, name string) (Effects, error) {
+	switch m := v.members[name]; {
+	case v.doc.has(name):
+		return Effects{}, &RemoveError{Name: name, Reason: "it is in the layout: plan without it first"}
+	case m == nil:
+		return Effects{}, &RemoveError{Name: name, Reason: "no such member"}
+	case m.gossip == alive:
+		return Effects{}, &RemoveError{Name: name, Reason: "it is alive: stop it first"}
+	}
+	v.forget(name)
+	return v.settle(now), nil
+}
+
+func (v *View) forget(name string) {
+	delete(v.members, name)
+	delete(v.trouble, name)
+}
+
+// heard applies an event to a member.
+func (v *View) heard(m *member, e Event) {
+	switch e.Kind {
+	case Joined, Updated:
+		v.learn(m, e)
+	case Died:
+		m.gossip = dead
+	case Left:
+		m.gossip = left
+	}
+}
+
+func (v *View) learn(m *member, e Event) {
+	meta, err := DecodeMeta(e.Meta)
+	if err != nil {
+		if m.unreadable != err.Error() {
+			m.unreadable = err.Error()
+			v.loud("ignoring %s: %v", m.Name, err)
+		}
+		return
+	}
+	if e.Kind == Joined {
+		delete(v.trouble, m.Name)
+	}
+	m.unreadable, m.gossip = "", alive
+	m.Peer = Peer{
+		Name: m.Name, Zone: meta.Zone, Capacity: meta.Capacity,
+		ClientAddr: meta.ClientAddr, PeerAddr: meta.PeerAddr, HTTPAddr: meta.HTTPAddr, GossipAddr: e.Addr,
+	}
+	m.replicaID = meta.ReplicaID
+	v.holds(m, meta.Holds)
+}
+
+// holds takes note of the document a member holds.
+func (v *View) holds(m *member, h Held) {
+	was := v.foreign(m)
+	m.holds = h
+	if !was && v.foreign(m) {
+		v.loud("%s", v.foreignText(m))
+	}
+}

@@ -1,0 +1,146 @@
+package membership
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
+)
+
+// Layout is the layout to go by, nil before there is one.
+func (v *View) Layout() *ring.Layout {
+	if !v.doc.formed {
+		return nil
+	}
+	return v.doc.layout
+}
+
+// ClusterID is the cluster this node belongs to, zero before it does.
+func (v *View) ClusterID() [16]byte {
+	if !v.doc.formed {
+		return [16]byte{}
+	}
+	return v.doc.layout.ClusterID()
+}
+
+// Up reports whether messages can be sent to a node now. A node is always up
+// for itself.
+func (v *View) Up(name string) bool {
+	if name == v.cfg.Self.Name {
+		return true
+	}
+	m := v.members[name]
+	return m != nil && m.linked && m.gossip != left && !v.foreign(m)
+}
+
+// Peers returns what is remembered of the other members, by name: those that
+// gossip should find again.
+func (v *View) Peers() []Peer { return v.remembered() }
+
+// Members returns all nodes that are known, this one included, by name.
+func (v *View) Members() []kindred.Member {
+	self := v.cfg.Self
+	all := []kindred.Member{{
+		Name: self.Name, Zone: self.Zone, Capacity: self.Capacity, State: kindred.Alive, Linked: true,
+		ClientAddr: self.ClientAddr, PeerAddr: self.PeerAddr, GossipAddr: self.GossipAddr, HTTPAddr: self.HTTPAddr,
+		Partitions: v.owned[self.Name],
+	}}
+	for _, m := range v.members {
+		all = append(all, kindred.Member{
+			Name: m.Name, Zone: m.Zone, Capacity: m.Capacity, State: m.state(), Linked: m.linked,
+			ClientAddr: m.ClientAddr, PeerAddr: m.PeerAddr, GossipAddr: m.GossipAddr, HTTPAddr: m.HTTPAddr,
+			Partitions: v.owned[m.Name],
+		})
+	}
+	for _, n := range v.strangers() {
+		all = append(all, kindred.Member{Name: n.Name, Zone: n.Zone, Capacity: n.Capacity, State: kindred.Dead, Partitions: v.owned[n.Name]})
+	}
+	slices.SortFunc(all, func(a, b kindred.Member) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// state joins the words of gossip and link: where they disagree the member is
+// suspect.
+func (m *member) state() kindred.MemberState {
+	switch {
+	case m.gossip == left:
+		return kindred.Left
+	case (m.gossip == alive) != m.linked:
+		return kindred.Suspect
+	case m.gossip == alive:
+		return kindred.Alive
+	}
+	return kindred.Dead
+}
+
+// strangers are nodes of the layout that this node has never heard of.
+func (v *View) strangers() []ring.Node {
+	if v.doc.layout == nil {
+		return nil
+	}
+	return slices.DeleteFunc(v.doc.layout.Nodes(), func(n ring.Node) bool {
+		return n.Name == v.cfg.Self.Name || v.members[n.Name] != nil
+	})
+}
+
+// Problems says, in sentences, what is not as it should be; nothing when all is
+// well.
+func (v *View) Problems() []string {
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if v.waiting != "" {
+		say("%s", v.waiting)
+	}
+	if n := len(v.clusters()); v.doc.layout == nil && n > 1 {
+		say("members of %d clusters were found, so this node joins none: give it the addresses of one cluster only", n)
+	}
+	for _, n := range v.strangers() {
+		say("%s is in the layout, but its address is not known", n.Name)
+	}
+	for _, name := range v.names() {
+		all = append(all, v.problemsOf(v.members[name])...)
+	}
+	if text := v.trouble[v.cfg.Self.Name]; text != "" {
+		say("%s", text)
+	}
+	return all
+}
+
+func (v *View) problemsOf(m *member) []string {
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	inLayout := v.doc.has(m.Name)
+	switch {
+	case v.foreign(m):
+		say("%s", v.foreignText(m))
+	case m.gossip == left && inLayout:
+		say("%s has left, but is still in the layout: start it again, or plan without it", m.Name)
+	case !m.linked && inLayout:
+		say("%s cannot be reached at %s", m.Name, m.PeerAddr)
+	case !m.linked && m.gossip == alive:
+		say("%s is alive, but cannot be reached at %s", m.Name, m.PeerAddr)
+	case m.linked && m.gossip == dead:
+		say("gossip calls %s dead, but its link works: check that UDP reaches %s", m.Name, m.GossipAddr)
+	}
+	if m.unreadable != "" {
+		say("%s: %s", m.Name, m.unreadable)
+	}
+	if inLayout && m.gossip == alive {
+		if n, _ := v.doc.layout.Node(m.Name); n.Zone != m.Zone || n.Capacity != m.Capacity {
+			say("%s says zone %q and capacity %d, the layout has %q and %d: plan a change or correct its configuration",
+				m.Name, m.Zone, m.Capacity, n.Zone, n.Capacity)
+		}
+	}
+	if text := v.trouble[m.Name]; text != "" {
+		say("%s", text)
+	}
+	return all
+}
+
+func (v *View) foreignText(m *member) string {
+	return fmt.Sprintf("%s belongs to the cluster %x, this node to %x: they can never be one; empty the data folder of the one that is wrong",
+		m.Name, m.holds.Cluster, v.doc.layout.ClusterID())
+}
+
