@@ -1,0 +1,125 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kindredkv/kindred"
+)
+
+// Backend is what the server needs of a node.
+type Backend interface {
+	// Do starts an operation. done is called exactly once, from any goroutine,
+	// possibly before Do returns; it does not block. The request belongs to the
+	// backend, the response to the server.
+	Do(req *kindred.Request, done func(*kindred.Response))
+	// Cluster is what the node knows of its cluster.
+	Cluster() kindred.Cluster
+	// Local is what the node knows of itself.
+	Local() kindred.Local
+}
+
+// Config is what a [Server] is made of. Only Backend is required: a zero limit
+// stands for the default that its comment names.
+type Config struct {
+	Backend Backend
+	// Logger gets one line, at debug level, per failed call. Default: none.
+	Logger *slog.Logger
+	// Registerer receives the metrics of the server. Default: none.
+	Registerer prometheus.Registerer
+	// Gatherer is what /metrics shows. Default: /metrics does not exist.
+	Gatherer prometheus.Gatherer
+	// TLS encrypts both doors. Default: neither.
+	TLS *tls.Config
+
+	// ConnectionsMax bounds the open connections of each door; further ones
+	// wait in the backlog of the kernel. Default 4,096.
+	ConnectionsMax int
+	// StreamsPerConnectionMax bounds the concurrent gRPC calls and HTTP/2
+	// requests of one connection; a well-behaved client waits. Default 1,024.
+	StreamsPerConnectionMax int
+	// StreamsMax bounds the pipelines and scans of all connections; more are
+	// refused as overload. Each holds one or two goroutines. Default 4,096.
+	StreamsMax int
+	// CallsMax bounds the operations inside the backend, through all doors;
+	// more are refused as overload. Raising it costs memory when the backend is
+	// slow; lowering it refuses sooner. Default 65,536.
+	CallsMax int
+	// CallsPerStreamMax bounds the calls of one pipeline that are running or
+	// answered but not sent. At the limit the server stops reading the stream.
+	// Default 1,024.
+	CallsPerStreamMax int
+	// UnsentBytesPerStreamMax bounds the answers of one pipeline that wait to be
+	// sent: beyond it the server stops reading the stream, so that a client
+	// which does not read holds at most this and the answers then under way.
+	// Default 16 MiB.
+	UnsentBytesPerStreamMax int
+	// BodyBytesMax bounds the HTTP bodies held at once; more are refused as
+	// overload. Default 256 MiB.
+	BodyBytesMax int64
+
+	// HeaderTimeout is how long a client may take for a TLS handshake or for
+	// the head of an HTTP request. Default 10 s.
+	HeaderTimeout time.Duration
+	// BodyTimeout is how long an HTTP client may take to send a body. Default
+	// 1 min.
+	BodyTimeout time.Duration
+	// AnswerTimeout is how long an HTTP client may take to read an answer.
+	// Default 1 min.
+	AnswerTimeout time.Duration
+	// IdleTimeout closes connections on which nothing happens. Default 5 min.
+	IdleTimeout time.Duration
+}
+
+// defaults of [Config], in its order.
+const (
+	defaultConnectionsMax          = 4096
+	defaultStreamsPerConnectionMax = 1024
+	defaultStreamsMax              = 4096
+	defaultCallsMax                = 1 << 16
+	defaultCallsPerStreamMax       = 1024
+	defaultUnsentBytesPerStreamMax = 16 << 20
+	defaultBodyBytesMax            = 256 << 20
+	defaultHeaderTimeout           = 10 * time.Second
+	defaultBodyTimeout             = time.Minute
+	defaultAnswerTimeout           = time.Minute
+	defaultIdleTimeout             = 5 * time.Minute
+)
+
+// complete checks the config and fills in what was left to us.
+func (c Config) complete() (Config, error) {
+	if c.Backend == nil {
+		return c, errors.New("server: Config.Backend is nil; it is what answers")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, errors.Join(
+		limit("ConnectionsMax", &c.ConnectionsMax, defaultConnectionsMax),
+		limit("StreamsPerConnectionMax", &c.StreamsPerConnectionMax, defaultStreamsPerConnectionMax),
+		limit("StreamsMax", &c.StreamsMax, defaultStreamsMax),
+		limit("CallsMax", &c.CallsMax, defaultCallsMax),
+		limit("CallsPerStreamMax", &c.CallsPerStreamMax, defaultCallsPerStreamMax),
+		limit("UnsentBytesPerStreamMax", &c.UnsentBytesPerStreamMax, defaultUnsentBytesPerStreamMax),
+		limit("BodyBytesMax", &c.BodyBytesMax, defaultBodyBytesMax),
+		limit("HeaderTimeout", &c.HeaderTimeout, defaultHeaderTimeout),
+		limit("BodyTimeout", &c.BodyTimeout, defaultBodyTimeout),
+		limit("AnswerTimeout", &c.AnswerTimeout, defaultAnswerTimeout),
+		limit("IdleTimeout", &c.IdleTimeout, defaultIdleTimeout),
+	)
+}
+
+func limit[T int | int64 | time.Duration](name string, v *T, def T) error {
+	if *v < 0 {
+		return fmt.Errorf("server: Config.%s is %v; use a positive value, or 0 for %v", name, *v, def)
+	}
+	if *v == 0 {
+		*v = def
+	}
+	return nil
+}

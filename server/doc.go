@@ -1,0 +1,96 @@
+// Package server is the edge of a node toward its clients: gRPC and HTTP over
+// one small interface, [Backend]. It translates, limits, counts and drains; it
+// decides nothing about keys.
+//
+// # Words
+//
+//   - door: one way in. gRPC is for programs, HTTP for people and scripts.
+//   - call: one operation between the moment it was let in and its answer.
+//   - pipeline: many calls over one gRPC stream, answered in any order.
+//   - drain: to let what runs finish while nothing new is let in.
+//
+// # Invariants
+//
+//  1. A request that breaks a limit of the public contract never reaches the
+//     backend; its answer names the field, the limit and the fix.
+//  2. Every call that the backend started is answered once to its client, if
+//     the client still listens. A refusal before the backend was asked says
+//     not applied; silence of the backend after that says unknown (I10).
+//  3. Whatever a client can make grow has a limit in [Config]: connections,
+//     streams, calls per stream, calls in all, unsent answers, bodies, headers,
+//     waiting times. A client that stops reading holds up its own stream and
+//     nothing else.
+//  4. The pipeline path starts no goroutine and no timer per call. Answers that
+//     arrive while a message is being sent leave together in the next one.
+//  5. A drain loses no answer that arrives before its context ends.
+//
+// # HTTP
+//
+//	GET|HEAD|PUT|DELETE /v1/buckets/{bucket}/keys/{key}
+//	GET                 /v1/buckets/{bucket}/keys
+//	GET                 /v1/cluster /v1/local /healthz /readyz /metrics
+//
+// Bucket and key are percent-encoded, a slash as %2F; a key is any bytes.
+// Query parameters of a key: r, w, pr, pw (a number, one, quorum, all),
+// durability (memory, batch, sync), timeout (a Go duration), one (true, false),
+// sloppy (false). All are checked; those that do not concern the method have no
+// further effect. Anything else is refused by name.
+//
+// Request headers: Content-Type, Kindred-Context (base64url), Kindred-Request-Id
+// (32 hexadecimal digits). A write answers 204 with Kindred-Context,
+// Kindred-Receipt (the dot), Kindred-Stage, Kindred-Durability and
+// Kindred-Acked; a read of one value answers 200 with its bytes, of siblings
+// 300 with
+//
+//	{"context":"base64url","siblings":[{"value":"base64","dot":"…",
+//	  "content_type":"…","written_at":"RFC 3339","node":"…","deleted":false}]}
+//
+// of none 404 without a body. With one=true siblings are a 409 whose document
+// also has an error, of code "siblings". Failures have one shape,
+//
+//	{"error":{"code":"…","message":"…","field":"…","limit":0,
+//	  "outcome":"not_applied|unknown","dot":"…"}}
+//
+// with these statuses:
+//
+//	400 invalid, bad_context        413 too_large
+//	404 no such path                405 no such method
+//	409 too_many_siblings           503 not applied, with Retry-After
+//	500 internal and not applied    504 outcome unknown
+//
+// A page of keys (query parameters prefix, cursor, limit, conflicts=only,
+// timeout), with key_base64 for a key that is not UTF-8 and an empty cursor at
+// the end:
+//
+//	{"keys":[{"key":"…","siblings":1},{"key_base64":"…","siblings":2}],"cursor":"base64url"}
+//
+// /v1/cluster and /v1/local, what this node knows (layout in base64):
+//
+//	{"node":"n1","cluster_id":"…","layout":"","layout_version":"…","partitions":64,
+//	 "replicas":3,"members":[{"name":"n1","zone":"z1","capacity":100,"state":"alive",
+//	 "client":"host:port","peer":"…","gossip":"…","http":"…","linked":true,
+//	 "partitions":38}],"problems":[]}
+//	{"node":"n1","version":"…","started":"RFC 3339","ready":true,"reason":"",
+//	 "partitions":38,"shards":2,"disk_bytes":0,"disk_free_bytes":0}
+//
+// /healthz is 200 while the process answers; /readyz is 200 with {"ready":true,
+// "reason":""} while the node serves its share, else 503 with the reason.
+//
+// # gRPC
+//
+// The services of api/kindred/v1, the standard health service ("" is the
+// process, kindred.v1.KV is readiness) and reflection.
+//
+// # What is not here
+//
+// No authentication beyond TLS, no sloppy quorums yet, no retries, no routing:
+// the backend forwards.
+//
+// # Example
+//
+//	s, err := server.New(server.Config{Backend: node, Gatherer: registry, Registerer: registry})
+//	go s.ServeGRPC(clientListener)
+//	go s.ServeHTTP(httpListener)
+//	…
+//	err = s.Shutdown(ctx)
+package server

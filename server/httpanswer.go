@@ -1,0 +1,219 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/kindredkv/kindred"
+)
+
+// codeSiblings is the code of a read that asked for one value and found
+// several. Only HTTP has such a read.
+const codeSiblings kindred.Code = "siblings"
+
+// retryAfter is what a 503 advises, in seconds.
+const retryAfter = "1"
+
+// statusOf is the HTTP status of a failure. Beyond what the client did wrong it
+// says first what is known of the effect (I10).
+func statusOf(err *kindred.Error) int {
+	switch err.Code {
+	case kindred.CodeInvalid, kindred.CodeBadContext:
+		return http.StatusBadRequest
+	case kindred.CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case kindred.CodeSiblings:
+		return http.StatusConflict
+	}
+	switch {
+	case err.Outcome != kindred.NotApplied:
+		return http.StatusGatewayTimeout
+	case err.Code == kindred.CodeInternal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusServiceUnavailable
+}
+
+type errorDoc struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Field   string `json:"field"`
+	Limit   int64  `json:"limit"`
+	Outcome string `json:"outcome"`
+	Dot     string `json:"dot"`
+}
+
+func errorOf(err *kindred.Error) *errorDoc {
+	outcome := err.Outcome
+	if outcome == kindred.Applied { // then it would be no error
+		outcome = kindred.Unknown
+	}
+	return &errorDoc{
+		Code: string(err.Code), Message: messageOf(err), Field: err.Field, Limit: err.Limit,
+		Outcome: outcome.String(), Dot: err.Dot,
+	}
+}
+
+// messageOf adds the replicas that failed, for which the document has no field.
+func messageOf(err *kindred.Error) string {
+	if len(err.Failed) == 0 {
+		return err.Message
+	}
+	failed := make([]string, len(err.Failed))
+	for i, f := range err.Failed {
+		failed[i] = f.Node + " " + f.Reason
+	}
+	return err.Message + " (" + strings.Join(failed, "; ") + ")"
+}
+
+func writeError(w http.ResponseWriter, status int, err *kindred.Error) {
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	writeJSON(w, status, struct {
+		Error *errorDoc `json:"error"`
+	}{errorOf(err)})
+}
+
+type siblingsDoc struct {
+	Error    *errorDoc    `json:"error,omitempty"`
+	Context  string       `json:"context"`
+	Siblings []siblingDoc `json:"siblings"`
+}
+
+type siblingDoc struct {
+	Value       []byte `json:"value"`
+	Dot         string `json:"dot"`
+	ContentType string `json:"content_type"`
+	WrittenAt   string `json:"written_at"`
+	Node        string `json:"node"`
+	// Deleted is always false: a delete leaves no sibling.
+	Deleted bool `json:"deleted"`
+}
+
+// writeObject is the answer to a get.
+func writeObject(w http.ResponseWriter, r *kindred.Response, one bool) {
+	setHeader(w, headerContext, formatBase64(r.Context))
+	switch {
+	case len(r.Siblings) == 0:
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(http.StatusNotFound)
+	case len(r.Siblings) == 1:
+		writeValue(w, &r.Siblings[0])
+	case one:
+		writeJSON(w, http.StatusConflict, siblingsOf(r, &kindred.Error{
+			Code: codeSiblings, Field: "one", Outcome: kindred.NotApplied,
+			Message: "one=true, but the key has " + strconv.Itoa(len(r.Siblings)) +
+				" siblings: choose or merge, and put the result with this context",
+		}))
+	default:
+		writeJSON(w, http.StatusMultipleChoices, siblingsOf(r, nil))
+	}
+}
+
+// writeValue sends the bytes as they were stored. Their type is the writer's
+// word or unknown; browsers must not guess it.
+func writeValue(w http.ResponseWriter, s *kindred.Sibling) {
+	contentType := s.ContentType
+	if contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(s.Value)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(s.Value) // a client that left needs no answer
+}
+
+// rfc3339 never fails, as time.Time's own JSON does for a year beyond 9999,
+// which a broken clock may have written.
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func siblingsOf(r *kindred.Response, err *kindred.Error) *siblingsDoc {
+	doc := &siblingsDoc{Context: formatBase64(r.Context), Siblings: make([]siblingDoc, len(r.Siblings))}
+	if err != nil {
+		doc.Error = errorOf(err)
+	}
+	for i, s := range r.Siblings {
+		if s.Value == nil {
+			s.Value = []byte{} // "", not null
+		}
+		doc.Siblings[i] = siblingDoc{
+			Value: s.Value, Dot: s.Dot, ContentType: s.ContentType, WrittenAt: rfc3339(s.WrittenAt), Node: s.Node,
+		}
+	}
+	return doc
+}
+
+// writeReceipt is the answer to a put or delete.
+func writeReceipt(w http.ResponseWriter, r *kindred.Response) {
+	setHeader(w, headerContext, formatBase64(r.Context))
+	setHeader(w, headerReceipt, r.Receipt.Dot)
+	setHeader(w, headerStage, r.Receipt.Stage.String())
+	setHeader(w, headerDurability, r.Receipt.Durability.String())
+	setHeader(w, headerAcked, strings.Join(r.Receipt.Acked, ","))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func setHeader(w http.ResponseWriter, name, value string) {
+	if value != "" {
+		w.Header().Set(name, value)
+	}
+}
+
+type pageDoc struct {
+	Keys   []any  `json:"keys"`
+	Cursor string `json:"cursor"`
+}
+
+type textKeyDoc struct {
+	Key      string `json:"key"`
+	Siblings int    `json:"siblings"`
+}
+
+type byteKeyDoc struct {
+	Key      []byte `json:"key_base64"`
+	Siblings int    `json:"siblings"`
+}
+
+func pageOf(r *kindred.Response) *pageDoc {
+	doc := &pageDoc{Keys: make([]any, len(r.Keys)), Cursor: formatBase64(r.Cursor)}
+	for i, k := range r.Keys {
+		if utf8.ValidString(k.Key) {
+			doc.Keys[i] = textKeyDoc{k.Key, k.Siblings}
+		} else {
+			doc.Keys[i] = byteKeyDoc{[]byte(k.Key), k.Siblings}
+		}
+	}
+	return doc
+}
+
+// writeJSON knows the length before it begins, so that half a document never
+// looks like a whole one.
+func writeJSON(w http.ResponseWriter, status int, doc any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(doc); err != nil {
+		panic("server: a document of ours does not encode: " + err.Error())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	writeBody(w, status, b.Bytes())
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	writeBody(w, status, []byte(text))
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.Copy(w, bytes.NewReader(body)) // a client that left needs no answer
+}

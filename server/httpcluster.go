@@ -1,0 +1,82 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/kindredkv/kindred"
+)
+
+type clusterDoc struct {
+	Node          string      `json:"node"`
+	ClusterID     string      `json:"cluster_id"`
+	Layout        []byte      `json:"layout"`
+	LayoutVersion string      `json:"layout_version"`
+	Partitions    int         `json:"partitions"`
+	Replicas      int         `json:"replicas"`
+	Members       []memberDoc `json:"members"`
+	Problems      []string    `json:"problems"`
+}
+
+type memberDoc struct {
+	Name       string `json:"name"`
+	Zone       string `json:"zone"`
+	Capacity   uint32 `json:"capacity"`
+	State      string `json:"state"`
+	Client     string `json:"client"`
+	Peer       string `json:"peer"`
+	Gossip     string `json:"gossip"`
+	HTTP       string `json:"http"`
+	Linked     bool   `json:"linked"`
+	Partitions int    `json:"partitions"`
+}
+
+type localDoc struct {
+	Node          string `json:"node"`
+	Version       string `json:"version"`
+	Started       string `json:"started"`
+	Ready         bool   `json:"ready"`
+	Reason        string `json:"reason"`
+	Partitions    int    `json:"partitions"`
+	Shards        int    `json:"shards"`
+	DiskBytes     uint64 `json:"disk_bytes"`
+	DiskFreeBytes uint64 `json:"disk_free_bytes"`
+}
+
+// clusterOf never has a null: lists are empty instead.
+func clusterOf(c kindred.Cluster) *clusterDoc {
+	doc := &clusterDoc{
+		Node: c.Node, ClusterID: c.ClusterID, Layout: append([]byte{}, c.Layout...), LayoutVersion: c.LayoutVersion,
+		Partitions: c.Partitions, Replicas: c.Replicas,
+		Members: make([]memberDoc, len(c.Members)), Problems: append([]string{}, c.Problems...),
+	}
+	for i, m := range c.Members {
+		doc.Members[i] = memberDoc{
+			Name: m.Name, Zone: m.Zone, Capacity: m.Capacity, State: string(m.State),
+			Client: m.ClientAddr, Peer: m.PeerAddr, Gossip: m.GossipAddr, HTTP: m.HTTPAddr,
+			Linked: m.Linked, Partitions: m.Partitions,
+		}
+	}
+	return doc
+}
+
+func localOf(l kindred.Local) *localDoc {
+	return &localDoc{
+		Node: l.Node, Version: l.Version, Started: rfc3339(l.Started), Ready: l.Ready, Reason: l.Reason,
+		Partitions: l.Partitions, Shards: l.Shards, DiskBytes: l.DiskBytes, DiskFreeBytes: l.DiskFreeBytes,
+	}
+}
+
+type readyDoc struct {
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason"`
+}
+
+func (d *httpDoor) readyz(w http.ResponseWriter) {
+	l := d.local()
+	status := http.StatusOK
+	if !l.Ready {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	writeJSON(w, status, readyDoc{l.Ready, l.Reason})
+}

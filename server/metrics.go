@@ -1,0 +1,99 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kindredkv/kindred"
+)
+
+// codes are the values of the label "code"; a code of none of them is counted
+// as the last.
+var codes = [...]kindred.Code{
+	"ok", kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeSiblings,
+	kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing,
+	kindred.CodeNoLayout, kindred.CodeDiskFull, kindred.CodeCorrupt, kindred.CodeStopping, kindred.CodeInternal,
+}
+
+// opsMax is one more than the largest [kindred.Op]; op 0 stands for a call that
+// asked for nothing we know.
+const opsMax = int(kindred.OpScan) + 1
+
+// metrics has every series made beforehand, so that counting allocates nothing.
+type metrics struct {
+	requests [opsMax][len(codes)]prometheus.Counter
+	seconds  [opsMax]prometheus.Observer
+	all      []prometheus.Collector
+}
+
+func newMetrics(calls, streams *gate) *metrics {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "kindred_requests_total",
+		Help: "Operations answered, by operation and by code; ok is success.",
+	}, []string{"op", "code"})
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "kindred_request_seconds",
+		Help:    "Time from letting an operation in to its answer from the backend.",
+		Buckets: prometheus.ExponentialBucketsRange(100e-6, 30, 16),
+	}, []string{"op"})
+	m := &metrics{all: []prometheus.Collector{
+		requests, seconds,
+		inside("kindred_requests_in_flight", "Operations inside the backend.", calls),
+		inside("kindred_streams_in_flight", "Pipelines and scans that are open.", streams),
+	}}
+	for op := range opsMax {
+		name := opName(kindred.Op(op))
+		m.seconds[op] = seconds.WithLabelValues(name)
+		for i, code := range codes {
+			m.requests[op][i] = requests.WithLabelValues(name, string(code))
+		}
+	}
+	return m
+}
+
+func inside(name, help string, g *gate) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+		func() float64 { return float64(g.count()) })
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	if r == nil {
+		return nil
+	}
+	var errs []error
+	for _, c := range m.all {
+		errs = append(errs, r.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// answered counts one answer; a refusal took no time worth a histogram.
+func (m *metrics) answered(op kindred.Op, took time.Duration, err *kindred.Error) {
+	m.seconds[op].Observe(took.Seconds())
+	m.requests[op][codeIndex(err)].Inc()
+}
+
+func (m *metrics) refused(op kindred.Op, err *kindred.Error) {
+	m.requests[op][codeIndex(err)].Inc()
+}
+
+func codeIndex(err *kindred.Error) int {
+	if err == nil {
+		return 0
+	}
+	for i := 1; i < len(codes); i++ {
+		if codes[i] == err.Code {
+			return i
+		}
+	}
+	return len(codes) - 1
+}
+
+func opName(op kindred.Op) string {
+	if op == 0 {
+		return "unknown"
+	}
+	return op.String()
+}

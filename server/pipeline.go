@@ -1,0 +1,237 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	pb "github.com/kindredkv/kindred/api/kindred/v1"
+)
+
+// frameBytesMax is about how large one PipelineResponse becomes; a single
+// larger answer travels alone.
+const frameBytesMax = 1 << 20
+
+// Pipeline reads in one goroutine and writes in another, whatever the number of
+// calls. The writer is the handler, because a handler that returns is the one
+// way to end a stream whose client is silent.
+func (d *kvDoor) Pipeline(stream grpc.BidiStreamingServer[pb.PipelineRequest, pb.PipelineResponse]) error {
+	if err := d.streams.enter(); err != nil {
+		return api.Status(err).Err()
+	}
+	defer d.streams.leave()
+	p := &pipe{server: d.Server, stream: stream, wake: make(chan struct{}, 1)}
+	p.room.L = &p.mu
+	defer p.close()
+	go p.read()
+	return p.write()
+}
+
+// pipe is one stream of calls and answers.
+type pipe struct {
+	server *Server
+	stream grpc.BidiStreamingServer[pb.PipelineRequest, pb.PipelineResponse]
+	// wake tells the writer that something below changed.
+	wake chan struct{}
+
+	mu   sync.Mutex
+	room sync.Cond // the reader waits here at a limit
+	// running calls are in the backend, ready ones wait to be sent, and unsent
+	// ones are ready or being sent; unsentBytes is their size.
+	running     int
+	ready       []*call
+	unsent      int
+	unsentBytes int
+	// ended and why: the client sends no more.
+	ended bool
+	why   error
+	// closed: no call is let in any more.
+	closed bool
+}
+
+// read lets calls in as they arrive.
+func (p *pipe) read() {
+	for {
+		m, err := p.stream.Recv()
+		if err != nil {
+			p.end(err)
+			return
+		}
+		for _, c := range m.GetCalls() {
+			if !p.waitForRoom() {
+				return
+			}
+			p.start(c)
+		}
+	}
+}
+
+// waitForRoom is the back-pressure: while it waits, gRPC's flow control stops
+// the client. It reports false when the pipeline is over.
+func (p *pipe) waitForRoom() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cfg := &p.server.cfg
+	for !p.closed && (p.running+p.unsent >= cfg.CallsPerStreamMax || p.unsentBytes >= cfg.UnsentBytesPerStreamMax) {
+		p.room.Wait()
+	}
+	if !p.closed {
+		p.running++
+	}
+	return !p.closed
+}
+
+func (p *pipe) start(m *pb.Call) {
+	req, err := api.ParseCall(m)
+	if err == nil {
+		err = withDeadline(p.stream.Context(), req)
+	}
+	if err == nil {
+		err = p.server.start(req, m.GetId(), p)
+	}
+	if err != nil {
+		op := opOf(m)
+		p.receive(&call{id: m.GetId(), op: op, answer: p.server.refuse(op, err)})
+	}
+}
+
+// receive takes an answer from the backend, in the backend's goroutine.
+func (p *pipe) receive(c *call) {
+	size := sizeOf(c.answer)
+	p.mu.Lock()
+	p.running--
+	p.unsent++
+	p.unsentBytes += size
+	p.ready = append(p.ready, c)
+	p.mu.Unlock()
+	p.poke()
+}
+
+func (p *pipe) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func (p *pipe) end(why error) {
+	p.mu.Lock()
+	p.ended, p.why = true, why
+	p.mu.Unlock()
+	p.poke()
+}
+
+// close lets the reader go.
+func (p *pipe) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.room.Broadcast()
+}
+
+// write sends what has gathered whenever there is something. It returns when
+// the client is done or gone, or when the server drains, and all is answered.
+func (p *pipe) write() error {
+	draining := p.server.draining
+	var batch []*call
+	for last := false; ; {
+		batch, last = p.take(batch[:0], draining == nil)
+		if err := p.send(batch); err != nil {
+			return err
+		}
+		if last {
+			return p.verdict()
+		}
+		if len(batch) > 0 {
+			continue
+		}
+		select {
+		case <-p.wake:
+		case <-p.stream.Context().Done():
+			return p.stream.Context().Err()
+		case <-draining:
+			draining = nil
+		}
+	}
+}
+
+// take swaps the answers that are ready for an empty list, and reports whether
+// they are the last ones; then nothing more is let in.
+func (p *pipe) take(empty []*call, draining bool) (batch []*call, last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	batch, p.ready = p.ready, empty
+	last = (p.ended || draining) && p.running == 0
+	p.closed = p.closed || last
+	return batch, last
+}
+
+// send sends a batch, in messages of about frameBytesMax.
+func (p *pipe) send(batch []*call) error {
+	for len(batch) > 0 {
+		m, bytes := &pb.PipelineResponse{}, 0
+		for _, c := range batch {
+			if bytes += sizeOf(c.answer); bytes > frameBytesMax && len(m.Results) > 0 {
+				bytes -= sizeOf(c.answer)
+				break
+			}
+			m.Results = append(m.Results, api.FormatResult(c.id, c.op, c.answer))
+		}
+		if err := p.stream.Send(m); err != nil {
+			return err
+		}
+		p.sent(batch[:len(m.Results)], bytes)
+		batch = batch[len(m.Results):]
+	}
+	return nil
+}
+
+// sent makes room, and forgets the calls so that their values can be freed.
+func (p *pipe) sent(calls []*call, bytes int) {
+	p.mu.Lock()
+	p.unsent -= len(calls)
+	p.unsentBytes -= bytes
+	p.mu.Unlock()
+	p.room.Signal()
+	clear(calls)
+}
+
+// verdict is the status of a stream that ended in order.
+func (p *pipe) verdict() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.ended:
+		return api.Status(stopping()).Err()
+	case errors.Is(p.why, io.EOF):
+		return nil
+	}
+	return p.why
+}
+
+// answerBytes is what an answer costs besides its values, about.
+const answerBytes = 256
+
+func sizeOf(r *kindred.Response) int {
+	n := answerBytes + len(r.Context)
+	for i := range r.Siblings {
+		n += answerBytes + len(r.Siblings[i].Value)
+	}
+	return n
+}
+
+func opOf(m *pb.Call) kindred.Op {
+	switch m.GetOp().(type) {
+	case *pb.Call_Get:
+		return kindred.OpGet
+	case *pb.Call_Put:
+		return kindred.OpPut
+	case *pb.Call_Delete:
+		return kindred.OpDelete
+	}
+	return 0
+}
