@@ -26,7 +26,7 @@ func uniteRuns(a, b []run) []run {
 	united := make([]run, 0, len(a)+len(b))
 	for len(a) > 0 || len(b) > 0 {
 		var next run
-		if len(b) == 0 || len(a) > 0 && a[0].compareTo(b[0].actor, b[0].Lo) <= 0 {
+		if len(b) == 0 || len(a) > 0 && !a[0].beginsAfter(b[0].actor, b[0].Lo) {
 			next, a = a[0], a[1:]
 		} else {
 			next, b = b[0], b[1:]
@@ -104,9 +104,10 @@ func (s DotSet) firstFrom(a Actor, p Span) (Span, bool) {
 
 // Covers reports whether every dot of o is in s.
 func (s DotSet) Covers(o DotSet) bool {
+	at := 0
 	for _, r := range o.runs {
-		i := s.after(r.actor, r.Lo) - 1
-		if i < 0 || s.runs[i].actor != r.actor || s.runs[i].Hi < r.Hi {
+		at = s.gallop(at, r.actor, r.Lo)
+		if at == 0 || s.runs[at-1].actor != r.actor || s.runs[at-1].Hi < r.Hi {
 			return false
 		}
 	}
@@ -139,9 +140,10 @@ func (s DotSet) Bases() DotSet {
 
 // removeBases takes the bases of clock out of s, in place.
 func (s *DotSet) removeBases(clock DotSet) {
+	bases := baseReader{clock: clock}
 	kept := s.runs[:0]
 	for _, r := range s.runs {
-		if span, ok := r.aboveBase(clock); ok {
+		if span, ok := bases.above(r); ok {
 			kept = append(kept, run{r.actor, span})
 		}
 	}
@@ -152,32 +154,40 @@ func (s *DotSet) removeBases(clock DotSet) {
 // is Union followed by removeBases for what o brings, without the memory that
 // the usual case, where nothing of o remains, would waste.
 func (s *DotSet) unionAboveBases(o, clock DotSet) {
+	bases := baseReader{clock: clock}
+	var few [fewRuns]run
 	remaining := 0
 	for _, r := range o.runs {
-		if _, ok := r.aboveBase(clock); ok {
-			remaining++
+		span, ok := bases.above(r)
+		if !ok {
+			continue
 		}
-	}
-	if remaining > fewRuns {
-		rest := o.Clone()
-		rest.removeBases(clock)
-		s.Union(rest)
-		return
-	}
-	for _, r := range o.runs {
-		if remaining == 0 {
+		if remaining == fewRuns {
+			rest := o.Clone()
+			rest.removeBases(clock)
+			s.Union(rest)
 			return
 		}
-		if span, ok := r.aboveBase(clock); ok {
-			s.widen(r.actor, span)
-			remaining--
-		}
+		few[remaining] = run{r.actor, span}
+		remaining++
 	}
+	s.Union(DotSet{few[:remaining]})
 }
 
-// aboveBase gives the part of r that lies above the actor's base in clock.
-func (r run) aboveBase(clock DotSet) (Span, bool) {
-	base := clock.Base(r.actor)
+// baseReader looks up the bases of a clock for the runs of another set, in the
+// order of that set.
+type baseReader struct {
+	clock DotSet
+	at    int
+}
+
+// above gives the part of r that lies above its actor's base.
+func (b *baseReader) above(r run) (Span, bool) {
+	b.at = b.clock.gallop(b.at, r.actor, 1)
+	base := uint64(0)
+	if b.at > 0 && b.clock.runs[b.at-1].actor == r.actor {
+		base = b.clock.runs[b.at-1].Hi
+	}
 	if r.Hi <= base {
 		return Span{}, false
 	}

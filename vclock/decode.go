@@ -3,6 +3,7 @@ package vclock
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // DecodeActor reads the binary form of an actor from the front of b and gives
@@ -221,6 +222,10 @@ func (r *reader) spans(runs []run, a Actor) []run {
 	if r.err == nil && count == 0 {
 		r.fail("number of spans", at, "is 0, and an actor without spans is not written")
 	}
+	if !r.plausible("number of spans", count, spanBytesMin) {
+		return nil
+	}
+	runs = slices.Grow(runs, int(count))
 	lowest := uint64(1)
 	for ; count > 0 && r.err == nil; count-- {
 		span := r.span(lowest, endless && count == 1)

@@ -25,9 +25,15 @@ type run struct {
 	Span
 }
 
-// compareTo orders by where a run begins: before, at or after dot (a, c).
-func (r run) compareTo(a Actor, c uint64) int {
-	return Dot{r.actor, r.Lo}.Compare(Dot{a, c})
+// beginsAfter reports whether r begins behind dot (a, c).
+func (r run) beginsAfter(a Actor, c uint64) bool {
+	if r.actor.Disk != a.Disk {
+		return r.actor.Disk > a.Disk
+	}
+	if r.actor.Nonce != a.Nonce {
+		return r.actor.Nonce > a.Nonce
+	}
+	return r.Lo > c
 }
 
 // DotSet is a set of dots: a replica's clock, a reader's context, the dots of
@@ -52,17 +58,32 @@ func NewDotSet(dots ...Dot) DotSet {
 }
 
 // after gives the index of the first run that begins behind dot (a, c).
-func (s DotSet) after(a Actor, c uint64) int {
-	lo, hi := 0, len(s.runs)
+func (s DotSet) after(a Actor, c uint64) int { return s.search(0, len(s.runs), a, c) }
+
+// search is after for a caller who knows that the answer is within lo and hi.
+func (s DotSet) search(lo, hi int, a Actor, c uint64) int {
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		if s.runs[mid].compareTo(a, c) > 0 {
+		if s.runs[mid].beginsAfter(a, c) {
 			hi = mid
 		} else {
 			lo = mid + 1
 		}
 	}
 	return lo
+}
+
+// gallop is after for a caller who goes through another set in order and knows
+// that the answer is at from or behind it. Sets that meet are mostly alike, so
+// it is mostly the next run; and if it is not, the search widens in doubling
+// steps.
+func (s DotSet) gallop(from int, a Actor, c uint64) int {
+	probe := from
+	for step := 1; probe < len(s.runs) && !s.runs[probe].beginsAfter(a, c); step *= 2 {
+		from = probe + 1
+		probe += step
+	}
+	return s.search(from, min(probe, len(s.runs)), a, c)
 }
 
 // Contains reports whether d is in the set.
@@ -242,7 +263,7 @@ func (s DotSet) Check() error {
 			continue
 		}
 		before := s.runs[i-1]
-		if before.compareTo(r.actor, r.Lo) >= 0 {
+		if !r.beginsAfter(before.actor, before.Lo) {
 			return broken(1, "is out of order")
 		}
 		if before.actor == r.actor && touches(before.Hi, r.Lo) {

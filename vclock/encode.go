@@ -26,6 +26,7 @@ const (
 // believes to follow in the bytes it was given.
 const (
 	actorBytesMin   = ActorSize + 2 // spans, gap of one endless span
+	spanBytesMin    = 1             // gap of an endless span
 	versionBytesMin = ActorSize + 1 // counter, empty value
 )
 

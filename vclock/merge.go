@@ -39,6 +39,7 @@ func (s *Siblings[V]) mergeVersions(clock DotSet, d Delta[V]) {
 			s.Add(v.Dot, v.Value)
 		}
 	}
+	s.normalize()
 }
 
 // Join is the causal join of two filled objects, as a reader makes it of the
@@ -52,6 +53,7 @@ func Join[V any](a, b Siblings[V]) Siblings[V] {
 			joined.Add(v.Dot, v.Value)
 		}
 	}
+	joined.normalize()
 	joined.Context.Union(b.Context)
 	return joined
 }

@@ -98,9 +98,12 @@ func (s *Siblings[V]) Discard(ctx DotSet) {
 // about it.
 func (s *Siblings[V]) Drop(dots DotSet) {
 	s.keep(func(v Version[V]) bool { return !dots.Contains(v.Dot) })
+	s.normalize()
 }
 
-// keep removes the versions that wanted says no to, in place.
+// keep removes the versions that wanted says no to, in place. What it leaves
+// may need to be normalized: not yet, because a version is often about to be
+// added, and the memory will do for it.
 func (s *Siblings[V]) keep(wanted func(Version[V]) bool) {
 	kept := s.Versions[:0]
 	for _, v := range s.Versions {
@@ -110,7 +113,6 @@ func (s *Siblings[V]) keep(wanted func(Version[V]) bool) {
 	}
 	clear(s.Versions[len(kept):]) // let go of what the values refer to
 	s.Versions = kept
-	s.normalize()
 }
 
 // normalize makes "no versions" always nil, so that equal siblings are equal to

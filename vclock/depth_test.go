@@ -1,0 +1,8 @@
+//go:build !race
+
+package vclock
+
+const (
+	depthDefault = 6
+	historiesMin = 5_000_000
+)
