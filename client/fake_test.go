@@ -24,7 +24,10 @@ type fakeCluster struct {
 	nodes []*fakeNode
 
 	mu     sync.Mutex
+	id     string
 	layout *ring.Layout
+	left   map[string]bool
+	last   kindred.Request
 	keys   map[string]*fakeKey
 	dots   int
 	ids    map[kindred.RequestID]kindred.Response
@@ -53,19 +56,76 @@ type fakeNode struct {
 
 // startCluster serves n nodes on loopback.
 func startCluster(n int) *fakeCluster {
-	f := &fakeCluster{keys: map[string]*fakeKey{}, ids: map[kindred.RequestID]kindred.Response{}}
-	members := make([]ring.Node, n)
+	f := &fakeCluster{id: "fake", left: map[string]bool{}, keys: map[string]*fakeKey{}, ids: map[kindred.RequestID]kindred.Response{}}
 	for i := range n {
-		name := fmt.Sprintf("n%d", i+1)
-		members[i] = ring.Node{Name: name, Capacity: 1}
-		f.nodes = append(f.nodes, f.startNode(name, "127.0.0.1:0"))
+		f.nodes = append(f.nodes, f.startNode(fmt.Sprintf("n%d", i+1), "127.0.0.1:0"))
 	}
-	layout, err := ring.New([16]byte{1}, 64, min(3, n), members)
+	layout, err := ring.New([16]byte{1}, 64, min(3, n), f.members())
 	if err != nil {
 		panic(err)
 	}
 	f.layout = layout
 	return f
+}
+
+// members are the nodes that have not left, for a layout.
+func (f *fakeCluster) members() (members []ring.Node) {
+	for _, n := range f.nodes {
+		if !f.left[n.name] {
+			members = append(members, ring.Node{Name: n.name, Capacity: 1})
+		}
+	}
+	return members
+}
+
+// grow adds a node, and gives it a share.
+func (f *fakeCluster) grow() {
+	n := f.startNode(fmt.Sprintf("n%d", len(f.nodes)+1), "127.0.0.1:0")
+	f.mu.Lock()
+	f.nodes = append(f.nodes, n)
+	f.mu.Unlock()
+	f.relayout()
+}
+
+// leave takes a node out of the cluster for good.
+func (f *fakeCluster) leave(i int) {
+	f.mu.Lock()
+	f.left[f.nodes[i].name] = true
+	f.mu.Unlock()
+	f.relayout()
+}
+
+func (f *fakeCluster) relayout() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	layout, err := f.layout.Change(f.members())
+	if err != nil {
+		panic(err)
+	}
+	f.layout = layout
+}
+
+// writes is the number of writes that took effect.
+func (f *fakeCluster) writes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.applied
+}
+
+// lastRequest is the latest request that reached the store.
+func (f *fakeCluster) lastRequest() kindred.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
+// keyOf finds a key of which a node is a home.
+func (f *fakeCluster) keyOf(bucket, node string) string {
+	for i := 0; ; i++ {
+		if key := fmt.Sprintf("key-%d", i); slices.Contains(f.homes(bucket, key), node) {
+			return key
+		}
+	}
 }
 
 func (f *fakeCluster) startNode(name, addr string) *fakeNode {
@@ -107,6 +167,15 @@ func (f *fakeCluster) node(name string) *fakeNode {
 	return f.nodes[i]
 }
 
+// calls counts what each node was asked.
+func (f *fakeCluster) calls() map[string]int64 {
+	calls := map[string]int64{}
+	for _, n := range f.nodes {
+		calls[n.name] = n.calls.Load()
+	}
+	return calls
+}
+
 // kill closes every connection at once, as a killed process does.
 func (n *fakeNode) kill() {
 	n.freezer.freeze(false)
@@ -122,6 +191,7 @@ func (f *fakeCluster) revive(i int) {
 func (f *fakeCluster) perform(q *kindred.Request) *kindred.Response {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.last = *q
 	if done, ok := f.ids[q.RequestID]; ok && !q.RequestID.IsZero() {
 		return &done
 	}
@@ -308,13 +378,17 @@ func (n *fakeNode) Describe(context.Context, *kindredv1.DescribeRequest) (*kindr
 	f := n.cluster
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := kindred.Cluster{Node: n.name, ClusterID: "fake", Replicas: 3}
+	c := kindred.Cluster{Node: n.name, ClusterID: f.id, Replicas: 3}
 	if f.layout != nil {
 		c.Layout, c.LayoutVersion = f.layout.AppendTo(nil), f.layout.Version().String()
 		c.Partitions, c.Replicas = f.layout.Partitions(), f.layout.Replicas()
 	}
 	for _, m := range f.nodes {
-		c.Members = append(c.Members, kindred.Member{Name: m.name, ClientAddr: m.addr, State: kindred.Alive, Capacity: 1})
+		state := kindred.Alive
+		if f.left[m.name] {
+			state = kindred.Left
+		}
+		c.Members = append(c.Members, kindred.Member{Name: m.name, ClientAddr: m.addr, State: state, Capacity: 1})
 	}
 	return api.FormatDescribe(&c, &kindred.Local{Node: n.name, Ready: true}), nil
 }

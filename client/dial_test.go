@@ -1,0 +1,162 @@
+package client_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/ring"
+)
+
+func TestDialSaysWhichAddressFailedAndWhy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := l.Addr().String()
+	l.Close()
+	silent := cluster(t, 1)
+	silent.nodes[0].freezer.freeze(true)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = client.Dial(ctx, []string{nobody, silent.nodes[0].addr})
+	var failed *client.DialError
+	require.ErrorAs(t, err, &failed)
+	require.Len(t, failed.Failed, 2)
+	require.ErrorContains(t, err, nobody)
+	require.ErrorContains(t, err, "connection refused")
+	require.ErrorContains(t, err, silent.nodes[0].addr)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestDialWithoutAddressSaysSo(t *testing.T) {
+	_, err := client.Dial(t.Context(), nil)
+	require.ErrorContains(t, err, "pass at least one host:port")
+}
+
+func TestDialRefusesSettingsOutOfRange(t *testing.T) {
+	for _, opt := range []client.Option{
+		client.WithTimeout(0), client.WithRefresh(-1), client.WithOutstanding(0), client.WithHedgeAfter(-1),
+	} {
+		_, err := client.Dial(t.Context(), []string{"127.0.0.1:1"}, opt)
+		require.True(t, kindred.HasCode(err, kindred.CodeInvalid), err)
+	}
+}
+
+func TestOneLivingSeedIsEnough(t *testing.T) {
+	f := cluster(t, 3)
+	addrs := f.addrs()
+	f.nodes[0].kill()
+	c, err := client.Dial(t.Context(), addrs)
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, []string{"n1", "n2", "n3"}, c.Nodes())
+}
+
+func TestOneSeedTeachesTheWholeCluster(t *testing.T) {
+	f := cluster(t, 3)
+	c, err := client.Dial(t.Context(), f.addrs()[:1])
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, []string{"n1", "n2", "n3"}, c.Nodes())
+}
+
+func TestANewMemberAndANewLayoutAreLearnt(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f, client.WithRefresh(20*time.Millisecond))
+	f.grow()
+	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 5*time.Second, time.Millisecond)
+	n4 := f.nodes[3]
+	b := c.Bucket("carts")
+	require.Eventually(t, func() bool {
+		_, err := b.Get(t.Context(), f.keyOf("carts", "n4"))
+		return err == nil && n4.calls.Load() > 0
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestAMemberThatLeftIsForgotten(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f, client.WithRefresh(20*time.Millisecond))
+	f.leave(2)
+	require.Eventually(t, func() bool { return len(c.Nodes()) == 2 }, 5*time.Second, time.Millisecond)
+	_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+	require.NoError(t, err)
+}
+
+func TestAWrongRingIsAReasonToAskAtOnce(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f, client.WithRefresh(time.Hour))
+	stale := &kindred.Error{Code: kindred.CodeWrongRing, Message: "not mine", Outcome: kindred.NotApplied}
+	f.nodes[0].refusal.Store(stale)
+	f.grow()
+	for range 3 { // one of three homes is asked first
+		_, err := c.Bucket("carts").Get(t.Context(), f.keyOf("carts", "n1"))
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 5*time.Second, time.Millisecond)
+}
+
+func TestAnotherClusterAtAKnownAddressTeachesNothing(t *testing.T) {
+	f := cluster(t, 1)
+	c := dial(t, f, client.WithRefresh(10*time.Millisecond))
+	f.mu.Lock()
+	f.id = "another"
+	f.mu.Unlock()
+	f.grow()
+	seen := f.nodes[0].describes.Load()
+	require.Eventually(t, func() bool { return f.nodes[0].describes.Load() > seen+3 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, []string{"n1"}, c.Nodes())
+}
+
+func TestAClusterWithoutALayoutIsServedByWhoeverAnswers(t *testing.T) {
+	f := cluster(t, 3)
+	f.mu.Lock()
+	f.layout = nil
+	f.mu.Unlock()
+	c := dial(t, f)
+	_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+	require.NoError(t, err)
+}
+
+func TestTheClusterIsShown(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f)
+	shown, err := c.Cluster(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "fake", shown.ClusterID)
+	require.Len(t, shown.Members, 3)
+	layout, err := ring.Decode(shown.Layout)
+	require.NoError(t, err)
+	require.Equal(t, shown.LayoutVersion, layout.Version().String())
+
+	shown, local, err := c.Describe(t.Context(), "n2")
+	require.NoError(t, err)
+	require.Equal(t, "n2", shown.Node)
+	require.True(t, local.Ready)
+	_, _, err = c.Describe(t.Context(), "n9")
+	require.ErrorContains(t, err, `no node is called "n9"`)
+
+	views, err := c.Inspect(t.Context(), "carts", "alice")
+	require.NoError(t, err)
+	require.Equal(t, []kindred.ReplicaView{{Node: "n1", Context: "alice"}, {Node: "n2", Err: "unreachable"}}, views)
+}
+
+func TestQuestionsAboutTheClusterGoElsewhereToo(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f)
+	f.nodes[0].kill()
+	for range 6 {
+		_, err := c.Cluster(t.Context())
+		require.NoError(t, err)
+		_, err = c.Inspect(t.Context(), "carts", "alice")
+		require.NoError(t, err)
+	}
+	f.nodes[1].refusal.Store(&kindred.Error{Code: kindred.CodeInvalid, Message: "no", Outcome: kindred.NotApplied})
+	f.nodes[2].kill()
+	_, err := c.Inspect(t.Context(), "carts", "alice", client.Timeout(2*time.Second))
+	require.True(t, kindred.HasCode(err, kindred.CodeInvalid), err)
+}
