@@ -68,6 +68,22 @@ type Stats struct {
 	Stray uint64
 }
 
+// Plus adds the counters of another shard.
+func (a Stats) Plus(b Stats) Stats {
+	a.Writes += b.Writes
+	a.Reads += b.Reads
+	a.Scans += b.Scans
+	a.Forwards += b.Forwards
+	a.Joins += b.Joins
+	a.Repairs += b.Repairs
+	a.RefusedJoins += b.RefusedJoins
+	a.Resends += b.Resends
+	a.Retries += b.Retries
+	a.ManySiblings += b.ManySiblings
+	a.Stray += b.Stray
+	return a
+}
+
 // operation is one client request in progress.
 type operation interface {
 	// expire is called when the operation's deadline has passed.

@@ -1,0 +1,139 @@
+package core
+
+import (
+	"encoding/hex"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/membership"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Control is the node's one core for what concerns all shards: members, links
+// and the layout. Like a shard it takes events and gives effects; the shell
+// passes those for shards on as events of theirs.
+type Control struct {
+	node string
+	view *membership.View
+	out  ControlEffects
+}
+
+// ControlEffects is what the control core wants done, in this order.
+type ControlEffects struct {
+	// SaveLayout is to be durable before anything below is done.
+	SaveLayout, SavePeers []byte
+	// Layout, if not nil, is for every shard and for routing.
+	Layout *ring.Layout
+	// Links are for every shard, in order.
+	Links []LinkChange
+	// Announce is the new meta for gossip; Dial the whole set of peers.
+	Announce []byte
+	Dial     map[string]string
+	Sends    []Send
+	Notes    []membership.Note
+}
+
+// LinkChange says that a peer can, or can no longer, be sent to.
+type LinkChange struct {
+	Peer string
+	Up   bool
+}
+
+// NewControl makes the control core from what an earlier life saved.
+func NewControl(cfg membership.Config, savedLayout, savedPeers []byte) (*Control, error) {
+	view, err := membership.New(cfg, savedLayout, savedPeers)
+	if err != nil {
+		return nil, err
+	}
+	return &Control{node: cfg.Self.Name, view: view}, nil
+}
+
+// Start gives the first effects. A layout from an earlier life is among them.
+func (c *Control) Start(now time.Time) {
+	c.add(c.view.Start(now))
+	if c.out.Layout == nil {
+		c.out.Layout = c.view.Layout()
+	}
+}
+
+// Gossip takes news of a member.
+func (c *Control) Gossip(now time.Time, e membership.Event) { c.add(c.view.Gossip(now, e)) }
+
+// SetLink notes whether a peer can be sent to.
+func (c *Control) SetLink(now time.Time, peer string, up bool) {
+	c.out.Links = append(c.out.Links, LinkChange{peer, up})
+	if up {
+		c.add(c.view.LinkUp(now, peer))
+	} else {
+		c.add(c.view.LinkDown(now, peer))
+	}
+}
+
+// Message takes a layout from a peer.
+func (c *Control) Message(now time.Time, from string, m *wire.Layout) {
+	c.add(c.view.LayoutReceived(now, from, m.Bytes))
+}
+
+// Tick lets time pass; once a second is right.
+func (c *Control) Tick(now time.Time) { c.add(c.view.Tick(now)) }
+
+func (c *Control) add(e membership.Effects) {
+	if e.SaveLayout != nil {
+		c.out.SaveLayout = e.SaveLayout
+	}
+	if e.SavePeers != nil {
+		c.out.SavePeers = e.SavePeers
+	}
+	if e.LayoutChanged {
+		c.out.Layout = c.view.Layout()
+	}
+	if e.Announce != nil {
+		c.out.Announce = e.Announce
+	}
+	if e.Dial != nil {
+		c.out.Dial = e.Dial
+	}
+	for _, s := range e.Send {
+		c.out.Sends = append(c.out.Sends, Send{To: s.To, Msg: &wire.Layout{Bytes: s.Document}})
+	}
+	c.out.Notes = append(c.out.Notes, e.Notes...)
+}
+
+// Take returns what is to be done and forgets it.
+func (c *Control) Take() ControlEffects {
+	out := c.out
+	c.out = ControlEffects{}
+	return out
+}
+
+// ClusterID is the cluster the node belongs to, zero before it does.
+func (c *Control) ClusterID() [16]byte { return c.view.ClusterID() }
+
+// Up reports whether a node can be sent to now.
+func (c *Control) Up(node string) bool { return c.view.Up(node) }
+
+// Peers are the other members worth finding again.
+func (c *Control) Peers() []membership.Peer { return c.view.Peers() }
+
+// Describe is what the node knows of its cluster.
+func (c *Control) Describe() kindred.Cluster {
+	info := kindred.Cluster{Node: c.node, Members: c.view.Members(), Problems: c.view.Problems()}
+	l := c.view.Layout()
+	if l == nil {
+		return info
+	}
+	id := l.ClusterID()
+	info.ClusterID = clusterText(id)
+	info.Layout, info.LayoutVersion = l.AppendTo(nil), l.Version().String()
+	info.Partitions, info.Replicas = l.Partitions(), l.Replicas()
+	for _, p := range l.Check() {
+		info.Problems = append(info.Problems, p.Text)
+	}
+	if own, ok := l.Node(c.node); !ok || own.Capacity == 0 {
+		info.Problems = append(info.Problems, c.node+" is a member without partitions until a plan gives it some")
+	}
+	return info
+}
+
+func clusterText(id [16]byte) string { return hex.EncodeToString(id[:]) }

@@ -1,0 +1,141 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"unicode"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/storage/pebblestore"
+)
+
+// Config is everything a node can be told. Start from [DefaultConfig].
+type Config struct {
+	// Name is how layouts know this node; it stays with the data folder.
+	Name string
+	// DataDir is the folder of its data. One process at a time.
+	DataDir string
+	// Zone is its failure domain: replicas go to distinct zones where they can.
+	Zone string
+	// Capacity is its weight: a node of 200 gets twice the partitions of one
+	// of 100. Zero takes none.
+	Capacity uint32
+	// Expect is the number of nodes that must see one another before the first
+	// layout is made. Zero waits for a layout from elsewhere.
+	Expect int
+	// Join lists gossip addresses of other nodes, host:port.
+	Join []string
+	// Addresses to listen on, host:port.
+	ClientAddr, PeerAddr, GossipAddr, HTTPAddr string
+	// Advertise is the host that others reach this node at; empty means the
+	// host of each address above.
+	Advertise string
+	// Insecure allows listening beyond loopback without TLS.
+	Insecure bool
+	// FaultInjection lets tools cut and slow this node's links.
+	FaultInjection bool
+	// Production refuses everything that only tests should do.
+	Production bool
+	// Partitions and Replicas shape the first layout and are fixed with it. More
+	// partitions spread load more evenly over many nodes and cost memory and
+	// start time on each; at least 16 per node is right.
+	Partitions, Replicas int
+	// Shards is the number of goroutines that serve partitions; one per core.
+	Shards int
+	// Limits bounds each shard.
+	Limits core.Limits
+	// Store tunes the storage engine; its logger and callbacks are the node's.
+	Store pebblestore.Options
+	// Version is what the node says of its build.
+	Version string
+	// Logger is where events go; slog.Default() if nil.
+	Logger *slog.Logger
+}
+
+// DefaultConfig is a node on loopback with the standard ports.
+func DefaultConfig() Config {
+	return Config{
+		Zone: "z1", Capacity: 100,
+		ClientAddr: "127.0.0.1:7400", PeerAddr: "127.0.0.1:7401",
+		GossipAddr: "127.0.0.1:7402", HTTPAddr: "127.0.0.1:7403",
+		Partitions: 256, Replicas: 3, Shards: defaultShards(),
+		Limits: core.DefaultLimits(), Version: "dev",
+	}
+}
+
+// ConfigError is a setting that cannot be.
+type ConfigError struct {
+	Setting, Reason string
+}
+
+func (e *ConfigError) Error() string { return "--" + e.Setting + ": " + e.Reason }
+
+// Validate reports the first setting that cannot be. It changes nothing.
+func (c Config) Validate() error {
+	switch {
+	case c.Name == "":
+		return &ConfigError{"name", "the node needs a name, unique in its cluster"}
+	case len(c.Name) > 63 || strings.ContainsFunc(c.Name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '/' }):
+		return &ConfigError{"name", fmt.Sprintf("%q: use at most 63 bytes without spaces, commas and slashes", c.Name)}
+	case c.DataDir == "":
+		return &ConfigError{"data-dir", "the node needs a folder for its data"}
+	case c.Zone == "" || len(c.Zone) > 63:
+		return &ConfigError{"zone", fmt.Sprintf("%q: a zone has 1 to 63 bytes", c.Zone)}
+	case c.Expect < 0 || c.Expect > 1000:
+		return &ConfigError{"expect", fmt.Sprintf("%d: use the number of nodes of the new cluster, 1 to 1000, or 0 to wait for a layout", c.Expect)}
+	case c.Partitions < 1 || c.Partitions > 65536 || c.Partitions&(c.Partitions-1) != 0:
+		return &ConfigError{"partitions", fmt.Sprintf("%d: use a power of two from 1 to 65536", c.Partitions)}
+	case c.Replicas < 1 || c.Replicas > 16:
+		return &ConfigError{"replicas", fmt.Sprintf("%d: use 1 to 16", c.Replicas)}
+	case c.Shards < 1 || c.Shards > 256:
+		return &ConfigError{"shards", fmt.Sprintf("%d: use 1 to 256, one per core", c.Shards)}
+	case c.Production && c.FaultInjection:
+		return &ConfigError{"fault-injection", "is refused together with --production"}
+	}
+	for _, a := range []struct{ setting, addr string }{
+		{"client-addr", c.ClientAddr}, {"peer-addr", c.PeerAddr}, {"gossip-addr", c.GossipAddr}, {"http-addr", c.HTTPAddr},
+	} {
+		if err := c.checkAddr(a.setting, a.addr); err != nil {
+			return err
+		}
+	}
+	for _, seed := range c.Join {
+		if _, _, err := net.SplitHostPort(seed); err != nil {
+			return &ConfigError{"join", fmt.Sprintf("%q is not host:port of a gossip address", seed)}
+		}
+	}
+	return nil
+}
+
+func (c Config) checkAddr(setting, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return &ConfigError{setting, fmt.Sprintf("%q is not host:port", addr)}
+	}
+	if loopback(host) || c.Insecure {
+		return nil
+	}
+	return &ConfigError{setting, fmt.Sprintf("%s is reachable from other machines and this node has no TLS: listen on 127.0.0.1, or pass --insecure on a network you trust", addr)}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// advertised is the address that others use for one that this node bound.
+func (c Config) advertised(bound string) string {
+	if c.Advertise == "" {
+		return bound
+	}
+	_, port, err := net.SplitHostPort(bound)
+	if err != nil {
+		return bound
+	}
+	return net.JoinHostPort(c.Advertise, port)
+}

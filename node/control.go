@@ -1,0 +1,209 @@
+package node
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/membership"
+	"github.com/kindredkv/kindred/transport"
+	"github.com/kindredkv/kindred/transport/gossip"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// controlEvery is the time between two ticks of the control core.
+const controlEvery = time.Second
+
+// control runs the node's control core: one goroutine, fed by gossip, links,
+// layouts of peers and time.
+type control struct {
+	node   *Node
+	core   *core.Control
+	gossip *gossip.Gossip
+
+	events chan func(now time.Time)
+	quit   chan struct{}
+	done   chan struct{}
+	once   sync.Once
+
+	// described and peers are what the core last knew, for other goroutines.
+	described atomic.Pointer[kindred.Cluster]
+	peers     atomic.Pointer[[]membership.Peer]
+	cluster   atomic.Pointer[[16]byte]
+}
+
+// join opens the links and the gossip and starts the control core.
+func (n *Node) join() error {
+	c := &control{node: n, events: make(chan func(time.Time), 256), quit: make(chan struct{}), done: make(chan struct{})}
+	c.cluster.Store(&[16]byte{})
+	c.peers.Store(&[]membership.Peer{})
+	t, err := transport.Listen(transport.Config{
+		Name: n.cfg.Name, Addr: n.cfg.PeerAddr, Logger: n.log,
+		Receive:   n.receive,
+		ClusterID: func() [16]byte { return *c.cluster.Load() },
+		LinkUp:    func(peer string) { c.put(func(now time.Time) { c.core.SetLink(now, peer, true) }) },
+		LinkDown:  func(peer string) { c.put(func(now time.Time) { c.core.SetLink(now, peer, false) }) },
+	})
+	if err != nil {
+		return listenError("peer-addr", n.cfg.PeerAddr, err)
+	}
+	n.transport, n.control = t, c
+	n.addrs.peer = t.Addr()
+	if c.core, err = n.newControlCore(); err != nil {
+		close(c.done)
+		return err
+	}
+	c.core.Start(time.Now())
+	first := c.core.Take()
+	if c.gossip, err = n.startGossip(c, first.Announce); err != nil {
+		close(c.done)
+		return listenError("gossip-addr", n.cfg.GossipAddr, err)
+	}
+	n.addrs.gossip = c.gossip.Addr()
+	first.Announce = nil
+	c.perform(first)
+	go c.run()
+	return nil
+}
+
+func (n *Node) newControlCore() (*core.Control, error) {
+	layout, err := loadMeta(n.store, metaLayout)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := loadMeta(n.store, metaPeers)
+	if err != nil {
+		return nil, err
+	}
+	return core.NewControl(membership.Config{
+		Self: membership.Node{
+			Name: n.cfg.Name, Zone: n.cfg.Zone, Capacity: n.cfg.Capacity, ReplicaID: n.store.DiskID(),
+			ClientAddr: n.cfg.advertised(n.addrs.client), PeerAddr: n.cfg.advertised(n.addrs.peer),
+			HTTPAddr: n.cfg.advertised(n.addrs.http),
+		},
+		Expect: n.cfg.Expect, Partitions: n.cfg.Partitions, Replicas: n.cfg.Replicas,
+	}, layout, peers)
+}
+
+func (n *Node) startGossip(c *control, meta []byte) (*gossip.Gossip, error) {
+	return gossip.Start(gossip.Config{
+		Name: n.cfg.Name, BindAddr: n.cfg.GossipAddr, AdvertiseAddr: n.cfg.Advertise,
+		Meta: meta, Seeds: n.cfg.Join, Logger: n.log,
+		Known: func() map[string]string {
+			known := map[string]string{}
+			for _, p := range *c.peers.Load() {
+				if p.GossipAddr != "" {
+					known[p.Name] = p.GossipAddr
+				}
+			}
+			return known
+		},
+		Events: func(e gossip.Event) {
+			c.put(func(now time.Time) { c.core.Gossip(now, membershipEvent(e)) })
+		},
+	})
+}
+
+// gossipWords translates the words of gossip into those of membership.
+var gossipWords = map[gossip.Kind]membership.Kind{
+	gossip.Joined: membership.Joined, gossip.Updated: membership.Updated, gossip.Died: membership.Died,
+	gossip.Left: membership.Left, gossip.Conflict: membership.Conflict,
+}
+
+func membershipEvent(e gossip.Event) membership.Event {
+	return membership.Event{Kind: gossipWords[e.Kind], Name: e.Name, Addr: e.Addr, Meta: e.Meta, Other: e.Other}
+}
+
+// put gives the control core an event, unless it has stopped.
+func (c *control) put(event func(now time.Time)) {
+	select {
+	case c.events <- event:
+	case <-c.quit:
+	}
+}
+
+func (c *control) layoutReceived(from string, document []byte) {
+	c.put(func(now time.Time) { c.core.Message(now, from, &wire.Layout{Bytes: document}) })
+}
+
+func (c *control) run() {
+	defer close(c.done)
+	tick := time.NewTicker(controlEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.quit:
+			return
+		case event := <-c.events:
+			event(time.Now())
+		case now := <-tick.C:
+			c.core.Tick(now)
+			c.node.checkSpace()
+		}
+		c.perform(c.core.Take())
+	}
+}
+
+// perform carries out effects in their order.
+func (c *control) perform(out core.ControlEffects) {
+	n := c.node
+	for meta, value := range map[string][]byte{metaLayout: out.SaveLayout, metaPeers: out.SavePeers} {
+		if value == nil {
+			continue
+		}
+		if err := saveMeta(n.store, meta, value); err != nil {
+			n.fail(err)
+			return
+		}
+	}
+	id := c.core.ClusterID()
+	c.cluster.Store(&id)
+	peers := c.core.Peers()
+	c.peers.Store(&peers)
+	described := c.core.Describe()
+	c.described.Store(&described)
+	if out.Layout != nil {
+		n.setLayout(out.Layout)
+	}
+	for _, link := range out.Links {
+		for _, w := range n.workers {
+			w.inbox.put(func(now time.Time, s *core.Shard) { s.SetLink(now, link.Peer, link.Up) })
+		}
+	}
+	if out.Announce != nil {
+		if err := c.gossip.UpdateMeta(out.Announce); err != nil {
+			n.log.Warn("the news of this node could not be gossiped", "error", err)
+		}
+	}
+	if out.Dial != nil {
+		n.transport.SetPeers(out.Dial)
+	}
+	var buf []byte
+	for _, send := range out.Sends {
+		buf = deliver(n, buf, send)
+	}
+	for _, note := range out.Notes {
+		if note.Loud {
+			n.log.Warn(note.Text)
+		} else {
+			n.log.Info(note.Text)
+		}
+	}
+}
+
+// stop leaves the cluster in good order.
+func (c *control) stop() {
+	c.once.Do(func() { close(c.quit) })
+	<-c.done
+	if c.gossip == nil {
+		return
+	}
+	if err := c.gossip.Leave(time.Second); err != nil {
+		c.node.log.Warn("the others were not told that this node stops", "error", err)
+	}
+	if err := c.gossip.Close(); err != nil {
+		c.node.log.Warn("closing the gossip", "error", err)
+	}
+}

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Readers is the number of goroutines that read the store for one shard. More
+// keep a slow disk busier and cost nothing when idle.
+const Readers = 4
+
+// loader reads objects for a shard, so that the shard never waits for the disk.
+// Each reader takes what has gathered, up to a share, and gives the answers back
+// as one event.
+type loader struct {
+	engine storage.Engine
+	inbox  *inbox
+
+	mu      sync.Mutex
+	ready   sync.Cond
+	waiting []core.Load
+	closed  bool
+	readers sync.WaitGroup
+}
+
+// loadsPerTurn bounds what one reader takes at once, so that one slow read does
+// not hold up many others.
+const loadsPerTurn = 32
+
+type loaded struct {
+	row    string
+	object wire.Object
+	err    error
+}
+
+type pageRead struct {
+	ask  *wire.ScanRead
+	id   replica.ID
+	base vclock.DotSet
+}
+
+func startLoader(engine storage.Engine, answers *inbox) *loader {
+	l := &loader{engine: engine, inbox: answers}
+	l.ready.L = &l.mu
+	for range Readers {
+		l.readers.Go(l.read)
+	}
+	return l
+}
+
+func (l *loader) add(loads []core.Load) {
+	if len(loads) == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.waiting = append(l.waiting, loads...)
+	l.mu.Unlock()
+	l.ready.Signal()
+}
+
+// take waits for loads and copies a share of them to turn.
+func (l *loader) take(turn []core.Load) []core.Load {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.waiting) == 0 && !l.closed {
+		l.ready.Wait()
+	}
+	n := min(len(l.waiting), loadsPerTurn)
+	turn = append(turn[:0], l.waiting[:n]...)
+	rest := copy(l.waiting, l.waiting[n:])
+	clear(l.waiting[rest:])
+	l.waiting = l.waiting[:rest]
+	if rest > 0 {
+		l.ready.Signal()
+	}
+	return turn
+}
+
+func (l *loader) read() {
+	var turn []core.Load
+	for {
+		turn = l.take(turn)
+		if len(turn) == 0 {
+			return
+		}
+		answers := make([]loaded, len(turn))
+		for i, load := range turn {
+			object, err := replica.Load(l.engine, load.Replica, load.Bucket, load.Key)
+			answers[i] = loaded{load.Row, object, err}
+		}
+		l.inbox.put(func(now time.Time, s *core.Shard) {
+			for _, a := range answers {
+				s.Loaded(now, a.row, a.object, a.err)
+			}
+		})
+	}
+}
+
+// pages reads pages of keys from the snapshot and closes it.
+func (l *loader) pages(snapshot storage.Snapshot, reads []pageRead) {
+	l.readers.Go(func() {
+		defer snapshot.Close()
+		for _, r := range reads {
+			page := replica.Page(snapshot, r.id, r.base, r.ask)
+			l.inbox.put(func(now time.Time, s *core.Shard) { s.Paged(now, r.ask, page) })
+		}
+	})
+}
+
+// stop waits for the readers to end; what waits is not read.
+func (l *loader) stop() {
+	l.mu.Lock()
+	l.closed, l.waiting = true, nil
+	l.mu.Unlock()
+	l.ready.Broadcast()
+	l.readers.Wait()
+}

@@ -1,0 +1,145 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/storage/pebblestore"
+	"github.com/kindredkv/kindred/transport"
+)
+
+// register adds what the node knows of itself to the registry. Everything is
+// read when it is asked for; nothing is counted twice.
+func (n *Node) register(r prometheus.Registerer) {
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		n,
+	)
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("kindred_"+name, help, labels, nil)
+}
+
+// metric is one number of a source S.
+type metric[S any] struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(S) float64
+}
+
+func (m metric[S]) collect(out chan<- prometheus.Metric, from S, labels ...string) {
+	out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(from), labels...)
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// Describe says that the metrics are found out by Collect.
+func (n *Node) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(n, out) }
+
+// Collect implements prometheus.Collector.
+func (n *Node) Collect(out chan<- prometheus.Metric) {
+	stats := n.shardStats()
+	for _, m := range shardMetrics() {
+		m.collect(out, stats)
+	}
+	store := n.store.Metrics()
+	for _, m := range storeMetrics() {
+		m.collect(out, store)
+	}
+	for _, link := range n.transport.Stats() {
+		for _, m := range linkMetrics() {
+			m.collect(out, link, link.Peer, link.Lane.String())
+		}
+	}
+	local := n.Local()
+	ready := 0.0
+	if local.Ready {
+		ready = 1
+	}
+	out <- prometheus.MustNewConstMetric(desc("ready", "1 if the node serves its share."), gauge, ready)
+	out <- prometheus.MustNewConstMetric(desc("partitions", "Partitions that the node is a home of."), gauge, float64(local.Partitions))
+	out <- prometheus.MustNewConstMetric(desc("start", "How many times the data folder has been started."), gauge, float64(n.self.Start))
+	out <- prometheus.MustNewConstMetric(desc("malformed_messages_total", "Messages of peers that could not be read."), counter, float64(n.malformed.Load()))
+}
+
+func shardMetrics() []metric[core.Stats] {
+	return []metric[core.Stats]{
+		{desc("coordinated_writes_total", "Puts and deletes coordinated."), counter, func(s core.Stats) float64 { return float64(s.Writes) }},
+		{desc("coordinated_reads_total", "Gets and inspections coordinated."), counter, func(s core.Stats) float64 { return float64(s.Reads) }},
+		{desc("coordinated_scans_total", "Pages of scans coordinated."), counter, func(s core.Stats) float64 { return float64(s.Scans) }},
+		{desc("forwards_total", "Writes passed on to a home replica."), counter, func(s core.Stats) float64 { return float64(s.Forwards) }},
+		{desc("joins_total", "Deltas merged from peers and from read repair."), counter, func(s core.Stats) float64 { return float64(s.Joins) }},
+		{desc("joins_refused_total", "Deltas that no honest peer can have made."), counter, func(s core.Stats) float64 { return float64(s.RefusedJoins) }},
+		{desc("read_repairs_total", "Objects sent to replicas that lacked something."), counter, func(s core.Stats) float64 { return float64(s.Repairs) }},
+		{desc("resends_total", "Writes sent again to a peer that came back in time."), counter, func(s core.Stats) float64 { return float64(s.Resends) }},
+		{desc("retries_total", "Requests that had been served before."), counter, func(s core.Stats) float64 { return float64(s.Retries) }},
+		{desc("many_siblings_total", "Writes that left more siblings than is healthy."), counter, func(s core.Stats) float64 { return float64(s.ManySiblings) }},
+		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
+	}
+}
+
+func storeMetrics() []metric[pebblestore.Metrics] {
+	return []metric[pebblestore.Metrics]{
+		{desc("store_bytes", "Bytes of tables and logs on the disk."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.DiskBytes) }},
+		{desc("store_free_bytes", "Free space when last looked at; 0 if unknown."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.FreeBytes) }},
+		{desc("store_log_written_bytes_total", "Bytes written to the log."), counter, func(m pebblestore.Metrics) float64 { return float64(m.LogWrittenBytes) }},
+		{desc("store_log_syncs_total", "Syncs of the log."), counter, func(m pebblestore.Metrics) float64 { return float64(m.LogSyncs) }},
+		{desc("store_cache_hits_total", "Blocks found in the cache."), counter, func(m pebblestore.Metrics) float64 { return float64(m.CacheHits) }},
+		{desc("store_cache_misses_total", "Blocks read from the disk."), counter, func(m pebblestore.Metrics) float64 { return float64(m.CacheMisses) }},
+		{desc("store_tables", "Tables on the disk."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.Tables) }},
+		{desc("store_compactions_total", "Compactions."), counter, func(m pebblestore.Metrics) float64 { return float64(m.Compactions) }},
+		{desc("store_corruptions_total", "Times that damage was met."), counter, func(m pebblestore.Metrics) float64 { return float64(m.Corruptions) }},
+	}
+}
+
+func linkMetrics() []metric[transport.LinkStats] {
+	link := func(name, help string) *prometheus.Desc { return desc("link_"+name, help, "peer", "lane") }
+	return []metric[transport.LinkStats]{
+		{link("up", "1 if messages can be sent to the peer."), gauge, func(s transport.LinkStats) float64 {
+			if s.Linked {
+				return 1
+			}
+			return 0
+		}},
+		{link("sent_bytes_total", "Bytes of frames sent."), counter, func(s transport.LinkStats) float64 { return float64(s.Bytes) }},
+		{link("sent_messages_total", "Messages sent."), counter, func(s transport.LinkStats) float64 { return float64(s.Messages) }},
+		{link("sent_frames_total", "Frames sent."), counter, func(s transport.LinkStats) float64 { return float64(s.Frames) }},
+		{link("refused_total", "Messages that found the queue full."), counter, func(s transport.LinkStats) float64 { return float64(s.Refused) }},
+		{link("dropped_total", "Messages lost with a link."), counter, func(s transport.LinkStats) float64 { return float64(s.Dropped) }},
+		{link("queued_bytes", "Bytes that wait now."), gauge, func(s transport.LinkStats) float64 { return float64(s.QueuedBytes) }},
+		{link("connects_total", "Links made."), counter, func(s transport.LinkStats) float64 { return float64(s.Connects) }},
+		{link("round_trip_seconds", "Time of the last heartbeat."), gauge, func(s transport.LinkStats) float64 { return s.RoundTrip.Seconds() }},
+		{link("received_bytes_total", "Bytes of frames received."), counter, func(s transport.LinkStats) float64 { return float64(s.BytesIn) }},
+		{link("corrupt_total", "Frames received damaged; each closed its link."), counter, func(s transport.LinkStats) float64 { return float64(s.CorruptIn) }},
+	}
+}
+
+// shardStats adds up the counters of all shards.
+func (n *Node) shardStats() core.Stats {
+	var mu sync.Mutex
+	var sum core.Stats
+	var asked sync.WaitGroup
+	for _, w := range n.workers {
+		asked.Add(1)
+		ok := w.inbox.put(func(_ time.Time, s *core.Shard) {
+			mu.Lock()
+			defer mu.Unlock()
+			sum = sum.Plus(s.Stats())
+			asked.Done()
+		})
+		if !ok {
+			asked.Done()
+		}
+	}
+	asked.Wait()
+	return sum
+}

@@ -1,0 +1,297 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/server"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/storage/pebblestore"
+	"github.com/kindredkv/kindred/transport"
+)
+
+// Node is one running node.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	self    incarnation
+
+	store     *pebblestore.Store
+	commit    *committer
+	workers   []*worker
+	transport *transport.Transport
+	control   *control
+	server    *server.Server
+	serving   sync.WaitGroup
+	addrs     addresses
+
+	layout atomic.Pointer[ring.Layout]
+	// recovered counts the shards that work by the current layout.
+	recovered atomic.Int32
+	malformed atomic.Uint64
+	full      atomic.Pointer[kindred.Error]
+
+	quit     chan struct{}
+	stopOnce sync.Once
+	failOnce sync.Once
+	failed   chan struct{}
+	err      error
+	done     chan struct{}
+}
+
+// addresses is where the node listens.
+type addresses struct {
+	client, peer, gossip, http string
+}
+
+func defaultShards() int { return max(1, min(runtime.GOMAXPROCS(0), 16)) }
+
+// Start brings up a node and returns when it listens everywhere. It may still
+// be waiting for the cluster to form: see Local.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Logger, started: time.Now(),
+		quit: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{}),
+	}
+	if n.log == nil {
+		n.log = slog.Default()
+	}
+	n.log = n.log.With("node", cfg.Name)
+	if err := n.start(ctx); err != nil {
+		n.release(context.Background())
+		return nil, err
+	}
+	go n.watch()
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context) error {
+	if err := n.openStore(); err != nil {
+		return err
+	}
+	n.commit = startCommitter(n.store, n.fail)
+	for range n.cfg.Shards {
+		shard := core.New(core.Config{Node: n.cfg.Name, Actor: n.self.Actor, Limits: n.cfg.Limits})
+		w := newWorker(shard, n.store, n.commit, n, n.fail)
+		n.workers = append(n.workers, w)
+		go w.run(n.quit)
+	}
+	clients, err := net.Listen("tcp", n.cfg.ClientAddr)
+	if err != nil {
+		return listenError("client-addr", n.cfg.ClientAddr, err)
+	}
+	web, err := net.Listen("tcp", n.cfg.HTTPAddr)
+	if err != nil {
+		clients.Close()
+		return listenError("http-addr", n.cfg.HTTPAddr, err)
+	}
+	n.addrs = addresses{client: clients.Addr().String(), http: web.Addr().String()}
+	if err := n.join(); err != nil {
+		clients.Close()
+		web.Close()
+		return err
+	}
+	return n.serve(clients, web)
+}
+
+// openStore opens the data folder and begins this start's incarnation.
+func (n *Node) openStore() error {
+	options := n.cfg.Store
+	options.Logger = n.log
+	options.OnFatal = func(err *storage.FailedError) { n.fail(err) }
+	options.OnCorruption = func(err *storage.CorruptError) {
+		n.log.Error("a stored block is corrupt; its keys are not served by this node", "error", err)
+	}
+	store, err := pebblestore.Open(n.cfg.DataDir, options)
+	if err != nil {
+		return err
+	}
+	n.store = store
+	if err := claimFolder(store, n.cfg.DataDir, n.cfg.Name); err != nil {
+		return err
+	}
+	n.self, err = beginIncarnation(store, store.DiskID(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	n.log.Info("data folder opened", "dir", n.cfg.DataDir, "start", n.self.Start, "actor", n.self.Actor.String())
+	return nil
+}
+
+// serve opens the doors for clients.
+func (n *Node) serve(clients, web net.Listener) error {
+	registry := prometheus.NewRegistry()
+	n.register(registry)
+	s, err := server.New(server.Config{Backend: n, Logger: n.log, Registerer: registry, Gatherer: registry})
+	if err != nil {
+		clients.Close()
+		web.Close()
+		return err
+	}
+	n.server = s
+	n.serving.Go(func() { n.serveDoor("gRPC", s.ServeGRPC, clients) })
+	n.serving.Go(func() { n.serveDoor("HTTP", s.ServeHTTP, web) })
+	n.log.Info("listening", "client", n.addrs.client, "peer", n.addrs.peer, "gossip", n.addrs.gossip, "http", n.addrs.http)
+	return nil
+}
+
+func (n *Node) serveDoor(door string, serve func(net.Listener) error, l net.Listener) {
+	err := serve(l)
+	select {
+	case <-n.quit:
+	default:
+		if err != nil {
+			n.fail(fmt.Errorf("node: the %s door closed: %w", door, err))
+		}
+	}
+}
+
+func listenError(setting, addr string, err error) error {
+	return fmt.Errorf("--%s: cannot listen on %s: %w (is another process using the port? try `ss -ltnp`)", setting, addr, err)
+}
+
+// Send and SendBulk make the node the sender of its workers.
+func (n *Node) Send(to string, msg []byte) error { return n.transport.Send(to, msg) }
+
+// SendBulk sends on the bulk link.
+func (n *Node) SendBulk(to string, msg []byte) error { return n.transport.SendBulk(to, msg) }
+
+// setLayout makes every shard work by the layout, recovering the replicas that
+// it gives to this node. The layout is durable by now.
+func (n *Node) setLayout(layout *ring.Layout) {
+	n.recovered.Store(0)
+	owned := layout.Owned(n.cfg.Name, layout.Replicas())
+	for i, w := range n.workers {
+		w.inbox.put(func(_ time.Time, s *core.Shard) {
+			recovered, err := n.recover(s, i, owned, uint8(layout.Replicas()))
+			if err != nil {
+				n.fail(err)
+				return
+			}
+			s.SetLayout(layout, recovered)
+			n.recovered.Add(1)
+		})
+	}
+	n.layout.Store(layout)
+}
+
+// recover reads the replicas that fall to shard i and that it does not hold.
+func (n *Node) recover(s *core.Shard, i int, owned []ring.Partition, copies uint8) ([]*replica.Replica, error) {
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snapshot.Close()
+	var recovered []*replica.Replica
+	for _, p := range owned {
+		id := replica.ID{Partition: uint32(p), N: copies}
+		if int(p)%len(n.workers) != i || s.Has(id) {
+			continue
+		}
+		r, err := s.Recover(id, snapshot)
+		if err != nil {
+			return nil, err
+		}
+		recovered = append(recovered, r)
+	}
+	return recovered, nil
+}
+
+// fail stops the node for a reason that no request can mend.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.err = err
+		n.log.Error("the node stops", "error", err)
+		close(n.failed)
+	})
+}
+
+// watch ends the node when it fails.
+func (n *Node) watch() {
+	<-n.failed
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = n.Stop(ctx)
+}
+
+// Done is closed when the node has stopped, for whatever reason.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err is why the node failed, once Done is closed; nil after a Stop.
+func (n *Node) Err() error {
+	select {
+	case <-n.failed:
+		if errors.Is(n.err, errStopped) {
+			return nil
+		}
+		return n.err
+	default:
+		return nil
+	}
+}
+
+var errStopped = errors.New("node: stopped")
+
+// Stop drains the node: new requests are refused, those in progress answered,
+// clocks saved, everything synced. It returns when the node is down.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopOnce.Do(func() {
+		n.log.Info("stopping")
+		n.release(ctx)
+		n.failOnce.Do(func() { n.err = errStopped; close(n.failed) })
+		close(n.done)
+	})
+	<-n.done
+	return n.Err()
+}
+
+// release takes down what was built, in the reverse order of its building. It
+// serves an unfinished start as well.
+func (n *Node) release(ctx context.Context) {
+	for _, w := range n.workers {
+		w.inbox.put(func(_ time.Time, s *core.Shard) { s.Drain() })
+	}
+	if n.server != nil {
+		if err := n.server.Shutdown(ctx); err != nil {
+			n.log.Warn("not every request was answered before the end", "error", err)
+		}
+	}
+	if n.control != nil {
+		n.control.stop()
+	}
+	close(n.quit)
+	for _, w := range n.workers {
+		w.stop()
+	}
+	if n.transport != nil {
+		_ = n.transport.Close()
+	}
+	n.serving.Wait()
+	if n.commit != nil {
+		n.commit.stop()
+	}
+	if n.store == nil {
+		return
+	}
+	if err := n.store.Close(); err != nil && n.store.Failed() == nil {
+		n.log.Error("closing the data folder", "error", err)
+	}
+}

@@ -1,0 +1,42 @@
+package node
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/transport"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// receive takes a frame from a peer: it decodes the messages, sorts them by
+// shard and gives each shard its own in one event. It runs in the link's
+// goroutine, which waits here while a shard's inbox is full.
+func (n *Node) receive(from string, batch transport.Batch) {
+	byShard := make([][]wire.Message, len(n.workers))
+	sizes := make([]int, len(n.workers))
+	for raw := range batch.All() {
+		m, err := wire.Decode(raw)
+		if err != nil {
+			n.malformed.Add(1)
+			n.log.Warn("a peer sent a message that cannot be read; it is dropped", "peer", from, "error", err)
+			continue
+		}
+		if l, ok := m.(*wire.Layout); ok {
+			n.control.layoutReceived(from, l.Bytes)
+			continue
+		}
+		i := int(wire.HeadOf(m).Partition) % len(n.workers)
+		byShard[i] = append(byShard[i], m)
+		sizes[i] += len(raw)
+	}
+	for i, messages := range byShard {
+		if len(messages) == 0 {
+			continue
+		}
+		n.workers[i].inbox.putSized(func(now time.Time, s *core.Shard) {
+			for _, m := range messages {
+				s.Message(now, from, m)
+			}
+		}, sizes[i])
+	}
+}

@@ -1,0 +1,87 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/storage"
+)
+
+// Cluster is what this node knows of its cluster.
+func (n *Node) Cluster() kindred.Cluster {
+	described := n.control.described.Load()
+	if described == nil {
+		return kindred.Cluster{Node: n.cfg.Name}
+	}
+	info := *described
+	info.Members = append([]kindred.Member(nil), info.Members...)
+	for i := range info.Members {
+		if info.Members[i].Name == n.cfg.Name {
+			info.Members[i].GossipAddr = n.addrs.gossip
+		}
+	}
+	return info
+}
+
+// Local is what this node knows of itself.
+func (n *Node) Local() kindred.Local {
+	info := kindred.Local{
+		Node: n.cfg.Name, Version: n.cfg.Version, Started: n.started, Shards: len(n.workers),
+	}
+	store := n.store.Metrics()
+	info.DiskBytes, info.DiskFreeBytes = store.DiskBytes, store.FreeBytes
+	layout := n.layout.Load()
+	if layout != nil {
+		info.Partitions = len(layout.Owned(n.cfg.Name, layout.Replicas()))
+	}
+	info.Reason = n.notReady()
+	info.Ready = info.Reason == ""
+	return info
+}
+
+// notReady says why this node does not hold its share, empty if it does.
+func (n *Node) notReady() string {
+	layout := n.layout.Load()
+	switch {
+	case layout == nil:
+		if p := n.Cluster().Problems; len(p) > 0 {
+			return p[0]
+		}
+		return "no layout yet"
+	case int(n.recovered.Load()) < len(n.workers):
+		return "reading the clocks of its partitions"
+	}
+	for _, m := range n.Cluster().Members {
+		if _, member := layout.Node(m.Name); member && m.State == kindred.Suspect {
+			return fmt.Sprintf("%s is suspect: gossip and link disagree about it", m.Name)
+		}
+	}
+	return ""
+}
+
+// checkSpace makes the shards refuse writes while the disk is too full for new
+// work, and take them again afterwards.
+func (n *Node) checkSpace() {
+	var full *kindred.Error
+	var why *storage.FullError
+	if err := n.store.Room(); errors.As(err, &why) {
+		full = &kindred.Error{
+			Code: kindred.CodeDiskFull, Outcome: kindred.NotApplied, Limit: int64(why.NeedBytes),
+			Message: n.cfg.Name + " takes no writes: " + why.Error(),
+		}
+	}
+	if was := n.full.Swap(full); (was == nil) == (full == nil) {
+		return
+	}
+	if full != nil {
+		n.log.Error("the disk is too full for writes; reads go on", "error", full.Message)
+	} else {
+		n.log.Info("the disk has room again; writes are taken")
+	}
+	for _, w := range n.workers {
+		w.inbox.put(func(_ time.Time, s *core.Shard) { s.SetFull(full) })
+	}
+}

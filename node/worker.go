@@ -1,0 +1,247 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/wire"
+)
+
+const (
+	// EventsPerRound bounds how many events a shard takes before it commits.
+	EventsPerRound = 512
+	// bulkBytes is the size from which a message travels on the bulk link.
+	bulkBytes = 64 << 10
+	// deadlineGrain is how exactly deadlines are kept.
+	deadlineGrain = 5 * time.Millisecond
+)
+
+// sender is what a worker needs of the transport.
+type sender interface {
+	Send(to string, msg []byte) error
+	SendBulk(to string, msg []byte) error
+}
+
+// worker runs one shard: it feeds it events and carries out its effects in the
+// order that package core demands.
+type worker struct {
+	shard  *core.Shard
+	inbox  *inbox
+	engine storage.Engine
+	commit *committer
+	peers  sender
+	loads  *loader
+	fail   func(error)
+	done   chan struct{}
+	// failed is set by run before it closes done.
+	failed bool
+
+	mu      sync.Mutex
+	pending map[uint64]func(*kindred.Response)
+	token   uint64
+
+	buf []byte
+}
+
+func newWorker(shard *core.Shard, engine storage.Engine, commit *committer, peers sender, fail func(error)) *worker {
+	w := &worker{
+		shard: shard, inbox: newInbox(), engine: engine, commit: commit, peers: peers, fail: fail,
+		done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
+	}
+	w.loads = startLoader(engine, w.inbox)
+	return w
+}
+
+// do starts a client's request; answer is called once, from any goroutine.
+func (w *worker) do(req *kindred.Request, answer func(*kindred.Response)) {
+	w.mu.Lock()
+	w.token++
+	token := w.token
+	w.pending[token] = answer
+	w.mu.Unlock()
+	if !w.inbox.put(func(now time.Time, s *core.Shard) { s.Request(now, token, req) }) {
+		w.reply(token, &kindred.Response{Err: stopping(req.Op)})
+	}
+}
+
+func (w *worker) reply(token uint64, resp *kindred.Response) {
+	w.mu.Lock()
+	answer := w.pending[token]
+	delete(w.pending, token)
+	w.mu.Unlock()
+	if answer != nil {
+		answer(resp)
+	}
+}
+
+// run serves the shard until quit is closed or the store fails.
+func (w *worker) run(quit <-chan struct{}) {
+	defer close(w.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var events []event
+	for {
+		events = w.inbox.take(events)
+		if len(events) == 0 {
+			w.arm(timer)
+			select {
+			case <-quit:
+				return
+			case <-w.inbox.wake:
+			case <-timer.C:
+				w.inbox.put(func(now time.Time, s *core.Shard) { s.Tick(now) })
+			}
+			continue
+		}
+		for rest := events; len(rest) > 0; {
+			round := rest[:min(len(rest), EventsPerRound)]
+			rest = rest[len(round):]
+			if err := w.round(round); err != nil {
+				w.failed = true
+				w.fail(err)
+				return
+			}
+		}
+	}
+}
+
+func (w *worker) arm(timer *time.Timer) {
+	wait := time.Hour
+	if at, ok := w.shard.Deadline(); ok {
+		wait = max(time.Until(at), 0) + deadlineGrain
+	}
+	timer.Reset(wait)
+}
+
+// round gives the shard a batch of events and carries out what comes of it.
+func (w *worker) round(events []event) error {
+	now := time.Now()
+	for _, e := range events {
+		e(now, w.shard)
+	}
+	if at, ok := w.shard.Deadline(); ok && !at.After(now) {
+		w.shard.Tick(now)
+	}
+	return w.perform(w.shard.Effects())
+}
+
+// perform carries out effects: first the rows, then what depended on them.
+func (w *worker) perform(out *core.Effects) error {
+	if out.Rows.Len() > 0 {
+		// The dots of these rows exist already. Admission refuses new work when
+		// the disk runs full; what was admitted has the reserve.
+		out.Rows.MarkEssential()
+		if err := w.engine.Apply(&out.Rows); err != nil {
+			return err
+		}
+		w.commit.touch()
+	}
+	w.release(out)
+	for _, r := range out.Replies {
+		w.reply(r.Token, r.Response)
+	}
+	w.loads.add(out.Loads)
+	err := w.readPages(out.Pages)
+	out.Reset()
+	return err
+}
+
+// release sends what may go now, and the rest once the rows are durable.
+func (w *worker) release(out *core.Effects) {
+	var held []core.Send
+	for _, send := range out.Sends {
+		if send.Sync {
+			held = append(held, send)
+			continue
+		}
+		w.buf = deliver(w.peers, w.buf, send)
+	}
+	if len(held) == 0 && len(out.Syncs) == 0 {
+		return
+	}
+	syncs := append([]uint64(nil), out.Syncs...)
+	w.commit.after(func() {
+		var buf []byte
+		for _, send := range held {
+			buf = deliver(w.peers, buf, send)
+		}
+		if len(syncs) > 0 {
+			w.inbox.put(func(_ time.Time, s *core.Shard) { s.Synced(syncs) })
+		}
+	})
+}
+
+// deliver encodes a message and hands it to its link. A link that cannot take it
+// is an unreachable peer to the protocol, which bears the loss.
+func deliver(peers sender, buf []byte, send core.Send) []byte {
+	buf = wire.Append(buf[:0], send.Msg)
+	if len(buf) >= bulkBytes {
+		_ = peers.SendBulk(send.To, buf)
+	} else {
+		_ = peers.Send(send.To, buf)
+	}
+	if cap(buf) > 1<<20 {
+		return nil
+	}
+	return buf
+}
+
+// readPages takes one snapshot for all pages, and each clock's base at this very
+// moment, between two events (R5). The reading is done elsewhere.
+func (w *worker) readPages(asks []*wire.ScanRead) error {
+	if len(asks) == 0 {
+		return nil
+	}
+	snapshot, err := w.engine.Snapshot()
+	if err != nil {
+		return err
+	}
+	reads := make([]pageRead, 0, len(asks))
+	for _, ask := range asks {
+		id := replica.ID{Partition: ask.Partition, N: ask.N}
+		if base, ok := w.shard.Base(id); ok {
+			reads = append(reads, pageRead{ask: ask, id: id, base: base})
+		}
+	}
+	w.loads.pages(snapshot, reads)
+	return nil
+}
+
+func stopping(op kindred.Op) *kindred.Error {
+	return &kindred.Error{Code: kindred.CodeStopping, Outcome: kindred.NotApplied, Message: op.String() + ": the node is shutting down: ask another node"}
+}
+
+// stop ends a worker whose quit is closed: it saves the clocks, and answers what
+// is left with the truth about it.
+func (w *worker) stop() {
+	<-w.done
+	w.inbox.close()
+	w.loads.stop()
+	if w.failed {
+		w.abandon()
+		return
+	}
+	w.shard.Checkpoint()
+	if err := w.perform(w.shard.Effects()); err != nil {
+		w.fail(err)
+	}
+	w.abandon()
+}
+
+// abandon answers requests whose outcome nobody will learn.
+func (w *worker) abandon() {
+	w.mu.Lock()
+	left := w.pending
+	w.pending = map[uint64]func(*kindred.Response){}
+	w.mu.Unlock()
+	for _, answer := range left {
+		answer(&kindred.Response{Err: &kindred.Error{
+			Code: kindred.CodeStopping, Outcome: kindred.Unknown,
+			Message: "the node went down while the request was in progress",
+		}})
+	}
+}
