@@ -116,10 +116,16 @@ func (s DotSet) Covers(o DotSet) bool {
 
 // Compare orders s and o by inclusion.
 func (s DotSet) Compare(o DotSet) Order {
-	if slices.Equal(s.runs, o.runs) {
+	switch {
+	case slices.Equal(s.runs, o.runs):
 		return Equal
+	case o.Covers(s):
+		return Before
+	case s.Covers(o):
+		return After
+	default:
+		return Concurrent
 	}
-	return orderOf(s.Covers(o), o.Covers(s))
 }
 
 // Bases gives the gap-free prefixes of s and nothing above them: base(S) of

@@ -2,6 +2,8 @@ package vclock
 
 import (
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
@@ -45,17 +47,11 @@ func ParseActor(text string) (Actor, error) {
 	if len(text) != 2*ActorSize {
 		return bad(fmt.Sprintf("has %d characters, want %d hexadecimal digits", len(text), 2*ActorSize))
 	}
-	if strings.Trim(text, "0123456789abcdef") != "" {
+	b, err := hex.DecodeString(text)
+	if err != nil || hex.EncodeToString(b) != text {
 		return bad("has a character that is not a lower-case hexadecimal digit")
 	}
-	var a Actor
-	var err error
-	if a.Disk, err = strconv.ParseUint(text[:ActorSize], 16, 64); err != nil {
-		return bad(err.Error())
-	}
-	if a.Nonce, err = strconv.ParseUint(text[ActorSize:], 16, 64); err != nil {
-		return bad(err.Error())
-	}
+	a := Actor{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
 	if a.IsZero() {
 		return bad("is the zero actor, which no replica has")
 	}

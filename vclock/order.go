@@ -27,17 +27,3 @@ func (o Order) String() string {
 		return "Order(" + strconv.Itoa(int(o)) + ")"
 	}
 }
-
-// orderOf names the order from the two halves of the question.
-func orderOf(coversOther, coveredByOther bool) Order {
-	switch {
-	case coversOther && coveredByOther:
-		return Equal
-	case coveredByOther:
-		return Before
-	case coversOther:
-		return After
-	default:
-		return Concurrent
-	}
-}

@@ -114,6 +114,7 @@ func TestOneDotWithTwoValuesIsFoundByThoseWhoAsk(t *testing.T) {
 	var conflict *ConflictError
 	require.ErrorAs(t, CheckSameValues(a, b, same), &conflict)
 	require.Equal(t, dotA(1), conflict.Dot)
+	require.ErrorContains(t, conflict, "two different values")
 	require.Equal(t, []string{"milk"}, Join(a, b).Values(), "the join keeps one and stays a join")
 }
 
