@@ -43,7 +43,12 @@ func Open(dir string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := readState(abs); err != nil {
+	_, err = readState(abs)
+	var none *NoClusterError
+	if errors.As(err, &none) {
+		none.Dir = dir // as the caller knows it
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &Cluster{dir: abs}, nil
@@ -172,7 +177,7 @@ func (c *Cluster) Wipe(ctx context.Context, name string) error {
 	return c.withNode(ctx, name, func(st *state, i int) error {
 		n := c.node(st, i)
 		if n.State != Stopped {
-			return &NodeError{Node: n.Name, Problem: fmt.Sprintf("is %s (process %d): stop it first with 'kvcli local kill %s'", n.State, n.PID, n.Name)}
+			return &NodeError{Node: n.Name, Unsafe: true, Problem: fmt.Sprintf("is %s (process %d): stop it first with 'kvcli local kill %s'", n.State, n.PID, n.Name)}
 		}
 		if err := os.RemoveAll(n.DataDir); err != nil {
 			return err

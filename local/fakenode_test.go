@@ -46,7 +46,7 @@ func fakeNode(args []string) int {
 	fmt.Fprintf(os.Stderr, "%s up, KINDRED_NAME=%q\n", *flags["name"], os.Getenv("KINDRED_NAME"))
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if *mode == "unready" {
-			http.Error(w, "waiting for the others", http.StatusServiceUnavailable)
+			http.Error(w, `{"ready":false,"reason":"waiting for the others"}`, http.StatusServiceUnavailable)
 		}
 	}))
 	for range term {

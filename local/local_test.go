@@ -169,6 +169,7 @@ func TestWipeEmptiesAStoppedNodeOnly(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	var ne *local.NodeError
 	require.ErrorAs(t, c.Wipe(t.Context(), "n1"), &ne)
+	require.True(t, ne.Unsafe)
 	require.FileExists(t, file)
 	require.NoError(t, c.Kill(t.Context(), "n1"))
 	require.NoError(t, c.Wipe(t.Context(), "n1"))
@@ -180,7 +181,7 @@ func TestWipeEmptiesAStoppedNodeOnly(t *testing.T) {
 func TestAStartThatFailsLeavesNoProcess(t *testing.T) {
 	for mode, want := range map[string]string{
 		"die-n2":  "the moon is wrong",
-		"unready": "waiting for the others",
+		"unready": "s: waiting for the others (log",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			o := options(t, 3)

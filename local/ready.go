@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -128,7 +129,19 @@ func (w *wait) ready(ctx context.Context, addr string) (why string, ok bool) {
 	if err != nil {
 		return err.Error(), false
 	}
-	return strings.TrimSpace(string(body)), resp.StatusCode == http.StatusOK
+	return reasonIn(body), resp.StatusCode == http.StatusOK
+}
+
+// reasonIn reads {"ready":false,"reason":…}; an answer of another form is shown
+// as it is.
+func reasonIn(body []byte) string {
+	var doc struct {
+		Reason string `json:"reason"`
+	}
+	if json.Unmarshal(body, &doc) == nil && doc.Reason != "" {
+		return doc.Reason
+	}
+	return strings.TrimSpace(string(body))
 }
 
 // died reports the first node whose process is gone: a ready answer of another

@@ -160,6 +160,8 @@ func (st *state) index(node string) (int, error) {
 // NodeError says why something cannot be done with a node.
 type NodeError struct {
 	Node, Problem string
+	// Unsafe is set if it could be done, and would destroy what is in use.
+	Unsafe bool
 }
 
 func (e *NodeError) Error() string { return fmt.Sprintf("node %s %s", e.Node, e.Problem) }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/cmd/kvcli/term"
+)
+
+// keyFlags are those of every command on one key.
+type keyFlags struct {
+	base64 bool
+}
+
+func (k *keyFlags) register(c *cobra.Command) {
+	c.Flags().BoolVar(&k.base64, "key-base64", false, "the key is given in base64, for keys that are not text")
+}
+
+// parse reads the arguments BUCKET KEY.
+func (k *keyFlags) parse(c *cobra.Command, args []string) (bucket, key string, err error) {
+	bucket, key = args[0], args[1]
+	if k.base64 {
+		b, err := base64.StdEncoding.DecodeString(key)
+		if err != nil {
+			return "", "", usageError{c, fmt.Errorf("--key-base64: %q is not base64: %w", key, err)}
+		}
+		key = string(b)
+	}
+	if bad := kindred.CheckName(bucket, key); bad != nil {
+		return "", "", bad
+	}
+	return bucket, key, nil
+}
+
+// readFlags choose the quorum of a read.
+type readFlags struct{ r, pr string }
+
+func (f *readFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.r, "r", "", "replicas that must answer a read: a number, one, quorum or all")
+	c.Flags().StringVar(&f.pr, "pr", "", "how many of those must be home replicas")
+}
+
+func (f *readFlags) options() ([]client.CallOption, error) {
+	return countOptions(
+		countFlag{"r", f.r, client.R}, countFlag{"pr", f.pr, client.PR})
+}
+
+type countFlag struct {
+	name, text string
+	option     func(kindred.Count) client.CallOption
+}
+
+func countOptions(flags ...countFlag) ([]client.CallOption, error) {
+	var out []client.CallOption
+	for _, f := range flags {
+		n, err := kindred.ParseCount(f.text)
+		if err != nil {
+			return nil, kindred.Invalid(f.name, "--%s: %v", f.name, err)
+		}
+		if n != kindred.CountDefault {
+			out = append(out, f.option(n))
+		}
+	}
+	return out, nil
+}
+
+// writeFlags choose what a write means.
+type writeFlags struct {
+	context, requestID, w, pw, durability string
+}
+
+func (f *writeFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.context, "context", "", "supersede exactly what an earlier read saw: its context")
+	c.Flags().StringVar(&f.requestID, "request-id", "", "repeat the write of this id, which is then not done twice")
+	c.Flags().StringVar(&f.w, "w", "", "replicas that must hold the write: a number, one, quorum or all")
+	c.Flags().StringVar(&f.pw, "pw", "", "how many of those must be home replicas")
+	c.Flags().StringVar(&f.durability, "durability", "", "what holding means: memory, batch or sync")
+}
+
+// options leaves the context out: see seen.
+func (f *writeFlags) options() ([]client.CallOption, error) {
+	out, err := countOptions(
+		countFlag{"w", f.w, client.W}, countFlag{"pw", f.pw, client.PW})
+	if err != nil {
+		return nil, err
+	}
+	if f.durability != "" {
+		d, err := kindred.ParseDurability(f.durability)
+		if err != nil {
+			return nil, kindred.Invalid("durability", "--durability: %v", err)
+		}
+		out = append(out, client.Durability(d))
+	}
+	if f.requestID != "" {
+		id, err := kindred.ParseRequestID(f.requestID)
+		if err != nil {
+			return nil, kindred.Invalid("request_id", "--request-id: %v", err)
+		}
+		out = append(out, client.RequestID(id))
+	}
+	return out, nil
+}
+
+// value reads the value of a put: the argument, or standard input for "-" or
+// when it is not a terminal, or a file.
+func (a *app) value(c *cobra.Command, args []string, file string) ([]byte, error) {
+	const argument = 2
+	switch {
+	case file != "" && len(args) > argument:
+		return nil, usageError{c, errors.New("give the value or --file, not both")}
+	case file != "":
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return readValue(f)
+	case len(args) > argument && args[argument] != "-":
+		return []byte(args[argument]), nil
+	case len(args) <= argument && term.IsTerminal(a.in):
+		return nil, usageError{c, errors.New("no value: give one, or - to read it from standard input, or --file")}
+	}
+	return readValue(a.in)
+}
+
+// readValue stops a little beyond the limit; the check that names the limit
+// comes later.
+func readValue(r io.Reader) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, kindred.ValueBytesMax+1))
+}

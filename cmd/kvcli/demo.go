@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred/cmd/kvcli/demo"
+)
+
+// demoData is where the demo's records are, from the root of the repository.
+const demoData = "data/world-cities.csv"
+
+func (a *app) demoCommand() *cobra.Command {
+	var kvnode, data string
+	c := &cobra.Command{
+		Use: "demo", Short: "Show a cluster that loses a node and nothing else", Args: cobra.NoArgs,
+		Long: `Demo starts three nodes on this machine, imports 34,032 cities, reads each back
+through every node, shows and merges concurrent changes of one key, kills a node
+while clients read and write, and checks that nothing is missing. It takes less
+than a minute. It fails, and keeps data and logs, if anything is not so.
+
+The cluster lives in a temporary folder, or in --dir, where it stays.`,
+		Example: "  kvcli demo\n  kvcli demo --dir .kindred-demo",
+		RunE: func(c *cobra.Command, _ []string) error {
+			path, err := findKVNode(kvnode)
+			if err != nil {
+				return err
+			}
+			if data == "" {
+				if data, err = findData(); err != nil {
+					return err
+				}
+			}
+			o := demo.Options{
+				KVNode: path, Data: data, KeyColumn: "geonameid",
+				Out: a.out, ErrOut: a.errOut, Style: a.style(),
+			}
+			if c.Flags().Changed("dir") {
+				o.Dir = a.dir
+			}
+			return demo.Run(c.Context(), o)
+		},
+	}
+	c.Flags().StringVar(&kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
+	c.Flags().StringVar(&data, "data", "", "CSV file with a column geonameid (default: "+demoData+", here or beside the folder of kvcli)")
+	return c
+}
+
+// findData looks below the working directory and below the folder that holds
+// bin/kvcli.
+func findData() (string, error) {
+	places := []string{demoData}
+	if self, err := os.Executable(); err == nil {
+		places = append(places, filepath.Join(filepath.Dir(self), "..", demoData))
+	}
+	for _, p := range places {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not in %s nor beside the folder of kvcli: name the file with --data", demoData, workDir())
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
+)
+
+func (a *app) keyCommand() *cobra.Command {
+	return parent("key", "Show where a key lives and what each replica holds",
+		"  kvcli key where carts alice\n  kvcli key inspect carts alice",
+		a.keyWhere(), a.keyInspect())
+}
+
+// whereDoc is the document of kvcli key where.
+type whereDoc struct {
+	Bucket string `json:"bucket"`
+	keyDoc
+	// Hash is the key's place on the ring, in 16 hexadecimal digits.
+	Hash          string    `json:"hash"`
+	Partition     int       `json:"partition"`
+	Partitions    int       `json:"partitions"`
+	LayoutVersion string    `json:"layout_version"`
+	Homes         []homeDoc `json:"homes"`
+	// AskedNode is the node whose view of the others this is.
+	AskedNode string `json:"node"`
+}
+
+// homeDoc is a home replica; State is empty for a node that gossip does not
+// know.
+type homeDoc struct {
+	Node   string `json:"node"`
+	Zone   string `json:"zone"`
+	State  string `json:"state"`
+	Linked bool   `json:"linked"`
+	Client string `json:"client"`
+}
+
+func (a *app) keyWhere() *cobra.Command {
+	var key keyFlags
+	c := &cobra.Command{
+		Use: "where BUCKET KEY", Short: "Show the partition of a key and its home replicas", Args: cobra.ExactArgs(2),
+		Long:    "Where shows the partition of a key, the nodes that are its homes, and whether they are up, as the asked node sees them.",
+		Example: "  kvcli key where carts alice",
+		RunE: func(c *cobra.Command, args []string) error {
+			bucket, k, err := key.parse(c, args)
+			if err != nil {
+				return err
+			}
+			return a.withCluster(c.Context(), func(cl cluster) error {
+				ctx, cancel := a.limit(c.Context(), defaultTimeout)
+				defer cancel()
+				info, err := cl.Cluster(ctx)
+				if err != nil {
+					return err
+				}
+				doc, err := where(info, bucket, k)
+				if err != nil {
+					return err
+				}
+				return a.print(doc, func(w io.Writer) error { return a.writeWhere(w, doc) })
+			})
+		},
+	}
+	key.register(c)
+	return c
+}
+
+// where asks the layout; nothing of it travels over the network.
+func where(info kindred.Cluster, bucket, key string) (whereDoc, error) {
+	layout, err := layoutOf(info)
+	if err != nil {
+		return whereDoc{}, err
+	}
+	p := layout.PartitionOf(bucket, key)
+	doc := whereDoc{
+		Bucket: bucket, keyDoc: newKeyDoc(key), Hash: fmt.Sprintf("%016x", ring.Hash(bucket, key)),
+		Partition: int(p), Partitions: layout.Partitions(), LayoutVersion: layout.Version().String(),
+		Homes: []homeDoc{}, AskedNode: info.Node,
+	}
+	for _, name := range layout.Homes(p, layout.Replicas()) {
+		n, _ := layout.Node(name)
+		home := homeDoc{Node: name, Zone: n.Zone}
+		if i := slices.IndexFunc(info.Members, func(m kindred.Member) bool { return m.Name == name }); i >= 0 {
+			m := info.Members[i]
+			home.State, home.Linked, home.Client = string(m.State), m.Linked, m.ClientAddr
+		}
+		doc.Homes = append(doc.Homes, home)
+	}
+	return doc, nil
+}
+
+// layoutOf decodes the layout that a node answered with.
+func layoutOf(info kindred.Cluster) (*ring.Layout, error) {
+	if len(info.Layout) == 0 {
+		return nil, &kindred.Error{Code: kindred.CodeNoLayout, Outcome: kindred.NotApplied, Message: fmt.Sprintf(
+			"node %s knows no layout yet: it is made when as many nodes see one another as --expect says", info.Node)}
+	}
+	return ring.Decode(info.Layout)
+}
+
+func (a *app) writeWhere(w io.Writer, doc whereDoc) error {
+	fmt.Fprintf(w, "partition %d of %d, layout %s\n\n", doc.Partition, doc.Partitions, doc.LayoutVersion)
+	t := table{header: []string{"HOME", "ZONE", "STATE", "LINK FROM " + doc.AskedNode, "CLIENT"}}
+	for _, h := range doc.Homes {
+		link := "yes"
+		switch {
+		case h.Node == doc.AskedNode:
+			link = "itself"
+		case !h.Linked:
+			link = "no"
+		}
+		row := plainCells(h.Node, h.Zone, orUnknown(h.State), link, orUnknown(h.Client))
+		row[2].paint = a.stateColour(h.State)
+		t.add(row...)
+	}
+	return t.write(w)
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// stateColour is that of a member's state; one that is not known is not green.
+func (a *app) stateColour(state string) func(string) string {
+	switch kindred.MemberState(state) {
+	case kindred.Alive:
+		return a.style().Good
+	case kindred.Dead:
+		return a.style().Bad
+	}
+	return a.style().Warn
+}
+
+// Verdicts of an inspection.
+const (
+	verdictEqual    = "equal"
+	verdictDiverged = "diverged"
+	// verdictUnknown: some replica did not answer, so nobody can say (I12).
+	verdictUnknown = "unknown"
+)
+
+// inspectDoc is the document of kvcli key inspect.
+type inspectDoc struct {
+	Bucket string `json:"bucket"`
+	keyDoc
+	Verdict  string       `json:"verdict"`
+	Replicas []replicaDoc `json:"replicas"`
+}
+
+type replicaDoc struct {
+	Node string `json:"node"`
+	// Error says why the replica did not answer; the rest is then empty.
+	Error    string           `json:"error"`
+	Siblings []siblingViewDoc `json:"siblings"`
+	Context  string           `json:"context"`
+	Clock    string           `json:"clock"`
+}
+
+type siblingViewDoc struct {
+	Dot         string `json:"dot"`
+	Bytes       int    `json:"bytes"`
+	ContentType string `json:"content_type"`
+	WrittenAt   string `json:"written_at"`
+	Node        string `json:"node"`
+	Blind       bool   `json:"blind"`
+}
+
+func (a *app) keyInspect() *cobra.Command {
+	var key keyFlags
+	c := &cobra.Command{
+		Use: "inspect BUCKET KEY", Short: "Show what every home replica holds of a key", Args: cobra.ExactArgs(2),
+		Long: `Inspect asks every home replica what it holds of a key: the values it has with
+their provenance, the causal context it keeps for the key, and its clock of the
+partition.
+
+The verdict is equal if all replicas answered and hold the same values, diverged
+if all answered and do not, and unknown if one did not answer; the exit code is
+then 6.`,
+		Example: "  kvcli key inspect carts alice\n  kvcli key inspect carts alice -o json | jq .verdict",
+		RunE: func(c *cobra.Command, args []string) error {
+			bucket, k, err := key.parse(c, args)
+			if err != nil {
+				return err
+			}
+			return a.withCluster(c.Context(), func(cl cluster) error {
+				views, err := cl.Inspect(c.Context(), bucket, k)
+				if err != nil {
+					return err
+				}
+				return a.printInspection(bucket, k, views)
+			})
+		},
+	}
+	key.register(c)
+	return c
+}
+
+func (a *app) printInspection(bucket, key string, views []kindred.ReplicaView) error {
+	doc := newInspectDoc(bucket, key, views)
+	if err := a.print(doc, func(w io.Writer) error { return a.writeInspection(w, doc) }); err != nil {
+		return err
+	}
+	if doc.Verdict != verdictUnknown {
+		return nil
+	}
+	return &result{exit: exitUnavailable, code: string(kindred.CodeUnavailable), message: fmt.Sprintf(
+		"not every home replica of %s/%s answered, so whether they agree is unknown", bucket, shown(key))}
+}
+
+func newInspectDoc(bucket, key string, views []kindred.ReplicaView) inspectDoc {
+	doc := inspectDoc{Bucket: bucket, keyDoc: newKeyDoc(key), Verdict: verdict(views), Replicas: []replicaDoc{}}
+	for _, v := range views {
+		r := replicaDoc{Node: v.Node, Error: v.Err, Context: v.Context, Clock: v.Clock, Siblings: []siblingViewDoc{}}
+		for _, s := range v.Siblings {
+			r.Siblings = append(r.Siblings, siblingViewDoc{
+				Dot: s.Dot, Bytes: s.Bytes, ContentType: s.ContentType, WrittenAt: moment(s.WrittenAt), Node: s.Node, Blind: s.Blind,
+			})
+		}
+		doc.Replicas = append(doc.Replicas, r)
+	}
+	return doc
+}
+
+// verdict compares the live dots, which is what replicas must agree on.
+func verdict(views []kindred.ReplicaView) string {
+	if len(views) == 0 || slices.ContainsFunc(views, func(v kindred.ReplicaView) bool { return v.Err != "" }) {
+		return verdictUnknown
+	}
+	for _, v := range views[1:] {
+		if !slices.Equal(dots(v), dots(views[0])) {
+			return verdictDiverged
+		}
+	}
+	return verdictEqual
+}
+
+func dots(v kindred.ReplicaView) []string {
+	var out []string
+	for _, s := range v.Siblings {
+		out = append(out, s.Dot)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (a *app) writeInspection(w io.Writer, doc inspectDoc) error {
+	st := a.style()
+	for _, r := range doc.Replicas {
+		fmt.Fprintf(w, "%s", st.Bold(r.Node))
+		if r.Error != "" {
+			fmt.Fprintf(w, "  %s\n", st.Bad("no answer: "+r.Error))
+			continue
+		}
+		fmt.Fprintf(w, "  %s\n", counted(len(r.Siblings), "value", "values"))
+		for _, s := range r.Siblings {
+			fmt.Fprintf(w, "  dot %s, %s, written through %s at %s, %s\n",
+				s.Dot, counted(s.Bytes, "byte", "bytes"), s.Node, s.WrittenAt, sawText(s.Blind))
+		}
+		fmt.Fprintf(w, "  %s\n", st.Dim("context "+orNone(r.Context)+"; clock "+orNone(r.Clock)))
+	}
+	return writeVerdict(w, st.Good, st.Bad, st.Warn, doc)
+}
+
+func sawText(blind bool) string {
+	if blind {
+		return "blind"
+	}
+	return "with a context"
+}
+
+func orNone(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "empty"
+	}
+	return s
+}
+
+func writeVerdict(w io.Writer, good, bad, warn func(string) string, doc inspectDoc) error {
+	text := warn("unknown: not every home replica answered")
+	switch doc.Verdict {
+	case verdictEqual:
+		text = good(fmt.Sprintf("equal: all %d home replicas hold the same values", len(doc.Replicas)))
+	case verdictDiverged:
+		text = bad("diverged: the home replicas do not hold the same values (yet)")
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", text)
+	return err
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred/cmd/kvcli/term"
+	"github.com/kindredkv/kindred/local"
+)
+
+func (a *app) localCommand() *cobra.Command {
+	return parent("local", "Run a cluster of real processes on this machine",
+		`  kvcli local start --nodes 3
+  kvcli local kill 2
+  kvcli local restart 2
+  kvcli local stop`,
+		a.localStart(), a.localStop(), a.localStatus(),
+		a.localKill(), a.localPause(), a.localResume(), a.localRestart(), a.localWipe(), a.localLogs())
+}
+
+func (a *app) localStart() *cobra.Command {
+	var o local.Options
+	var kvnode string
+	var noWait bool
+	c := &cobra.Command{
+		Use: "start", Short: "Start a cluster, or the stopped nodes of one", Args: cobra.NoArgs,
+		Long: `Start makes all nodes of the cluster in --dir run, and waits until they are
+ready. A folder without a cluster gets a new one. An existing one keeps its data
+and its shape: stopped nodes are started, paused ones resumed, running ones left
+alone. If a node does not start, those that were started are stopped again.`,
+		Example: `  kvcli local start
+  kvcli local start --nodes 3 --zones 3
+  kvcli local start --dir /tmp/second --base-port 7500`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkShapeFlags(c); err != nil {
+				return err
+			}
+			path, err := findKVNode(kvnode)
+			if err != nil {
+				return err
+			}
+			o.Dir, o.KVNode, o.Ready = a.dir, path, a.timeout
+			if noWait {
+				o.Ready = -1
+			}
+			return a.startLocal(c.Context(), o)
+		},
+	}
+	d := local.DefaultShape()
+	c.Flags().IntVar(&o.Nodes, "nodes", 0, fmt.Sprintf("number of nodes (default %d)", d.Nodes))
+	c.Flags().IntVar(&o.Zones, "zones", 0, fmt.Sprintf("number of zones that they are spread over (default %d)", d.Zones))
+	c.Flags().IntVar(&o.BasePort, "base-port", 0, fmt.Sprintf("first port; node i uses the four from base+10(i-1) on (default %d)", d.BasePort))
+	c.Flags().StringVar(&kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until the nodes are ready")
+	return c
+}
+
+// checkShapeFlags refuses a zero that was asked for: in Options it means that
+// nothing was.
+func checkShapeFlags(c *cobra.Command) error {
+	for _, name := range []string{"nodes", "zones", "base-port"} {
+		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "0" {
+			return usageError{c, fmt.Errorf("--%s 0: use at least 1", name)}
+		}
+	}
+	return nil
+}
+
+func (a *app) startLocal(ctx context.Context, o local.Options) error {
+	if term.IsTerminal(a.errOut) {
+		o.Progress = func(p local.Progress) {
+			a.note("  %s is ready (%d of %d)", p.Node, p.Ready, p.All)
+		}
+	}
+	c, started, err := local.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	extra := localDoc{Started: list(started)}
+	switch {
+	case len(started) == 0:
+		a.note("All nodes of %s were running already.", c.Dir())
+	default:
+		a.note("Started %s in %s.", strings.Join(started, ", "), c.Dir())
+	}
+	return a.printLocal(c, extra)
+}
+
+// localDoc is the document of every kvcli local command.
+type localDoc struct {
+	local.Status
+	Started []string     `json:"started,omitempty"`
+	Stopped []stoppedDoc `json:"stopped,omitempty"`
+}
+
+type stoppedDoc struct {
+	Name   string `json:"name"`
+	Killed bool   `json:"killed"`
+}
+
+func (a *app) printLocal(c *local.Cluster, doc localDoc) error {
+	var err error
+	if doc.Status, err = c.Status(); err != nil {
+		return err
+	}
+	return a.print(doc, func(w io.Writer) error {
+		st := a.style()
+		colour := map[local.State]func(string) string{local.Running: st.Good, local.Paused: st.Warn, local.Stopped: st.Bad}
+		t := table{header: []string{"NODE", "STATE", "PID", "ZONE", "CLIENT", "HTTP", "PEER", "GOSSIP"}}
+		for _, n := range doc.Nodes {
+			pid := "-"
+			if n.PID != 0 {
+				pid = strconv.Itoa(n.PID)
+			}
+			row := plainCells(n.Name, string(n.State), pid, n.Zone, n.Client, n.HTTP, n.Peer, n.Gossip)
+			row[1].paint = colour[n.State]
+			t.add(row...)
+		}
+		return t.write(w)
+	})
+}
+
+func (a *app) localStop() *cobra.Command {
+	return &cobra.Command{
+		Use: "stop", Short: "Stop all nodes; their data stays", Args: cobra.NoArgs,
+		Long: fmt.Sprintf(`Stop asks every node to drain and end, and kills those that have not ended
+after %s (--timeout). The data stays: 'kvcli local start' goes on with it.`, local.DefaultGrace),
+		Example: "  kvcli local stop\n  kvcli local stop --timeout 2s",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := local.Open(a.dir)
+			if err != nil {
+				return err
+			}
+			grace := a.timeout
+			if grace == 0 {
+				grace = local.DefaultGrace
+			}
+			stopped, err := c.Stop(cmd.Context(), grace)
+			if err != nil {
+				return err
+			}
+			doc := localDoc{Stopped: []stoppedDoc{}}
+			for _, n := range stopped {
+				doc.Stopped = append(doc.Stopped, stoppedDoc(n))
+				if n.Killed {
+					a.note("%s did not drain in %s and was killed.", n.Name, grace)
+				}
+			}
+			if len(stopped) == 0 {
+				a.note("No node of %s was running.", c.Dir())
+			}
+			return a.printLocal(c, doc)
+		},
+	}
+}
+
+func (a *app) localStatus() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show the nodes and their processes", Args: cobra.NoArgs,
+		Example: "  kvcli local status\n  kvcli local status -o json | jq -r '.nodes[] | select(.state == \"running\").client'",
+		RunE: func(*cobra.Command, []string) error {
+			c, err := local.Open(a.dir)
+			if err != nil {
+				return err
+			}
+			return a.printLocal(c, localDoc{})
+		},
+	}
+}
+
+// onNode makes a command that does one thing to one node.
+func (a *app) onNode(verb, short, long string, do func(ctx context.Context, c *local.Cluster, node string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " N", Short: short, Long: long, Args: cobra.ExactArgs(1),
+		Example: fmt.Sprintf("  kvcli local %s 2\n  kvcli local %s n2", verb, verb),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := local.Open(a.dir)
+			if err != nil {
+				return err
+			}
+			if err := do(cmd.Context(), c, args[0]); err != nil {
+				return err
+			}
+			return a.printLocal(c, localDoc{})
+		},
+	}
+}
+
+func (a *app) localKill() *cobra.Command {
+	return a.onNode("kill", "Kill a node at once (SIGKILL)",
+		"Kill ends a node as a crash would. Start it again with 'kvcli local restart N'.",
+		func(ctx context.Context, c *local.Cluster, node string) error { return c.Kill(ctx, node) })
+}
+
+func (a *app) localPause() *cobra.Command {
+	return a.onNode("pause", "Freeze a node (SIGSTOP)",
+		"Pause freezes a node: it keeps its connections and answers nothing, until 'kvcli local resume N'.",
+		func(ctx context.Context, c *local.Cluster, node string) error { return c.Pause(ctx, node) })
+}
+
+func (a *app) localResume() *cobra.Command {
+	return a.onNode("resume", "Let a paused node go on (SIGCONT)", "Resume lets a paused node go on.",
+		func(ctx context.Context, c *local.Cluster, node string) error { return c.Resume(ctx, node) })
+}
+
+func (a *app) localRestart() *cobra.Command {
+	var noWait bool
+	c := a.onNode("restart", "Start a stopped node, or restart a running one",
+		"Restart starts a stopped node with its data. A running or paused one is stopped first. It waits until the node is ready.",
+		func(ctx context.Context, c *local.Cluster, node string) error {
+			o := local.RestartOptions{Ready: a.timeout}
+			if noWait {
+				o.Ready = -1
+			}
+			return c.Restart(ctx, node, o)
+		})
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until the node is ready")
+	return c
+}
+
+func (a *app) localWipe() *cobra.Command {
+	return a.onNode("wipe", "Empty the data folder of a stopped node",
+		"Wipe deletes all data of a stopped node, as a lost disk would. A node that has a process is refused (exit 5).",
+		func(ctx context.Context, c *local.Cluster, node string) error { return c.Wipe(ctx, node) })
+}
+
+func (a *app) localLogs() *cobra.Command {
+	var o local.LogOptions
+	c := &cobra.Command{
+		Use: "logs N", Short: "Show the log of a node", Args: cobra.ExactArgs(1),
+		Example: "  kvcli local logs 2 --tail 20\n  kvcli local logs n2 -f",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := local.Open(a.dir)
+			if err != nil {
+				return err
+			}
+			return c.Logs(cmd.Context(), args[0], o, a.out)
+		},
+	}
+	c.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with what is added, until interrupted")
+	c.Flags().IntVar(&o.Tail, "tail", -1, "only the last so many lines (default: all)")
+	return c
+}

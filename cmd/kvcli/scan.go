@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/client"
+)
+
+// sortedKeysMax bounds what --sorted keeps in memory.
+const sortedKeysMax = 5_000_000
+
+type scanFlags struct {
+	prefix, cursor string
+	limit          int
+	conflicts      bool
+	sorted         bool
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	var f scanFlags
+	c := &cobra.Command{
+		Use: "scan BUCKET", Short: "List the keys of a bucket", Args: cobra.ExactArgs(1),
+		Long: `Scan lists keys, in the order of partitions: every key that exists throughout the
+scan is listed. With --limit the place to go on from is given as a cursor.
+
+--sorted lists keys in the order of their bytes. It reads all keys first.`,
+		Example: `  kvcli scan carts
+  kvcli scan carts --prefix user: --limit 100
+  kvcli scan carts --conflicts-only`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if bad := kindred.CheckBucket(args[0]); bad != nil {
+				return bad
+			}
+			cursor, err := f.check(c)
+			if err != nil {
+				return err
+			}
+			return a.withCluster(c.Context(), func(cl cluster) error {
+				return a.scan(c.Context(), cl.Bucket(args[0]), f, cursor)
+			})
+		},
+	}
+	c.Flags().StringVar(&f.prefix, "prefix", "", "only keys that begin so")
+	c.Flags().IntVar(&f.limit, "limit", 0, "at most so many keys (default: all)")
+	c.Flags().StringVar(&f.cursor, "cursor", "", "go on where an earlier scan with --limit ended")
+	c.Flags().BoolVar(&f.conflicts, "conflicts-only", false, "only keys with siblings")
+	c.Flags().BoolVar(&f.sorted, "sorted", false, "in the order of keys instead of partitions")
+	return c
+}
+
+func (f *scanFlags) check(c *cobra.Command) (cursor []byte, err error) {
+	switch {
+	case f.limit < 0 || f.limit == 0 && c.Flags().Changed("limit"):
+		return nil, usageError{c, fmt.Errorf("--limit %d: use at least 1", f.limit)}
+	case f.sorted && f.cursor != "":
+		return nil, usageError{c, errors.New("--sorted and --cursor exclude each other: a cursor is a place among partitions")}
+	}
+	cursor, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(f.cursor, "="))
+	if err != nil {
+		return nil, usageError{c, fmt.Errorf("--cursor %q is not a cursor that kvcli scan printed: %w", f.cursor, err)}
+	}
+	return cursor, nil
+}
+
+// scanDoc is the document of kvcli scan.
+type scanDoc struct {
+	Keys []entryDoc `json:"keys"`
+	// Cursor is empty when there are no more keys.
+	Cursor string `json:"cursor"`
+}
+
+type entryDoc struct {
+	keyDoc
+	Siblings int `json:"siblings"`
+}
+
+func (a *app) scan(ctx context.Context, b bucket, f scanFlags, cursor []byte) error {
+	var keys []client.Entry
+	keep := func(e client.Entry) error { keys = append(keys, e); return nil }
+	if a.output == asTable && !f.sorted {
+		keep = a.printEntry // as they come
+	}
+	limit := f.limit
+	if f.sorted {
+		limit = 0
+	}
+	cursor, err := walk(ctx, b, f, cursor, limit, keep)
+	if err != nil {
+		return err
+	}
+	if f.sorted {
+		slices.SortFunc(keys, func(a, b client.Entry) int { return strings.Compare(a.Key, b.Key) })
+		if f.limit > 0 {
+			keys = keys[:min(f.limit, len(keys))]
+		}
+	}
+	next := base64.RawURLEncoding.EncodeToString(cursor)
+	err = a.print(newScanDoc(keys, next), func(io.Writer) error {
+		for _, e := range keys {
+			if err := a.printEntry(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && next != "" {
+		a.note("There are more keys: --cursor %s", next)
+	}
+	return err
+}
+
+// walk reads pages until the limit, or the end if it is 0.
+func walk(ctx context.Context, b bucket, f scanFlags, cursor []byte, limit int, keep func(client.Entry) error) ([]byte, error) {
+	for n := 0; ; {
+		page := kindred.ScanPageMax
+		if limit > 0 {
+			page = min(page, limit-n)
+		}
+		opts := []client.ScanOption{client.Prefix(f.prefix), client.Limit(page), client.Cursor(cursor)}
+		if f.conflicts {
+			opts = append(opts, client.ConflictsOnly())
+		}
+		p, err := b.Page(ctx, opts...)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range p.Entries {
+			if err := keep(e); err != nil {
+				return nil, err
+			}
+		}
+		n, cursor = n+len(p.Entries), p.Cursor
+		if len(cursor) == 0 || limit > 0 && n >= limit {
+			return cursor, nil
+		}
+		if f.sorted && n > sortedKeysMax {
+			return nil, fmt.Errorf("--sorted keeps all keys in memory, at most %d: list them without it and sort them elsewhere, or use --prefix", sortedKeysMax)
+		}
+	}
+}
+
+func newScanDoc(keys []client.Entry, cursor string) scanDoc {
+	doc := scanDoc{Keys: []entryDoc{}, Cursor: cursor}
+	for _, e := range keys {
+		doc.Keys = append(doc.Keys, entryDoc{newKeyDoc(e.Key), e.Siblings})
+	}
+	return doc
+}
+
+// printEntry writes one line per key, so that common tools can go on with it.
+func (a *app) printEntry(e client.Entry) error {
+	line := shown(e.Key)
+	if e.Siblings > 1 {
+		line += "\t" + a.style().Warn(fmt.Sprintf("%d siblings", e.Siblings))
+	}
+	_, err := fmt.Fprintln(a.out, line)
+	return err
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/client"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into testdata")
+
+// outcome is what one command line did.
+type outcome struct {
+	stdout, stderr string
+	exit           int
+}
+
+// runWith carries out a command line against a cluster in memory.
+func runWith(t *testing.T, f *fakeCluster, stdin string, args ...string) outcome {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	a := &app{
+		in: strings.NewReader(stdin), out: &out, errOut: &errOut, getenv: func(string) string { return "" },
+		dial: func(context.Context, []string, ...client.Option) (cluster, error) { return f, nil },
+	}
+	exit := a.run(t.Context(), append(args, "--dir", "none"))
+	return outcome{out.String(), errOut.String(), exit}
+}
+
+// TestSessions replays the sessions of testdata: "$ kvcli …" and what follows.
+// Lines of standard error begin with "! ", a text that does not end its line is
+// followed by "%", and an exit code other than 0 has a line of its own. With
+// -update the sessions are written anew.
+func TestSessions(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.session")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			want, err := os.ReadFile(path)
+			require.NoError(t, err)
+			got := replay(t, string(want))
+			if *update {
+				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+				return
+			}
+			require.Equal(t, string(want), got)
+		})
+	}
+}
+
+// replay keeps comments and commands and writes the answers anew.
+func replay(t *testing.T, text string) string {
+	f := newFakeCluster()
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			if s := b.String(); s != "" && !strings.HasSuffix(s, "\n\n") && !strings.HasPrefix(lastLine(s), "#") {
+				b.WriteByte('\n')
+			}
+			b.WriteString(line)
+		case strings.HasPrefix(line, "$ "):
+			b.WriteString(line)
+			b.WriteString(runWith(t, f, stdinOf(line), words(t, line)...).String())
+		}
+	}
+	return b.String()
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSuffix(s, "\n")
+	return s[strings.LastIndexByte(s, '\n')+1:]
+}
+
+func (o outcome) String() string {
+	var b strings.Builder
+	b.WriteString(o.stdout)
+	if o.stdout != "" && !strings.HasSuffix(o.stdout, "\n") {
+		b.WriteString("%\n")
+	}
+	for line := range strings.Lines(o.stderr) {
+		b.WriteString("! " + line)
+	}
+	if o.exit != 0 {
+		fmt.Fprintf(&b, "exit %d\n", o.exit)
+	}
+	return b.String()
+}
+
+// stdinOf is the text of `echo TEXT | kvcli …`.
+func stdinOf(line string) string {
+	text, ok := strings.CutPrefix(line, "$ echo ")
+	if !ok {
+		return ""
+	}
+	text, _, _ = strings.Cut(text, " | ")
+	return text + "\n"
+}
+
+// words splits a command line; single quotes keep blanks together.
+func words(t *testing.T, line string) []string {
+	t.Helper()
+	_, rest, ok := strings.Cut(strings.TrimSpace(line), "kvcli")
+	require.True(t, ok, line)
+	var out []string
+	for i, part := range strings.Split(rest, "'") {
+		if i%2 == 1 {
+			out = append(out, part)
+		} else {
+			out = append(out, strings.Fields(part)...)
+		}
+	}
+	return out
+}

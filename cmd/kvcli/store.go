@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/client"
+)
+
+// dialer connects to a cluster.
+type dialer func(ctx context.Context, addrs []string, opts ...client.Option) (cluster, error)
+
+// cluster is what the commands ask of one; tests have one in memory.
+type cluster interface {
+	Bucket(name string) bucket
+	Cluster(ctx context.Context) (kindred.Cluster, error)
+	Inspect(ctx context.Context, bucket, key string, opts ...client.CallOption) ([]kindred.ReplicaView, error)
+	Close() error
+}
+
+// bucket is one space of keys; *client.Bucket is one.
+type bucket interface {
+	Get(ctx context.Context, key string, opts ...client.CallOption) (*client.Object, error)
+	Put(ctx context.Context, key string, value []byte, opts ...client.CallOption) (*client.Receipt, error)
+	Delete(ctx context.Context, key string, opts ...client.CallOption) (*client.Receipt, error)
+	Page(ctx context.Context, opts ...client.ScanOption) (*client.Page, error)
+}
+
+// dialed is a client as the commands see it.
+type dialed struct{ *client.Client }
+
+func (d dialed) Bucket(name string) bucket { return d.Client.Bucket(name) }
+
+func dialCluster(ctx context.Context, addrs []string, opts ...client.Option) (cluster, error) {
+	c, err := client.Dial(ctx, addrs, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return dialed{c}, nil
+}
