@@ -184,7 +184,10 @@ func (n *fakeNode) kill() {
 
 // revive serves again at the address of a killed node.
 func (f *fakeCluster) revive(i int) {
-	f.nodes[i] = f.startNode(f.nodes[i].name, f.nodes[i].addr)
+	n := f.startNode(f.nodes[i].name, f.nodes[i].addr)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.nodes[i] = n
 }
 
 // perform does one operation on the store.
