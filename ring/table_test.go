@@ -32,12 +32,12 @@ const tableHead = `# What placement achieves with 3 replicas. Verified by go tes
 # (rows of small clusters; all of them with -full), rewritten with -update.
 #
 # capacity  equal: 1 each; mixed: 1, 2, 3, 4 in turn. Nodes are dealt out to zones in turn.
-# all, 1, 2 the heaviest node's copies over its fair share: of all copies, and of those of
-#           buckets with 1 and 2 copies. In brackets the most copies that any node has beyond
-#           its fair share rounded up.
-# crowded   partitions with two copies in one zone though zones suffice, or on one node
 # join …    copies moved / fewest possible, when a node joins, one leaves, one doubles its
 #           capacity, one goes to another zone
+# all, 1, 2 the heaviest node's copies over its fair share: of all copies, and of those of
+#           buckets with 1 and 2 copies. In brackets the most copies that any node has beyond
+#           its fair share rounded up. The worst of the new cluster and of all four changes.
+# crowded   partitions with two copies in one zone though zones suffice, or on one node; in all
 # slots     partitions whose first owner changes on the join / the newcomer's share of those
 #
 `
@@ -67,51 +67,62 @@ func tableCases() []tableCase {
 	return cases
 }
 
-// row measures one cluster.
+// row measures one cluster, when new and after each change to it.
 func (c tableCase) row(t *testing.T) string {
 	nodes := cluster(c.nodes, c.zones, c.capacity)
-	l := mustNew(t, enough(c.nodes+1), 3, nodes)
-	require.NoError(t, newTwin(newLaw(l.Partitions(), 3, nodes), ownersIn(l), ownersIn(l)).legal())
-
 	joined := cluster(c.nodes+1, c.zones, c.capacity)
-	join := mustChange(t, l, joined)
 	left := slices.Delete(slices.Clone(nodes), c.nodes/2, c.nodes/2+1)
 	grown := slices.Clone(nodes)
 	grown[1].Capacity *= 2
 	rezoned := slices.Clone(nodes)
 	rezoned[0].Zone = fmt.Sprintf("z%d", c.zones/2+1)
 
+	l := mustNew(t, enough(c.nodes+1), 3, nodes)
+	layouts := []*Layout{l}
+	cells := []any{c.nodes, c.zones, c.name, l.Partitions()}
+	var costs []any
+	for _, nodes := range [][]Node{joined, left, grown, rezoned} {
+		next := mustChange(t, l, nodes)
+		costs = append(costs, changeCost(t, l, next))
+		layouts = append(layouts, next)
+	}
+	for _, n := range []int{3, 1, 2} {
+		cells = append(cells, heaviest(layouts, n))
+	}
+	cells = append(append(cells, crowded(layouts)), costs...)
 	newcomer := joined[c.nodes].Name
-	slots := fmt.Sprintf("%d/%d", firstOwnersChanged(l, join), len(join.Owned(newcomer, 1)))
-	return fmt.Sprintf(tableFormat, c.nodes, c.zones, c.name, l.Partitions(),
-		heaviest(l, 3), heaviest(l, 1), heaviest(l, 2), crowded(l),
-		changeCost(t, l, joined), changeCost(t, l, left), changeCost(t, l, grown), changeCost(t, l, rezoned), slots)
+	cells = append(cells, fmt.Sprintf("%d/%d", firstOwnersChanged(l, layouts[1]), len(layouts[1].Owned(newcomer, 1))))
+	return fmt.Sprintf(tableFormat, cells...)
 }
 
-// heaviest describes the balance of the first n owners.
-func heaviest(l *Layout, n int) string {
+// heaviest describes the worst balance of the first n owners.
+func heaviest(layouts []*Layout, n int) string {
 	worst, beyond := 0.0, 0
-	for _, s := range l.Shares(n) {
-		worst = max(worst, float64(s.Owned)/s.Fair)
-		beyond = max(beyond, s.Owned-int(math.Ceil(s.Fair-1e-9)))
+	for _, l := range layouts {
+		for _, s := range l.Shares(min(n, l.copies)) {
+			worst = max(worst, float64(s.Owned)/s.Fair)
+			beyond = max(beyond, s.Owned-int(math.Ceil(s.Fair-1e-9)))
+		}
 	}
 	return fmt.Sprintf("%.3f (%d)", worst, beyond)
 }
 
-func crowded(l *Layout) int {
+func crowded(layouts []*Layout) int {
 	count := 0
-	for _, p := range l.Check() {
-		if p.Kind == Crowded || p.Kind == Duplicate {
-			count++
+	for _, l := range layouts {
+		for _, p := range l.Check() {
+			if p.Kind == Crowded || p.Kind == Duplicate {
+				count++
+			}
 		}
 	}
 	return count
 }
 
 // changeCost compares the moves of a change with the twin's.
-func changeCost(t *testing.T, l *Layout, nodes []Node) string {
-	next := mustChange(t, l, nodes)
-	twin := newTwin(newLaw(l.Partitions(), l.Replicas(), nodes), ownersIn(l), ownersIn(next))
+func changeCost(t *testing.T, l, next *Layout) string {
+	w := newLaw(l.Partitions(), l.Replicas(), next.Nodes())
+	twin := newTwin(w, ownersIn(l), ownersIn(next))
 	require.NoError(t, twin.legal())
 	return fmt.Sprintf("%d/%d", copiesMoved(l, next), twin.fewest())
 }
