@@ -27,6 +27,8 @@ type memory struct {
 	// began gets a word for every operation that was started, if set.
 	began chan kindred.Op
 	local kindred.Local
+	// running is the number of operations under way, peak the largest so far.
+	running, peak int
 }
 
 type object struct {
@@ -70,22 +72,30 @@ func (m *memory) setReady(ready bool, reason string) {
 func (m *memory) Do(req *kindred.Request, done func(*kindred.Response)) {
 	m.mu.Lock()
 	m.asked = append(m.asked, req)
+	m.running++
+	m.peak = max(m.peak, m.running)
 	answer := &kindred.Response{Err: m.fail}
 	if m.fail == nil {
 		answer = m.answer(req)
 	}
 	hold, began := m.hold, m.began
 	m.mu.Unlock()
+	finish := func() {
+		m.mu.Lock()
+		m.running--
+		m.mu.Unlock()
+		done(answer)
+	}
 	if began != nil {
 		began <- req.Op
 	}
 	if hold == nil {
-		done(answer)
+		finish()
 		return
 	}
 	go func() {
 		<-hold
-		done(answer)
+		finish()
 	}()
 }
 
@@ -93,6 +103,12 @@ func (m *memory) requests() []*kindred.Request {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.asked)
+}
+
+func (m *memory) most() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.peak
 }
 
 func (m *memory) last() *kindred.Request {

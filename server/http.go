@@ -48,6 +48,9 @@ type httpDoor struct {
 }
 
 func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		setBodyDeadline(w, time.Now().Add(d.cfg.BodyTimeout))
+	}
 	path := rawPath(r.URL)
 	switch {
 	case path == "/healthz":

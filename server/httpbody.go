@@ -14,10 +14,6 @@ import (
 // readBody reads the value of a put. It reports the bytes it took from the
 // budget of bodies, which the caller gives back when the put is answered.
 func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred.Request) (held int64, bad *kindred.Error) {
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(d.cfg.BodyTimeout))
-	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
-
 	if r.ContentLength > kindred.ValueBytesMax {
 		discard(r)
 		return 0, kindred.TooLarge("value", kindred.ValueBytesMax, int(r.ContentLength), "split the value over several keys")
@@ -34,11 +30,20 @@ func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred
 	}
 	var err error
 	req.Value, err = readAll(http.MaxBytesReader(w, r.Body, kindred.ValueBytesMax), held)
+	if err == nil {
+		setBodyDeadline(w, time.Time{}) // from here on the backend sets the pace
+	}
 	bad = bodyError(err)
 	if bad != nil && bad.Code == kindred.CodeTooLarge {
 		discard(r)
 	}
 	return held, bad
+}
+
+// setBodyDeadline bounds the reading of a body, by us or, of what we leave
+// unread, by net/http; a connection that cannot have deadlines is a test's.
+func setBodyDeadline(w http.ResponseWriter, t time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(t)
 }
 
 // discard reads some more of a body that is too large, so that a client which

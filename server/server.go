@@ -89,9 +89,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.shut.Swap(true) {
 		return nil
 	}
-	s.health.Shutdown()
 	s.calls.close()
 	s.streams.close()
+	s.health.Shutdown()
 	close(s.draining)
 
 	httpDone := make(chan error, 1)

@@ -1,0 +1,165 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/kindredkv/kindred"
+	pb "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred/server"
+)
+
+func TestAConfigIsCheckedAndCompleted(t *testing.T) {
+	_, err := server.New(server.Config{})
+	require.EqualError(t, err, "server: Config.Backend is nil; it is what answers")
+	_, err = server.New(server.Config{Backend: newMemory(t), CallsMax: -1, IdleTimeout: -time.Second})
+	require.EqualError(t, err, "server: Config.CallsMax is -1; use a positive value, or 0 for 65536\n"+
+		"server: Config.IdleTimeout is -1s; use a positive value, or 0 for 5m0s")
+	registry := prometheus.NewRegistry()
+	_, err = server.New(server.Config{Backend: newMemory(t), Registerer: registry})
+	require.NoError(t, err)
+	_, err = server.New(server.Config{Backend: newMemory(t), Registerer: registry})
+	require.Error(t, err, "two servers cannot share their metrics")
+}
+
+// knock opens a connection to the HTTP door and says something.
+func (h *house) knock(t testing.TB, words string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(deadline)))
+	_, err = conn.Write([]byte(words))
+	require.NoError(t, err)
+	return conn
+}
+
+func TestASlowHeadIsCutOff(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.HeaderTimeout = 30 * time.Millisecond })
+	b, err := io.ReadAll(h.knock(t, "GET /healthz HTTP/1.1\r\nHost: "))
+	require.NoError(t, err)
+	require.NotContains(t, string(b), "200 OK")
+}
+
+func TestASlowBodyIsCutOff(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.BodyTimeout = 30 * time.Millisecond })
+	b, err := io.ReadAll(h.knock(t, "PUT "+alice+" HTTP/1.1\r\nHost: n1\r\nContent-Length: 10\r\n\r\nhalf"))
+	require.NoError(t, err)
+	require.Contains(t, string(b), "400 Bad Request")
+	require.Contains(t, string(b), `"message":"the value did not arrive whole`)
+	require.Empty(t, h.backend.requests(), "half a value is no value")
+}
+
+func TestABodyThatNoOneWantsIsNotWaitedForLong(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.BodyTimeout = 30 * time.Millisecond })
+	b, err := io.ReadAll(h.knock(t, "GET "+alice+" HTTP/1.1\r\nHost: n1\r\nContent-Length: 10\r\n\r\n"))
+	require.NoError(t, err, "the connection was not closed")
+	require.Contains(t, string(b), "404 Not Found")
+}
+
+func TestABodyDeadlineEndsWithTheBody(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.BodyTimeout = 50 * time.Millisecond })
+	h.backend.hold, h.backend.began = make(chan struct{}), make(chan kindred.Op, 1)
+	conn := h.knock(t, "PUT "+alice+" HTTP/1.1\r\nHost: n1\r\nContent-Length: 1\r\n\r\nv")
+	receive(t, h.backend.began)
+	<-time.After(100 * time.Millisecond) // the body's deadline passes while the backend works
+	close(h.backend.hold)
+	b := make([]byte, 1<<10)
+	n, err := conn.Read(b)
+	require.NoError(t, err)
+	require.Contains(t, string(b[:n]), "204 No Content")
+}
+
+func TestBodiesUnderWayAreBounded(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.BodyBytesMax = 10 })
+	h.backend.hold, h.backend.began = make(chan struct{}), make(chan kindred.Op, 9)
+	first := make(chan answer, 1)
+	go func() { first <- h.put(t, alice, "12345678") }()
+	receive(t, h.backend.began)
+	full := h.put(t, alice, "123")
+	require.Equal(t, 503, full.status)
+	require.Contains(t, full.body, `"message":"the bodies under way would take 11 bytes, the limit is 10: try again"`)
+	close(h.backend.hold)
+	require.Equal(t, 204, receive(t, first).status)
+	require.Equal(t, 204, h.put(t, alice, "1234567890").status, "what was held is given back")
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.ConnectionsMax = 1 })
+	const ask = "GET /healthz HTTP/1.1\r\nHost: n1\r\n\r\n"
+	b := make([]byte, 1<<10)
+	first := h.knock(t, ask)
+	_, err := first.Read(b)
+	require.NoError(t, err)
+	second := h.knock(t, ask)
+	require.NoError(t, second.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	_, err = second.Read(b)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it waits in the backlog")
+	require.NoError(t, first.Close())
+	require.NoError(t, second.SetReadDeadline(time.Now().Add(deadline)))
+	n, err := second.Read(b)
+	require.NoError(t, err)
+	require.Contains(t, string(b[:n]), "200 OK")
+}
+
+func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"n1"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	parsed, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+func TestBothDoorsSpeakTLS(t *testing.T) {
+	own, pool := certificate(t)
+	s, err := server.New(server.Config{Backend: newMemory(t), TLS: &tls.Config{Certificates: []tls.Certificate{own}}})
+	require.NoError(t, err)
+	var addrs []string
+	for _, serve := range []func(net.Listener) error{s.ServeGRPC, s.ServeHTTP} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addrs = append(addrs, l.Addr().String())
+		go func() { _ = serve(l) }()
+	}
+	trust := &tls.Config{RootCAs: pool, ServerName: "n1"}
+	conn, err := grpc.NewClient(addrs[0], grpc.WithTransportCredentials(credentials.NewTLS(trust)))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = pb.NewKVClient(conn).Put(within(t), putAlice("v"))
+	require.NoError(t, err)
+
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true}}
+	defer client.CloseIdleConnections()
+	res, err := client.Get("https://" + addrs[1] + alice)
+	require.NoError(t, err)
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, "v", string(b))
+	require.Equal(t, 2, res.ProtoMajor)
+	client.CloseIdleConnections()
+	require.NoError(t, s.Shutdown(within(t)))
+}
