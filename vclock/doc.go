@@ -60,7 +60,7 @@
 // receiver (and the clock given to Merge), and what Clone, Fill, Join, Dots,
 // Seen, Bases, Minus and Intersect return shares no memory with anything. The
 // values themselves are copied as Go copies them and are taken to be
-// immutable.
+// immutable. Any number of goroutines may read one object while none changes it.
 //
 // # What it does not do
 //

@@ -115,6 +115,7 @@ func TestMutantsFallInShortHistories(t *testing.T) {
 		"strips by the maximum of the clock",
 		"puts the context into the clock",
 		"keeps contexts as vectors of maxima (C1)",
+		"gives readers a context without the live dots",
 	} {
 		require.True(t, falls[name], name)
 	}

@@ -68,11 +68,7 @@ func mutants() []rules {
 
 	withoutLive := sound()
 	withoutLive.name = "gives readers a context without the live dots"
-	withoutLive.fill = func(key Siblings[eventID], clock DotSet) Siblings[eventID] {
-		bare := Siblings[eventID]{Context: key.Context}.Fill(clock)
-		bare.Versions = key.Clone().Versions
-		return bare
-	}
+	withoutLive.seen = func(read Siblings[eventID]) DotSet { return read.Context.Minus(read.Dots()) }
 
 	guestFills := sound()
 	guestFills.name = "lets a guest fill with its own counter (C2)"

@@ -173,7 +173,8 @@ func TestLesson01_InterleavedClientsDoNotGrowSiblings(t *testing.T) {
 	require.Equal(t, writers, most, "the clients were concurrent, or the test shows nothing")
 }
 
-// anyObject draws a filled object of a small history.
+// anyDelta draws a delta that keeps the rules which Delta.Check can see, and
+// nothing more.
 func anyDelta(t *rapid.T, label string) Delta[string] {
 	dots := anySet(t, label+" dots").Minus(closedSet())
 	d := Delta[string]{Dots: dots}
@@ -225,6 +226,37 @@ func TestMergeIsItsDefinition(t *testing.T) {
 		clear(key.Versions)
 		require.Equal(t, δBefore, δ, "Merge keeps no memory of the delta")
 	})
+}
+
+// R5 and R8 in the words of the rules, on maps.
+func TestFillAndSeenAreTheirDefinitions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := anyDelta(t, "key").Siblings
+		clock := anySet(t, "clock")
+		base := dumb(clock)
+		base = base.filter(func(d Dot) bool { return d.Counter <= base.base(d.Actor) })
+		D, V := dumb(key.Dots()), dumb(key.Context)
+
+		filled := key.Fill(clock)
+		require.Equal(t, key.Versions, filled.Versions)
+		require.Equal(t, V.union(base).union(D), dumb(filled.Context))
+		require.Equal(t, V.union(D), dumb(key.Seen()))
+		require.Equal(t, dumb(filled.Context), dumb(filled.Seen()))
+	})
+}
+
+func TestNewKeepsNothingOfTheContextItIsGiven(t *testing.T) {
+	seen := NewDotSet(dotA(1), dotB(1))
+	object := New(dotA(2), "milk", seen)
+	ruin(&seen)
+	require.Equal(t, NewDotSet(dotA(1), dotB(1)), object.Context)
+	require.Equal(t, NewDotSet(dotA(1), dotA(2), dotB(1)), object.Seen())
+}
+
+func TestRemovedVersionsLetGoOfTheirValues(t *testing.T) {
+	key := Siblings[[]byte]{Versions: []Version[[]byte]{{dotA(1), make([]byte, 9)}, {dotB(1), make([]byte, 9)}}}
+	key.Drop(NewDotSet(dotA(1)))
+	require.Equal(t, Version[[]byte]{}, key.Versions[:2][1], "a large value must not live on behind the slice's end")
 }
 
 func TestFillJoinAndCloneShareNoMemory(t *testing.T) {

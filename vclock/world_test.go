@@ -89,6 +89,7 @@ type rules struct {
 	merge func(key *Siblings[eventID], clock *DotSet, d Delta[eventID])
 	strip func(key *Siblings[eventID], clock DotSet)
 	fill  func(key Siblings[eventID], clock DotSet) Siblings[eventID]
+	seen  func(read Siblings[eventID]) DotSet
 	// guestFills adds to the context of what the guest shows to readers.
 	guestFills func(counter uint64) DotSet
 	// guestDots gives the dots that the guest sends with its write d.
@@ -101,6 +102,7 @@ func sound() rules {
 		merge:      (*Siblings[eventID]).Merge,
 		strip:      (*Siblings[eventID]).Strip,
 		fill:       Siblings[eventID].Fill,
+		seen:       Siblings[eventID].Seen,
 		guestFills: func(uint64) DotSet { return DotSet{} },
 		guestDots:  func(d Dot) DotSet { return NewDotSet(d) },
 	}
@@ -217,7 +219,7 @@ func (w *world) remember(key int, object Siblings[eventID], past history) {
 	if shown, want := historyOf(object), w.live(past); shown != want && w.badRead == nil {
 		w.badRead = fmt.Errorf("a read of key %d shows events %b, the twin says %b", key, shown, want)
 	}
-	w.readings[key] = append(slices.Clip(w.readings[key]), reading{object.Context.Clone(), past})
+	w.readings[key] = append(slices.Clip(w.readings[key]), reading{w.rules.seen(object), past})
 }
 
 // readWithRepair is R8: the client gets the join, the replicas get the repair.
