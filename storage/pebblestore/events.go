@@ -58,11 +58,23 @@ type fatal struct {
 func (e *fatal) Error() string { return e.text }
 func (e *fatal) Unwrap() error { return e.cause }
 
+// stuckFlushes is how many tables may come from memory while no compaction goes
+// well because of damage. At stopWritesTables Pebble would let writes wait, for
+// ever; the store fails before that, with a reason.
+const (
+	stuckFlushes     = 8
+	stopWritesTables = 12
+)
+
 // events counts what happens behind the calls.
 type events struct {
 	corruptions, backgroundErrors atomic.Uint64
-	onCorruption                  func(*storage.CorruptError)
-	log                           *slog.Logger
+	// compactionFailures and flushesSinceCompaction count since the last compaction
+	// that went well.
+	compactionFailures, flushesSinceCompaction atomic.Uint64
+	onCorruption                               func(*storage.CorruptError)
+	health                                     *health
+	log                                        *slog.Logger
 }
 
 // listener is what Pebble reports to. Without a DataCorruption of ours, Pebble
@@ -79,6 +91,28 @@ func (e *events) listener() *pebble.EventListener {
 			e.log.Error("data on the disk is damaged", "file", damage.File, "error", info.Details)
 			e.onCorruption(damage)
 		},
+		CompactionEnd: func(info pebble.CompactionInfo) { e.compacted(info.Err) },
+		FlushEnd:      func(info pebble.FlushInfo) { e.flushed(info.Err) },
+	}
+}
+
+func (e *events) compacted(err error) {
+	switch {
+	case err == nil:
+		e.compactionFailures.Store(0)
+		e.flushesSinceCompaction.Store(0)
+	case !errors.Is(err, pebble.ErrCancelledCompaction):
+		e.compactionFailures.Add(1)
+	}
+}
+
+// flushed fails a store that damage keeps from compacting.
+func (e *events) flushed(err error) {
+	if err != nil || e.compactionFailures.Load() == 0 {
+		return
+	}
+	if n := e.flushesSinceCompaction.Add(1); n >= stuckFlushes {
+		_ = e.health.fail(fmt.Errorf("%d tables wait for a compaction that damage prevents", n))
 	}
 }
 

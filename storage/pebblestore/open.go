@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -51,9 +53,9 @@ func newStore(f *folder, options Options) *Store {
 		space: &spaceGuard{
 			fs: options.FS, dir: f.dir, floor: uint64(max(options.SpaceFloorBytes, 0)), free: unknownSpace,
 		},
-		events:    &events{onCorruption: options.OnCorruption, log: options.Logger},
 		snapshots: map[*snapshot]struct{}{},
 	}
+	s.events = &events{onCorruption: options.OnCorruption, health: s.health, log: options.Logger}
 	s.space.ballast.fs = options.FS
 	s.space.ballast.path = f.path(ballastName)
 	s.space.ballast.bytes = uint64(max(options.BallastBytes, 0))
@@ -104,12 +106,14 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		CacheSize:                   s.options.CacheBytes,
 		MemTableSize:                uint64(s.options.MemTableBytes),
 		MemTableStopWritesThreshold: memTablesMax,
+		L0StopWritesThreshold:       stopWritesTables,
 		FormatMajorVersion:          pebble.FormatNewest,
 		EventListener:               s.events.listener(),
 		Logger:                      &pebbleLogger{log: s.options.Logger, health: s.health},
 		ErrorIfNotExists:            !s.folder.isNew,
 		ErrorIfNotPristine:          s.folder.isNew,
 	}
+	o.Experimental.CompactionScheduler = newScheduler(s.events.compactionFailures.Load)
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	return o
 }
@@ -144,31 +148,40 @@ func (f *folder) logBytes() (uint64, error) {
 
 var errPanic = errors.New("pebble did not expect what it read")
 
-// openError makes an error of Pebble's Open one of ours.
+// openError makes an error of Pebble's Open one of ours. The settings are ours
+// and the folder is locked, so that what is not the operating system's refusal is
+// said about the files.
 func (s *Store) openError(err error) error {
+	var refusal syscall.Errno
 	switch {
 	case isFull(err):
 		return &storage.FullError{Dir: s.dir, NeedBytes: openBytes, Cause: err}
+	case errors.As(err, &refusal) && refusal != syscall.ENOENT:
+		return fmt.Errorf("storage: open %s: %w", s.dir, err)
 	case strings.Contains(err.Error(), "unknown format major version"):
-		return &storage.FormatError{Dir: s.dir, Have: fmt.Sprintf("of a newer Pebble (%v)", err),
-			Want: fmt.Sprintf("Pebble's %s at most", pebble.FormatNewest)}
-	case errors.Is(err, pebble.ErrDBDoesNotExist):
-		return &storage.DamagedError{Dir: s.dir, File: s.folder.path(dbName), Cause: err}
+		return &storage.FormatError{
+			Dir: s.dir, Have: fmt.Sprintf("of a newer Pebble (%v)", err),
+			Want: fmt.Sprintf("Pebble's %s at most", pebble.FormatNewest),
+		}
 	case errors.Is(err, pebble.ErrDBNotPristine):
-		return &storage.DamagedError{Dir: s.dir, File: s.folder.path(formatName), Cause: err}
-	case pebble.IsCorruptionError(err), errors.Is(err, errPanic), errors.Is(err, fs.ErrNotExist):
-		return &storage.DamagedError{Dir: s.dir, File: fileIn(err), Cause: err}
+		return s.folder.damaged(errors.New("it is gone, but there are rows"))
 	}
-	return fmt.Errorf("storage: open %s: %w", s.dir, err)
+	return &storage.DamagedError{Dir: s.dir, File: s.folder.path(s.fileIn(err)), Cause: err}
 }
 
-// fileIn finds the name of the file in Pebble's report.
-func fileIn(err error) string {
-	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
-		return info.Path
+// fileNames matches Pebble's names of files and, for a table that is gone, its
+// number.
+var fileNames = regexp.MustCompile(`\b(\d{6}\.(?:log|sst|blob)|MANIFEST-\d+|OPTIONS-\d+)\b|file (\d{6}) \(type sstable\)`)
+
+// fileIn finds the name of the file in Pebble's report. Pebble has it in the
+// details for people only; where it is missing, the whole database is meant.
+func (s *Store) fileIn(err error) string {
+	names := fileNames.FindStringSubmatch(fmt.Sprintf("%+v", err))
+	switch {
+	case names == nil:
+		return dbName
+	case names[2] != "":
+		return s.folder.fs.PathJoin(dbName, names[2]+".sst")
 	}
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return path.Path
-	}
-	return ""
+	return s.folder.fs.PathJoin(dbName, names[1])
 }
