@@ -30,7 +30,7 @@ func (v *View) Init(now time.Time) (Effects, error) {
 	if err := v.propose(); err != nil {
 		return Effects{}, &InitError{Reason: err.Error()}
 	}
-	return v.settle(now), nil
+	return v.settle(), nil
 }
 
 func (v *View) alreadyText() string {

@@ -34,6 +34,7 @@ type Event struct {
 
 // Gossip takes news from gossip.
 func (v *View) Gossip(now time.Time, e Event) Effects {
+	v.now = now
 	switch {
 	case e.Kind == Conflict:
 		v.conflict(e)
@@ -44,7 +45,7 @@ func (v *View) Gossip(now time.Time, e Event) Effects {
 			v.heard(m, e)
 		}
 	}
-	return v.settle(now)
+	return v.settle()
 }
 
 func (v *View) conflict(e Event) {
@@ -94,6 +95,7 @@ func (e *RemoveError) Error() string { return "cannot remove " + e.Name + ": " +
 // remembered. If it still runs, gossip brings it back. Its error is a
 // *[RemoveError].
 func (v *View) Remove(now time.Time, name string) (Effects, error) {
+	v.now = now
 	switch m := v.members[name]; {
 	case v.doc.has(name):
 		return Effects{}, &RemoveError{Name: name, Reason: "it is in the layout: plan without it first"}
@@ -103,7 +105,7 @@ func (v *View) Remove(now time.Time, name string) (Effects, error) {
 		return Effects{}, &RemoveError{Name: name, Reason: "it is alive: stop it first"}
 	}
 	v.forget(name)
-	return v.settle(now), nil
+	return v.settle(), nil
 }
 
 func (v *View) forget(name string) {

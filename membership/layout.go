@@ -9,6 +9,7 @@ import (
 
 // LayoutReceived takes a document that a peer sent.
 func (v *View) LayoutReceived(now time.Time, from string, encoded []byte) Effects {
+	v.now = now
 	doc, err := decodeDocument(encoded)
 	m := v.members[from]
 	switch {
@@ -24,7 +25,7 @@ func (v *View) LayoutReceived(now time.Time, from string, encoded []byte) Effect
 		v.consider(from, doc)
 		v.confirm(m)
 	}
-	return v.settle(now)
+	return v.settle()
 }
 
 // consider decides what becomes of the held document in the light of another.

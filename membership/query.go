@@ -143,4 +143,3 @@ func (v *View) foreignText(m *member) string {
 	return fmt.Sprintf("%s belongs to the cluster %x, this node to %x: they can never be one; empty the data folder of the one that is wrong",
 		m.Name, m.holds.Cluster, v.doc.layout.ClusterID())
 }
-

@@ -112,10 +112,11 @@ func New(cfg Config, savedLayout, savedPeers []byte) (*View, error) {
 
 // Start returns the first effects: whom to dial and what to announce.
 func (v *View) Start(now time.Time) Effects {
+	v.now = now
 	if v.doc.formed {
 		v.noteMembership()
 	}
-	return v.settle(now)
+	return v.settle()
 }
 
 // LinkUp says that messages can be sent to a peer now.
@@ -125,18 +126,21 @@ func (v *View) LinkUp(now time.Time, peer string) Effects { return v.link(now, p
 func (v *View) LinkDown(now time.Time, peer string) Effects { return v.link(now, peer, false) }
 
 func (v *View) link(now time.Time, peer string, up bool) Effects {
+	v.now = now
 	if m := v.members[peer]; m != nil {
 		m.linked, m.sent = up, Held{}
 	}
-	return v.settle(now)
+	return v.settle()
 }
 
 // Tick lets time pass. Call it about once a second.
-func (v *View) Tick(now time.Time) Effects { return v.settle(now) }
+func (v *View) Tick(now time.Time) Effects {
+	v.now = now
+	return v.settle()
+}
 
 // settle draws the conclusions of an event.
-func (v *View) settle(now time.Time) Effects {
-	v.now = now
+func (v *View) settle() Effects {
 	v.makeFirst()
 	v.form()
 	v.spread()

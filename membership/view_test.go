@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -76,4 +77,175 @@ func TestTheSmallestNameMakesTheFirstLayoutWhenAllAreLinked(t *testing.T) {
 	require.True(t, e.LayoutChanged)
 	require.NotNil(t, v.Layout())
 	require.Empty(t, v.Problems())
+}
+
+func TestARestartedNodeDialsItsPeersWithoutGossip(t *testing.T) {
+	v := fresh(t, "n1", 0)
+	v.Gossip(epoch, joined("n2", Held{}))
+	e := v.Gossip(epoch, joined("n3", Held{}))
+	require.Equal(t, map[string]string{"n2": "n2:7401", "n3": "n3:7401"}, e.Dial)
+
+	w, err := New(config("n1", 0), nil, e.SavePeers)
+	require.NoError(t, err)
+	again := w.Start(epoch)
+	require.Equal(t, e.Dial, again.Dial)
+	require.Nil(t, again.SavePeers, "nothing has changed")
+	require.Equal(t, "n3:7402", w.Peers()[1].GossipAddr, "gossip can call it again")
+	require.EqualValues(t, "dead", w.Members()[2].State)
+}
+
+func TestAMemberThatReturnsElsewhereIsDialledThere(t *testing.T) {
+	v := fresh(t, "n1", 0)
+	v.Gossip(epoch, joined("n2", Held{}))
+	v.Gossip(epoch, Event{Kind: Died, Name: "n2"})
+	moved := node("n2")
+	moved.PeerAddr = "elsewhere:7401"
+	e := v.Gossip(epoch, Event{Kind: Joined, Name: "n2", Meta: metaOf(moved, Held{}).Append(nil)})
+	require.Equal(t, map[string]string{"n2": "elsewhere:7401"}, e.Dial)
+	require.NotNil(t, e.SavePeers)
+}
+
+func TestWhoIsDialled(t *testing.T) {
+	v := holding(t, "n1", formed(proposal(t, 5, "n1", "n2", "n3")), "n2", "n3", "n4", "n5")
+	in := func(name string) bool { _, ok := v.dial()[name]; return ok }
+
+	t.Log("the dead are, in the layout or not")
+	v.Gossip(epoch, Event{Kind: Died, Name: "n2"})
+	v.Gossip(epoch, Event{Kind: Died, Name: "n4"})
+	require.True(t, in("n2") && in("n4"))
+
+	t.Log("those that left are only while the layout has them")
+	v.Gossip(epoch, Event{Kind: Left, Name: "n3"})
+	v.Gossip(epoch, Event{Kind: Left, Name: "n5"})
+	require.True(t, in("n3"))
+	require.False(t, in("n5"))
+	require.False(t, v.Up("n3"), "it is about to stop, whatever its link says")
+
+	t.Log("an operator can end it for those outside the layout")
+	_, err := v.Remove(epoch, "n2")
+	require.ErrorContains(t, err, "it is in the layout")
+	e, err := v.Remove(epoch, "n4")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"n2": "n2:7401", "n3": "n3:7401"}, e.Dial)
+}
+
+func TestLinksSayWhoIsUp(t *testing.T) {
+	v := fresh(t, "n1", 0)
+	require.True(t, v.Up("n1"))
+	require.False(t, v.Up("n2"))
+	state := func() string { return string(v.Members()[1].State) }
+
+	v.Gossip(epoch, joined("n2", Held{}))
+	require.False(t, v.Up("n2"))
+	require.Equal(t, "suspect", state(), "alive, but not linked")
+	v.LinkUp(epoch, "n2")
+	require.True(t, v.Up("n2"))
+	require.Equal(t, "alive", state())
+	v.Gossip(epoch, Event{Kind: Died, Name: "n2"})
+	require.True(t, v.Up("n2"))
+	require.Equal(t, "suspect", state(), "linked, but dead for gossip")
+	require.Contains(t, v.Problems(), "gossip calls n2 dead, but its link works: check that UDP reaches n2:7402")
+	v.LinkDown(epoch, "n2")
+	require.Equal(t, "dead", state())
+}
+
+func TestANewLayoutTravelsToThoseWhoLackIt(t *testing.T) {
+	first := formed(proposal(t, 5, "n1", "n2", "n3"))
+	second, err := first.layout.Change(first.layout.Nodes()[:2])
+	require.NoError(t, err)
+	next := formed(document{layout: second})
+	v := holding(t, "n1", first, "n2", "n3")
+	v.Gossip(epoch, joined("n2", first.held()))
+	v.Gossip(epoch, joined("n3", next.held()))
+	require.Empty(t, v.Tick(epoch.Add(ResendEvery)).Send, "n3 has the newer one and will send it")
+
+	now := epoch.Add(time.Minute)
+	e := v.LayoutReceived(now, "n3", next.encode())
+	require.Equal(t, next.encode(), e.SaveLayout)
+	require.True(t, e.LayoutChanged)
+	require.ElementsMatch(t, []string{"n2", "n3"}, []string{e.Send[0].To, e.Send[1].To}, "n2 lacks it, n3 is told that it arrived")
+
+	t.Log("an answer is not answered")
+	require.Empty(t, v.LayoutReceived(now, "n3", next.encode()).Send)
+	t.Log("what may be lost is sent again")
+	require.Empty(t, v.Tick(now.Add(ResendEvery/2)).Send)
+	require.Equal(t, []Outgoing{{To: "n2", Document: next.encode()}}, v.Tick(now.Add(ResendEvery)).Send)
+	t.Log("until it has arrived")
+	v.Gossip(now, joined("n2", next.held()))
+	require.Empty(t, v.Tick(now.Add(2*ResendEvery)).Send)
+
+	t.Log("an old one changes nothing and is answered")
+	e = v.LayoutReceived(now.Add(time.Hour), "n2", first.encode())
+	require.Nil(t, e.SaveLayout)
+	require.Equal(t, []Outgoing{{To: "n2", Document: next.encode()}}, e.Send)
+}
+
+func TestLesson26_TwoLayoutsWithOneNumber(t *testing.T) {
+	first := formed(proposal(t, 5, "n1", "n2", "n3"))
+	left, err := first.layout.Change(first.layout.Nodes()[:2])
+	require.NoError(t, err)
+	right, err := first.layout.Change(first.layout.Nodes()[1:])
+	require.NoError(t, err)
+	one, two := formed(document{layout: left}), formed(document{layout: right})
+
+	a := holding(t, "n1", one, "n2")
+	b := holding(t, "n2", two, "n1")
+	e := a.LayoutReceived(epoch, "n2", two.encode())
+	require.True(t, e.Notes[0].Loud)
+	require.Contains(t, e.Notes[0].Text, "on two sides of a cut")
+	b.LayoutReceived(epoch, "n1", one.encode())
+	require.Equal(t, a.Layout().Version(), b.Layout().Version())
+}
+
+func TestMembersSayWhatTheyAre(t *testing.T) {
+	v := holding(t, "n1", formed(proposal(t, 5, "n1", "n2", "n3")), "n2")
+	all := v.Members()
+	require.Len(t, all, 3)
+	require.Equal(t, "n1:7402", all[0].GossipAddr)
+	require.Equal(t, "z2", all[1].Zone)
+	require.Equal(t, 16, all[1].Partitions)
+	require.Equal(t, "n3", all[2].Name, "known from the layout only")
+	require.Contains(t, v.Problems(), "n3 is in the layout, but its address is not known")
+
+	t.Log("a zone that differs from the layout's is a problem")
+	moved := node("n2")
+	moved.Zone = "elsewhere"
+	v.Gossip(epoch, Event{Kind: Updated, Name: "n2", Meta: metaOf(moved, Held{}).Append(nil)})
+	require.Contains(t, v.Problems()[1], `n2 says zone "elsewhere" and capacity 1, the layout has "z2" and 1`)
+}
+
+func TestTroubleIsToldOnceAndStands(t *testing.T) {
+	v := fresh(t, "n1", 0)
+	e := v.Gossip(epoch, Event{Kind: Joined, Name: "n2", Meta: []byte{9}})
+	require.Contains(t, e.Notes[0].Text, "ignoring n2: unreadable meta: format version 9, this program knows 1")
+	require.Empty(t, v.Gossip(epoch, Event{Kind: Joined, Name: "n2", Meta: []byte{9}}).Notes)
+	require.Contains(t, v.Problems()[1], "format version 9")
+
+	v.Gossip(epoch, joined("n2", Held{}))
+	e = v.LayoutReceived(epoch, "n2", []byte("garbage"))
+	require.Contains(t, e.Notes[0].Text, "ignoring what n2 sent: unreadable layout document")
+
+	conflict := Event{Kind: Conflict, Name: "n1", Addr: "a:1", Other: "b:1"}
+	e = v.Gossip(epoch, conflict)
+	require.Equal(t, []Note{{Loud: true, Text: "two nodes are called n1, at a:1 and at b:1: give one of them another name"}}, e.Notes)
+	require.Empty(t, v.Gossip(epoch, conflict).Notes)
+	require.Len(t, v.Problems(), 4)
+}
+
+func TestMembersAreLimited(t *testing.T) {
+	v := fresh(t, "self", 0)
+	for i := range MembersMax {
+		v.Gossip(epoch, joined(fmt.Sprintf("n%04d", i), Held{}))
+	}
+	e := v.Gossip(epoch, joined("x", Held{}))
+	require.Len(t, v.members, MembersMax)
+	require.True(t, e.Notes[0].Loud)
+	require.Contains(t, v.Problems()[len(v.Problems())-1], "newcomers are ignored")
+
+	t.Log("the dead make room")
+	v.Gossip(epoch, Event{Kind: Died, Name: "n0007"})
+	v.Gossip(epoch, joined("x", Held{}))
+	require.Len(t, v.members, MembersMax)
+	require.Nil(t, v.members["n0007"])
+	require.NotNil(t, v.members["x"])
 }
