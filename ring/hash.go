@@ -3,8 +3,6 @@ package ring
 import (
 	"encoding/binary"
 	"math/bits"
-
-	"github.com/spaolacci/murmur3"
 )
 
 // Partition numbers one of the equal arcs of the key space, from 0.
@@ -14,8 +12,8 @@ type Partition uint32
 // allocation.
 const hashBuffer = 256
 
-// Hash places a key on the ring: murmur3 (x64, the first 64 bits, seed 0) of
-// uvarint(len(bucket)), bucket and key one after the other. The length keeps
+// Hash places a key on the ring: MurmurHash3 (x64, the first 64 of 128 bits, seed
+// 0) of uvarint(len(bucket)), bucket and key one after the other. The length keeps
 // ("ab", "c") and ("a", "bc") apart. The hash is part of the on-disk format and
 // must never change.
 func Hash(bucket, key string) uint64 {
@@ -23,7 +21,7 @@ func Hash(bucket, key string) uint64 {
 	b := binary.AppendUvarint(buf[:0], uint64(len(bucket)))
 	b = append(b, bucket...)
 	b = append(b, key...)
-	return murmur3.Sum64(b)
+	return murmur(b)
 }
 
 // mix spreads every bit of two words over one (the finisher of splitmix64).

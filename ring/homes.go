@@ -167,8 +167,12 @@ func (l *Layout) best(spare []uint16, seed uint64, cost func(zone int) int) int 
 	var bestDraw draw
 	for i, s := range spare {
 		m := l.members[s]
-		c, d := cost(m.zone), newDraw(seed, m.id, m.Capacity)
-		if best < 0 || c < bestCost || c == bestCost && d.before(bestDraw) {
+		c := cost(m.zone)
+		if best >= 0 && c > bestCost {
+			continue
+		}
+		d := newDraw(seed, m.id, m.Capacity)
+		if best < 0 || c < bestCost || d.before(bestDraw) {
 			best, bestCost, bestDraw = i, c, d
 		}
 	}
