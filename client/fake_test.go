@@ -22,6 +22,7 @@ import (
 // what its nodes can do badly is answer.
 type fakeCluster struct {
 	nodes []*fakeNode
+	net   network
 
 	mu     sync.Mutex
 	id     string
@@ -54,9 +55,27 @@ type fakeNode struct {
 	swallow   atomic.Bool                   // do it, and say nothing
 }
 
+// network is where a cluster listens.
+type network interface {
+	listen(addr string) net.Listener
+}
+
+// loopback is the network of most tests.
+type loopback struct{}
+
+func (loopback) listen(addr string) net.Listener {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
 // startCluster serves n nodes on loopback.
-func startCluster(n int) *fakeCluster {
-	f := &fakeCluster{id: "fake", left: map[string]bool{}, keys: map[string]*fakeKey{}, ids: map[kindred.RequestID]kindred.Response{}}
+func startCluster(n int) *fakeCluster { return startClusterOn(loopback{}, n) }
+
+func startClusterOn(where network, n int) *fakeCluster {
+	f := &fakeCluster{net: where, id: "fake", left: map[string]bool{}, keys: map[string]*fakeKey{}, ids: map[kindred.RequestID]kindred.Response{}}
 	for i := range n {
 		f.nodes = append(f.nodes, f.startNode(fmt.Sprintf("n%d", i+1), "127.0.0.1:0"))
 	}
@@ -129,10 +148,7 @@ func (f *fakeCluster) keyOf(bucket, node string) string {
 }
 
 func (f *fakeCluster) startNode(name, addr string) *fakeNode {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		panic(err)
-	}
+	l := f.net.listen(addr)
 	n := &fakeNode{cluster: f, name: name, addr: l.Addr().String(), freezer: &freezer{Listener: l}}
 	n.server = grpc.NewServer(grpc.MaxRecvMsgSize(api.RequestBytesMax))
 	kindredv1.RegisterKVServer(n.server, n)

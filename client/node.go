@@ -47,7 +47,7 @@ const (
 type node struct {
 	name, addr string
 	settings   *settings
-	epoch      time.Time // askedAt counts from here
+	epoch      time.Time // askedAt counts from here, and is never 0
 	onBreak    func(*node, error)
 
 	small, bulk *pipeline
@@ -72,7 +72,7 @@ func startNode(name, addr string, s *settings, onBreak func(*node, error)) (*nod
 	if err != nil {
 		return nil, err
 	}
-	n := &node{name: name, addr: addr, settings: s, epoch: time.Now(), onBreak: onBreak, conn: conn}
+	n := &node{name: name, addr: addr, settings: s, epoch: time.Now().Add(-1), onBreak: onBreak, conn: conn}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.small = newPipeline(s.outstanding, n)
 	n.bulk = newPipeline(s.outstanding, bulkPeer{n})
