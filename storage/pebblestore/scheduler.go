@@ -17,15 +17,14 @@ const (
 // scheduler lets one compaction run at a time and holds the next one back after a
 // failure. Pebble's own tries again at once: one rotten block in its first level
 // keeps a core busy for ever. It also wakes ten times a second; this one never.
-//
-// It need not hand out permission when a compaction is done, because Pebble asks
-// again by itself after each.
 type scheduler struct {
 	failures func() uint64 // compactions that failed since one went well
+	db       pebble.DBForCompaction
 
-	mu      sync.Mutex
-	running bool
-	ended   chan struct{}
+	mu       sync.Mutex
+	running  bool // somebody holds the permission to compact
+	ended    chan struct{}
+	granting sync.WaitGroup // calls to db
 }
 
 var _ pebble.CompactionScheduler = (*scheduler)(nil)
@@ -35,25 +34,44 @@ func newScheduler(failures func() uint64) *scheduler {
 }
 
 // Register is pebble.CompactionScheduler's.
-func (s *scheduler) Register(int, pebble.DBForCompaction) {}
+func (s *scheduler) Register(_ int, db pebble.DBForCompaction) { s.db = db }
 
-// Unregister is pebble.CompactionScheduler's. It ends a pause.
+// Unregister is pebble.CompactionScheduler's. It ends a pause, and db is not
+// called any more when it returns.
 func (s *scheduler) Unregister() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running = true // for good
 	close(s.ended)
+	s.mu.Unlock()
+	s.granting.Wait()
 }
 
-// TrySchedule is pebble.CompactionScheduler's.
-func (s *scheduler) TrySchedule() (bool, pebble.CompactionGrantHandle) {
+// TrySchedule is pebble.CompactionScheduler's. Pebble remembers a no, and waits to
+// be told when it may.
+func (s *scheduler) TrySchedule() (bool, pebble.CompactionGrantHandle) { return s.acquire(), s }
+
+func (s *scheduler) acquire() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running {
-		return false, nil
+	if s.running || s.hasEnded() {
+		return false
 	}
 	s.running = true
-	return true, s
+	return true
+}
+
+func (s *scheduler) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = false
+}
+
+func (s *scheduler) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // UpdateGetAllowedWithoutPermission is pebble.CompactionScheduler's.
@@ -68,22 +86,44 @@ func (s *scheduler) MeasureCPU(pebble.CompactionGoroutineKind) {}
 // CumulativeStats is pebble.CompactionGrantHandle's.
 func (s *scheduler) CumulativeStats(pebble.CompactionGrantHandleStats) {}
 
-// Done is pebble.CompactionGrantHandle's. Pebble holds no lock here.
+// Done is pebble.CompactionGrantHandle's. Pebble holds no lock here. The
+// permission goes to the compaction that waits for it, if there is one.
 func (s *scheduler) Done() {
-	if failures := s.failures(); failures > 0 {
-		pause := time.NewTimer(min(compactionPauseMin<<min(failures-1, 16), compactionPauseMax))
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-s.ended:
+	s.pause()
+	if !s.beginGrant() {
+		return
+	}
+	defer s.granting.Done()
+	for !s.db.Schedule(s) {
+		s.release()
+		// Who asked before the release was told no and waits for us.
+		if waiting, _ := s.db.GetWaitingCompaction(); !waiting || !s.acquire() {
 			return
 		}
 	}
+}
+
+// beginGrant reports whether db may be called; if so, granting.Done must follow.
+func (s *scheduler) beginGrant() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.hasEnded() {
+		return false
+	}
+	s.granting.Add(1)
+	return true
+}
+
+// pause waits if the last compaction failed.
+func (s *scheduler) pause() {
+	failures := s.failures()
+	if failures == 0 {
+		return
+	}
+	timer := time.NewTimer(min(compactionPauseMin<<min(failures-1, 16), compactionPauseMax))
+	defer timer.Stop()
 	select {
+	case <-timer.C:
 	case <-s.ended:
-	default:
-		s.running = false
 	}
 }
