@@ -35,7 +35,7 @@
 //
 // # Example
 //
-//	c, started, err := local.Start(ctx, local.Options{Dir: ".kindred", Nodes: 3, KVNode: "bin/kvnode"})
+//	c, _, err := local.Start(ctx, local.Options{Dir: ".kindred", KVNode: "bin/kvnode", Shape: local.Shape{Nodes: 3}})
 //	if err != nil { … }
 //	defer c.Stop(context.Background(), 10*time.Second)
 //	err = c.Kill(ctx, "n2")

@@ -68,8 +68,8 @@ func TestAClusterLivesAndEnds(t *testing.T) {
 	c, started, err := local.Start(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Stop(context.Background(), time.Second) })
-	require.Equal(t, []string{"n1", "n2", "n3", "n4"}, started)
-	require.ElementsMatch(t, started, ready)
+	require.Equal(t, []string{"n1", "n2", "n3", "n4"}, started.Nodes)
+	require.ElementsMatch(t, started.Nodes, ready)
 
 	s, err := c.Status()
 	require.NoError(t, err)
@@ -107,13 +107,13 @@ func TestStartStartsWhatDoesNotRun(t *testing.T) {
 
 	_, started, err := local.Start(t.Context(), local.Options{Dir: o.Dir, Ready: o.Ready})
 	require.NoError(t, err, "the folder knows shape and binary")
-	require.Equal(t, []string{"n2"}, started)
+	require.Equal(t, local.Started{Nodes: []string{"n2"}, Resumed: []string{"n3"}}, started)
 	require.Equal(t, []local.State{"running", "running", "running"}, states(t, c))
 	require.Equal(t, first, node(t, c, "n1").PID, "a running node is left alone")
 
 	_, started, err = local.Start(t.Context(), o)
 	require.NoError(t, err)
-	require.Empty(t, started, "starting twice changes nothing")
+	require.Empty(t, started.Nodes, "starting twice changes nothing")
 
 	o.Nodes = 5
 	_, _, err = local.Start(t.Context(), o)

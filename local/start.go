@@ -61,50 +61,55 @@ func (e *ShapeError) Error() string {
 // Start makes all nodes of a cluster run and waits until they are ready. A
 // folder without a cluster gets a new one; stopped nodes of an existing one are
 // started with their data, paused ones resumed, running ones left alone. It
-// returns the names of the nodes it started. If it fails, it stops those again
-// (L3).
-func Start(ctx context.Context, o Options) (*Cluster, []string, error) {
+// returns what it did. If it fails, it stops what it started (L3).
+func Start(ctx context.Context, o Options) (*Cluster, Started, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, Started{}, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
+		return nil, Started{}, err
 	}
 	c := &Cluster{dir: dir}
-	started, err := c.startAll(ctx, o)
+	spawned, resumed, err := c.startAll(ctx, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, Started{}, err
 	}
 	if err := c.awaitAll(ctx, o); err != nil {
-		return nil, nil, errors.Join(err, c.undo(ctx, started))
+		return nil, Started{}, errors.Join(err, c.undo(ctx, spawned))
 	}
-	return c, names(started), nil
+	return c, Started{Nodes: names(spawned), Resumed: names(resumed)}, nil
 }
 
-// startAll spawns what does not run, under the lock.
-func (c *Cluster) startAll(ctx context.Context, o Options) (started []nodeRecord, err error) {
+// Started names the nodes that Start started, and those that were paused and
+// that it resumed.
+type Started struct{ Nodes, Resumed []string }
+
+// startAll spawns what does not run and resumes what is paused, under the lock.
+func (c *Cluster) startAll(ctx context.Context, o Options) (spawned, resumed []nodeRecord, err error) {
 	unlock, err := lock(ctx, c.dir, lockPatience)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer unlock()
 	st, err := c.plan(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var idle []int
-	for i := range st.Nodes {
-		switch st.Nodes[i].Process.state() {
+	for i, n := range st.Nodes {
+		switch n.Process.state() {
 		case Stopped:
 			idle = append(idle, i)
 		case Paused:
-			if _, err := st.Nodes[i].Process.signal(syscall.SIGCONT); err != nil {
-				return nil, err
+			if _, err := n.Process.signal(syscall.SIGCONT); err != nil {
+				return nil, nil, err
 			}
+			resumed = append(resumed, n)
 		}
 	}
-	return c.spawnAll(ctx, st, idle)
+	spawned, err = c.spawnAll(ctx, st, idle)
+	return spawned, resumed, err
 }
 
 // plan reads the cluster of the folder, or lays out a new one.

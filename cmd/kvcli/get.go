@@ -111,8 +111,8 @@ func (a *app) printObject(bucket, key string, obj *client.Object) error {
 		return &result{exit: exitNotFound, code: "not_found", message: fmt.Sprintf("%s/%s has no value", bucket, shown(key))}
 	case errors.As(err, &several):
 		return &result{exit: exitSiblings, code: "siblings", message: fmt.Sprintf(
-			"%s/%s has %d values that were written concurrently: write the one that should remain with --context %s",
-			bucket, shown(key), len(several.Siblings), several.Context)}
+			"%s/%s has %d values that were written concurrently: write the one that should remain, with their --context",
+			bucket, shown(key), len(several.Siblings))}
 	}
 	return err
 }

@@ -81,21 +81,31 @@ func (a *app) startLocal(ctx context.Context, o local.Options) error {
 	if err != nil {
 		return err
 	}
-	extra := localDoc{Started: list(started)}
-	switch {
-	case len(started) == 0:
-		a.note("All nodes of %s were running already.", c.Dir())
-	default:
-		a.note("Started %s in %s.", strings.Join(started, ", "), c.Dir())
+	if len(started.Nodes) > 0 {
+		a.note("Started %s in %s.", strings.Join(started.Nodes, ", "), c.Dir())
 	}
-	return a.printLocal(c, extra)
+	if len(started.Resumed) > 0 {
+		a.note("Resumed %s, which was paused.", strings.Join(started.Resumed, ", "))
+	}
+	if len(started.Nodes)+len(started.Resumed) == 0 {
+		a.note("All nodes of %s were running already.", c.Dir())
+	}
+	return a.printLocal(c, func(s local.Status) any {
+		return startDoc{Status: s, Started: started.Nodes, Resumed: started.Resumed}
+	})
 }
 
-// localDoc is the document of every kvcli local command.
-type localDoc struct {
+// startDoc is the document of kvcli local start.
+type startDoc struct {
 	local.Status
-	Started []string     `json:"started,omitempty"`
-	Stopped []stoppedDoc `json:"stopped,omitempty"`
+	Started []string `json:"started"`
+	Resumed []string `json:"resumed"`
+}
+
+// stopDoc is the document of kvcli local stop.
+type stopDoc struct {
+	local.Status
+	Stopped []stoppedDoc `json:"stopped"`
 }
 
 type stoppedDoc struct {
@@ -103,16 +113,20 @@ type stoppedDoc struct {
 	Killed bool   `json:"killed"`
 }
 
-func (a *app) printLocal(c *local.Cluster, doc localDoc) error {
-	var err error
-	if doc.Status, err = c.Status(); err != nil {
+// statusAlone is the document of the other commands.
+func statusAlone(s local.Status) any { return s }
+
+// printLocal ends every kvcli local command: with the state of all nodes.
+func (a *app) printLocal(c *local.Cluster, document func(local.Status) any) error {
+	status, err := c.Status()
+	if err != nil {
 		return err
 	}
-	return a.print(doc, func(w io.Writer) error {
+	return a.print(document(status), func(w io.Writer) error {
 		st := a.style()
 		colour := map[local.State]func(string) string{local.Running: st.Good, local.Paused: st.Warn, local.Stopped: st.Bad}
 		t := table{header: []string{"NODE", "STATE", "PID", "ZONE", "CLIENT", "HTTP", "PEER", "GOSSIP"}}
-		for _, n := range doc.Nodes {
+		for _, n := range status.Nodes {
 			pid := "-"
 			if n.PID != 0 {
 				pid = strconv.Itoa(n.PID)
@@ -144,9 +158,9 @@ after %s (--timeout). The data stays: 'kvcli local start' goes on with it.`, loc
 			if err != nil {
 				return err
 			}
-			doc := localDoc{Stopped: []stoppedDoc{}}
+			ended := []stoppedDoc{}
 			for _, n := range stopped {
-				doc.Stopped = append(doc.Stopped, stoppedDoc(n))
+				ended = append(ended, stoppedDoc(n))
 				if n.Killed {
 					a.note("%s did not drain in %s and was killed.", n.Name, grace)
 				}
@@ -154,7 +168,7 @@ after %s (--timeout). The data stays: 'kvcli local start' goes on with it.`, loc
 			if len(stopped) == 0 {
 				a.note("No node of %s was running.", c.Dir())
 			}
-			return a.printLocal(c, doc)
+			return a.printLocal(c, func(s local.Status) any { return stopDoc{s, ended} })
 		},
 	}
 }
@@ -168,7 +182,7 @@ func (a *app) localStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printLocal(c, localDoc{})
+			return a.printLocal(c, statusAlone)
 		},
 	}
 }
@@ -186,7 +200,7 @@ func (a *app) onNode(verb, short, long string, do func(ctx context.Context, c *l
 			if err := do(cmd.Context(), c, args[0]); err != nil {
 				return err
 			}
-			return a.printLocal(c, localDoc{})
+			return a.printLocal(c, statusAlone)
 		},
 	}
 }

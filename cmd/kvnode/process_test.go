@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mainEnv makes the test binary behave as kvnode, so that the tests meet real
+// processes without building one.
+const mainEnv = "KVNODE_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(mainEnv) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+const patience = 30 * time.Second
+
+// kvnode is one process.
+type kvnode struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout *bufio.Reader
+	stderr *bytes.Buffer // complete when the process has ended
+	done   chan error
+}
+
+// launch starts a process; it does not outlive the test.
+func launch(t *testing.T, args ...string) *kvnode {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &kvnode{t: t, cmd: exec.Command(self, args...), stderr: &bytes.Buffer{}, done: make(chan error, 1)}
+	p.cmd.Env = append(os.Environ(), mainEnv+"=1")
+	p.cmd.Stderr = p.stderr
+	read, write := io.Pipe()
+	p.cmd.Stdout = write
+	p.stdout = bufio.NewReader(read)
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		p.done <- p.cmd.Wait()
+		write.Close()
+	}()
+	t.Cleanup(func() {
+		read.Close()
+		p.cmd.Process.Kill()
+	})
+	return p
+}
+
+// exit waits for the end and returns the exit code and what was said.
+func (p *kvnode) exit() (code int, stderr string) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), p.stderr.String()
+	case <-time.After(patience):
+		p.t.Fatalf("the process has not ended after %s", patience)
+		return 0, ""
+	}
+}
+
+// ready waits for the one line of standard output.
+func (p *kvnode) ready() string {
+	p.t.Helper()
+	line := make(chan string, 1)
+	go func() {
+		s, _ := p.stdout.ReadString('\n')
+		line <- s
+	}()
+	select {
+	case s := <-line:
+		return s
+	case <-time.After(patience):
+		p.t.Fatalf("no line after %s", patience)
+		return ""
+	}
+}
+
+// alone are the flags of a cluster of one node.
+func alone(t *testing.T, dir string) []string {
+	t.Helper()
+	args := []string{"--name", "n1", "--data-dir", dir, "--expect", "1"}
+	for _, flag := range []string{"--client-addr", "--peer-addr", "--gossip-addr", "--http-addr"} {
+		args = append(args, flag, freeAddr(t))
+	}
+	return args
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestANodeServesAndDrains(t *testing.T) {
+	dir := t.TempDir()
+	args := alone(t, dir)
+	p := launch(t, args...)
+	line := p.ready()
+	require.True(t, strings.HasPrefix(line, "kvnode n1 is ready"), line)
+
+	url := "http://" + args[len(args)-1]
+	req, err := http.NewRequest(http.MethodPut, url+"/v1/buckets/b/keys/k", strings.NewReader("v"))
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusNoContent, resp.StatusCode)
+
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	code, said := p.exit()
+	require.Zero(t, code, said)
+	require.Contains(t, said, "drained and stopped")
+
+	again := launch(t, args...)
+	again.ready()
+	resp, err = http.Get(url + "/v1/buckets/b/keys/k")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, "v", string(b), "what was acknowledged is there after the restart")
+	require.NoError(t, again.cmd.Process.Signal(syscall.SIGINT))
+	code, said = again.exit()
+	require.Zero(t, code, said)
+}
+
+func TestASecondProcessOnAFolderIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	launch(t, alone(t, dir)...).ready()
+	code, said := launch(t, alone(t, dir)...).exit()
+	require.Equal(t, 1, code)
+	require.Contains(t, said, dir)
+	t.Log(said)
+}
+
+func TestABusyPortIsRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	busy := l.Addr().String()
+	for _, flag := range []string{"--client-addr", "--peer-addr", "--gossip-addr", "--http-addr"} {
+		code, said := launch(t, append(alone(t, t.TempDir()), flag, busy)...).exit()
+		require.Equal(t, 1, code, flag)
+		require.Contains(t, said, busy, flag)
+	}
+}
+
+func TestAFolderOfAnotherNodeIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	p := launch(t, alone(t, dir)...)
+	p.ready()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.exit()
+	code, said := launch(t, append(alone(t, dir), "--name", "n2")...).exit()
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "n1", "the name that the folder belongs to")
+}
+
+func TestBadFlagsEndTheProcess(t *testing.T) {
+	code, said := launch(t, "--nmae", "n1").exit()
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "did you mean --name?")
+	code, said = launch(t, append(alone(t, t.TempDir()), "--http-addr", "0.0.0.0:0")...).exit()
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "--insecure")
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for flag, want := range map[string]string{"--help": "Example, a cluster of one node", "--version": "kvnode "} {
+		var out, errOut bytes.Buffer
+		require.Zero(t, run([]string{flag}, nil, nil, &out, &errOut))
+		require.Contains(t, out.String(), want)
+		require.Empty(t, errOut.String())
+	}
+}
+
+// A node that waits for others is told to stop.
+func TestANodeThatWaitsCanBeStopped(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	signals <- syscall.SIGTERM
+	var out, errOut bytes.Buffer
+	args := append(alone(t, filepath.Join(t.TempDir(), "new")), "--expect", "3")
+	require.Zero(t, run(args, nil, signals, &out, &errOut), errOut.String())
+	require.Empty(t, out.String(), "it never was ready")
+}
+
+// The second signal comes while the node drains: the program does not wait.
+func TestASecondSignalDoesNotWait(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGTERM
+	var out, errOut bytes.Buffer
+	dir, err := os.MkdirTemp("", "kvnode-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) }) // the node still drains, so this may leave a file
+	code := run(alone(t, dir), nil, signals, &out, &errOut)
+	require.Equal(t, 1, code, errOut.String())
+	require.Contains(t, errOut.String(), "second signal")
+}

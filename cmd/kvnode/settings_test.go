@@ -1,0 +1,111 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kvnode.toml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	path := write(t, `
+# all three sources name a zone
+name = "from-file"
+zone = "file"
+data-dir = "/from/file"
+capacity = 300
+join = ["a:7402", "b:7402"]
+production = true
+log-format = "json"
+`)
+	s, err := load(
+		[]string{"--config", path, "--zone", "flag", "--log-level", "warn"},
+		[]string{"KINDRED_ZONE=env", "KINDRED_DATA_DIR=/from/env", "KINDRED_JOIN=c:7402, d:7402", "HOME=/root", "KINDRED_CLUSTER=x:1"})
+	require.NoError(t, err)
+	require.Equal(t, "from-file", s.node.Name)
+	require.Equal(t, "flag", s.node.Zone)
+	require.Equal(t, "/from/env", s.node.DataDir)
+	require.Equal(t, []string{"c:7402", "d:7402"}, s.node.Join)
+	require.EqualValues(t, 300, s.node.Capacity)
+	require.True(t, s.node.Production)
+	require.Equal(t, "json", s.logFormat)
+	require.Equal(t, slog.LevelWarn, s.logLevel)
+	require.Empty(t, s.unknownEnv, "KINDRED_CLUSTER is kvcli's")
+	require.Equal(t, "127.0.0.1:7400", s.node.ClientAddr, "what nobody names has its default")
+}
+
+// Whatever cannot be is refused by name, with its place and the fix.
+func TestSettingsThatCannotBe(t *testing.T) {
+	base := []string{"--name", "n1", "--data-dir", "x"}
+	for _, c := range []struct {
+		name string
+		args []string
+		env  []string
+		file string
+		want string
+	}{
+		{name: "unknown flag", args: []string{"--nmae", "n1"}, want: "did you mean --name?"},
+		{name: "nothing near", args: []string{"--quux"}, want: "unknown flag: --quux"},
+		{name: "tls is not there yet", args: []string{"--tls-cert", "x"}, want: "has no TLS yet"},
+		{name: "an argument", args: []string{"start"}, want: `unexpected argument "start"`},
+		{name: "no number", args: []string{"--expect", "three"}, want: `"three"`},
+		{name: "no level", args: []string{"--log-level", "loud"}, want: "debug, info, warn or error"},
+		{name: "no format", args: []string{"--log-format", "xml"}, want: "text or json"},
+		{name: "beyond loopback", args: []string{"--http-addr", ":7403"}, want: "--http-addr: :7403 is reachable from other machines"},
+		{name: "no name", args: []string{"--name", ""}, want: "--name: the node needs a name"},
+		{name: "no file", args: []string{"--config", "/no/such/file"}, want: "/no/such/file"},
+		{name: "bad variable", env: []string{"KINDRED_EXPECT=three"}, want: `KINDRED_EXPECT: "three" is no value`},
+		{name: "unknown key", file: "zone = 'a'\n\nexpct = 3\n", want: `line 3: unknown setting "expct"; did you mean expect?`},
+		{name: "key of the environment", file: "data_dir = 'a'\n", want: `line 1: unknown setting "data_dir"; did you mean data-dir?`},
+		{name: "a file in a file", file: "config = 'b'\n", want: `line 1: unknown setting "config"`},
+		{name: "a table", file: "zone = 'a'\n[listen]\nclient = ':1'\n", want: `line 2: unknown setting "listen"`},
+		{name: "a known name as a table", file: "[zone]\nx = 1\n", want: "line 1: zone is a table"},
+		{name: "wrong kind", file: "expect = 'three'\n", want: `line 1: expect: "three" is no value`},
+		{name: "a fraction", file: "expect = 2.5\n", want: "line 1: expect has the value 2.5"},
+		{name: "a list of numbers", file: "join = [7402]\n", want: "line 1: join holds 7402 in its list"},
+		{name: "no TOML", file: "zone = 'a'\nname: n1\n", want: "line 2"},
+		{name: "twice", file: "zone = 'a'\nzone = 'b'\n", want: "line 2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := append(base[:len(base):len(base)], c.args...)
+			if c.file != "" {
+				args = append(args, "--config", write(t, c.file))
+			}
+			_, err := load(args, c.env)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestUnknownVariablesAreNamed(t *testing.T) {
+	s, err := load([]string{"--name", "n1", "--data-dir", "x"}, []string{"KINDRED_ZONES=a", "KINDRED_CONFIG=x"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"KINDRED_ZONES; did you mean KINDRED_ZONE?", "KINDRED_CONFIG"}, s.unknownEnv)
+}
+
+func TestInsecureIsAChoice(t *testing.T) {
+	args := []string{"--name", "n1", "--data-dir", "x", "--client-addr", "0.0.0.0:7400"}
+	_, err := load(args, nil)
+	require.ErrorContains(t, err, "--insecure")
+	_, err = load(append(args, "--insecure"), nil)
+	require.NoError(t, err)
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "abc", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"nmae", "name", 2}} {
+		require.Equal(t, c.want, distance(c.a, c.b), "%s %s", c.a, c.b)
+		require.Equal(t, c.want, distance(c.b, c.a), "%s %s", c.b, c.a)
+	}
+}
