@@ -17,6 +17,15 @@ type Control struct {
 	node string
 	view *membership.View
 	out  ControlEffects
+	// layout is what was last found out about the layout of that version.
+	layout layoutInfo
+}
+
+// layoutInfo is what follows from a layout and is dear to find out again.
+type layoutInfo struct {
+	of       *ring.Layout
+	encoded  []byte
+	problems []string
 }
 
 // ControlEffects is what the control core wants done, in this order.
@@ -123,17 +132,24 @@ func (c *Control) Describe() kindred.Cluster {
 	if l == nil {
 		return info
 	}
+	if c.layout.of != l {
+		c.layout = examine(l, c.node)
+	}
 	id := l.ClusterID()
-	info.ClusterID = clusterText(id)
-	info.Layout, info.LayoutVersion = l.AppendTo(nil), l.Version().String()
+	info.ClusterID = hex.EncodeToString(id[:])
+	info.Layout, info.LayoutVersion = c.layout.encoded, l.Version().String()
 	info.Partitions, info.Replicas = l.Partitions(), l.Replicas()
-	for _, p := range l.Check() {
-		info.Problems = append(info.Problems, p.Text)
-	}
-	if own, ok := l.Node(c.node); !ok || own.Capacity == 0 {
-		info.Problems = append(info.Problems, c.node+" is a member without partitions until a plan gives it some")
-	}
+	info.Problems = append(info.Problems, c.layout.problems...)
 	return info
 }
 
-func clusterText(id [16]byte) string { return hex.EncodeToString(id[:]) }
+func examine(l *ring.Layout, node string) layoutInfo {
+	info := layoutInfo{of: l, encoded: l.AppendTo(nil)}
+	for _, p := range l.Check() {
+		info.problems = append(info.problems, p.Text)
+	}
+	if own, ok := l.Node(node); !ok || own.Capacity == 0 {
+		info.problems = append(info.problems, node+" is a member without partitions until a plan gives it some")
+	}
+	return info
+}

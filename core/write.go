@@ -141,6 +141,7 @@ func (s *Shard) Synced(seqs []uint64) {
 func (o *writeOp) ack(s *Shard, node string) {
 	o.put.Ack(node)
 	if !o.put.Enough() {
+		o.giveUp(s)
 		return
 	}
 	s.finish(o)
@@ -156,6 +157,11 @@ func (o *writeOp) ack(s *Shard, node string) {
 
 func (o *writeOp) fail(s *Shard, node, reason string) {
 	o.put.Fail(node, reason)
+	o.giveUp(s)
+}
+
+// giveUp answers as soon as every home has spoken and the quorum is not met.
+func (o *writeOp) giveUp(s *Shard) {
 	if o.put.Hopeless() {
 		s.finish(o)
 		s.refuse(o.ask, o.put.Timeout(o.req.Op))

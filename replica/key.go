@@ -66,6 +66,9 @@ type Key struct {
 	bucket, name string
 	object       wire.Object
 	dirty        bool
+	// keyHash is ring.Hash of the names once it was needed.
+	keyHash uint64
+	hashed  bool
 	// apart holds the dots whose values have rows of their own.
 	apart []vclock.Dot
 }
@@ -80,6 +83,14 @@ func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
 		}
 	}
 	return k
+}
+
+// hash is what request ids of this key are filed under.
+func (k *Key) hash() uint64 {
+	if !k.hashed {
+		k.keyHash, k.hashed = ring.Hash(k.bucket, k.name), true
+	}
+	return k.keyHash
 }
 
 // Object is the object as stored: unfilled.
@@ -108,7 +119,7 @@ func (k *Key) Served(id kindred.RequestID) (vclock.Dot, bool) {
 			return v.Dot, true
 		}
 	}
-	for _, d := range k.r.recent.Dots(id, ring.Hash(k.bucket, k.name)) {
+	for _, d := range k.r.recent.Dots(id, k.hash()) {
 		if k.r.clock.Contains(d) {
 			return d, true
 		}
@@ -161,7 +172,7 @@ func (k *Key) Delete(seen vclock.DotSet, id kindred.RequestID, rows *storage.Bat
 
 func (k *Key) commit(d vclock.Dot, id kindred.RequestID, rows *storage.Batch) {
 	k.r.clock.Add(d)
-	k.r.log(rows, d, k.bucket, k.name, id)
+	k.r.log(rows, d, k, id)
 	k.object.Strip(k.r.clock)
 	k.dirty = true
 }
@@ -174,7 +185,7 @@ func (k *Key) Join(delta wire.Delta, ids []wire.DotRequest, rows *storage.Batch)
 	}
 	before := k.object.Dots()
 	for d := range delta.Dots.Minus(k.r.clock).Dots() {
-		k.r.log(rows, d, k.bucket, k.name, requestOf(d, delta, ids))
+		k.r.log(rows, d, k, requestOf(d, delta, ids))
 	}
 	k.object.Merge(&k.r.clock, delta)
 	k.dropServed()
@@ -201,9 +212,11 @@ func requestOf(d vclock.Dot, delta wire.Delta, ids []wire.DotRequest) kindred.Re
 // (R19). The dots of both are in the clock already.
 func (k *Key) dropServed() {
 	var late vclock.DotSet
-	hash := ring.Hash(k.bucket, k.name)
 	for _, v := range k.object.Versions {
-		for _, d := range k.r.recent.Dots(v.Value.RequestID, hash) {
+		if v.Value.RequestID.IsZero() {
+			continue
+		}
+		for _, d := range k.r.recent.Dots(v.Value.RequestID, k.hash()) {
 			if d != v.Dot && k.r.clock.Contains(d) && !k.object.Has(d) {
 				late.Add(v.Dot)
 			}
@@ -230,12 +243,16 @@ func (k *Key) Save(rows *storage.Batch) {
 	}
 	k.dirty = false
 	k.saveValues(rows)
-	id := k.r.id
-	row := storage.ObjectKey(nil, id.Partition, id.N, k.bucket, k.name)
+	r := k.r
+	r.row = storage.ObjectKey(r.row[:0], r.id.Partition, r.id.N, k.bucket, k.name)
 	if k.object.IsGone() {
-		rows.Delete(row)
+		rows.Delete(r.row)
 	} else {
-		rows.Set(row, vclock.AppendSiblings(nil, k.object, appendStored))
+		r.value = vclock.AppendSiblings(r.value[:0], k.object, appendStored)
+		rows.Set(r.row, r.value)
+	}
+	if cap(r.value) > scratchBytesMax {
+		r.value = nil
 	}
 	if k.r.unsaved >= CheckpointEvery {
 		k.r.Checkpoint(rows)

@@ -40,7 +40,12 @@ type Replica struct {
 	recent *Recent
 	// unsaved counts the dots since the last checkpoint.
 	unsaved int
+	// row and value are memory for building rows, which a batch copies.
+	row, value []byte
 }
+
+// scratchBytesMax is the size beyond which scratch memory is not kept.
+const scratchBytesMax = 4 << 10
 
 // New is a replica without a past.
 func New(id ID, actor vclock.Actor, recent *Recent) *Replica {
@@ -140,13 +145,14 @@ func (r *Replica) mint() vclock.Dot {
 	return vclock.Dot{Actor: r.actor, Counter: r.clock.Base(r.actor) + 1}
 }
 
-// log records that the dot changed the key, and checkpoints in due time.
-func (r *Replica) log(rows *storage.Batch, d vclock.Dot, bucket, key string, id kindred.RequestID) {
-	rows.Set(
-		storage.LogKey(nil, r.id.Partition, r.id.N, actorBytes(d.Actor), d.Counter),
-		storage.AppendLogEntry(nil, storage.LogEntry{Bucket: []byte(bucket), Key: []byte(key), RequestID: id}),
-	)
-	r.recent.Add(id, ring.Hash(bucket, key), d)
+// log records that the dot changed the key.
+func (r *Replica) log(rows *storage.Batch, d vclock.Dot, k *Key, id kindred.RequestID) {
+	r.row = storage.LogKey(r.row[:0], r.id.Partition, r.id.N, actorBytes(d.Actor), d.Counter)
+	r.value = storage.AppendLogEntry(r.value[:0], storage.LogEntry{Bucket: []byte(k.bucket), Key: []byte(k.name), RequestID: id})
+	rows.Set(r.row, r.value)
+	if !id.IsZero() {
+		r.recent.Add(id, k.hash(), d)
+	}
 	r.unsaved++
 }
 

@@ -158,7 +158,7 @@ func (r *reader) error() *kindred.Error {
 		Limit: r.varint("limit"), Outcome: kindred.Outcome(r.byte("outcome")), Dot: r.string("dot"),
 		Need: int(r.varint("need")), Got: int(r.varint("got")),
 	}
-	if e.Outcome > kindred.Unknown {
+	if e.Outcome > kindred.NotApplied {
 		r.fail("outcome", "unknown outcome %d", e.Outcome)
 	}
 	for range r.count("failed nodes") {
