@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/kindredkv/kindred/local"
 )
@@ -76,6 +77,11 @@ func TestAClusterLivesAndEnds(t *testing.T) {
 	require.Equal(t, o.Dir, s.Dir)
 	require.Equal(t, "z1", s.Nodes[3].Zone, "the fourth node is in the first of three zones again")
 	require.Equal(t, []local.State{"running", "running", "running", "running"}, states(t, c))
+	for _, n := range s.Nodes {
+		session, err := unix.Getsid(n.PID)
+		require.NoError(t, err)
+		require.Equal(t, n.PID, session, "%s outlives the session that started it (L2)", n.Name)
+	}
 	_, port, err := net.SplitHostPort(s.Nodes[2].HTTP)
 	require.NoError(t, err)
 	require.Equal(t, o.BasePort+23, atoi(t, port), "node 3 serves HTTP at base+10(3-1)+3")
