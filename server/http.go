@@ -48,9 +48,7 @@ type httpDoor struct {
 }
 
 func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		setBodyDeadline(w, time.Now().Add(d.cfg.BodyTimeout))
-	}
+	d.allowBody(w, r)
 	path := rawPath(r.URL)
 	switch {
 	case path == "/healthz":

@@ -15,7 +15,7 @@ import (
 // budget of bodies, which the caller gives back when the put is answered.
 func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred.Request) (held int64, bad *kindred.Error) {
 	if r.ContentLength > kindred.ValueBytesMax {
-		discard(r)
+		discard(w, r)
 		return 0, kindred.TooLarge("value", kindred.ValueBytesMax, int(r.ContentLength), "split the value over several keys")
 	}
 	held = r.ContentLength
@@ -30,27 +30,31 @@ func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred
 	}
 	var err error
 	req.Value, err = readAll(http.MaxBytesReader(w, r.Body, kindred.ValueBytesMax), held)
-	if err == nil {
-		setBodyDeadline(w, time.Time{}) // from here on the backend sets the pace
-	}
 	bad = bodyError(err)
 	if bad != nil && bad.Code == kindred.CodeTooLarge {
-		discard(r)
+		discard(w, r)
 	}
 	return held, bad
 }
 
-// setBodyDeadline bounds the reading of a body, by us or, of what we leave
-// unread, by net/http; a connection that cannot have deadlines is a test's.
-func setBodyDeadline(w http.ResponseWriter, t time.Time) {
-	_ = http.NewResponseController(w).SetReadDeadline(t)
+// allowBody bounds the reading of a body, by us or, of what we leave unread, by
+// net/http, which lifts the deadline at the body's end. A connection that cannot
+// have deadlines is a test's.
+func (d *httpDoor) allowBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.cfg.BodyTimeout))
+	}
 }
+
+// discardTimeout bounds the courtesy of discard.
+const discardTimeout = 2 * time.Second
 
 // discard reads some more of a body that is too large, so that a client which
 // sends first and listens later gets our answer instead of a broken connection.
 // A client that asked before sending gets it anyway.
-func discard(r *http.Request) {
+func discard(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Expect") == "" {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardTimeout))
 		_, _ = io.CopyN(io.Discard, r.Body, kindred.ValueBytesMax)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -71,6 +72,23 @@ func TestABodyThatNoOneWantsIsNotWaitedForLong(t *testing.T) {
 	b, err := io.ReadAll(h.knock(t, "GET "+alice+" HTTP/1.1\r\nHost: n1\r\nContent-Length: 10\r\n\r\n"))
 	require.NoError(t, err, "the connection was not closed")
 	require.Contains(t, string(b), "404 Not Found")
+}
+
+// A client that sends first and listens later must not find its connection
+// broken instead of an answer.
+func TestAClientThatOnlySendsAtFirstHearsWhyItWasRefused(t *testing.T) {
+	h := open(t)
+	size := kindred.ValueBytesMax + 1
+	for _, head := range []string{"Content-Length: %d\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n%x\r\n"} {
+		conn := h.knock(t, "PUT "+alice+" HTTP/1.1\r\nHost: n1\r\n"+fmt.Sprintf(head, size))
+		_, err := conn.Write(append(make([]byte, size), "\r\n0\r\n\r\n"...))
+		require.NoError(t, err)
+		b := make([]byte, 1<<10)
+		n, err := conn.Read(b)
+		require.NoError(t, err)
+		require.Contains(t, string(b[:n]), "413 Request Entity Too Large")
+		require.NoError(t, conn.Close())
+	}
 }
 
 func TestABodyDeadlineEndsWithTheBody(t *testing.T) {
