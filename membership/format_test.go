@@ -50,6 +50,17 @@ func TestGolden(t *testing.T) {
 	require.Equal(t, formats["document"], d.encode())
 }
 
+func TestAnyLaterLayoutIsFormed(t *testing.T) {
+	first := proposal(t, 5, "n1", "n2")
+	later, err := first.layout.Change(first.layout.Nodes())
+	require.NoError(t, err)
+	for layout, want := range map[*ring.Layout]bool{first.layout: false, later: true} {
+		d, err := decodeDocument(document{layout: layout}.encode())
+		require.NoError(t, err)
+		require.Equal(t, want, d.formed)
+	}
+}
+
 func TestUnreadableBytesAreNamed(t *testing.T) {
 	whole := sample().Append(nil)
 	for i := range whole {

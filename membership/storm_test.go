@@ -62,6 +62,8 @@ type world struct {
 	// form by themselves, and more than half of them are expected.
 	inits  bool
 	calmed bool
+	// crashOnce in so many chances a node crashes; it differs between storms.
+	crashOnce int
 	// formed are the members of each cluster that was ever formed.
 	formed map[[16]byte][]string
 	// rivals counts the proposals that were left for another.
@@ -95,6 +97,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: epoch,
 		nodes: map[string]*simNode{}, cut: map[[2]string]bool{}, formed: map[[16]byte][]string{},
 	}
+	w.crashOnce = 5 + w.rng.IntN(80)
 	count := 2 + w.rng.IntN(5)
 	expect := count/2 + 1 + w.rng.IntN(count-count/2)
 	if w.inits = w.rng.IntN(3) == 0; w.inits {
@@ -133,7 +136,7 @@ func (w *world) crash(name string) {
 // in the middle of it.
 func (w *world) carryOut(name string, e Effects) {
 	n := w.nodes[name]
-	crashes := func() bool { return !w.calmed && w.rng.IntN(60) == 0 }
+	crashes := func() bool { return !w.calmed && w.rng.IntN(w.crashOnce) == 0 }
 	if e.SaveLayout != nil {
 		if crashes() {
 			w.crash(name)

@@ -66,6 +66,8 @@ func TestTheSmallestNameMakesTheFirstLayoutWhenAllAreLinked(t *testing.T) {
 	e := v.LinkUp(epoch, "n3")
 	require.NotNil(t, e.SaveLayout)
 	require.Len(t, e.Send, 2)
+	v.Gossip(epoch, joined("n4", Held{}))
+	require.Empty(t, v.LinkUp(epoch, "n4").Send, "n4 came too late to have a vote")
 
 	t.Log("it is not used before all hold it")
 	require.Nil(t, v.Layout())
@@ -77,6 +79,16 @@ func TestTheSmallestNameMakesTheFirstLayoutWhenAllAreLinked(t *testing.T) {
 	require.True(t, e.LayoutChanged)
 	require.NotNil(t, v.Layout())
 	require.Empty(t, v.Problems())
+}
+
+func TestOthersWaitForTheSmallestName(t *testing.T) {
+	v := fresh(t, "n2", 2)
+	v.Gossip(epoch, joined("n1", Held{}))
+	v.Gossip(epoch, joined("n3", Held{}))
+	require.Nil(t, v.LinkUp(epoch, "n3").SaveLayout)
+	require.Contains(t, v.Problems(), "waiting for n1 to make the first layout")
+	e := v.Gossip(epoch, Event{Kind: Died, Name: "n1"})
+	require.NotNil(t, e.SaveLayout)
 }
 
 func TestARestartedNodeDialsItsPeersWithoutGossip(t *testing.T) {
@@ -173,6 +185,12 @@ func TestANewLayoutTravelsToThoseWhoLackIt(t *testing.T) {
 	t.Log("until it has arrived")
 	v.Gossip(now, joined("n2", next.held()))
 	require.Empty(t, v.Tick(now.Add(2*ResendEvery)).Send)
+
+	t.Log("a newer one still does not wait")
+	third, err := second.Change(second.Nodes()[:1])
+	require.NoError(t, err)
+	require.Len(t, v.LayoutReceived(now.Add(2*ResendEvery), "n3", formed(document{layout: third}).encode()).Send, 2)
+	next = formed(document{layout: third})
 
 	t.Log("an old one changes nothing and is answered")
 	e = v.LayoutReceived(now.Add(time.Hour), "n2", first.encode())
