@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"maps"
 	"math/big"
 	"slices"
 )
@@ -175,8 +174,6 @@ func (v *vessels) settle(zones [][]int, free []int, rule zoneRule, total int) (r
 	bounded = over
 	if balance.Sign() > 0 {
 		bounded = under
-	} else if balance.Sign() == 0 {
-		maps.Copy(bounded, under)
 	}
 	for z, bound := range bounded {
 		v.fill(zones[z], bound)

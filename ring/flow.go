@@ -129,7 +129,7 @@ func (g *network) reprice(source, sink int) bool {
 		return false
 	}
 	for v, d := range g.dist {
-		if d == none || d > far {
+		if d == none { // dearer than the sink
 			d = far
 		}
 		g.price[v] += d

@@ -173,23 +173,28 @@ func zoneOf(l *Layout, name string) string {
 // scatter over the cluster.
 func TestAFallbackStaysWhenOtherNodesComeAndGo(t *testing.T) {
 	l := fill(t, 20, 5)
-	kept, total := 0, 0
-	for p := range l.Partitions() {
-		homes := l.Homes(Partition(p), 3)
-		alone := l.Preference(Partition(p), 3, upBut(homes[0]))[2].Node
-		for _, other := range l.Nodes() {
-			if other.Name == homes[0] || other.Name == alone {
-				continue
-			}
-			places := l.Preference(Partition(p), 3, upBut(homes[0], other.Name))
-			i := slices.IndexFunc(places, func(place Place) bool { return place.For == 0 })
-			total++
-			if places[i].Node == alone {
-				kept++
+	for slot := range 3 {
+		kept, total := 0, 0
+		for p := range l.Partitions() {
+			homes := l.Homes(Partition(p), 3)
+			alone := l.Preference(Partition(p), 3, upBut(homes[slot]))[2].Node
+			for _, other := range l.Nodes() {
+				if other.Name == homes[slot] || other.Name == alone {
+					continue
+				}
+				places := l.Preference(Partition(p), 3, upBut(homes[slot], other.Name))
+				i := slices.IndexFunc(places, func(place Place) bool { return place.For == slot })
+				total++
+				if places[i].Node == alone {
+					kept++
+				}
 			}
 		}
+		if slot == 0 {
+			require.Equal(t, total, kept)
+		}
+		require.Greater(t, kept, total*97/100, "earlier slots may take the fallback of a later one, but rarely do")
 	}
-	require.Equal(t, total, kept)
 }
 
 // The work of a node that is down spreads over the others.

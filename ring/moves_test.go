@@ -22,8 +22,8 @@ func TestMovesNameWhoGivesAndWhoTakes(t *testing.T) {
 func TestMovesPairSlotsFirst(t *testing.T) {
 	nodes := []Node{{"a", "", 1}, {"b", "", 1}, {"c", "", 1}, {"d", "", 1}, {"e", "", 1}}
 	from := handmade(t, 3, nodes, []string{"a", "b", "c"})
-	to := handmade(t, 3, nodes, []string{"d", "c", "e"})
-	require.Equal(t, []Move{{0, "a", "d"}, {0, "b", "e"}}, Moves(from, to))
+	to := handmade(t, 3, nodes, []string{"c", "d", "e"})
+	require.Equal(t, []Move{{0, "b", "d"}, {0, "a", "e"}}, Moves(from, to), "d takes the slot of b")
 }
 
 func TestMovesWhenTheNumberOfCopiesChanges(t *testing.T) {

@@ -30,12 +30,12 @@ func arrange(next, old *Layout) []uint16 {
 }
 
 // survivors returns old's owners of each partition as indexes of next's
-// members, in their slots; none where the node is gone or owns nothing now.
+// members, in their slots; none where the node is gone.
 func survivors(next, old *Layout) [][]int {
 	moved := make([]int, len(old.members))
 	for i, m := range old.members {
 		moved[i] = none
-		if j, ok := next.members.find(m.Name); ok && next.members[j].Capacity > 0 {
+		if j, ok := next.members.find(m.Name); ok {
 			moved[i] = j
 		}
 	}

@@ -172,6 +172,38 @@ func TestPlacementTableMeetsItsBars(t *testing.T) {
 	}
 }
 
+// The sizes between those of the table, growing one by one.
+func TestEverySizeOfClusterKeepsTheRules(t *testing.T) {
+	largest := smallCluster
+	if *full {
+		largest = 100
+	}
+	for _, zones := range []int{1, 3, 7} {
+		for name, capacity := range map[string]func(int) uint32{"equal": equal, "mixed": mixed} {
+			t.Run(fmt.Sprint(zones, " zones, ", name), func(t *testing.T) {
+				l := mustNew(t, enough(largest), 3, cluster(3, zones, capacity))
+				for n := 4; n <= largest; n++ {
+					nodes := cluster(n, zones, capacity)
+					next := mustChange(t, l, nodes)
+					requireLawful(t, l, next, nodes)
+					requirePrefixesFair(t, next)
+					l = next
+				}
+			})
+		}
+	}
+}
+
+// requirePrefixesFair demands that nodes have their fair share of buckets with
+// fewer copies than replicas, too.
+func requirePrefixesFair(t *testing.T, l *Layout) {
+	for n := 1; n < l.Replicas(); n++ {
+		for _, s := range l.Shares(n) {
+			require.LessOrEqual(t, float64(s.Owned), max(math.Ceil(s.Fair-1e-9), heaviestMax*s.Fair), "%d copies, node %s of %d", n, s.Node, len(l.Nodes()))
+		}
+	}
+}
+
 func readTable(t *testing.T) string {
 	b, err := os.ReadFile(tableFile)
 	require.NoError(t, err)
