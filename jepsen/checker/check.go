@@ -129,7 +129,7 @@ func (c *check) count(o *object) {
 		}
 	}
 	n.Reads += len(o.reads)
-	n.FinalReads += o.finals
+	n.FinalReads += len(o.finals)
 	for _, r := range o.reads {
 		if len(r.found) > 1 {
 			n.SiblingReads++

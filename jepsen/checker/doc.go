@@ -53,14 +53,18 @@
 //	A1  A write id is used by one op.
 //	A2  Every op satisfies H1 to H6 of package history.
 //	A3  A process does one thing at a time (needed for C4 only).
-//	A4  What an op has seen are writes of its own object that began before it.
+//	A4  What an op has seen are writes of its own object that began before it,
+//	    unless the store itself has shown something else, which is C2.
 //	A5  After the first final read of an object has begun, none of its writes
 //	    begins or is acknowledged.
 //	A6  Every object that was written has a final read, and those were answered.
 //	A7  Siblings are kept: the bucket does not drop some of them by itself.
 //	A8  The object was empty when the run began.
 //
-// A1 to A6 are checked. A1 and A2 concern everything; A4, A5 and A6 the object.
+//	A9  All times are of one clock.
+//
+// A1 to A6 are checked. Where A1 or A2 fails, everything is Unknown; where A4
+// does, everything about the object; A5 and A6 concern C1 and C3 only.
 //
 // # What it does not do
 //

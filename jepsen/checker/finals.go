@@ -3,18 +3,38 @@ package checker
 import (
 	"fmt"
 
+	kindred "github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/jepsen/history"
 )
+
+// endDoubt says why the end of an object proves nothing (A5, A6), or nothing.
+func (o *object) endDoubt() string {
+	if len(o.finals) == 0 {
+		return fmt.Sprintf("A6: %s/%s was written and has no final read", o.id.Bucket, o.id.Key)
+	}
+	for _, r := range o.finals {
+		if r.Outcome != kindred.Applied {
+			return fmt.Sprintf("A6: %s/%s: a final read was not answered: %v", o.id.Bucket, o.id.Key, r)
+		}
+	}
+	first := o.finals[0].Invoke // they are in order of time
+	for _, w := range o.writes {
+		if w.op.Invoke > first || w.acked() && w.op.Complete > first {
+			return fmt.Sprintf("A5: %s/%s: a write lasts into the final reads: %v", o.id.Bucket, o.id.Key, w.op)
+		}
+	}
+	return ""
+}
 
 // judgeFinals is C1 and C3: what the final reads of an object show.
 func (c *check) judgeFinals(o *object) {
 	kept, gone := c.verdicts[Kept], c.verdicts[StaysGone]
-	if o.finals == 0 {
-		if len(o.writes) > 0 {
-			reason := fmt.Sprintf("A6: %s/%s was written and has no final read", o.id.Bucket, o.id.Key)
-			kept.doubt(reason)
-			gone.doubt(reason)
-		}
+	if len(o.writes) == 0 {
+		return
+	}
+	if doubt := o.endDoubt(); doubt != "" {
+		kept.doubt(doubt)
+		gone.doubt(doubt)
 		return
 	}
 	end := newKnowledge()
@@ -41,14 +61,14 @@ func (c *check) judgeFinal(o *object, r *read, d *demand) {
 	back, lost := d.judge(r.found)
 	for _, b := range back {
 		if !c.echo(b.value) {
-			c.verdicts[StaysGone].find(o.finding([]int{r.at, b.value.at, b.by.at}, "%v had been seen by %v and is back: %v", b.value, b.by, r.op))
+			c.verdicts[StaysGone].find(o, []int{r.at, b.value.at, b.by.at}, "%v had been seen by %v and is back: %v", b.value, b.by, r.op)
 		}
 	}
 	for _, w := range lost {
 		if w.acked() {
-			c.verdicts[Kept].find(o.finding([]int{r.at, w.at}, "%v was acknowledged, nothing had seen it, and it is gone: %v", w, r.op))
+			c.verdicts[Kept].find(o, []int{r.at, w.at}, "%v was acknowledged, nothing had seen it, and it is gone: %v", w, r.op)
 		} else {
-			c.verdicts[Exact].find(o.finding([]int{r.at, w.at}, "%v had been found, nothing had seen it, and it is gone: %v", w, r.op))
+			c.verdicts[Exact].find(o, []int{r.at, w.at}, "%v had been found, nothing had seen it, and it is gone: %v", w, r.op)
 		}
 	}
 }
@@ -76,15 +96,15 @@ func (c *check) judgeSet(o *object, r *read) {
 	}
 	for _, w := range o.writes {
 		if w.acked() && !union[w.op.Write] {
-			c.verdicts[Kept].find(o.finding([]int{r.at, w.at}, "the element %v was acknowledged and is in no sibling's set", w))
+			c.verdicts[Kept].find(o, []int{r.at, w.at}, "the element %v was acknowledged and is in no sibling's set", w)
 		}
 		if w.refused() && union[w.op.Write] {
-			c.verdicts[NotApplied].find(o.finding([]int{r.at, w.at}, "the element %v was reported as not applied and is in the set", w))
+			c.verdicts[NotApplied].find(o, []int{r.at, w.at}, "the element %v was reported as not applied and is in the set", w)
 		}
 		delete(union, w.op.Write)
 	}
 	for id := range union {
-		c.verdicts[Exact].find(o.finding([]int{r.at}, "the element w%d is in the set, but nobody wrote it here", id))
+		c.verdicts[Exact].find(o, []int{r.at}, "the element w%d is in the set, but nobody wrote it here", id)
 	}
 }
 

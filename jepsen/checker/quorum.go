@@ -85,11 +85,15 @@ func begunBefore(r *read) func(*write) bool {
 // reportStale turns the judgement of a read into findings.
 func (c *check) reportStale(p Property, o *object, r *read, back []superseded, lost []*write) {
 	for _, b := range back {
-		if !c.echo(b.value) {
-			c.verdicts[p].find(o.finding([]int{r.at, b.value.at, b.by.at}, "%v was found, which %v had superseded before: %v", b.value, b.by, r.op))
+		switch {
+		case c.echo(b.value):
+		case b.value == b.by:
+			c.verdicts[p].find(o, []int{r.at, b.value.at}, "%v was gone for this session and is back: %v", b.value, r.op)
+		default:
+			c.verdicts[p].find(o, []int{r.at, b.value.at, b.by.at}, "%v was found, which %v had superseded before: %v", b.value, b.by, r.op)
 		}
 	}
 	for _, w := range lost {
-		c.verdicts[p].find(o.finding([]int{r.at, w.at}, "%v was known before, nothing may have superseded it, and it was not found: %v", w, r.op))
+		c.verdicts[p].find(o, []int{r.at, w.at}, "%v was known before, nothing may have superseded it, and it was not found: %v", w, r.op)
 	}
 }

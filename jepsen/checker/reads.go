@@ -13,12 +13,12 @@ func (c *check) judgeReads(o *object) {
 		c.judgeInvented(o, r)
 		for _, b := range besides(r.found) {
 			if !c.echo(b.value) {
-				exact.find(o.finding([]int{r.at, b.value.at, b.by.at}, "%v was found beside %v, whose writer had seen it: %v", b.value, b.by, r.op))
+				exact.find(o, []int{r.at, b.value.at, b.by.at}, "%v was found beside %v, whose writer had seen it: %v", b.value, b.by, r.op)
 			}
 		}
 		for _, w := range r.found {
 			if w.refused() {
-				refused.find(o.finding([]int{r.at, w.at}, "%v was reported as not applied and was found: %v", w, r.op))
+				refused.find(o, []int{r.at, w.at}, "%v was reported as not applied and was found: %v", w, r.op)
 			}
 		}
 	}
@@ -32,15 +32,15 @@ func (c *check) judgeInvented(o *object, r *read) {
 	for _, s := range r.op.Siblings {
 		w := o.byID[s.Write]
 		if times[s.Write]++; times[s.Write] == 2 {
-			exact.find(o.finding([]int{r.at}, "w%d was found twice in one read: %v", s.Write, r.op))
+			exact.find(o, []int{r.at}, "w%d was found twice in one read: %v", s.Write, r.op)
 		}
 		switch {
 		case w == nil:
-			exact.find(o.finding([]int{r.at}, "w%d was found, but nobody wrote it here: %v", s.Write, r.op))
+			exact.find(o, []int{r.at}, "w%d was found, but nobody wrote it here: %v", s.Write, r.op)
 		case !w.isPut():
-			exact.find(o.finding([]int{r.at, w.at}, "w%d was found, but it is a delete: %v", s.Write, r.op))
+			exact.find(o, []int{r.at, w.at}, "w%d was found, but it is a delete: %v", s.Write, r.op)
 		case w.op.Invoke > r.op.Complete:
-			exact.find(o.finding([]int{r.at, w.at}, "w%d was found before it was written: %v", s.Write, r.op))
+			exact.find(o, []int{r.at, w.at}, "w%d was found before it was written: %v", s.Write, r.op)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func (c *check) judgeDots(o *object, names dotNames) {
 			v.Checked++
 		}
 		if len(w.dots) > 1 && w.op.Attempts == 1 {
-			v.find(o.finding([]int{w.at}, "%v was sent once and is two events, %s and %s", w, w.dots[0], w.dots[1]))
+			v.find(o, []int{w.at}, "%v was sent once and is two events, %s and %s", w, w.dots[0], w.dots[1])
 		}
 		for _, dot := range w.dots {
 			other := names[dot]
@@ -65,7 +65,7 @@ func (c *check) judgeDots(o *object, names dotNames) {
 				names[dot] = w
 				continue
 			}
-			v.find(o.finding([]int{w.at, other.at}, "the dot %s names both %v and %v of %s/%s", dot, w, other, other.op.Bucket, other.op.Key))
+			v.find(o, []int{w.at, other.at}, "the dot %s names both %v and %v of %s/%s", dot, w, other, other.op.Bucket, other.op.Key)
 		}
 	}
 }

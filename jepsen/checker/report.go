@@ -176,11 +176,10 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// find adds a finding.
-func (v *Verdict) find(f Finding) {
+// find adds a finding about an object. The text is made only if there is room.
+func (v *Verdict) find(o *object, ops []int, format string, args ...any) {
 	if v.Found++; len(v.Findings) < FindingsMax {
-		f.Property = v.Property
-		v.Findings = append(v.Findings, f)
+		v.Findings = append(v.Findings, Finding{Property: v.Property, Object: o.id, Ops: ops, Text: fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -196,16 +195,19 @@ func (v *Verdict) doubt(reason string) {
 	}
 }
 
+// nothing is the reason of last resort.
+const nothing = "the history holds nothing to check it by"
+
 // conclude sets the status once everything has been looked at.
 func (v *Verdict) conclude() {
 	switch {
 	case v.Found > 0:
 		v.Status = Violated
-	case v.Checked == 0:
-		v.doubt("the history holds nothing to check it by")
-		v.Status = Unknown
 	case len(v.Reasons) > 0:
 		v.Status = Unknown
+	case v.Checked == 0:
+		v.Status = Unknown
+		v.doubt(nothing)
 	default:
 		v.Status = OK
 	}

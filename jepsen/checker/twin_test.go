@@ -115,7 +115,7 @@ func (g graph) knowledge(order []*write) *knowledge {
 func TestJudgeAgainstAllSubsets(t *testing.T) {
 	rng := seeded(t)
 	answers := map[bool]int{}
-	for range 200_000 {
+	for range 100_000 {
 		g := anyGraph(rng)
 		v1 := !slices.ContainsFunc(g.found, func(w *write) bool { return !g.may[w] })
 		back, lost := g.knowledge(g.writes).demand(func(w *write) bool { return g.may[w] }).judge(g.found)

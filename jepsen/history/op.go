@@ -146,11 +146,16 @@ func found(siblings []Sibling) []WriteID {
 	return ids
 }
 
+// writes lists a few ids; a line for people needs no thousand siblings.
 func writes(ids []WriteID) string {
 	s := "{"
 	for i, id := range ids {
 		if i > 0 {
 			s += " "
+		}
+		if i == 8 {
+			s += fmt.Sprintf("and %d more", len(ids)-i)
+			break
 		}
 		s += fmt.Sprintf("w%d", id)
 	}
