@@ -406,11 +406,11 @@ func TestAFullDiskRefusesWritesAndServesReads(t *testing.T) {
 func TestAForgedDeltaChangesNothing(t *testing.T) {
 	r := newRig(t, 3, DefaultLimits())
 	r.do("n1", put("k", "v"))
-	own := r.nodes["n2"].shard.cfg.Actor
+	own := r.nodes["n2"].shard.replicas[replica.ID(r.headOf("k"))].Actor()
 	forged := &wire.Write{Head: r.headOf("k"), Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: "k"}
 	forged.Delta.Dots.AddSpan(own, vclock.Span{Lo: 5, Hi: 5})
 	endless := &wire.Write{Head: r.headOf("k"), Op: wire.OpID{Process: 1, Seq: 2}, Bucket: "b", Key: "k"}
-	endless.Delta.Dots.Close(r.nodes["n3"].shard.cfg.Actor)
+	endless.Delta.Dots.Close(r.nodes["n3"].shard.cfg.Start)
 	before := r.nodes["n2"].shard.Clock(replica.ID(forged.Head)).String()
 	for _, m := range []*wire.Write{forged, endless} {
 		r.nodes["n2"].shard.Message(r.now, "n1", m)
@@ -467,7 +467,7 @@ func TestASingleNodeIsAClusterOfOneCopy(t *testing.T) {
 
 func TestBeforeThereIsALayoutAndWhileStoppingNothingIsDone(t *testing.T) {
 	r := newRig(t, 3, DefaultLimits())
-	r.nodes["n1"].shard = New(Config{Node: "n1", Actor: r.nodes["n1"].shard.cfg.Actor, Limits: DefaultLimits()})
+	r.nodes["n1"].shard = New(Config{Node: "n1", Start: r.nodes["n1"].shard.cfg.Start, Limits: DefaultLimits()})
 	require.Equal(t, kindred.CodeNoLayout, r.do("n1", put("k", "v")).Err.Code)
 	r.nodes["n2"].shard.Drain()
 	require.Equal(t, kindred.CodeStopping, r.do("n2", put("k", "v")).Err.Code)

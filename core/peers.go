@@ -49,7 +49,7 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 
 // own finds the operation that a peer answers, if it is this process's.
 func own[O operation](s *Shard, id wire.OpID) (o O, ok bool) {
-	if id.Process == s.cfg.Actor.Nonce {
+	if id.Process == s.cfg.Start.Nonce {
 		o, ok = s.operations[id.Seq].(O)
 	}
 	if !ok {

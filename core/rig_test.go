@@ -78,7 +78,7 @@ func newRig(t *testing.T, nodes int, limits Limits) *rig {
 // boot starts a node's shard with that nonce on what its engine holds.
 func (r *rig) boot(name string, nonce uint64, limits Limits) {
 	n := r.nodes[name]
-	n.shard = New(Config{Node: name, Actor: vclock.Actor{Disk: nonce >> 32, Nonce: nonce}, Limits: limits})
+	n.shard = New(Config{Node: name, Start: vclock.Actor{Disk: nonce >> 32, Nonce: nonce}, Limits: limits})
 	snapshot, err := n.engine.Snapshot()
 	require.NoError(r.t, err)
 	defer snapshot.Close()

@@ -17,9 +17,9 @@ import (
 type Config struct {
 	// Node is this node's name in the layout.
 	Node string
-	// Actor is this start's incarnation, durable by now (I2). Its nonce names
-	// the process to peers (R10).
-	Actor  vclock.Actor
+	// Start is this start of the node, durable by now (I2): the actors of its
+	// replicas are made from it, and its nonce names the process to peers (R10).
+	Start  vclock.Actor
 	Limits Limits
 }
 
@@ -127,7 +127,7 @@ func New(cfg Config) *Shard {
 
 // Recover reads the replica of that id back from the store, for SetLayout.
 func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica, error) {
-	return replica.Recover(id, s.cfg.Actor, s.recent, store)
+	return replica.Recover(id, s.cfg.Start, s.recent, store)
 }
 
 // Has reports whether the shard holds that replica.
@@ -339,7 +339,7 @@ func (s *Shard) finish(o operation) {
 }
 
 func (s *Shard) opID(seq uint64) wire.OpID {
-	return wire.OpID{Process: s.cfg.Actor.Nonce, Seq: seq}
+	return wire.OpID{Process: s.cfg.Start.Nonce, Seq: seq}
 }
 
 // reachable reports whether a node can be sent to now.

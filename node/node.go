@@ -89,7 +89,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.commit = startCommitter(n.store, n.fail)
 	for range n.cfg.Shards {
-		shard := core.New(core.Config{Node: n.cfg.Name, Actor: n.self.Actor, Limits: n.cfg.Limits})
+		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Limits: n.cfg.Limits})
 		w := newWorker(shard, n.store, n.commit, n, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)

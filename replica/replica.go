@@ -47,16 +47,27 @@ type Replica struct {
 // scratchBytesMax is the size beyond which scratch memory is not kept.
 const scratchBytesMax = 4 << 10
 
-// New is a replica without a past.
-func New(id ID, actor vclock.Actor, recent *Recent) *Replica {
-	return &Replica{id: id, actor: actor, recent: recent}
+// New is a replica without a past, in the incarnation of that start of its node.
+func New(id ID, start vclock.Actor, recent *Recent) *Replica {
+	return &Replica{id: id, actor: incarnation(id, start), recent: recent}
+}
+
+// incarnation gives each replica of a node an actor of its own, so that a dot
+// names one write in the whole cluster. A start needs to draw and to save one
+// nonce only: the finisher of splitmix64 maps the replicas of one start to
+// different nonces, because it is a bijection.
+func incarnation(id ID, start vclock.Actor) vclock.Actor {
+	x := start.Nonce + (uint64(id.Partition)<<8|uint64(id.N))*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return vclock.Actor{Disk: start.Disk, Nonce: x ^ x>>31}
 }
 
 // Recover reads a replica's clock: the checkpoint, and the log rows above it
-// (I4). The actor is this start's incarnation, which must be durable by now and
-// must never have minted before (I2).
-func Recover(id ID, actor vclock.Actor, recent *Recent, store storage.Snapshot) (*Replica, error) {
-	r := New(id, actor, recent)
+// (I4). The start must be durable by now, and nothing may have been minted in it
+// (I2).
+func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) (*Replica, error) {
+	r := New(id, start, recent)
 	saved, err := store.Get(storage.ClockKey(nil, id.Partition, id.N))
 	switch err {
 	case nil:
@@ -72,8 +83,8 @@ func Recover(id ID, actor vclock.Actor, recent *Recent, store storage.Snapshot) 
 	if err := r.readLog(store); err != nil {
 		return nil, fmt.Errorf("replica %v: reading the dot log: %w", id, err)
 	}
-	if top := r.clock.Max(actor); top > 0 {
-		return nil, fmt.Errorf("replica %v: incarnation %v has already minted %d dots; a start needs a new one", id, actor, top)
+	if top := r.clock.Max(r.actor); top > 0 {
+		return nil, fmt.Errorf("replica %v: incarnation %v has already minted %d dots; a start needs a new one", id, r.actor, top)
 	}
 	return r, nil
 }

@@ -188,6 +188,20 @@ func TestAnIncarnationThatHasMintedIsRefused(t *testing.T) {
 	require.ErrorContains(t, s.recover(1), "has already minted 1 dots")
 }
 
+// I2: the replicas of one start are different actors.
+func TestEachReplicaOfAStartIsAnActorOfItsOwn(t *testing.T) {
+	start, found := vclock.Actor{Disk: 1, Nonce: 7}, map[vclock.Actor]ID{}
+	for partition := range uint32(1 << 12) {
+		for _, n := range []uint8{1, 3, 5} {
+			id := ID{partition, n}
+			actor := New(id, start, nil).Actor()
+			other, taken := found[actor]
+			require.False(t, taken, "%v is %v", id, other)
+			found[actor] = id
+		}
+	}
+}
+
 func texts(o wire.Object) (all []string) {
 	for _, v := range o.Versions {
 		all = append(all, string(v.Value.Value))
@@ -198,7 +212,7 @@ func texts(o wire.Object) (all []string) {
 func TestADamagedCheckpointOrLogStopsTheStart(t *testing.T) {
 	for name, row := range map[string][]byte{
 		"checkpoint": storage.ClockKey(nil, here.Partition, here.N),
-		"log":        storage.LogKey(nil, here.Partition, here.N, actorBytes(vclock.Actor{Disk: 1, Nonce: 1}), 1),
+		"log":        storage.LogKey(nil, here.Partition, here.N, actorBytes(incarnation(here, vclock.Actor{Disk: 1, Nonce: 1})), 1),
 	} {
 		s := newSite(t, 1)
 		var rows storage.Batch

@@ -1,0 +1,23 @@
+// Package jepsen runs workloads against real clusters while faults happen, and
+// records what clients were told for the checkers to judge.
+//
+// # Words
+//
+// A [Door] is how a client of the run reaches the store: through the client
+// library, or through one node and no other. A nemesis is what goes wrong
+// meanwhile. The [Runner] makes clients carry out the intents of package workload
+// and keeps the history; when the faults have ended it makes the final reads, at
+// every node.
+//
+// # What is not here
+//
+// Workloads, histories and checkers are packages of their own and know nothing
+// of processes (jepsen/workload, jepsen/history, jepsen/checker); the simulator
+// uses the same ones.
+//
+// # Example
+//
+//	r := jepsen.Runner{Kind: workload.Set, Config: cfg, Doors: doors, Seed: seed}
+//	h, err := r.Run(ctx, faultsEnded)
+//	report := checker.Check(&h, checker.Options{})
+package jepsen

@@ -1,0 +1,143 @@
+package jepsen
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/jepsen/history"
+	"github.com/kindredkv/kindred/jepsen/workload"
+)
+
+// Door carries out intents. The result says what the client was told.
+type Door interface {
+	Do(ctx context.Context, i workload.Intent) workload.Result
+}
+
+// Library is the door of those who use the client library.
+type Library struct{ Client *client.Client }
+
+// Do implements Door.
+func (l Library) Do(ctx context.Context, i workload.Intent) workload.Result {
+	bucket := l.Client.Bucket(i.Bucket)
+	var opts []client.CallOption
+	if i.Final {
+		opts = append(opts, client.R(kindred.CountAll))
+	}
+	if len(i.Context) > 0 {
+		opts = append(opts, client.Seen(client.ContextOf(i.Context)))
+	}
+	switch i.Kind {
+	case history.Get:
+		obj, err := bucket.Get(ctx, i.Key, opts...)
+		if err != nil {
+			return failed(err)
+		}
+		return found(obj.Siblings, obj.Context.Bytes())
+	case history.Put:
+		return written(bucket.Put(ctx, i.Key, i.Value, opts...))
+	default:
+		return written(bucket.Delete(ctx, i.Key, opts...))
+	}
+}
+
+func written(r *client.Receipt, err error) workload.Result {
+	if err != nil {
+		return failed(err)
+	}
+	return workload.Result{Outcome: kindred.Applied, Dot: r.Dot, Context: r.Context.Bytes()}
+}
+
+func failed(err error) workload.Result {
+	return workload.Result{Outcome: kindred.OutcomeOf(err), Error: err.Error()}
+}
+
+func found(siblings []kindred.Sibling, context []byte) workload.Result {
+	r := workload.Result{Outcome: kindred.Applied, Context: context}
+	for _, s := range siblings {
+		r.Siblings = append(r.Siblings, workload.Found{Value: s.Value, Dot: s.Dot})
+	}
+	return r
+}
+
+// Nodes is the door of those who talk to one node at a time and do not retry: an
+// intent goes to the node that it names.
+type Nodes struct {
+	names   []string
+	stubs   []kindredv1.KVClient
+	conns   []*grpc.ClientConn
+	timeout time.Duration
+}
+
+// DialNodes makes a door to nodes by name and address.
+func DialNodes(names, addrs []string, timeout time.Duration) (*Nodes, error) {
+	n := &Nodes{names: names, timeout: timeout}
+	for _, addr := range addrs {
+		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			n.Close()
+			return nil, fmt.Errorf("jepsen: %s: %w", addr, err)
+		}
+		n.conns = append(n.conns, conn)
+		n.stubs = append(n.stubs, kindredv1.NewKVClient(conn))
+	}
+	return n, nil
+}
+
+// Close ends the connections.
+func (n *Nodes) Close() {
+	for _, c := range n.conns {
+		c.Close()
+	}
+}
+
+// Do implements Door.
+func (n *Nodes) Do(ctx context.Context, i workload.Intent) workload.Result {
+	at := i.Node % len(n.stubs)
+	ctx, cancel := context.WithTimeout(ctx, n.timeout)
+	defer cancel()
+	result := n.call(ctx, n.stubs[at], i)
+	result.Node = n.names[at]
+	return result
+}
+
+func (n *Nodes) call(ctx context.Context, kv kindredv1.KVClient, i workload.Intent) workload.Result {
+	req := &kindred.Request{Bucket: i.Bucket, Key: i.Key, Value: i.Value, Context: i.Context}
+	if i.Final {
+		req.R = kindred.CountAll
+	}
+	switch i.Kind {
+	case history.Get:
+		m, err := kv.Get(ctx, api.FormatGet(req))
+		if err != nil {
+			return refused(err)
+		}
+		resp := api.ParseGetResponse(m)
+		return found(resp.Siblings, resp.Context)
+	case history.Put:
+		m, err := kv.Put(ctx, api.FormatPut(req))
+		if err != nil {
+			return refused(err)
+		}
+		return receipt(api.ParsePutResponse(m))
+	default:
+		m, err := kv.Delete(ctx, api.FormatDelete(req))
+		if err != nil {
+			return refused(err)
+		}
+		return receipt(api.ParseDeleteResponse(m))
+	}
+}
+
+func refused(err error) workload.Result { return failed(api.ErrorOf(err)) }
+
+func receipt(resp *kindred.Response) workload.Result {
+	return workload.Result{Outcome: kindred.Applied, Dot: resp.Receipt.Dot, Context: resp.Context}
+}

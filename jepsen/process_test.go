@@ -1,0 +1,174 @@
+package jepsen
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/jepsen/checker"
+	"github.com/kindredkv/kindred/jepsen/workload"
+	"github.com/kindredkv/kindred/local"
+)
+
+var (
+	stormFor  = flag.Duration("storm", 12*time.Second, "how long faults happen to real processes")
+	stormSeed = flag.Uint64("seed", 0, "seed of the storm; 0 draws one")
+	kvnode    string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "kindred-jepsen")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		kvnode = filepath.Join(dir, "kvnode")
+		build := exec.Command("go", "build", "-o", kvnode, "github.com/kindredkv/kindred/cmd/kvnode")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building kvnode: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// TestStorm runs every workload against three real processes while one of them
+// at a time is killed with -9 and restarted, or frozen and thawed. Nothing that
+// was acknowledged may be lost, and those who use the client library may not
+// notice at all: no operation of theirs fails.
+func TestStorm(t *testing.T) {
+	seed := *stormSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d: go test ./jepsen -run TestStorm -seed=%d -storm=%v", seed, seed, *stormFor)
+	ctx := context.Background()
+	cluster, names, addrs := startCluster(t)
+	kv, err := client.Dial(ctx, addrs, client.WithTimeout(20*time.Second))
+	require.NoError(t, err)
+	defer kv.Close()
+	nodes, err := DialNodes(names, addrs, 10*time.Second)
+	require.NoError(t, err)
+	defer nodes.Close()
+
+	stop := make(chan struct{})
+	var runs sync.WaitGroup
+	for i, kind := range workload.Kinds() {
+		r := Runner{
+			Kind: kind, Clients: 4, Seed: seed + uint64(i), Door: Library{kv}, Final: nodes,
+			Config: workload.Config{Bucket: string(kind), Keys: 8, Nodes: len(names), SetElements: 200},
+			N:      3, R: 2, W: 2, Pause: 5 * time.Millisecond,
+		}
+		if kind == workload.Sessions {
+			r.Door = nodes // a session that changes nodes must not be routed
+		}
+		runs.Go(func() { judge(t, r, stop) })
+	}
+	faults := storm(t, cluster, names, rand.New(rand.NewPCG(seed, 99)))
+	close(stop)
+	runs.Wait()
+	t.Logf("faults: %d kills with restart, %d pauses", faults.kills, faults.pauses)
+	require.NotZero(t, faults.kills, "a storm without a kill proves nothing")
+}
+
+// judge runs one workload to its end and checks what its clients were told.
+func judge(t *testing.T, r Runner, stop <-chan struct{}) {
+	h, tally, err := r.Run(context.Background(), stop)
+	if err != nil {
+		t.Errorf("%s: %v", r.Kind, err)
+		return
+	}
+	report := checker.Check(&h, checker.Options{})
+	t.Logf("%s: %d operations, %d failed, %+v", r.Kind, tally.Operations, tally.Failed, report.Counts)
+	for _, v := range report.Verdicts {
+		// Without a refused operation nothing can appear that was refused.
+		if v.Status == checker.Violated || v.Status == checker.Unknown && v.Property != checker.NotApplied {
+			t.Errorf("%s: %v is %v\n%v", r.Kind, v.Property, v.Status, report)
+		}
+	}
+	if _, library := r.Door.(Library); library && tally.Failed > 0 {
+		for _, op := range h.Ops {
+			if op.Error != "" {
+				t.Errorf("%s: %d operations failed through the client library, the first: %v: %s", r.Kind, tally.Failed, op.Kind, op.Error)
+				break
+			}
+		}
+	}
+	if tally.Operations < 100 {
+		t.Errorf("%s: only %d operations", r.Kind, tally.Operations)
+	}
+}
+
+type faults struct{ kills, pauses int }
+
+// storm hurts one node at a time and lets it come back before the next. A kill
+// may take the moments before it that only this node had not synced; two at
+// once could take both copies of a write, which durability batch does not
+// promise to survive.
+func storm(t *testing.T, c *local.Cluster, names []string, random *rand.Rand) (f faults) {
+	ctx := context.Background()
+	for end := time.Now().Add(*stormFor); time.Now().Before(end); {
+		node := names[random.IntN(len(names))]
+		if f.kills == 0 || random.IntN(3) > 0 {
+			require.NoError(t, c.Kill(ctx, node))
+			<-time.After(time.Duration(random.IntN(1500)) * time.Millisecond)
+			require.NoError(t, c.Restart(ctx, node, local.RestartOptions{}))
+			f.kills++
+		} else {
+			require.NoError(t, c.Pause(ctx, node))
+			<-time.After(time.Duration(random.IntN(2500)) * time.Millisecond)
+			require.NoError(t, c.Resume(ctx, node))
+			f.pauses++
+		}
+		<-time.After(time.Duration(500+random.IntN(1000)) * time.Millisecond)
+	}
+	return f
+}
+
+func startCluster(t *testing.T) (c *local.Cluster, names, addrs []string) {
+	base, err := local.FreeBasePort(3, 18600)
+	require.NoError(t, err)
+	ctx := context.Background()
+	dir := t.TempDir()
+	c, _, err = local.Start(ctx, local.Options{Dir: dir, KVNode: kvnode, Shape: local.Shape{Nodes: 3, Zones: 3, BasePort: base}})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := c.Stop(ctx, 10*time.Second)
+		require.NoError(t, err)
+		if t.Failed() {
+			keepLogs(t, c)
+		}
+	})
+	status, err := c.Status()
+	require.NoError(t, err)
+	for _, n := range status.Nodes {
+		names, addrs = append(names, n.Name), append(addrs, n.Client)
+	}
+	return c, names, addrs
+}
+
+// keepLogs shows the end of every node's log.
+func keepLogs(t *testing.T, c *local.Cluster) {
+	status, err := c.Status()
+	require.NoError(t, err)
+	for _, n := range status.Nodes {
+		lines, err := local.TailLines(n.LogFile, 20)
+		require.NoError(t, err)
+		for _, l := range lines {
+			t.Logf("%s | %s", n.Name, l)
+		}
+	}
+}
