@@ -73,7 +73,7 @@ func (n *placement) part(p, zone int) int {
 // place returns the set of owners of each partition, as indexes of members.
 func place(l *Layout, kept [][]int) [][]int {
 	n := newPlacement(l.members, l.Partitions(), l.copies)
-	for p := range n.partitions {
+	for _, p := range shuffled(n.partitions, l.version.Counter) {
 		n.addPartition(p, kept[p])
 	}
 	shares := fairShares(l.members, n.partitions, l.copies)
@@ -90,6 +90,19 @@ func place(l *Layout, kept [][]int) [][]int {
 		sets[p] = n.owners(p)
 	}
 	return sets
+}
+
+// shuffled returns the partitions in an order that is different for every
+// version. Those that come last are the ones whose owners give copies away; were
+// they always the same ones, slots would be given away unevenly.
+func shuffled(partitions int, version uint64) []int {
+	order := make([]int, partitions)
+	for p := range order {
+		order[p] = p
+	}
+	seed := mix(version, saltPlacement)
+	slices.SortFunc(order, func(p, q int) int { return cmp.Compare(mix(seed, uint64(p)), mix(seed, uint64(q))) })
+	return order
 }
 
 func newPlacement(m members, partitions, copies int) *placement {
