@@ -2,6 +2,7 @@ package jepsen
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/jepsen/checker"
+	"github.com/kindredkv/kindred/jepsen/history"
 	"github.com/kindredkv/kindred/jepsen/workload"
 	"github.com/kindredkv/kindred/local"
 )
@@ -23,7 +25,9 @@ import (
 var (
 	stormFor  = flag.Duration("storm", 12*time.Second, "how long faults happen to real processes")
 	stormSeed = flag.Uint64("seed", 0, "seed of the storm; 0 draws one")
-	kvnode    string
+	// keepHistory is a folder for the histories of the run.
+	keepHistory = flag.String("histories", "", "folder to write the histories to")
+	kvnode      string
 )
 
 func TestMain(m *testing.M) {
@@ -99,6 +103,11 @@ func judge(t *testing.T, r Runner, stop <-chan struct{}) {
 			t.Errorf("%s: %v is %v\n%v", r.Kind, v.Property, v.Status, report)
 		}
 	}
+	if *keepHistory != "" {
+		if err := save(h, filepath.Join(*keepHistory, string(r.Kind)+".jsonl")); err != nil {
+			t.Error(err)
+		}
+	}
 	if _, library := r.Door.(Library); library && tally.Failed > 0 {
 		for _, op := range h.Ops {
 			if op.Error != "" {
@@ -110,6 +119,14 @@ func judge(t *testing.T, r Runner, stop <-chan struct{}) {
 	if tally.Operations < 100 {
 		t.Errorf("%s: only %d operations", r.Kind, tally.Operations)
 	}
+}
+
+func save(h history.History, path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.Write(f), f.Close())
 }
 
 type faults struct{ kills, pauses int }
