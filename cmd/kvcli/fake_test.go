@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,12 +26,18 @@ type fakeCluster struct {
 	request kindred.Request // the last one
 }
 
+// layoutHex is a layout of four nodes in three zones. It is kept as bytes: the
+// sessions are not about how package ring places partitions.
+//
+//go:embed testdata/layout.hex
+var layoutHex string
+
 func newFakeCluster() *fakeCluster {
-	nodes := []ring.Node{
-		{Name: "n1", Zone: "z1", Capacity: 100}, {Name: "n2", Zone: "z2", Capacity: 100},
-		{Name: "n3", Zone: "z3", Capacity: 100}, {Name: "n4", Zone: "z1", Capacity: 100},
+	b, err := hex.DecodeString(strings.TrimSpace(layoutHex))
+	if err != nil {
+		panic(err)
 	}
-	layout, err := ring.New([16]byte{1, 2, 3}, 8, 3, nodes)
+	layout, err := ring.Decode(b)
 	if err != nil {
 		panic(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -135,6 +137,9 @@ func (m *memory) Put(_ context.Context, key string, value []byte, opts ...client
 	m.mu.Unlock()
 	if m.gate != nil {
 		<-m.gate
+	}
+	for range rand.IntN(20) {
+		runtime.Gosched() // writes take unequal times
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -89,6 +89,10 @@ func TestVerifyThatWasStoppedDoesNotPass(t *testing.T) {
 	var reads atomic.Int64
 	_, err := verify(ctx, []local.Node{serving(t, "n1", &reads, "", nil)}, items(10), func(int64, int64) {})
 	require.ErrorIs(t, err, context.Canceled)
+
+	partly := &verifier{total: 3}
+	partly.done.Store(2)
+	require.ErrorContains(t, partly.verdict(t.Context()), "only 2 of 3 reads")
 }
 
 func TestTheShopFailsOnOneFailure(t *testing.T) {
