@@ -29,7 +29,6 @@ func (s *Store) Discard(low, high []byte) error {
 	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: low, End: high}); err != nil {
 		return fmt.Errorf("storage: discard rows of %s: %w", s.dir, err)
 	}
-	s.events.compactionFailures.Store(0)
-	s.events.flushesSinceCompaction.Store(0)
+	s.events.cured()
 	return s.health.failed()
 }

@@ -66,52 +66,82 @@ const (
 	stopWritesTables = 12
 )
 
-// events counts what happens behind the calls.
+// events hears what happens behind the calls, counts it, and holds back what Pebble
+// would try again at once and for ever.
 type events struct {
 	corruptions, backgroundErrors atomic.Uint64
-	// compactionFailures and flushesSinceCompaction count since the last compaction
-	// that went well.
-	compactionFailures, flushesSinceCompaction atomic.Uint64
-	onCorruption                               func(*storage.CorruptError)
-	health                                     *health
-	log                                        *slog.Logger
+
+	compactions, tableStats backoff
+	// stuck counts flushes since damage kept a compaction from ending.
+	stuck atomic.Uint64
+	// announced counts failures of flushes and compactions whose BackgroundError is
+	// still to come.
+	announced atomic.Int64
+
+	onCorruption func(*storage.CorruptError)
+	health       *health
+	log          *slog.Logger
 }
 
 // listener is what Pebble reports to. Without a DataCorruption of ours, Pebble
 // ends the process at the first rotten block.
 func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) {
-			e.backgroundErrors.Add(1)
-			e.log.Error("background work of the store failed", "error", err)
-		},
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			e.corruptions.Add(1)
-			damage := corruptError(info.Bounds.Start, &info, info.Details)
-			e.log.Error("data on the disk is damaged", "file", damage.File, "error", info.Details)
-			e.onCorruption(damage)
-		},
-		CompactionEnd: func(info pebble.CompactionInfo) { e.compacted(info.Err) },
-		FlushEnd:      func(info pebble.FlushInfo) { e.flushed(info.Err) },
+		BackgroundError:  e.backgroundError,
+		DataCorruption:   e.corruption,
+		CompactionEnd:    func(info pebble.CompactionInfo) { e.compacted(info.Err) },
+		FlushEnd:         func(info pebble.FlushInfo) { e.flushed(info.Err) },
+		TableStatsLoaded: func(pebble.TableStatsInfo) { e.tableStats.wentWell() },
 	}
+}
+
+func (e *events) corruption(info pebble.DataCorruptionInfo) {
+	e.corruptions.Add(1)
+	damage := corruptError(info.Bounds.Start, &info, info.Details)
+	e.log.Error("data on the disk is damaged", "file", damage.File, "error", info.Details)
+	e.onCorruption(damage)
+}
+
+// backgroundError hears of flushes and compactions, with Pebble's lock held, and
+// of the statistics of tables, without it. The latter are read again and again
+// while a table cannot be read; only here can that be slowed down.
+func (e *events) backgroundError(err error) {
+	e.backgroundErrors.Add(1)
+	e.log.Error("background work of the store failed", "error", err)
+	if e.announced.Add(-1) >= 0 {
+		return
+	}
+	e.announced.Add(1)
+	e.tableStats.failed()
+	e.tableStats.pause()
 }
 
 func (e *events) compacted(err error) {
 	switch {
 	case err == nil:
-		e.compactionFailures.Store(0)
-		e.flushesSinceCompaction.Store(0)
+		e.cured()
 	case !errors.Is(err, pebble.ErrCancelledCompaction):
-		e.compactionFailures.Add(1)
+		e.announced.Add(1)
+		e.compactions.failed()
 	}
+}
+
+// cured forgets the compactions that failed.
+func (e *events) cured() {
+	e.compactions.wentWell()
+	e.stuck.Store(0)
 }
 
 // flushed fails a store that damage keeps from compacting.
 func (e *events) flushed(err error) {
-	if err != nil || e.compactionFailures.Load() == 0 {
+	if err != nil {
+		e.announced.Add(1)
 		return
 	}
-	if n := e.flushesSinceCompaction.Add(1); n >= stuckFlushes {
+	if e.compactions.failures.Load() == 0 {
+		return
+	}
+	if n := e.stuck.Add(1); n >= stuckFlushes {
 		_ = e.health.fail(fmt.Errorf("%d tables wait for a compaction that damage prevents", n))
 	}
 }

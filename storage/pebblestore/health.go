@@ -12,6 +12,8 @@ import (
 type health struct {
 	dir     string
 	failure atomic.Pointer[storage.FailedError]
+	// opening is set while Open runs, which returns the failure itself.
+	opening atomic.Bool
 	tell    func(*storage.FailedError)
 }
 
@@ -27,7 +29,7 @@ func (h *health) failed() error {
 // the failure that counts, which is the first.
 func (h *health) fail(cause error) error {
 	failure := &storage.FailedError{Dir: h.dir, Cause: cause}
-	if h.failure.CompareAndSwap(nil, failure) {
+	if h.failure.CompareAndSwap(nil, failure) && !h.opening.Load() {
 		h.tell(failure)
 	}
 	return h.failure.Load()

@@ -53,9 +53,10 @@ func newStore(f *folder, options Options) *Store {
 		space: &spaceGuard{
 			fs: options.FS, dir: f.dir, floor: uint64(max(options.SpaceFloorBytes, 0)), free: unknownSpace,
 		},
-		snapshots: map[*snapshot]struct{}{},
+		snapshots: map[*snapshot]struct{}{}, closing: make(chan struct{}),
 	}
 	s.events = &events{onCorruption: options.OnCorruption, health: s.health, log: options.Logger}
+	s.events.compactions.ended, s.events.tableStats.ended = s.closing, s.closing
 	s.space.ballast.fs = options.FS
 	s.space.ballast.path = f.path(ballastName)
 	s.space.ballast.bytes = uint64(max(options.BallastBytes, 0))
@@ -64,6 +65,8 @@ func newStore(f *folder, options Options) *Store {
 }
 
 func (s *Store) open() error {
+	s.health.opening.Store(true)
+	defer s.health.opening.Store(false)
 	s.space.ballast.find()
 	need, err := s.folder.logBytes()
 	if err == nil {
@@ -75,7 +78,7 @@ func (s *Store) open() error {
 	if err == nil && s.folder.isNew {
 		err = s.folder.writeFormat(s.options.Random)
 		if err != nil {
-			err = errors.Join(err, s.db.Close())
+			err = errors.Join(err, s.closeDB())
 		}
 	}
 	if err == nil {
@@ -95,7 +98,7 @@ func (s *Store) openDB() (err error) {
 		return s.openError(err)
 	}
 	if err := s.health.failed(); err != nil {
-		return errors.Join(err, s.closeDB())
+		return errors.Join(s.openError(err), s.closeDB())
 	}
 	return nil
 }
@@ -113,7 +116,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		ErrorIfNotExists:            !s.folder.isNew,
 		ErrorIfNotPristine:          s.folder.isNew,
 	}
-	o.Experimental.CompactionScheduler = newScheduler(s.events.compactionFailures.Load)
+	o.Experimental.CompactionScheduler = &scheduler{health: s.health, pause: s.events.compactions.pause}
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	return o
 }
@@ -125,7 +128,7 @@ func (s *Store) files() vfs.FS {
 	if s.space.ballast.bytes > 0 {
 		files = vfs.OnDiskFull(files, func() { s.space.ballast.giveBack() })
 	}
-	return &watchedFS{FS: files, health: s.health}
+	return newWatchedFS(files, s.health)
 }
 
 // logBytes is the size of the logs, which Open turns into tables.

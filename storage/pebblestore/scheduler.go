@@ -2,45 +2,34 @@ package pebblestore
 
 import (
 	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// A compaction that failed is tried again after the first pause, then after
-// twice as long, up to the last.
-const (
-	compactionPauseMin = 100 * time.Millisecond
-	compactionPauseMax = time.Minute
-)
-
 // scheduler lets one compaction run at a time and holds the next one back after a
-// failure. Pebble's own tries again at once: one rotten block in its first level
+// failure; after the failure of the store, none begins. Pebble's own tries again at once: one rotten block in its first level
 // keeps a core busy for ever. It also wakes ten times a second; this one never.
 type scheduler struct {
-	failures func() uint64 // compactions that failed since one went well
-	db       pebble.DBForCompaction
+	health *health
+	pause  func() // after each compaction; returns at once if it went well
+	db     pebble.DBForCompaction
 
 	mu       sync.Mutex
 	running  bool // somebody holds the permission to compact
-	ended    chan struct{}
+	ended    bool
 	granting sync.WaitGroup // calls to db
 }
 
 var _ pebble.CompactionScheduler = (*scheduler)(nil)
 
-func newScheduler(failures func() uint64) *scheduler {
-	return &scheduler{failures: failures, ended: make(chan struct{})}
-}
-
 // Register is pebble.CompactionScheduler's.
 func (s *scheduler) Register(_ int, db pebble.DBForCompaction) { s.db = db }
 
-// Unregister is pebble.CompactionScheduler's. It ends a pause, and db is not
-// called any more when it returns.
+// Unregister is pebble.CompactionScheduler's. When it returns, db is not called any
+// more.
 func (s *scheduler) Unregister() {
 	s.mu.Lock()
-	close(s.ended)
+	s.ended = true
 	s.mu.Unlock()
 	s.granting.Wait()
 }
@@ -52,7 +41,7 @@ func (s *scheduler) TrySchedule() (bool, pebble.CompactionGrantHandle) { return 
 func (s *scheduler) acquire() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running || s.hasEnded() {
+	if s.running || s.ended || s.health.failed() != nil {
 		return false
 	}
 	s.running = true
@@ -63,15 +52,6 @@ func (s *scheduler) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = false
-}
-
-func (s *scheduler) hasEnded() bool {
-	select {
-	case <-s.ended:
-		return true
-	default:
-		return false
-	}
 }
 
 // UpdateGetAllowedWithoutPermission is pebble.CompactionScheduler's.
@@ -107,23 +87,9 @@ func (s *scheduler) Done() {
 func (s *scheduler) beginGrant() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.hasEnded() {
+	if s.ended || s.health.failed() != nil {
 		return false
 	}
 	s.granting.Add(1)
 	return true
-}
-
-// pause waits if the last compaction failed.
-func (s *scheduler) pause() {
-	failures := s.failures()
-	if failures == 0 {
-		return
-	}
-	timer := time.NewTimer(min(compactionPauseMin<<min(failures-1, 16), compactionPauseMax))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.ended:
-	}
 }

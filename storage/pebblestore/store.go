@@ -34,6 +34,7 @@ type Store struct {
 
 	mu        sync.Mutex
 	snapshots map[*snapshot]struct{}
+	closing   chan struct{} // closed when Pebble is
 }
 
 var _ storage.Engine = (*Store)(nil)
@@ -219,6 +220,7 @@ func (s *Store) closeDB() (err error) {
 			err = s.health.fail(asError(broken))
 		}
 	}()
+	close(s.closing)
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("storage: close %s: %w", s.dir, err)
 	}

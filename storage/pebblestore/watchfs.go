@@ -12,73 +12,194 @@ import (
 // failed flush again at once and for ever; so it tries ten times a second.
 const tableErrorPause = 100 * time.Millisecond
 
-// watchedFS sees errors before Pebble does. A log or a manifest that cannot be
-// written is the end of the store, and it is better to know before the next
-// batch finds Pebble broken; other files can be written again.
+// watchedFS stands between Pebble and the disk. An error on a file that Pebble
+// cannot go on without, a log or a manifest, fails the store and freezes the
+// disk: from then on nothing there changes. What Pebble makes new goes into memory,
+// what it writes to its logs goes nowhere, and it is told that all is well. It has
+// to be: it answers some of those errors with a panic that holds a lock, which ends
+// the process whatever anybody recovers. Nobody is deceived, because the store asks
+// its health after every call to Pebble, and an error is in the health before
+// Pebble is told anything. Little goes into memory: no more than the memtables,
+// because batches are refused and compactions are not begun.
+//
+// Errors on tables reach Pebble, late: it can write them again. Only Open does not
+// end as long as they come; so they freeze the disk there as well.
 type watchedFS struct {
 	vfs.FS
 	health *health
+	void   vfs.FS
 }
+
+func newWatchedFS(files vfs.FS, h *health) *watchedFS {
+	return &watchedFS{FS: files, health: h, void: vfs.NewMem()}
+}
+
+func (w *watchedFS) frozen() bool { return w.health.failed() != nil }
 
 // Create is vfs.FS's.
 func (w *watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := w.FS.Create(name, category)
-	return w.watch(name, file, err)
+	return w.create(name, func() (vfs.File, error) { return w.FS.Create(name, category) })
 }
 
 // ReuseForWrite is vfs.FS's.
 func (w *watchedFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := w.FS.ReuseForWrite(old, name, category)
-	return w.watch(name, file, err)
+	return w.create(name, func() (vfs.File, error) { return w.FS.ReuseForWrite(old, name, category) })
 }
 
-func (w *watchedFS) watch(name string, file vfs.File, err error) (vfs.File, error) {
-	watched := &watchedFile{File: file, watched: w, name: w.PathBase(name)}
-	if err != nil {
-		return nil, watched.note("create", err)
+func (w *watchedFS) create(name string, on func() (vfs.File, error)) (vfs.File, error) {
+	if w.frozen() {
+		return w.createInVoid(name)
 	}
-	return watched, nil
+	f := &watchedFile{fs: w, name: w.PathBase(name), vital: vital(w.PathBase(name))}
+	var err error
+	if f.File, err = on(); err == nil {
+		return f, nil
+	}
+	if err = f.note("create", err); err == nil {
+		return w.createInVoid(name)
+	}
+	return nil, err
+}
+
+func (w *watchedFS) createInVoid(name string) (vfs.File, error) {
+	if err := w.void.MkdirAll(w.PathDir(name), 0o755); err != nil {
+		return nil, err
+	}
+	return w.void.Create(name, vfs.WriteCategoryUnspecified)
+}
+
+// Open is vfs.FS's.
+func (w *watchedFS) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
+	if w.frozen() {
+		if file, err := w.void.Open(name); err == nil {
+			return file, nil
+		}
+	}
+	return w.FS.Open(name, options...)
+}
+
+// OpenDir is vfs.FS's. A directory is opened to sync the names in it.
+func (w *watchedFS) OpenDir(name string) (vfs.File, error) {
+	dir, err := w.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedFile{File: dir, fs: w, name: w.PathBase(name), vital: true}, nil
+}
+
+// Remove is vfs.FS's.
+func (w *watchedFS) Remove(name string) error {
+	if w.frozen() {
+		return nil
+	}
+	return w.FS.Remove(name)
+}
+
+// RemoveAll is vfs.FS's.
+func (w *watchedFS) RemoveAll(name string) error {
+	if w.frozen() {
+		return nil
+	}
+	return w.FS.RemoveAll(name)
+}
+
+// Rename is vfs.FS's.
+func (w *watchedFS) Rename(old, name string) error {
+	if w.frozen() {
+		return nil
+	}
+	return w.FS.Rename(old, name)
+}
+
+// Link is vfs.FS's.
+func (w *watchedFS) Link(old, name string) error {
+	if w.frozen() {
+		return nil
+	}
+	return w.FS.Link(old, name)
+}
+
+// GetDiskUsage is vfs.FS's. Pebble asks with its lock held and reports an error like
+// those of work that has to be held back; it takes "unsupported" in its stride.
+func (w *watchedFS) GetDiskUsage(path string) (vfs.DiskUsage, error) {
+	usage, err := w.FS.GetDiskUsage(path)
+	if err != nil {
+		return usage, vfs.ErrUnsupported
+	}
+	return usage, nil
+}
+
+// vital reports whether Pebble cannot go on without the file: a log, a manifest,
+// or the marker that says which manifest counts.
+func vital(name string) bool {
+	return strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "MANIFEST") ||
+		strings.HasPrefix(name, "marker.")
 }
 
 type watchedFile struct {
 	vfs.File
-	watched *watchedFS
-	name    string
+	fs    *watchedFS
+	name  string
+	vital bool
 }
 
 // Write is vfs.File's.
 func (f *watchedFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
-	return n, f.note("write", err)
+	n := len(p)
+	err := f.try("write", func() (err error) {
+		n, err = f.File.Write(p)
+		return err
+	})
+	if err == nil {
+		n = len(p)
+	}
+	return n, err
 }
 
 // Sync is vfs.File's.
-func (f *watchedFile) Sync() error { return f.note("sync", f.File.Sync()) }
+func (f *watchedFile) Sync() error { return f.try("sync", f.File.Sync) }
 
 // SyncData is vfs.File's.
-func (f *watchedFile) SyncData() error { return f.note("sync", f.File.SyncData()) }
+func (f *watchedFile) SyncData() error { return f.try("sync", f.File.SyncData) }
 
 // SyncTo is vfs.File's.
-func (f *watchedFile) SyncTo(length int64) (bool, error) {
-	full, err := f.File.SyncTo(length)
-	return full, f.note("sync", err)
+func (f *watchedFile) SyncTo(length int64) (full bool, err error) {
+	err = f.try("sync", func() (err error) {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
+	return full, err
 }
 
-// note acts on an error and passes it on.
-func (f *watchedFile) note(what string, err error) error {
-	if err == nil {
+// Close is vfs.File's.
+func (f *watchedFile) Close() error {
+	if err := f.File.Close(); err != nil {
+		return f.note("close", err)
+	}
+	return nil
+}
+
+// try does something to the disk and notes how it went. A vital file of a frozen
+// disk is left alone.
+func (f *watchedFile) try(what string, do func() error) error {
+	if f.vital && f.fs.frozen() {
 		return nil
 	}
-	err = fmt.Errorf("%s %s: %w", what, f.name, err)
-	if vital(f.name) {
-		_ = f.watched.health.fail(err)
-	} else {
-		time.Sleep(tableErrorPause)
+	if err := do(); err != nil {
+		return f.note(what, err)
 	}
-	return err
+	return nil
 }
 
-// vital reports whether Pebble cannot go on without the file.
-func vital(name string) bool {
-	return strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "MANIFEST")
+// note takes an error of the disk and returns what Pebble is told.
+func (f *watchedFile) note(what string, err error) error {
+	err = fmt.Errorf("%s %s: %w", what, f.name, err)
+	if f.vital || f.fs.health.opening.Load() {
+		_ = f.fs.health.fail(err)
+	}
+	if f.vital {
+		return nil
+	}
+	time.Sleep(tableErrorPause)
+	return err
 }
