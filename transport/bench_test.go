@@ -48,11 +48,8 @@ func benchmarkEcho(b *testing.B, outstanding int) {
 	}
 	<-done
 	b.ReportMetric(float64(cpuMicros()-before)/float64(b.N), "cpu-µs/op")
-	for _, s := range one.Stats() {
-		if s.Lane == transport.Messages && s.Frames > 0 {
-			b.ReportMetric(float64(s.Messages)/float64(s.Frames), "msgs/frame")
-		}
-	}
+	s := statsOf(one, "n2")
+	b.ReportMetric(float64(s.Messages)/float64(s.Frames), "msgs/frame")
 }
 
 func cpuMicros() int64 {
@@ -101,6 +98,6 @@ func BenchmarkEchoCallers(b *testing.B) {
 	}
 	all.Wait()
 	b.ReportMetric(float64(cpuMicros()-before)/float64(b.N), "cpu-µs/op")
-	s := one.Stats()[0]
+	s := statsOf(one, "n2")
 	b.ReportMetric(float64(s.Messages)/float64(s.Frames), "msgs/frame")
 }

@@ -44,8 +44,13 @@ func decodeHello(body []byte) (hello, error) {
 	if h.Name, rest, err = cutName(rest); err != nil {
 		return h, err
 	}
-	h.To, _, err = cutName(rest)
-	return h, err
+	if h.To, _, err = cutName(rest); err != nil {
+		return h, err
+	}
+	if h.Name == "" {
+		return h, &FrameError{Reason: "a hello without a name"}
+	}
+	return h, nil
 }
 
 func cutName(b []byte) (name string, rest []byte, err error) {

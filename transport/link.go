@@ -48,8 +48,9 @@ func newLink(t *Transport, lane Lane, peer, addr string) *link {
 // errBlocked stands for the network while a peer is blocked.
 var errBlocked = errors.New("blocked by fault injection")
 
-// errDrained ends a link that has sent everything and is not wanted any more.
-var errDrained = errors.New("drained")
+// errEnded is a link that the peer ended in good order, as it does after this
+// end has said that nothing more will come.
+var errEnded = errors.New("the peer ended the link")
 
 // run dials until ctx ends or the link has been drained.
 func (l *link) run(ctx context.Context) {
@@ -57,7 +58,7 @@ func (l *link) run(ctx context.Context) {
 	for {
 		began := time.Now()
 		err := l.session(ctx)
-		if ctx.Err() != nil || errors.Is(err, errDrained) {
+		if ctx.Err() != nil || l.queue.isDraining() {
 			return
 		}
 		l.report(err)
@@ -127,7 +128,7 @@ func (l *link) session(parent context.Context) error {
 	l.connects.Add(1)
 	l.answered.Store(int64(l.t.since()))
 	if !l.queue.opened() {
-		return errDrained
+		return errEnded
 	}
 	defer l.queue.closed()
 	if l.lane == Messages {
@@ -246,7 +247,7 @@ func (l *link) readAnswers(stream grpc.ClientStream) error {
 	for {
 		var raw []byte
 		if err := stream.RecvMsg(&raw); err == io.EOF {
-			return errDrained
+			return errEnded
 		} else if err != nil {
 			return err
 		}

@@ -196,6 +196,12 @@ func (q *queue) isOpen() bool {
 	return q.open && !q.draining
 }
 
+func (q *queue) isDraining() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.draining
+}
+
 func uvarintLen(n int) int {
 	var b [binary.MaxVarintLen64]byte
 	return binary.PutUvarint(b[:], uint64(n))

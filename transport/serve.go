@@ -42,7 +42,7 @@ func handleLink(srv any, stream grpc.ServerStream) error {
 
 // inbound is what is remembered of a peer that dials this node.
 type inbound struct {
-	frames, messages, bytes, corrupt, connects atomic.Uint64
+	frames, messages, bytes, corrupt, connects, refused atomic.Uint64
 	// refusal is the last reason for which its hello was refused.
 	refusal atomic.Pointer[string]
 }
@@ -83,7 +83,7 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 	defer t.linksIn.Add(-1)
 	theirs, err := recvHello(stream)
 	if err != nil {
-		t.corruptHellos.Add(1)
+		t.refuseStranger(err)
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	from, err := t.welcome(stream, theirs)
@@ -124,9 +124,20 @@ func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, e
 	return from, nil
 }
 
+// refuseStranger counts a link that did not begin with a hello under the empty
+// name. A peer that hangs up before it has said anything is not one.
+func (t *Transport) refuseStranger(err error) {
+	if bad := (*FrameError)(nil); errors.As(err, &bad) {
+		nobody := t.inboundOf("")
+		nobody.corrupt.Add(1)
+		t.logRefusal(nobody, err)
+	}
+}
+
 // logRefusal logs a refused hello once, until its reason changes or the peer
 // was accepted in between.
 func (t *Transport) logRefusal(from *inbound, err error) {
+	from.refused.Add(1)
 	text := err.Error()
 	if last := from.refusal.Swap(&text); last == nil || *last != text {
 		t.log.Warn("refused a link", "reason", text)

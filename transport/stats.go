@@ -29,12 +29,14 @@ type LinkStats struct {
 
 	FramesIn, MessagesIn, BytesIn uint64
 	// CorruptIn counts the frames that closed a link.
-	CorruptIn  uint64
-	ConnectsIn uint64
+	CorruptIn uint64
+	// ConnectsIn counts the links accepted, RefusedIn those that did not fit.
+	ConnectsIn, RefusedIn uint64
 }
 
 // Stats is one entry per peer and lane, and one for each other node that has
-// dialled this one, in the order of names.
+// dialled this one, in the order of names. The first has no name: its CorruptIn
+// counts links that did not begin with a hello.
 func (t *Transport) Stats() []LinkStats {
 	t.inMu.Lock()
 	in := maps.Clone(t.in)
@@ -78,5 +80,5 @@ func (i *inbound) addTo(s *LinkStats) {
 		return
 	}
 	s.FramesIn, s.MessagesIn, s.BytesIn = i.frames.Load(), i.messages.Load(), i.bytes.Load()
-	s.CorruptIn, s.ConnectsIn = i.corrupt.Load(), i.connects.Load()
+	s.CorruptIn, s.ConnectsIn, s.RefusedIn = i.corrupt.Load(), i.connects.Load(), i.refused.Load()
 }

@@ -41,10 +41,9 @@ type Transport struct {
 	blocked map[string]bool
 	leaving sync.WaitGroup
 
-	linksIn       atomic.Int64
-	corruptHellos atomic.Uint64
-	inMu          sync.Mutex
-	in            map[string]*inbound
+	linksIn atomic.Int64
+	inMu    sync.Mutex
+	in      map[string]*inbound
 }
 
 // Listen starts a transport that has no peers yet.
@@ -62,7 +61,7 @@ func Listen(cfg Config) (*Transport, error) {
 	}
 	t := &Transport{
 		cfg: cfg, log: cfg.Logger, start: time.Now(), listener: listener,
-		blocked: map[string]bool{}, in: map[string]*inbound{},
+		blocked: map[string]bool{}, in: map[string]*inbound{"": {}},
 	}
 	t.frames.largest = 2 * cfg.FrameBytesMax
 	t.codec = rawCodec{&t.frames}
