@@ -70,6 +70,12 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	f.VarP(&a.output, "output", "o", "form of the output: table or json")
 	f.DurationVar(&a.timeout, "timeout", 0, "how long one operation may take, such as 500ms or 2s (default: 10s; 60s for starting nodes)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if a.timeout < 0 {
+			return usageError{c, fmt.Errorf("--timeout %s: use a time above 0", a.timeout)}
+		}
+		return nil
+	}
 	root.AddGroup(
 		&cobra.Group{ID: "machine", Title: "Clusters on this machine:"},
 		&cobra.Group{ID: "data", Title: "Data:"},

@@ -108,12 +108,14 @@ func (f *writeFlags) options() ([]client.CallOption, error) {
 	return out, nil
 }
 
-// value reads the value of a put: the argument, or standard input for "-" or
-// when it is not a terminal, or a file.
+// value reads the value of a put: the argument, a file, or standard input. An
+// empty standard input counts only if it was asked for: a script that forgot
+// the value must not store nothing.
 func (a *app) value(c *cobra.Command, args []string, file string) ([]byte, error) {
 	const argument = 2
+	named := len(args) > argument
 	switch {
-	case file != "" && len(args) > argument:
+	case file != "" && named:
 		return nil, usageError{c, errors.New("give the value or --file, not both")}
 	case file != "":
 		f, err := os.Open(file)
@@ -122,12 +124,20 @@ func (a *app) value(c *cobra.Command, args []string, file string) ([]byte, error
 		}
 		defer f.Close()
 		return readValue(f)
-	case len(args) > argument && args[argument] != "-":
+	case named && args[argument] != "-":
 		return []byte(args[argument]), nil
-	case len(args) <= argument && term.IsTerminal(a.in):
-		return nil, usageError{c, errors.New("no value: give one, or - to read it from standard input, or --file")}
+	case named:
+		return readValue(a.in)
 	}
-	return readValue(a.in)
+	missing := usageError{c, errors.New("no value: give one, or - to read it from standard input, or --file")}
+	if term.IsTerminal(a.in) {
+		return nil, missing
+	}
+	value, err := readValue(a.in)
+	if err == nil && len(value) == 0 {
+		return nil, missing
+	}
+	return value, err
 }
 
 // readValue stops a little beyond the limit; the check that names the limit
