@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,8 +38,8 @@ func runWith(t *testing.T, f *fakeCluster, stdin string, args ...string) outcome
 
 // TestSessions replays the sessions of testdata: "$ kvcli …" and what follows.
 // Lines of standard error begin with "! ", a text that does not end its line is
-// followed by "%", and an exit code other than 0 has a line of its own. With
-// -update the sessions are written anew.
+// followed by "%", an exit code other than 0 has a line of its own, and TOKEN is
+// the context that was printed last. With -update the sessions are written anew.
 func TestSessions(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.session")
 	require.NoError(t, err)
@@ -57,10 +58,13 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+var contextPrinted = regexp.MustCompile(`(?:"context": "|--context )([A-Za-z0-9_-]+)`)
+
 // replay keeps comments and commands and writes the answers anew.
 func replay(t *testing.T, text string) string {
 	f := newFakeCluster()
 	var b strings.Builder
+	token := ""
 	for line := range strings.Lines(text) {
 		switch {
 		case strings.HasPrefix(line, "#"):
@@ -69,8 +73,11 @@ func replay(t *testing.T, text string) string {
 			}
 			b.WriteString(line)
 		case strings.HasPrefix(line, "$ "):
-			b.WriteString(line)
-			b.WriteString(runWith(t, f, stdinOf(line), words(t, line)...).String())
+			o := runWith(t, f, stdinOf(line), words(t, strings.ReplaceAll(line, "TOKEN", token))...)
+			if m := contextPrinted.FindStringSubmatch(o.stdout); m != nil {
+				token = m[1]
+			}
+			b.WriteString(line + o.String())
 		}
 	}
 	return b.String()
