@@ -99,7 +99,7 @@ type item struct {
 // choose returns the node that each item chose for a slot from begin to end.
 func (o *ordering) choose(items []item, begin, end int) []int {
 	first := firstNode + len(o.members)
-	g := newNetwork(first+len(items), len(items)*(1+len(items[0].nodes))+(2+len(excess))*len(o.members)+1)
+	g := newNetwork(first+len(items), len(items)*(1+len(items[0].nodes))+(2+excessTiers)*len(o.members)+1)
 	edges := make([]int, len(items))
 	for i, it := range items {
 		g.edge(source, first+i, 1, 0)
@@ -148,15 +148,20 @@ func (o *ordering) bounds(prefix int) []bound {
 	return bounds
 }
 
-// excess prices what a node takes beyond its share: each further part of the
-// share, in sixteenths, costs so much a piece. To make up for a piece it is
-// worth moving cost/2 owners from their slots.
-var excess = [...]struct{ sixteenths, cost int }{{1, 8}, {2, 16}, {4, 24}, {1 << 10, 32}}
+// excessTiers is the number of prices for what a node takes beyond its share:
+// the first sixteenth costs 8 a piece, the next two 16, the next four 24, the
+// rest 32. To save a piece it is worth moving half as many owners from their
+// slots.
+const excessTiers = 4
 
 // drainMore lets a node take more than its share.
 func (g *network) drainMore(node, share int) {
-	for _, e := range excess {
-		g.edge(node, sink, max(1, share*e.sixteenths/16), e.cost)
+	for tier := range excessTiers {
+		room := max(1, share<<tier/16)
+		if tier == excessTiers-1 {
+			room = PartitionsMax * ReplicasMax
+		}
+		g.edge(node, sink, room, 8*(tier+1))
 	}
 }
 

@@ -325,7 +325,7 @@ func cyclesOf(parent []int) [][]int {
 func TestTwinFindsTheMinimumThatExhaustionFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := 1 << rapid.IntRange(0, 2).Draw(t, "log2 partitions")
-		nodes := drawNodes(t, 1, 5-q/2) // 2¹² placements at most, four nodes or three
+		nodes := drawNodes(t, 1, 5-q/2) // 2¹² placements at most
 		replicas := rapid.IntRange(1, 3).Draw(t, "replicas")
 		w := newLaw(q, replicas, nodes)
 		before := func(p int) []string {
