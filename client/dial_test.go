@@ -2,6 +2,12 @@ package client_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
 	"net"
 	"testing"
 	"time"
@@ -100,6 +106,14 @@ func TestAWrongRingIsAReasonToAskAtOnce(t *testing.T) {
 	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 5*time.Second, time.Millisecond)
 }
 
+func TestALostNodeIsAReasonToAskAtOnce(t *testing.T) {
+	f := cluster(t, 2)
+	dial(t, f, client.WithRefresh(time.Hour))
+	before := f.nodes[0].describes.Load()
+	f.nodes[1].kill()
+	require.Eventually(t, func() bool { return f.nodes[0].describes.Load() > before }, 5*time.Second, time.Millisecond)
+}
+
 func TestAnotherClusterAtAKnownAddressTeachesNothing(t *testing.T) {
 	f := cluster(t, 1)
 	c := dial(t, f, client.WithRefresh(10*time.Millisecond))
@@ -159,4 +173,58 @@ func TestQuestionsAboutTheClusterGoElsewhereToo(t *testing.T) {
 	f.nodes[2].kill()
 	_, err := c.Inspect(t.Context(), "carts", "alice", client.Timeout(2*time.Second))
 	require.True(t, kindred.HasCode(err, kindred.CodeInvalid), err)
+}
+
+func TestASeedIsEnoughWhenNobodyIsWhereTheySay(t *testing.T) {
+	f := cluster(t, 3)
+	f.mu.Lock()
+	f.advertised = "127.0.0.1:1"
+	f.mu.Unlock()
+	c, err := client.Dial(t.Context(), f.addrs()[:1], client.WithRefresh(10*time.Millisecond))
+	require.NoError(t, err)
+	defer c.Close()
+	seen := f.nodes[0].describes.Load()
+	for f.nodes[0].describes.Load() < seen+5 {
+		_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+		require.NoError(t, err)
+	}
+	require.Zero(t, f.nodes[1].calls.Load()+f.nodes[2].calls.Load())
+	require.Equal(t, int64(2), f.nodes[0].freezer.accepted.Load(), "one connection to find it, one to keep")
+}
+
+func TestConnectionsCanBeEncrypted(t *testing.T) {
+	server, trusted := certificate(t)
+	f := startClusterOn(encrypted{server}, 3)
+	t.Cleanup(f.stop)
+	c := dial(t, f, client.WithTLS(&tls.Config{RootCAs: trusted}))
+	_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+	require.NoError(t, err)
+
+	_, err = client.Dial(t.Context(), f.addrs(), client.WithTLS(&tls.Config{RootCAs: x509.NewCertPool()}))
+	require.ErrorContains(t, err, "certificate")
+}
+
+// encrypted is loopback with TLS.
+type encrypted struct{ cert tls.Certificate }
+
+func (e encrypted) listen(addr string) net.Listener {
+	return tls.NewListener(loopback{}.listen(addr), &tls.Config{Certificates: []tls.Certificate{e.cert}, NextProtos: []string{"h2"}})
+}
+
+// certificate makes one for 127.0.0.1 and a pool that trusts it.
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	plain := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, plain, plain, &key.PublicKey, key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(signed)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key}, pool
 }

@@ -19,7 +19,6 @@ type operation struct {
 	waiter *waiter
 	live   []*call
 	asked  []*node
-	began  time.Time
 	cause  error // what ended the operation on this side
 }
 
@@ -45,7 +44,7 @@ func (c *Client) do(ctx context.Context, req *kindred.Request) (*kindred.Respons
 	c.retries.earn()
 	now := time.Now()
 	o := operation{
-		c: c, req: req, began: now, waiter: c.waiters.Get().(*waiter),
+		c: c, req: req, waiter: c.waiters.Get().(*waiter),
 		p: newPursuit(now, req.Op != kindred.OpGet, c.timeout(ctx, req, now)),
 	}
 	resp := o.pursue(ctx)
@@ -77,7 +76,7 @@ func (c *Client) timeout(ctx context.Context, req *kindred.Request, now time.Tim
 // pursue runs until there is an answer (not nil) or nothing more to do.
 func (o *operation) pursue(ctx context.Context) *kindred.Response {
 	defer o.waiter.timer.Stop()
-	for now := o.began; ; now = time.Now() {
+	for now := o.p.began; ; now = time.Now() {
 		switch a := o.p.next(now); a {
 		case giveUp:
 			if !o.p.final && !now.Before(o.p.deadline) {
@@ -110,7 +109,7 @@ func (o *operation) pursue(ctx context.Context) *kindred.Response {
 func (o *operation) launch(now time.Time, a action) {
 	n := o.c.routes.Load().pick(o.req.Bucket, o.req.Key, o.c.turn.Add(1), o.asked)
 	if n == nil || !o.allowed(a, n) {
-		o.p.denied(a)
+		o.p.denied(now, a)
 		return
 	}
 	req := *o.req
@@ -155,7 +154,7 @@ func (o *operation) take(r reply) *kindred.Response {
 	now := time.Now()
 	o.finish(r.call)
 	if r.result == nil {
-		o.p.lost(now, r.call.round, r.call.node.name, r.err.Error(), r.seen, rand.Float64())
+		o.p.lost(now, r.call.round, r.call.node.name, reason(r.err), r.seen, rand.Float64())
 		return nil
 	}
 	resp := api.ParseResult(r.result)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc/status"
+
 	"github.com/kindredkv/kindred"
 )
 
@@ -105,7 +107,7 @@ func (e *DialError) Error() string {
 	}
 	parts := make([]string, len(e.Failed))
 	for i, f := range e.Failed {
-		parts[i] = f.Addr + ": " + f.Err.Error()
+		parts[i] = f.Addr + ": " + reason(f.Err)
 	}
 	return "kindred: no node answered: " + strings.Join(parts, "; ")
 }
@@ -131,6 +133,15 @@ func stopped(cause error) *kindred.Error {
 		e.Message = "no answer before the deadline"
 	}
 	return e
+}
+
+// reason is an error without the words that gRPC puts around it.
+func reason(err error) string {
+	var s interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &s) {
+		return err.Error()
+	}
+	return s.GRPCStatus().Message()
 }
 
 // printable shows keys that are not text without spoiling the terminal.

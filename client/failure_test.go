@@ -370,12 +370,16 @@ func TestInvariant5_CallsInFlightAreBounded(t *testing.T) {
 
 func TestAValueMayBeUsedAgainWhenPutReturns(t *testing.T) {
 	f := cluster(t, 1)
-	b := dial(t, f).Bucket("carts")
+	b := dial(t, f).Bucket("films")
+	_, err := b.Put(t.Context(), "film", make([]byte, 1<<20)) // the stream is open
+	require.NoError(t, err)
+	f.nodes[0].freezer.freeze(true)
 	value := make([]byte, 1<<20)
-	for i := range 20 { // the race detector watches
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*100*time.Microsecond)
-		_, _ = b.Put(ctx, "alice", value)
-		value[i]++
-		cancel()
+	for range 3 { // the stream is full: the writer is stuck with a value in its hands
+		_, err = b.Put(t.Context(), "film", value, client.Timeout(50*time.Millisecond))
+		require.Error(t, err)
+	}
+	for i := range value {
+		value[i]++ // the race detector watches
 	}
 }

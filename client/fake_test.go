@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -28,10 +29,12 @@ type fakeCluster struct {
 	id     string
 	layout *ring.Layout
 	left   map[string]bool
-	last   kindred.Request
-	keys   map[string]*fakeKey
-	dots   int
-	ids    map[kindred.RequestID]kindred.Response
+	// advertised is where every node says it is, instead of the truth.
+	advertised string
+	last       kindred.Request
+	keys       map[string]*fakeKey
+	dots       int
+	ids        map[kindred.RequestID]kindred.Response
 	// applied counts writes that took effect, once for each request id.
 	applied int
 }
@@ -407,7 +410,7 @@ func (n *fakeNode) Describe(context.Context, *kindredv1.DescribeRequest) (*kindr
 		if f.left[m.name] {
 			state = kindred.Left
 		}
-		c.Members = append(c.Members, kindred.Member{Name: m.name, ClientAddr: m.addr, State: state, Capacity: 1})
+		c.Members = append(c.Members, kindred.Member{Name: m.name, ClientAddr: cmp.Or(f.advertised, m.addr), State: state, Capacity: 1})
 	}
 	return api.FormatDescribe(&c, &kindred.Local{Node: n.name, Ready: true}), nil
 }
@@ -429,6 +432,8 @@ func (n *fakeNode) Inspect(_ context.Context, m *kindredv1.InspectRequest) (*kin
 // that was sent SIGSTOP.
 type freezer struct {
 	net.Listener
+	accepted atomic.Int64
+
 	mu   sync.Mutex
 	gate chan struct{} // closed when thawed; nil when it never froze
 }
@@ -448,6 +453,7 @@ func (f *freezer) freeze(on bool) {
 
 func (f *freezer) Accept() (net.Conn, error) {
 	c, err := f.Listener.Accept()
+	f.accepted.Add(1)
 	return &freezingConn{c, f}, err
 }
 

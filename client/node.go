@@ -45,10 +45,14 @@ const (
 // node is one node as this client knows it: a connection, its pipelines, and
 // whether it seems to work.
 type node struct {
-	name, addr string
-	settings   *settings
-	epoch      time.Time // askedAt counts from here, and is never 0
-	onBreak    func(*node, error)
+	name string
+	// addr is where it is dialled, advertised where it says it is. They differ
+	// when it was found through a tunnel or another name.
+	addr, advertised string
+
+	settings *settings
+	epoch    time.Time // askedAt counts from here, and is never 0
+	onBreak  func(*node, error)
 
 	small, bulk *pipeline
 	load        atomic.Int64 // calls on their way
@@ -67,12 +71,12 @@ type node struct {
 }
 
 // startNode makes a node and begins to connect.
-func startNode(name, addr string, s *settings, onBreak func(*node, error)) (*node, error) {
-	conn, err := connect(addr, s)
+func startNode(name string, at place, s *settings, onBreak func(*node, error)) (*node, error) {
+	conn, err := connect(at.addr, s)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{name: name, addr: addr, settings: s, epoch: time.Now().Add(-1), onBreak: onBreak, conn: conn}
+	n := &node{name: name, addr: at.addr, advertised: at.advertised, settings: s, epoch: time.Now().Add(-1), onBreak: onBreak, conn: conn}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.small = newPipeline(s.outstanding, n)
 	n.bulk = newPipeline(s.outstanding, bulkPeer{n})
@@ -86,7 +90,15 @@ func (n *node) line(bytes int) *pipeline {
 	if bytes < bulkBytes {
 		return n.small
 	}
-	n.bulkOnce.Do(func() { n.wg.Go(func() { n.bulk.run(n.ctx) }) })
+	n.bulkOnce.Do(func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.ctx.Err() != nil {
+			n.bulk.drop(errRetired, true)
+			return
+		}
+		n.wg.Go(func() { n.bulk.run(n.ctx) })
+	})
 	return n.bulk
 }
 
@@ -195,7 +207,7 @@ func (n *node) close() {
 	n.mu.Unlock()
 	n.wg.Wait()
 	// A pipeline that never ran has nobody else to refuse its calls.
-	n.bulkOnce.Do(func() { n.bulk.drop(ErrClosed, true) })
+	n.bulkOnce.Do(func() { n.bulk.drop(errRetired, true) })
 }
 
 // bulkPeer is a node to its second pipeline, whose opening proves nothing: it
@@ -215,6 +227,7 @@ func connect(addr string, s *settings) (*grpc.ClientConn, error) {
 	opts := []grpc.DialOption{
 		grpc.WithTransportCredentials(secrets),
 		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(), // or every name is looked up twice
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.ResponseBytesMax), grpc.MaxCallSendMsgSize(api.RequestBytesMax)),
 		grpc.WithInitialWindowSize(streamWindowBytes),
 		grpc.WithInitialConnWindowSize(connectionWindowBytes),

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -21,6 +22,10 @@ const (
 	reconnectMin = 20 * time.Millisecond
 	reconnectMax = time.Second
 )
+
+// errRetired is the fate of calls to a node that is no longer used, or whose
+// client was closed.
+var errRetired = errors.New("the node is no longer used")
 
 // stream is what a pipeline needs of gRPC.
 type stream interface {
@@ -74,7 +79,7 @@ func (p *pipeline) submit(c *call) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		c.settle(reply{call: c, err: ErrClosed})
+		c.settle(reply{call: c, err: errRetired})
 		return
 	}
 	p.lastID++
@@ -104,7 +109,7 @@ func (p *pipeline) forget(c *call) callState {
 
 // run connects, serves and connects again until ctx ends.
 func (p *pipeline) run(ctx context.Context) {
-	defer p.drop(ErrClosed, true)
+	defer p.drop(errRetired, true)
 	for failures := 0; ctx.Err() == nil; {
 		began := time.Now()
 		err := p.session(ctx)

@@ -231,6 +231,6 @@ func TestAClosedPipelineRefusesCalls(t *testing.T) {
 	story(t, 100, func(_ *testing.T, running *pipeline, _ *wire) { p = running })
 	_, replies := calls(p, 1, 10)
 	r := <-replies
-	require.ErrorIs(t, r.err, ErrClosed)
+	require.ErrorIs(t, r.err, errRetired)
 	require.False(t, r.seen)
 }

@@ -44,6 +44,7 @@ const (
 // while another node is busy, it is as good as any.
 type pursuit struct {
 	write    bool
+	began    time.Time
 	deadline time.Time
 	patience time.Duration
 
@@ -68,6 +69,7 @@ type pursuit struct {
 func newPursuit(now time.Time, write bool, timeout time.Duration) pursuit {
 	return pursuit{
 		write:    write,
+		began:    now,
 		deadline: now.Add(timeout),
 		patience: min(max(timeout/attemptShare, attemptMin), attemptMax),
 		retryAt:  now,
@@ -128,12 +130,14 @@ func (p *pursuit) sent(now time.Time, a action) {
 	p.lateAt = now.Add(p.patience)
 }
 
-// denied notes that no further node may be asked: the budget is spent.
-func (p *pursuit) denied(a action) {
-	p.hedgeAt = time.Time{}
-	if a == ask {
-		p.retryAt, p.exhausted = time.Time{}, true
+// denied notes that a node may not be asked: the budget is spent, or there is
+// none to ask. A hedge is tried again when the operation is twice as old.
+func (p *pursuit) denied(now time.Time, a action) {
+	if a == hedge {
+		p.hedgeAt = now.Add(max(now.Sub(p.began), time.Millisecond))
+		return
 	}
+	p.retryAt, p.exhausted = time.Time{}, true
 }
 
 // refused notes a node's answer that the operation failed, in the given round.

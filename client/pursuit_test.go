@@ -115,6 +115,14 @@ func TestCodesThatAreRetried(t *testing.T) {
 	}
 }
 
+func TestAFinalAnswerDoesNotWaitForALateOne(t *testing.T) {
+	p := newPursuit(noon, true, 9*time.Second)
+	asks(t, &p, noon)
+	asks(t, &p, at(3*time.Second))
+	p.refused(at(4*time.Second), 2, "n2", refusal(kindred.CodeTooLarge), 0)
+	require.Equal(t, giveUp, p.next(at(4*time.Second)))
+}
+
 func TestAttemptsAreLimited(t *testing.T) {
 	p := newPursuit(noon, false, time.Hour)
 	now := noon
@@ -131,7 +139,7 @@ func TestAnExhaustedBudgetStillWaitsForWhatIsOnItsWay(t *testing.T) {
 	p := newPursuit(noon, true, 9*time.Second)
 	asks(t, &p, noon)
 	require.Equal(t, ask, p.next(at(3*time.Second)))
-	p.denied(ask)
+	p.denied(at(3*time.Second), ask)
 	require.Equal(t, wait, p.next(at(3*time.Second)), "the late attempt may still be answered")
 	p.refused(at(4*time.Second), 1, "n1", refusal(kindred.CodeTimeout), 0)
 	require.Equal(t, giveUp, p.next(at(5*time.Second)))
@@ -143,13 +151,16 @@ func TestAHedgeRunsBesideTheFirstAttempt(t *testing.T) {
 	p.hedgeAt = at(50 * time.Millisecond)
 	require.Equal(t, wait, p.next(at(49*time.Millisecond)))
 	require.Equal(t, hedge, p.next(at(50*time.Millisecond)))
-	p.sent(at(50*time.Millisecond), hedge)
+	p.denied(at(50*time.Millisecond), hedge)
+	require.Equal(t, wait, p.next(at(99*time.Millisecond)), "not now, but perhaps later")
+	require.Equal(t, hedge, p.next(at(100*time.Millisecond)))
+	p.sent(at(100*time.Millisecond), hedge)
 	require.Equal(t, 2, p.live)
 
-	p.refused(at(60*time.Millisecond), 1, "n1", refusal(kindred.CodeCorrupt), 0)
-	require.Equal(t, wait, p.next(at(60*time.Millisecond)), "the other is still in its time")
-	p.refused(at(70*time.Millisecond), 1, "n2", refusal(kindred.CodeCorrupt), 0)
-	asks(t, &p, at(70*time.Millisecond))
+	p.refused(at(160*time.Millisecond), 1, "n1", refusal(kindred.CodeCorrupt), 0)
+	require.Equal(t, wait, p.next(at(160*time.Millisecond)), "the other is still in its time")
+	p.refused(at(170*time.Millisecond), 1, "n2", refusal(kindred.CodeCorrupt), 0)
+	asks(t, &p, at(170*time.Millisecond))
 }
 
 func TestALateAttemptThatFailsDoesNotDisturbTheCurrentOne(t *testing.T) {

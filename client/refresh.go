@@ -172,49 +172,43 @@ func decodeLayout(b []byte) (*ring.Layout, error) {
 
 // place is where a member can be reached, as a description says.
 type place struct {
-	addr       string
-	gone, left bool
+	addr, advertised string
+	gone, left       bool
 }
 
-// addresses collects the members. The node that answered is reachable where it
-// was asked, if it says nothing else of itself.
+// addresses collects the members. Whoever answered can be reached where it was
+// asked; what it advertises may be of no use from here.
 func addresses(d *description) map[string]place {
 	places := make(map[string]place, len(d.cluster.Members))
-	for _, m := range d.cluster.Members {
-		if len(places) == NodesMax {
-			break
+	for _, m := range d.cluster.Members[:min(len(d.cluster.Members), NodesMax)] {
+		places[m.Name] = place{
+			addr: m.ClientAddr, advertised: m.ClientAddr,
+			gone: m.State == kindred.Dead, left: m.State == kindred.Left,
 		}
-		places[m.Name] = place{addr: m.ClientAddr, gone: m.State == kindred.Dead, left: m.State == kindred.Left}
 	}
-	if self := places[d.cluster.Node]; self.addr == "" {
-		places[d.cluster.Node] = place{addr: d.addr}
-	}
+	self := places[d.cluster.Node]
+	self.addr = d.addr
+	places[d.cluster.Node] = self
 	return places
 }
 
 // renew fills in the nodes of the next routes: those of the old ones that are
-// still where they were, and new ones. A node that the description does not
-// know stays while the layout names it or its connection works: who describes
-// the cluster may be cut off from it.
+// still where they were, and new ones.
 func (c *Client) renew(old, next *routes, places map[string]place) (*routes, error) {
 	var nodes []*node
 	for _, n := range old.nodes {
 		p, known := places[n.name]
-		switch {
-		case known && (p.left || (p.addr != "" && p.addr != n.addr)):
-			continue
-		case !known && !next.names(n.name) && n.rank() != healthy:
-			continue
+		if n.stays(p, known, next.names(n.name)) {
+			n.gone.Store(p.gone)
+			nodes = append(nodes, n)
+			delete(places, n.name)
 		}
-		n.gone.Store(p.gone)
-		nodes = append(nodes, n)
-		delete(places, n.name)
 	}
 	for name, p := range places {
 		if p.left || p.addr == "" {
 			continue
 		}
-		n, err := startNode(name, p.addr, &c.settings, c.lostNode)
+		n, err := startNode(name, p, &c.settings, c.lostNode)
 		if err != nil {
 			return nil, fmt.Errorf("node %s at %q: %w", name, p.addr, err)
 		}
@@ -223,6 +217,22 @@ func (c *Client) renew(old, next *routes, places map[string]place) (*routes, err
 	}
 	slices.SortFunc(nodes, func(a, b *node) int { return strings.Compare(a.name, b.name) })
 	return newRoutes(next.clusterID, next.layout, next.copies, nodes), nil
+}
+
+// stays reports whether a node is to be kept as it is. One that a description
+// does not know stays while the layout names it or its connection works: who
+// describes the cluster may be cut off from it. One that was found where it
+// does not say it is stays until it fails there.
+func (n *node) stays(p place, known, inLayout bool) bool {
+	switch {
+	case !known:
+		return inLayout || n.rank() == healthy
+	case p.left:
+		return false
+	case p.advertised != n.advertised:
+		return false
+	}
+	return n.addr == n.advertised || n.rank() != doubted
 }
 
 // retire closes the nodes that are no longer used.

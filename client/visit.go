@@ -91,7 +91,7 @@ func (c *Client) visit(ctx context.Context, req *kindred.Request, verb string, p
 		}
 		n := c.routes.Load().pick(req.Bucket, req.Key, c.turn.Add(1), asked)
 		if n == nil || (p.reached && !c.retries.spend()) {
-			p.denied(ask)
+			p.denied(time.Now(), ask)
 			continue
 		}
 		asked = append(asked, n)
