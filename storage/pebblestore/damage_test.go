@@ -45,9 +45,9 @@ func put(t *testing.T, s *Store, from, to int) {
 	}
 }
 
-func newLibrary(t *testing.T) *library {
+func newLibrary(t *testing.T, rows int) *library {
 	t.Helper()
-	l := &library{t: t, fs: vfs.NewCrashableMem(), inLog: 1000, rows: 2000}
+	l := &library{t: t, fs: vfs.NewCrashableMem(), inLog: rows / 2, rows: rows}
 	s, err := Open("node", small(l.fs))
 	require.NoError(t, err)
 	put(t, s, 0, l.inLog)
@@ -121,7 +121,7 @@ func (l *library) read(s *Store) (seen reading) {
 // log takes the rest of the log away and nobody is told.
 func TestDamage_FlippedBitInTheLog(t *testing.T) {
 	t.Run("our format says so", func(t *testing.T) {
-		l := newLibrary(t)
+		l := newLibrary(t, 2000)
 		fs, log := l.copy(), l.newest(".log")
 		contentOf(t, fs, log)[1000] ^= 1
 		_, err := Open("node", small(fs))
@@ -165,7 +165,7 @@ func TestDamage_FlippedBitInTheLog(t *testing.T) {
 // after the last-but-one sync look like writes that were never synced. Nodes live
 // with that by a new incarnation at every start (I2).
 func TestDamage_EndOfTheLogIsSilent(t *testing.T) {
-	l := newLibrary(t)
+	l := newLibrary(t, 2000)
 	for name, damage := range map[string]func(*vfs.MemFS, string){
 		"cut off": func(fs *vfs.MemFS, log string) { truncate(t, fs, log) },
 		"flipped": func(fs *vfs.MemFS, log string) {
@@ -193,7 +193,7 @@ func TestDamage_EndOfTheLogIsSilent(t *testing.T) {
 // The reason for the DataCorruption listener: without one the first rotten block
 // ends the process.
 func TestDamage_RottenBlock(t *testing.T) {
-	l := newLibrary(t)
+	l := newLibrary(t, 2000)
 	fs, table := l.copy(), l.newest(".sst")
 	content := contentOf(t, fs, table)
 	content[len(content)/3] ^= 1
@@ -236,7 +236,7 @@ func TestDamage_RottenBlock(t *testing.T) {
 // alone would try again without a pause (P5) and in the end block all writes.
 func TestDamage_CompactionsAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLibrary(t)
+		l := newLibrary(t, 2000)
 		fs := l.copy()
 		content := contentOf(t, fs, l.newest(".sst"))
 		content[len(content)/3] ^= 1
@@ -275,7 +275,7 @@ func TestDamage_CompactionsAreHeldBack(t *testing.T) {
 // Without a cure the store fails with a reason before Pebble blocks all writes.
 func TestDamage_StuckCompactionsFailTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLibrary(t)
+		l := newLibrary(t, 2000)
 		fs := l.copy()
 		content := contentOf(t, fs, l.newest(".sst"))
 		content[len(content)/3] ^= 1
@@ -300,7 +300,7 @@ func TestDamage_StuckCompactionsFailTheStore(t *testing.T) {
 }
 
 func TestDamage_FilesThatOpenNeeds(t *testing.T) {
-	l := newLibrary(t)
+	l := newLibrary(t, 2000)
 	cut := func(fs *vfs.MemFS, name string) { truncate(t, fs, name) }
 	remove := func(fs *vfs.MemFS, name string) { require.NoError(t, fs.Remove(name)) }
 	removeDB := func(fs *vfs.MemFS, _ string) { require.NoError(t, fs.RemoveAll(libraryDir)) }
@@ -333,7 +333,7 @@ func TestDamage_FilesThatOpenNeeds(t *testing.T) {
 // One flipped bit anywhere: what a store then gives is right, or an error that
 // names the file. Absence is possible at the end of the log only.
 func TestDamage_AnyBit(t *testing.T) {
-	l := newLibrary(t)
+	l := newLibrary(t, 300)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -344,7 +344,7 @@ func TestDamage_AnyBit(t *testing.T) {
 		if content, err := l.fs.UnsafeGetFileDataBuffer(name); err != nil || len(content) == 0 {
 			continue
 		}
-		for range 12 {
+		for range 8 {
 			fs := l.copy()
 			content := contentOf(t, fs, name)
 			at := random.IntN(len(content))

@@ -35,7 +35,7 @@ func snapshotStandsStill(t *testing.T, b *bench) {
 // snapshotsUnderWriters has every batch write one number into many rows: a
 // reader that sees two numbers saw half a batch.
 func snapshotsUnderWriters(t *testing.T, b *bench) {
-	const rows, writers, readers, rounds = 20, 3, 3, 100
+	const rows, writers, readers, rounds = 20, 3, 3, 30
 	var all sync.WaitGroup
 	for w := range writers {
 		all.Go(func() {
