@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/kindredkv/kindred"
@@ -76,11 +77,16 @@ type Nodes struct {
 	timeout time.Duration
 }
 
+// redial looks for a killed node again soon after it is back.
+var redial = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 500 * time.Millisecond}
+
 // DialNodes makes a door to nodes by name and address.
 func DialNodes(names, addrs []string, timeout time.Duration) (*Nodes, error) {
 	n := &Nodes{names: names, timeout: timeout}
 	for _, addr := range addrs {
-		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := grpc.NewClient(addr,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: redial, MinConnectTimeout: time.Second}))
 		if err != nil {
 			n.Close()
 			return nil, fmt.Errorf("jepsen: %s: %w", addr, err)
@@ -115,7 +121,8 @@ func (n *Nodes) call(ctx context.Context, kv kindredv1.KVClient, i workload.Inte
 	}
 	switch i.Kind {
 	case history.Get:
-		m, err := kv.Get(ctx, api.FormatGet(req))
+		// The final reads come when all nodes are back, whenever that was noticed.
+		m, err := kv.Get(ctx, api.FormatGet(req), grpc.WaitForReady(i.Final))
 		if err != nil {
 			return refused(err)
 		}
