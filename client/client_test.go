@@ -274,3 +274,33 @@ func runs(names ...string) bool {
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	return slices.ContainsFunc(names, func(name string) bool { return bytes.Contains(stacks, []byte(name)) })
 }
+
+func TestABatchAnswersInItsOwnOrder(t *testing.T) {
+	b := dial(t, cluster(t, 3)).Bucket("carts")
+	var puts, gets []client.Operation
+	for i := range 200 {
+		key := strings.Repeat("x", i+1)
+		puts = append(puts, client.Operation{Op: kindred.OpPut, Key: key, Value: []byte(key)})
+		gets = append(gets, client.Operation{Op: kindred.OpGet, Key: key})
+	}
+	results, err := b.Batch(t.Context(), puts)
+	require.NoError(t, err)
+	for i, r := range results {
+		require.NoError(t, r.Err)
+		gets = append(gets, client.Operation{Op: kindred.OpDelete, Key: puts[i].Key + "?", Opts: []client.CallOption{client.Seen(r.Receipt.Context)}})
+	}
+	results, err = b.Batch(t.Context(), append(gets, client.Operation{Op: kindred.OpScan}))
+	require.NoError(t, err)
+	for i, r := range results[:200] {
+		value, err := r.Object.Value()
+		require.NoError(t, err)
+		require.Equal(t, gets[i].Key, string(value))
+	}
+	for _, r := range results[200:400] {
+		require.True(t, kindred.HasCode(r.Err, kindred.CodeBadContext), "the context is of another key")
+	}
+	require.True(t, kindred.HasCode(results[400].Err, kindred.CodeInvalid))
+
+	_, err = b.Batch(t.Context(), make([]client.Operation, kindred.BatchMax+1))
+	require.True(t, kindred.HasCode(err, kindred.CodeTooLarge))
+}

@@ -74,7 +74,8 @@
 //  2. An error of a write says NotApplied only if no node can have acted on it.
 //  3. Every wait ends with its context, and Close ends them all. Nothing is
 //     left running after Close.
-//  4. No goroutine is started for a call; calls to one node that are made at
+//  4. No goroutine is started for a call (a batch starts a few for all of its
+//     operations); calls to one node that are made at
 //     the same time share a message.
 //  5. What nodes can make grow is bounded: calls in flight ([WithOutstanding]),
 //     connections ([NodesMax]), attempts, retries and hedges.
