@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -20,7 +21,9 @@ import (
 // fails for sure, in "vague" with an unknown outcome; in "split" its replicas
 // disagree, in "halved" one does not answer.
 type fakeCluster struct {
-	layout  *ring.Layout
+	layout *ring.Layout
+
+	mu      sync.Mutex
 	objects map[string][]kindred.Sibling // by bucket/key
 	dots    int
 	request kindred.Request // the last one
@@ -127,6 +130,8 @@ func (b *fakeBucket) ask(op kindred.Op, key string, opts []client.CallOption) *k
 }
 
 func (b *fakeBucket) Get(_ context.Context, key string, opts ...client.CallOption) (*client.Object, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err := b.trouble(b.ask(kindred.OpGet, key, opts).Op, key, kindred.RequestID{}); err != nil {
 		return nil, err
 	}
@@ -160,6 +165,8 @@ func (b *fakeBucket) forget(key string, context []byte) *kindred.Error {
 }
 
 func (b *fakeBucket) Put(_ context.Context, key string, value []byte, opts ...client.CallOption) (*client.Receipt, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	req := b.ask(kindred.OpPut, key, opts)
 	if err := b.write(req); err != nil {
 		return nil, err
@@ -192,6 +199,8 @@ func (b *fakeBucket) receipt(dot, key string) *client.Receipt {
 }
 
 func (b *fakeBucket) Delete(_ context.Context, key string, opts ...client.CallOption) (*client.Receipt, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err := b.write(b.ask(kindred.OpDelete, key, opts)); err != nil {
 		return nil, err
 	}
@@ -201,6 +210,8 @@ func (b *fakeBucket) Delete(_ context.Context, key string, opts ...client.CallOp
 
 // Page lists keys by their hash, a few at a time whatever the limit says.
 func (b *fakeBucket) Page(_ context.Context, opts ...client.ScanOption) (*client.Page, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err := b.trouble(kindred.OpScan, "", kindred.RequestID{}); err != nil {
 		return nil, err
 	}
