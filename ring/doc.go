@@ -31,8 +31,8 @@
 //     sets of owners permit, and owners that stay keep their slots unless that
 //     costs balance (see order.go).
 //  6. The same arguments give the same bytes, in whatever order nodes are
-//     named, and on every little-endian machine (the murmur3 library, which
-//     hashes names and layouts here, reads words in the machine's order).
+//     named, and on every little-endian machine (the murmur3 library reads
+//     words in the machine's order).
 //
 // [Layout.Check] judges any layout, also a decoded one, by rules 1 to 3.
 //

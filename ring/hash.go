@@ -3,25 +3,23 @@ package ring
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/spaolacci/murmur3"
 )
 
 // Partition numbers one of the equal arcs of the key space, from 0.
 type Partition uint32
-
-// hashBuffer holds the hashed form of keys short enough to avoid an
-// allocation.
-const hashBuffer = 256
 
 // Hash places a key on the ring: MurmurHash3 (x64, the first 64 of 128 bits, seed
 // 0) of uvarint(len(bucket)), bucket and key one after the other. The length keeps
 // ("ab", "c") and ("a", "bc") apart. The hash is part of the on-disk format and
 // must never change.
 func Hash(bucket, key string) uint64 {
-	var buf [hashBuffer]byte
-	b := binary.AppendUvarint(buf[:0], uint64(len(bucket)))
+	b := make([]byte, 0, binary.MaxVarintLen16+len(bucket)+len(key)) // the library lets it escape
+	b = binary.AppendUvarint(b, uint64(len(bucket)))
 	b = append(b, bucket...)
 	b = append(b, key...)
-	return murmur(b)
+	return murmur3.Sum64(b)
 }
 
 // mix spreads every bit of two words over one (the finisher of splitmix64).
