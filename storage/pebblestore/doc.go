@@ -19,15 +19,20 @@
 //	            *storage.DamagedError, at a read a *storage.CorruptError. Pebble's
 //	            newest format is what makes a flipped bit in the log loud; with
 //	            its default format the rest of that log silently goes missing.
-//	            A log that was cut off at its end is silent in every format: that
-//	            is why a node takes a new incarnation at every start.
-//	P2 Alive.   No error of the disk ends the process. A rotten block costs its
-//	            rows. An error in the log or the manifest fails the store for good:
+//	            The end of a log stays silent in every format: cut off, or with a
+//	            bit flipped behind the last sync that later writes attest (some
+//	            tens of KiB), it looks like writes that never were synced. That is
+//	            why a node takes a new incarnation at every start.
+//	P2 Alive.   No error of the disk ends the process, and no call waits for ever.
+//	            A rotten block costs its rows. An error in the log or the manifest
+//	            fails the store for good: nothing on the disk changes any more,
 //	            Apply and Sync return a *storage.FailedError, reads go on, and
-//	            OnFatal tells the node to stop.
+//	            OnFatal tells the node to stop. The same happens when damage keeps
+//	            compactions from ending until tables pile up: Discard prevents it.
 //	P3 Room.    A full disk refuses writes before Pebble meets it. See below.
 //	P4 Alone.   One folder, one store: in this process, in others, by any path.
-//	P5 Quiet.   A store that nobody uses does nothing.
+//	P5 Quiet.   A store that nobody uses does nothing, and what failed in the
+//	            background is tried again after a pause that grows to a minute.
 //
 // # The full disk
 //
@@ -52,8 +57,9 @@
 // # What it does not do
 //
 // It does not repair: it says what is damaged, and the replicas above bring the
-// rows back. It does not delete or overwrite files that it cannot read. It sets
-// no timers, and it does not retry what failed.
+// rows back, and call Discard when they know how. It does not delete or overwrite
+// files that it cannot read. It runs one compaction at a time, and no timers but
+// the pauses of P5.
 //
 // # Example
 //
