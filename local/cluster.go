@@ -194,7 +194,8 @@ type StoppedNode struct {
 }
 
 // Stop asks every node that has a process to drain and end (SIGTERM), waits
-// for grace, then kills what is left. It returns those that had a process.
+// for grace, then kills what is left. It returns those that had a process. If
+// ctx is over before that, it kills nothing: the nodes end in their own time.
 func (c *Cluster) Stop(ctx context.Context, grace time.Duration) ([]StoppedNode, error) {
 	var out []StoppedNode
 	err := c.update(ctx, func(st *state) error {
@@ -217,11 +218,10 @@ func stopAll(ctx context.Context, nodes []nodeRecord, grace time.Duration) ([]St
 			asked = append(asked, n)
 		}
 	}
-	graceCtx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
+	deadline := time.Now().Add(grace)
 	out := make([]StoppedNode, 0, len(asked))
 	for _, n := range asked {
-		killed, err := n.Process.endBy(graceCtx)
+		killed, err := n.Process.endBy(ctx, deadline)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("node %s: %w", n.Name, err))
 		}
@@ -242,16 +242,21 @@ func (p process) terminate() (bool, error) {
 	return true, nil
 }
 
-// endBy waits for a process that was asked to end, and kills it when the
-// context is over.
-func (p process) endBy(ctx context.Context) (killed bool, err error) {
-	if p.waitGone(ctx) == nil {
+// endBy waits for a process that was asked to end, and kills it at the
+// deadline.
+func (p process) endBy(ctx context.Context, deadline time.Time) (killed bool, err error) {
+	grace, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if p.waitGone(grace) == nil {
 		return false, nil
+	}
+	if ctx.Err() != nil {
+		return false, fmt.Errorf("was asked to end and has not yet: %w", ctx.Err())
 	}
 	if _, err := p.signal(syscall.SIGKILL); err != nil {
 		return true, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signalWait)
-	defer cancel()
-	return true, p.waitGone(ctx)
+	last, cancelLast := context.WithTimeout(ctx, signalWait)
+	defer cancelLast()
+	return true, p.waitGone(last)
 }

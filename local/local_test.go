@@ -162,6 +162,11 @@ func TestStopKillsWhatDoesNotDrain(t *testing.T) {
 	o := options(t, 1)
 	o.Args = []string{"--fake-mode", "stubborn"}
 	c := start(t, o)
+	over, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := c.Stop(over, time.Minute)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, []local.State{"running"}, states(t, c), "who gives up waiting kills nothing")
 	stopped, err := c.Stop(t.Context(), 50*time.Millisecond)
 	require.NoError(t, err)
 	require.Equal(t, []local.StoppedNode{{Name: "n1", Killed: true}}, stopped)
@@ -219,7 +224,14 @@ func TestABusyPortIsNamed(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 
 	o.BasePort = pe.Free
-	start(t, o)
+	c := start(t, o)
+	require.NoError(t, c.Kill(t.Context(), "n2"))
+	l2, err := net.Listen("tcp", node(t, c, "n2").Peer)
+	require.NoError(t, err)
+	defer l2.Close()
+	err = c.Restart(t.Context(), "n2", local.RestartOptions{})
+	require.ErrorAs(t, err, &pe)
+	require.ErrorContains(t, err, "end that program", "an existing cluster keeps its ports")
 }
 
 func TestABusyGossipPortIsNamedForUDPToo(t *testing.T) {

@@ -14,13 +14,18 @@ type PortError struct {
 	Node, Role string
 	// Free is a base port at which the whole cluster would fit, or 0.
 	Free int
-	Err  error
+	// Fixed is set if the cluster exists: its ports stay.
+	Fixed bool
+	Err   error
 }
 
 func (e *PortError) Error() string {
 	s := fmt.Sprintf("port %d, which node %s needs for %s, cannot be used: %v", e.Port, e.Node, e.Role, e.Err)
 	if errors.Is(e.Err, syscall.EADDRINUSE) {
 		s = fmt.Sprintf("port %d, which node %s needs for %s, is in use by another program", e.Port, e.Node, e.Role)
+	}
+	if e.Fixed {
+		return s + ": end that program; the ports of an existing cluster stay (another one can have another --dir and --base-port)"
 	}
 	if e.Free > 0 {
 		return s + fmt.Sprintf(": choose another base port, for instance --base-port %d", e.Free)

@@ -141,9 +141,8 @@ func (c *Cluster) plan(o Options) (*state, error) {
 // spawnAll starts the nodes at the given places; if one fails, none stays.
 func (c *Cluster) spawnAll(ctx context.Context, st *state, places []int) ([]nodeRecord, error) {
 	if err := checkPorts(st.shape(), places); err != nil {
-		err.Free, _ = FreeBasePort(len(st.Nodes), st.BasePort+PortsPerNode*len(st.Nodes))
-		if len(places) < len(st.Nodes) || c.hasState() {
-			err.Free = 0 // the base port of an existing cluster is fixed
+		if err.Fixed = c.hasState(); !err.Fixed {
+			err.Free, _ = FreeBasePort(len(st.Nodes), st.BasePort+PortsPerNode*len(st.Nodes))
 		}
 		return nil, err
 	}

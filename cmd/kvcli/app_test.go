@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -217,4 +218,24 @@ func TestExcerptsFitATerminal(t *testing.T) {
 	require.Equal(t, "2 bytes that are not text", excerpt([]byte{0xff, 0xfe}))
 	require.Equal(t, strings.Repeat("é", 200)+"… (1000 bytes)", excerpt([]byte(strings.Repeat("é", 500))))
 	require.Equal(t, strings.Repeat("x", 200)+"… (201 bytes)", excerpt([]byte(strings.Repeat("x", 201))))
+}
+
+// Nobody ever writes to standard input: an interrupt ends the wait for it.
+func TestAnInterruptEndsTheWaitForInput(t *testing.T) {
+	for _, args := range [][]string{
+		{"put", "b", "k", "-"},
+		{"import", "b", "-", "--format", "csv", "--key", "id"},
+	} {
+		silent, stdin := io.Pipe()
+		a := &app{
+			in: silent, out: io.Discard, errOut: io.Discard, getenv: func(string) string { return "" },
+			dial: func(context.Context, []string, ...client.Option) (cluster, error) { return newFakeCluster(), nil },
+		}
+		ctx, interrupt := context.WithCancel(t.Context())
+		exit := make(chan int)
+		go func() { exit <- a.run(ctx, append(args, "--dir", "none")) }()
+		interrupt()
+		require.Equal(t, 1, <-exit, args)
+		stdin.Close()
+	}
 }

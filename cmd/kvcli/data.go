@@ -127,13 +127,13 @@ func (a *app) value(c *cobra.Command, args []string, file string) ([]byte, error
 	case named && args[argument] != "-":
 		return []byte(args[argument]), nil
 	case named:
-		return readValue(a.in)
+		return readValue(a.stdin(c.Context()))
 	}
 	missing := usageError{c, errors.New("no value: give one, or - to read it from standard input, or --file")}
 	if term.IsTerminal(a.in) {
 		return nil, missing
 	}
-	value, err := readValue(a.in)
+	value, err := readValue(a.stdin(c.Context()))
 	if err == nil && len(value) == 0 {
 		return nil, missing
 	}

@@ -37,7 +37,7 @@ the exit code is then 1. Rows that could not be stored make it 4 or 6.`,
 			if o.Concurrency < 1 || o.Concurrency > bulk.ConcurrencyMax {
 				return usageError{c, fmt.Errorf("--concurrency %d: use 1 to %d", o.Concurrency, bulk.ConcurrencyMax)}
 			}
-			in, err := a.openImport(args[1], format, keyColumn)
+			in, err := a.openImport(c.Context(), args[1], format, keyColumn)
 			if err != nil {
 				return err
 			}
@@ -77,8 +77,8 @@ func (c *counter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (a *app) openImport(path, format, keyColumn string) (*importFile, error) {
-	in := &importFile{file: io.NopCloser(a.in)}
+func (a *app) openImport(ctx context.Context, path, format, keyColumn string) (*importFile, error) {
+	in := &importFile{file: io.NopCloser(a.stdin(ctx))}
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
