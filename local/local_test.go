@@ -24,6 +24,7 @@ import (
 func options(t *testing.T, nodes int) local.Options {
 	t.Helper()
 	t.Setenv(fakeEnv, "1")
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // else each end takes a second under -race
 	self, err := os.Executable()
 	require.NoError(t, err)
 	base, err := local.FreeBasePort(nodes, 20000+10*rand.IntN(1000))

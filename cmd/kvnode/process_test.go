@@ -46,7 +46,7 @@ func launch(t *testing.T, args ...string) *kvnode {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &kvnode{t: t, cmd: exec.Command(self, args...), stderr: &bytes.Buffer{}, done: make(chan error, 1)}
-	p.cmd.Env = append(os.Environ(), mainEnv+"=1")
+	p.cmd.Env = append(os.Environ(), mainEnv+"=1", "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = p.stderr
 	read, write := io.Pipe()
 	p.cmd.Stdout = write

@@ -18,7 +18,7 @@ const (
 	victim = "n2"
 	// customers write and read one after the other, each with a pause.
 	customers     = 8
-	customerPause = 3 * time.Millisecond
+	customerPause = 8 * time.Millisecond
 	// The node is killed, and later started, in the middle of steady work.
 	steady   = time.Second
 	downtime = 3 * time.Second
