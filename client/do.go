@@ -86,6 +86,11 @@ func (o *operation) pursue(ctx context.Context) *kindred.Response {
 		case ask, hedge:
 			o.launch(now, a)
 			continue
+		case glance:
+			if o.lifeless(now) {
+				o.p.late(now)
+			}
+			continue
 		}
 		o.waiter.timer.Reset(o.p.wake().Sub(now))
 		select {
@@ -176,6 +181,17 @@ func (o *operation) doubt(now time.Time) {
 	for _, c := range o.live {
 		c.node.doubt(now)
 	}
+}
+
+// lifeless reports whether every node that is still in its time was doubted
+// already and has shown no sign of life since.
+func (o *operation) lifeless(now time.Time) bool {
+	for _, c := range o.live {
+		if c.round == o.p.round && !c.node.lifeless(now) {
+			return false
+		}
+	}
+	return true
 }
 
 // finish takes a call off the list of those on their way.

@@ -41,8 +41,8 @@
 //
 // A call is retried on another node when its connection fails, when the node
 // refuses it for now (unavailable, overloaded, stopping, no_layout, wrong_ring,
-// disk_full), or when the node says nothing for a third of the call's time. It
-// is never retried when the call itself is at fault (invalid, too_large,
+// disk_full), when it says nothing for a third of the call's time, or when it
+// shows no sign of life for half a second. It is never retried when the call itself is at fault (invalid, too_large,
 // bad_context, too_many_siblings). All of it happens within the deadline of the
 // context, or [Timeout], or [TimeoutDefault]. Every write carries a random
 // [RequestID] which its retries repeat, so that a node that has seen it does
@@ -75,8 +75,8 @@
 //  3. Every wait ends with its context, and Close ends them all. Nothing is
 //     left running after Close.
 //  4. No goroutine is started for a call (a batch starts a few for all of its
-//     operations); calls to one node that are made at
-//     the same time share a message.
+//     operations); calls to one node that are made at the same time share a
+//     message.
 //  5. What nodes can make grow is bounded: calls in flight ([WithOutstanding]),
 //     connections ([NodesMax]), attempts, retries and hedges.
 //

@@ -273,6 +273,17 @@ func TestWithoutHedgingThereIsNone(t *testing.T) {
 	require.Equal(t, uint64(1), c.Stats().Attempts)
 }
 
+func TestASlowNodeThatLivesIsWaitedFor(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f)
+	for _, n := range f.nodes {
+		n.delay.Store(int64(700 * time.Millisecond))
+	}
+	_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), c.Stats().Attempts, "it answers probes, so it is slow and not dead")
+}
+
 func TestRetriesDoNotMultiplyTheLoadOfARefusingCluster(t *testing.T) {
 	f := cluster(t, 3)
 	c := dial(t, f)

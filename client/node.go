@@ -60,6 +60,7 @@ type node struct {
 	met         atomic.Bool  // a stream was opened or failed to
 	silent      atomic.Bool  // it was asked and says nothing
 	askedAt     atomic.Int64 // first question since it spoke last; 0 for none
+	silentAt    atomic.Int64 // when silent became true
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -127,7 +128,11 @@ func (n *node) asked(now time.Time) {
 // be frozen, cut off, or merely slow with what little it was asked.
 func (n *node) doubt(now time.Time) {
 	at := n.askedAt.Load()
-	if at == 0 || now.Sub(n.epoch)-time.Duration(at) < silenceMin || n.silent.Swap(true) {
+	if at == 0 || now.Sub(n.epoch)-time.Duration(at) < silenceMin || n.silent.Load() {
+		return
+	}
+	n.silentAt.Store(int64(now.Sub(n.epoch)))
+	if n.silent.Swap(true) {
 		return
 	}
 	n.settings.log.Warn("a node is silent", "node", n.name, "addr", n.addr)
@@ -136,6 +141,12 @@ func (n *node) doubt(now time.Time) {
 	if n.ctx.Err() == nil {
 		n.wg.Go(n.probe)
 	}
+}
+
+// lifeless reports whether a silent node has had the time to answer its probe
+// and did not.
+func (n *node) lifeless(now time.Time) bool {
+	return n.silent.Load() && now.Sub(n.epoch)-time.Duration(n.silentAt.Load()) >= silenceMin
 }
 
 // probe finds out whether a silent node lives, and replaces its connection if

@@ -24,6 +24,9 @@ const (
 	// pauseMin and pauseMax bound the back-off between attempts.
 	pauseMin = 10 * time.Millisecond
 	pauseMax = time.Second
+	// glanceEvery is how often an operation looks whether the nodes it waits
+	// for live at all.
+	glanceEvery = 250 * time.Millisecond
 )
 
 // action is what a pursuit wants done.
@@ -33,6 +36,7 @@ const (
 	wait   action = iota
 	ask           // ask a further node
 	hedge         // ask a second node while the first is in time
+	glance        // see whether the nodes asked live; if not, tell late
 	giveUp        // nothing more will help
 )
 
@@ -49,7 +53,7 @@ type pursuit struct {
 	patience time.Duration
 
 	// When something is due; zero means never.
-	lateAt, hedgeAt, retryAt time.Time
+	lateAt, hedgeAt, retryAt, glanceAt time.Time
 
 	asked int // attempts made
 	live  int // attempts that may still be answered
@@ -84,24 +88,39 @@ func (p *pursuit) next(now time.Time) action {
 		return giveUp
 	}
 	if due(p.lateAt) {
-		p.lateAt, p.hedgeAt, p.inTime, p.reached = time.Time{}, time.Time{}, 0, true
-		p.retry(now)
+		p.late(now)
 	}
 	switch {
 	case due(p.retryAt):
 		return ask
 	case due(p.hedgeAt):
 		return hedge
+	case due(p.glanceAt):
+		p.glanceAt = now.Add(glanceEvery)
+		return glance
 	case p.live == 0 && p.retryAt.IsZero():
 		return giveUp
 	}
 	return wait
 }
 
+// late notes that the attempts of this round have had their time, or that
+// their nodes show no sign of life.
+func (p *pursuit) late(now time.Time) {
+	p.over()
+	p.inTime, p.reached = 0, true
+	p.retry(now)
+}
+
+// over ends what is due for the attempts of this round.
+func (p *pursuit) over() {
+	p.lateAt, p.hedgeAt, p.glanceAt = time.Time{}, time.Time{}, time.Time{}
+}
+
 // wake is the next moment at which something is due.
 func (p *pursuit) wake() time.Time {
 	at := p.deadline
-	for _, t := range [...]time.Time{p.lateAt, p.hedgeAt, p.retryAt} {
+	for _, t := range [...]time.Time{p.lateAt, p.hedgeAt, p.retryAt, p.glanceAt} {
 		if !t.IsZero() && t.Before(at) {
 			at = t
 		}
@@ -128,6 +147,7 @@ func (p *pursuit) sent(now time.Time, a action) {
 	p.inTime = 1
 	p.retryAt = time.Time{}
 	p.lateAt = now.Add(p.patience)
+	p.glanceAt = now.Add(glanceEvery)
 }
 
 // denied notes that a node may not be asked: the budget is spent, or there is
@@ -194,7 +214,7 @@ func (p *pursuit) failed(round int, a Attempt) {
 		p.inTime--
 	}
 	if p.inTime == 0 {
-		p.lateAt, p.hedgeAt = time.Time{}, time.Time{}
+		p.over()
 	}
 	p.unknown = p.unknown || a.Unknown
 	p.attempts = append(p.attempts, a)

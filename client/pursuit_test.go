@@ -18,18 +18,27 @@ func refusal(code kindred.Code) *kindred.Error {
 	return &kindred.Error{Code: code, Outcome: kindred.NotApplied}
 }
 
+// next is what the pursuit wants done while every node shows that it lives.
+func next(p *pursuit, now time.Time) action {
+	for {
+		if a := p.next(now); a != glance {
+			return a
+		}
+	}
+}
+
 // asks makes the pursuit ask a node at a moment.
 func asks(t *testing.T, p *pursuit, now time.Time) {
 	t.Helper()
-	require.Equal(t, ask, p.next(now))
+	require.Equal(t, ask, next(p, now))
 	p.sent(now, ask)
 }
 
 func TestAPursuitAsksAtOnceAndThenWaits(t *testing.T) {
 	p := newPursuit(noon, true, 9*time.Second)
 	asks(t, &p, noon)
-	require.Equal(t, wait, p.next(at(time.Millisecond)))
-	require.Equal(t, at(3*time.Second), p.wake(), "an attempt may take a third of the time")
+	require.Equal(t, wait, next(&p, at(time.Millisecond)))
+	require.Equal(t, at(3*time.Second), p.lateAt, "an attempt may take a third of the time")
 }
 
 func TestAnAttemptThatRunsOutOfTimeIsNotTheEndOfIt(t *testing.T) {
@@ -38,7 +47,19 @@ func TestAnAttemptThatRunsOutOfTimeIsNotTheEndOfIt(t *testing.T) {
 	asks(t, &p, at(3*time.Second))
 	require.Equal(t, 2, p.live, "the first may still be answered")
 	asks(t, &p, at(6*time.Second))
-	require.Equal(t, giveUp, p.next(at(9*time.Second)))
+	require.Equal(t, giveUp, next(&p, at(9*time.Second)))
+}
+
+func TestANodeWithoutLifeIsNotWaitedFor(t *testing.T) {
+	p := newPursuit(noon, true, 9*time.Second)
+	asks(t, &p, noon)
+	require.Equal(t, at(glanceEvery), p.wake())
+	require.Equal(t, glance, p.next(at(glanceEvery)))
+	require.Equal(t, wait, p.next(at(glanceEvery)), "it lives")
+	require.Equal(t, glance, p.next(at(2*glanceEvery)))
+	p.late(at(2 * glanceEvery))
+	asks(t, &p, at(2*glanceEvery))
+	require.Equal(t, 2, p.live, "it may wake up and answer")
 }
 
 func TestAttemptsAreNeitherTooShortNorTooLong(t *testing.T) {
@@ -61,7 +82,7 @@ func TestALostConnectionIsRepairedElsewhereAtOnce(t *testing.T) {
 	p.lost(at(1), 1, "n1", "connection reset", true, 0)
 	asks(t, &p, at(1))
 	p.lost(at(2), 2, "n2", "connection reset", true, 0)
-	require.Equal(t, wait, p.next(at(2)), "the second time it waits a little")
+	require.Equal(t, wait, next(&p, at(2)), "the second time it waits a little")
 	asks(t, &p, at(2).Add(pause(2, 0)))
 }
 
@@ -69,7 +90,7 @@ func TestABusyNodeIsNotAnsweredWithMoreWorkAtOnce(t *testing.T) {
 	p := newPursuit(noon, true, 9*time.Second)
 	asks(t, &p, noon)
 	p.refused(noon, 1, "n1", refusal(kindred.CodeOverloaded), 0)
-	require.Equal(t, wait, p.next(noon))
+	require.Equal(t, wait, next(&p, noon))
 	asks(t, &p, noon.Add(pauseMin))
 }
 
@@ -108,7 +129,7 @@ func TestCodesThatAreRetried(t *testing.T) {
 			if again {
 				asks(t, &p, at(time.Second))
 			} else {
-				require.Equal(t, giveUp, p.next(noon), code)
+				require.Equal(t, giveUp, next(&p, noon), code)
 				require.Equal(t, code, p.verdict(nil).Code)
 			}
 		}
@@ -120,7 +141,7 @@ func TestAFinalAnswerDoesNotWaitForALateOne(t *testing.T) {
 	asks(t, &p, noon)
 	asks(t, &p, at(3*time.Second))
 	p.refused(at(4*time.Second), 2, "n2", refusal(kindred.CodeTooLarge), 0)
-	require.Equal(t, giveUp, p.next(at(4*time.Second)))
+	require.Equal(t, giveUp, next(&p, at(4*time.Second)))
 }
 
 func TestAttemptsAreLimited(t *testing.T) {
@@ -131,34 +152,34 @@ func TestAttemptsAreLimited(t *testing.T) {
 		p.lost(now, round, "n1", "connection refused", false, 0)
 		now = now.Add(pauseMax)
 	}
-	require.Equal(t, giveUp, p.next(now))
+	require.Equal(t, giveUp, next(&p, now))
 	require.Len(t, p.attempts, attemptsMax)
 }
 
 func TestAnExhaustedBudgetStillWaitsForWhatIsOnItsWay(t *testing.T) {
 	p := newPursuit(noon, true, 9*time.Second)
 	asks(t, &p, noon)
-	require.Equal(t, ask, p.next(at(3*time.Second)))
+	require.Equal(t, ask, next(&p, at(3*time.Second)))
 	p.denied(at(3*time.Second), ask)
-	require.Equal(t, wait, p.next(at(3*time.Second)), "the late attempt may still be answered")
+	require.Equal(t, wait, next(&p, at(3*time.Second)), "the late attempt may still be answered")
 	p.refused(at(4*time.Second), 1, "n1", refusal(kindred.CodeTimeout), 0)
-	require.Equal(t, giveUp, p.next(at(5*time.Second)))
+	require.Equal(t, giveUp, next(&p, at(5*time.Second)))
 }
 
 func TestAHedgeRunsBesideTheFirstAttempt(t *testing.T) {
 	p := newPursuit(noon, false, 9*time.Second)
 	asks(t, &p, noon)
 	p.hedgeAt = at(50 * time.Millisecond)
-	require.Equal(t, wait, p.next(at(49*time.Millisecond)))
-	require.Equal(t, hedge, p.next(at(50*time.Millisecond)))
+	require.Equal(t, wait, next(&p, at(49*time.Millisecond)))
+	require.Equal(t, hedge, next(&p, at(50*time.Millisecond)))
 	p.denied(at(50*time.Millisecond), hedge)
-	require.Equal(t, wait, p.next(at(99*time.Millisecond)), "not now, but perhaps later")
-	require.Equal(t, hedge, p.next(at(100*time.Millisecond)))
+	require.Equal(t, wait, next(&p, at(99*time.Millisecond)), "not now, but perhaps later")
+	require.Equal(t, hedge, next(&p, at(100*time.Millisecond)))
 	p.sent(at(100*time.Millisecond), hedge)
 	require.Equal(t, 2, p.live)
 
 	p.refused(at(160*time.Millisecond), 1, "n1", refusal(kindred.CodeCorrupt), 0)
-	require.Equal(t, wait, p.next(at(160*time.Millisecond)), "the other is still in its time")
+	require.Equal(t, wait, next(&p, at(160*time.Millisecond)), "the other is still in its time")
 	p.refused(at(170*time.Millisecond), 1, "n2", refusal(kindred.CodeCorrupt), 0)
 	asks(t, &p, at(170*time.Millisecond))
 }
@@ -168,8 +189,8 @@ func TestALateAttemptThatFailsDoesNotDisturbTheCurrentOne(t *testing.T) {
 	asks(t, &p, noon)
 	asks(t, &p, at(3*time.Second))
 	p.lost(at(4*time.Second), 1, "n1", "connection reset", true, 0)
-	require.Equal(t, wait, p.next(at(4*time.Second)))
-	require.Equal(t, at(6*time.Second), p.wake())
+	require.Equal(t, wait, next(&p, at(4*time.Second)))
+	require.Equal(t, at(6*time.Second), p.lateAt)
 }
 
 func TestInvariant2_NotAppliedOnlyIfNoNodeCanHaveActed(t *testing.T) {
