@@ -30,7 +30,7 @@ build: check-go ## build bin/kvnode and bin/kvcli
 	go build -buildvcs=$(BUILDVCS) -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: build ## start a cluster, cut it in two, write on both sides, heal it
+demo: build ## a cluster loses a node under load, and nothing else
 	@./bin/kvcli demo
 
 # test goes on after a stage that failed, so that one run shows everything.
