@@ -17,9 +17,19 @@ type Control struct {
 	node string
 	view *membership.View
 	out  ControlEffects
+	ends map[string]ends
 	// layout is what was last found out about the layout of that version.
 	layout layoutInfo
 }
+
+// ends is the state of the two directions between this node and a peer. In counts
+// because a peer that reconnects has two links for a moment.
+type ends struct {
+	out bool
+	in  int
+}
+
+func (e ends) both() bool { return e.out && e.in > 0 }
 
 // layoutInfo is what follows from a layout and is dear to find out again.
 type layoutInfo struct {
@@ -43,7 +53,7 @@ type ControlEffects struct {
 	Notes    []membership.Note
 }
 
-// LinkChange says that a peer can, or can no longer, be sent to.
+// LinkChange says that a peer can, or can no longer, be asked.
 type LinkChange struct {
 	Peer string
 	Up   bool
@@ -55,7 +65,7 @@ func NewControl(cfg membership.Config, savedLayout, savedPeers []byte) (*Control
 	if err != nil {
 		return nil, err
 	}
-	return &Control{node: cfg.Self.Name, view: view}, nil
+	return &Control{node: cfg.Self.Name, view: view, ends: map[string]ends{}}, nil
 }
 
 // Start gives the first effects. A layout from an earlier life is among them.
@@ -69,8 +79,37 @@ func (c *Control) Start(now time.Time) {
 // Gossip takes news of a member.
 func (c *Control) Gossip(now time.Time, e membership.Event) { c.add(c.view.Gossip(now, e)) }
 
-// SetLink notes whether a peer can be sent to.
-func (c *Control) SetLink(now time.Time, peer string, up bool) {
+// SetOutbound notes whether a peer can be sent to.
+func (c *Control) SetOutbound(now time.Time, peer string, up bool) {
+	e := c.ends[peer]
+	e.out = up
+	c.setEnds(now, peer, e)
+}
+
+// SetInbound notes that a peer has opened a link to this node or ended one.
+func (c *Control) SetInbound(now time.Time, peer string, open bool) {
+	e := c.ends[peer]
+	if open {
+		e.in++
+	} else {
+		e.in--
+	}
+	c.setEnds(now, peer, e)
+}
+
+// setEnds counts a peer as linked while both directions are: a question that no
+// answer can come back from is better not asked.
+func (c *Control) setEnds(now time.Time, peer string, e ends) {
+	before := c.ends[peer].both()
+	if e == (ends{}) {
+		delete(c.ends, peer)
+	} else {
+		c.ends[peer] = e
+	}
+	up := e.both()
+	if up == before {
+		return
+	}
 	c.out.Links = append(c.out.Links, LinkChange{peer, up})
 	if up {
 		c.add(c.view.LinkUp(now, peer))

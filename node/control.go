@@ -43,8 +43,11 @@ func (n *Node) join() error {
 		Name: n.cfg.Name, Addr: n.cfg.PeerAddr, Logger: n.log,
 		Receive:   n.receive,
 		ClusterID: func() [16]byte { return *c.cluster.Load() },
-		LinkUp:    func(peer string) { c.put(func(now time.Time) { c.core.SetLink(now, peer, true) }) },
-		LinkDown:  func(peer string) { c.put(func(now time.Time) { c.core.SetLink(now, peer, false) }) },
+		LinkUp:    func(peer string) { c.put(func(now time.Time) { c.core.SetOutbound(now, peer, true) }) },
+		LinkDown:  func(peer string) { c.put(func(now time.Time) { c.core.SetOutbound(now, peer, false) }) },
+		Inbound: func(peer string, open bool) {
+			c.put(func(now time.Time) { c.core.SetInbound(now, peer, open) })
+		},
 	})
 	if err != nil {
 		return listenError("peer-addr", n.cfg.PeerAddr, err)

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -123,23 +122,20 @@ func linkMetrics() []metric[transport.LinkStats] {
 	}
 }
 
-// shardStats adds up the counters of all shards.
+// shardStats adds up the counters of all shards; a shard that has ended is left
+// out.
 func (n *Node) shardStats() core.Stats {
-	var mu sync.Mutex
 	var sum core.Stats
-	var asked sync.WaitGroup
 	for _, w := range n.workers {
-		asked.Add(1)
-		ok := w.inbox.put(func(_ time.Time, s *core.Shard) {
-			mu.Lock()
-			defer mu.Unlock()
-			sum = sum.Plus(s.Stats())
-			asked.Done()
-		})
-		if !ok {
-			asked.Done()
+		answer := make(chan core.Stats, 1)
+		if !w.inbox.put(func(_ time.Time, s *core.Shard) { answer <- s.Stats() }) {
+			continue
+		}
+		select {
+		case stats := <-answer:
+			sum = sum.Plus(stats)
+		case <-w.done:
 		}
 	}
-	asked.Wait()
 	return sum
 }

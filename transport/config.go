@@ -41,6 +41,10 @@ type Config struct {
 	// a peer. They follow the message lane, are called in turn for one peer,
 	// and must not wait.
 	LinkUp, LinkDown func(peer string)
+	// Inbound tells that a peer has opened its own message lane to this node, or
+	// that it ended: without it a question that reaches the peer has no answer.
+	// For a moment after a reconnect a peer may have two. It must not wait.
+	Inbound func(peer string, open bool)
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
 	// TLS secures both ends if set: its certificates identify this node to
@@ -88,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.LinkDown == nil {
 		c.LinkDown = func(string) {}
+	}
+	if c.Inbound == nil {
+		c.Inbound = func(string, bool) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

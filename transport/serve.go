@@ -90,6 +90,10 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
+	if theirs.Lane == Messages {
+		t.cfg.Inbound(theirs.Name, true)
+		defer t.cfg.Inbound(theirs.Name, false)
+	}
 	err = t.receive(stream, theirs, from)
 	if bad := (*FrameError)(nil); errors.As(err, &bad) {
 		from.corrupt.Add(1)

@@ -1,0 +1,24 @@
+package core
+
+// Held is what a shard keeps for work in progress. All of it is zero when
+// nothing is going on; what is not is a leak (C14).
+type Held struct {
+	// Operations of clients, answered reads that wait for late replicas among
+	// them, Late of those; Bytes are those of their values.
+	Operations, Late, Bytes int
+	// Keys are the objects being read, Steps what waits for them.
+	Keys, Steps int
+	// Pages are being read for scans of peers.
+	Pages int
+}
+
+// IsZero reports whether the shard is idle.
+func (h Held) IsZero() bool { return h == Held{} }
+
+// Held counts what the shard keeps now.
+func (s *Shard) Held() Held {
+	return Held{
+		Operations: len(s.operations), Late: s.late, Bytes: s.bytes,
+		Keys: len(s.open), Steps: s.steps, Pages: len(s.pageFor),
+	}
+}

@@ -1,0 +1,226 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/storage"
+)
+
+func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
+	var nodes []*Node
+	seed := ""
+	for i := range 3 {
+		cfg := config(t, fmt.Sprintf("n%d", i+1))
+		cfg.Expect, cfg.Zone = 3, cfg.Name
+		if seed == "" {
+			seed = cfg.GossipAddr
+		} else {
+			cfg.Join = []string{seed}
+		}
+		nodes = append(nodes, start(t, cfg))
+	}
+	awaitReady(t, nodes...)
+	for i, n := range nodes {
+		key := fmt.Sprint("k", i)
+		resp := do(t, n, put(key, key))
+		require.Nil(t, resp.Err)
+		require.GreaterOrEqual(t, len(resp.Receipt.Acked), 2)
+		for _, other := range nodes {
+			require.Equal(t, "["+key+"]", values(do(t, other, get(key))))
+		}
+	}
+	info := nodes[0].Cluster()
+	require.Len(t, info.Members, 3)
+	require.Empty(t, info.Problems)
+	for _, m := range info.Members {
+		require.Equal(t, kindred.Alive, m.State)
+		require.Equal(t, 16, m.Partitions)
+		require.NotEmpty(t, m.GossipAddr)
+	}
+	// A scan through the node's own page loop sees all keys.
+	resp := do(t, nodes[1], kindred.Request{Op: kindred.OpScan})
+	require.Nil(t, resp.Err)
+	require.Len(t, resp.Keys, 3)
+	require.Empty(t, resp.Cursor)
+
+	// A node that joins later owns nothing, says so, and still serves.
+	cfg := config(t, "n4")
+	cfg.Expect, cfg.Join = 0, []string{seed}
+	late := start(t, cfg)
+	awaitReady(t, late)
+	require.Equal(t, "[k1]", values(do(t, late, get("k1"))))
+	require.Nil(t, do(t, late, put("k9", "through a stranger")).Err)
+	require.Contains(t, late.Cluster().Problems, "n4 is a member without partitions until a plan gives it some")
+}
+
+// I2, Lesson 3: every start mints as somebody else, and data stays.
+func TestARestartKeepsDataAndIsANewIncarnation(t *testing.T) {
+	cfg := config(t, "n1")
+	n := start(t, cfg)
+	awaitReady(t, n)
+	dots := map[string]bool{}
+	for i := range 3 {
+		resp := do(t, n, put(fmt.Sprint("k", i), "v"))
+		require.Nil(t, resp.Err)
+		dots[resp.Receipt.Dot[:32]] = true
+		require.EqualValues(t, i+1, n.self.Start)
+		require.NoError(t, n.Stop(context.Background()))
+		n = start(t, cfg)
+		awaitReady(t, n)
+		for j := range i + 1 {
+			require.Equal(t, "[v]", values(do(t, n, get(fmt.Sprint("k", j)))))
+		}
+	}
+	require.Len(t, dots, 3)
+}
+
+func TestAFolderBelongsToOneNodeAndOneProcess(t *testing.T) {
+	cfg := config(t, "n1")
+	n := start(t, cfg)
+	second := config(t, "n1")
+	second.DataDir = cfg.DataDir
+	_, err := Start(context.Background(), second)
+	var locked *storage.LockedError
+	require.ErrorAs(t, err, &locked)
+	require.ErrorContains(t, err, cfg.DataDir)
+
+	require.NoError(t, n.Stop(context.Background()))
+	second.Name = "n2"
+	_, err = Start(context.Background(), second)
+	var name *NameError
+	require.ErrorAs(t, err, &name)
+	require.ErrorContains(t, err, `belongs to node "n1", this is node "n2"`)
+}
+
+func TestABusyPortIsNamedAndTheFolderIsFreeAgain(t *testing.T) {
+	n := start(t, config(t, "n1"))
+	for setting, set := range map[string]func(*Config){
+		"client-addr": func(c *Config) { c.ClientAddr = n.cfg.ClientAddr },
+		"http-addr":   func(c *Config) { c.HTTPAddr = n.cfg.HTTPAddr },
+		"peer-addr":   func(c *Config) { c.PeerAddr = n.cfg.PeerAddr },
+		"gossip-addr": func(c *Config) { c.GossipAddr = n.cfg.GossipAddr },
+	} {
+		cfg := config(t, "n2")
+		set(&cfg)
+		_, err := Start(context.Background(), cfg)
+		require.ErrorContains(t, err, "--"+setting)
+		free := config(t, "n2")
+		free.DataDir = cfg.DataDir
+		require.NoError(t, start(t, free).Stop(context.Background()), setting)
+	}
+}
+
+// fullFS is a disk whose free space the test says.
+type fullFS struct {
+	vfs.FS
+	free atomic.Uint64
+}
+
+func (f *fullFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: f.free.Load(), TotalBytes: 1 << 40}, nil
+}
+
+func TestAFullDiskRefusesWritesServesReadsAndRecovers(t *testing.T) {
+	disk := &fullFS{FS: vfs.NewMem()}
+	disk.free.Store(10 << 30)
+	cfg := config(t, "n1")
+	cfg.Store.FS = disk
+	n := start(t, cfg)
+	awaitReady(t, n)
+	require.Nil(t, do(t, n, put("k", "v")).Err)
+
+	disk.free.Store(100 << 20)
+	var refused *kindred.Error
+	require.Eventually(t, func() bool {
+		refused = do(t, n, put("k2", "v")).Err
+		return refused != nil
+	}, patience, 50*time.Millisecond)
+	require.Equal(t, kindred.CodeDiskFull, refused.Code)
+	require.Equal(t, kindred.NotApplied, refused.Outcome)
+	require.ErrorContains(t, refused, cfg.DataDir)
+	require.Equal(t, "[v]", values(do(t, n, get("k"))))
+
+	disk.free.Store(10 << 30)
+	require.Eventually(t, func() bool { return do(t, n, put("k3", "v")).Err == nil }, patience, 50*time.Millisecond)
+}
+
+func TestStopAnswersWhatRunsAndEndsOnce(t *testing.T) {
+	n := start(t, config(t, "n1"))
+	awaitReady(t, n)
+	var answered atomic.Int64
+	const puts = 200
+	for i := range puts {
+		req := put(fmt.Sprint("k", i), "v")
+		req.Bucket = "b"
+		n.Do(&req, func(*kindred.Response) { answered.Add(1) })
+	}
+	require.NoError(t, n.Stop(context.Background()))
+	require.NoError(t, n.Stop(context.Background()))
+	<-n.Done()
+	require.NoError(t, n.Err())
+	require.EqualValues(t, puts, answered.Load(), "each is answered, if only with the truth")
+	late := put("late", "v")
+	late.Bucket = "b"
+	resp := make(chan *kindred.Response, 1)
+	n.Do(&late, func(r *kindred.Response) { resp <- r })
+	require.Equal(t, kindred.CodeStopping, (<-resp).Err.Code)
+}
+
+func TestMetricsNameWhatHappened(t *testing.T) {
+	book := &logBook{}
+	cfg := config(t, "n1")
+	cfg.Logger = slog.New(slog.NewTextHandler(book, nil))
+	n := start(t, cfg)
+	awaitReady(t, n)
+	require.Nil(t, do(t, n, put("k", "v")).Err)
+	resp, err := http.Get("http://" + n.addrs.http + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	buf := new(logBook)
+	_, err = buf.buf.ReadFrom(resp.Body)
+	require.NoError(t, err)
+	for _, want := range []string{
+		"kindred_coordinated_writes_total 1", "kindred_ready 1", "kindred_partitions 16", "kindred_start 1",
+		"kindred_store_bytes ", "go_goroutines ", "process_resident_memory_bytes ",
+	} {
+		require.Contains(t, buf.String(), want)
+	}
+	require.Contains(t, book.String(), "data folder opened")
+}
+
+func TestSettingsThatCannotBeAreNamed(t *testing.T) {
+	for setting, set := range map[string]func(*Config){
+		"name":            func(c *Config) { c.Name = "a b" },
+		"data-dir":        func(c *Config) { c.DataDir = "" },
+		"zone":            func(c *Config) { c.Zone = "" },
+		"expect":          func(c *Config) { c.Expect = -1 },
+		"partitions":      func(c *Config) { c.Partitions = 100 },
+		"replicas":        func(c *Config) { c.Replicas = 17 },
+		"shards":          func(c *Config) { c.Shards = 0 },
+		"fault-injection": func(c *Config) { c.FaultInjection, c.Production = true, true },
+		"client-addr":     func(c *Config) { c.ClientAddr = "0.0.0.0:7400" },
+		"peer-addr":       func(c *Config) { c.PeerAddr = "7401" },
+		"join":            func(c *Config) { c.Join = []string{"n2"} },
+	} {
+		cfg := config(t, "n1")
+		set(&cfg)
+		_, err := Start(context.Background(), cfg)
+		var bad *ConfigError
+		require.True(t, errors.As(err, &bad), "%s: %v", setting, err)
+		require.Equal(t, setting, bad.Setting)
+	}
+	cfg := config(t, "n1")
+	cfg.ClientAddr, cfg.Insecure = "0.0.0.0:7400", true
+	require.NoError(t, cfg.Validate())
+}

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/storage/memstore"
+	"github.com/kindredkv/kindred/vclock"
+)
+
+// slowDisk takes time to sync and counts; it can be told to fail.
+type slowDisk struct {
+	*memstore.Store
+	syncs     atomic.Int64
+	syncTime  time.Duration
+	failSync  error
+	failApply atomic.Pointer[error]
+}
+
+func (d *slowDisk) Sync() error {
+	time.Sleep(d.syncTime) // virtual time in a bubble
+	d.syncs.Add(1)
+	if d.failSync != nil {
+		return d.failSync
+	}
+	return d.Store.Sync()
+}
+
+func (d *slowDisk) Apply(b *storage.Batch) error {
+	if err := d.failApply.Load(); err != nil {
+		return *err
+	}
+	return d.Store.Apply(b)
+}
+
+func TestWhatIsAppliedIsSyncedWithinThePromise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &slowDisk{Store: memstore.New(), syncTime: 10 * time.Millisecond}
+		c := startCommitter(disk, func(err error) { t.Error(err) })
+		for range 100 {
+			c.touch()
+		}
+		time.Sleep(BatchSyncWithin)
+		require.EqualValues(t, 1, disk.syncs.Load())
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 1, disk.syncs.Load(), "an idle store is left alone")
+		c.stop()
+	})
+}
+
+func TestOneSyncServesAllWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &slowDisk{Store: memstore.New(), syncTime: 10 * time.Millisecond}
+		c := startCommitter(disk, func(err error) { t.Error(err) })
+		var served atomic.Int64
+		c.after(func() { served.Add(1) })
+		synctest.Wait() // the first sync is under way
+		for range 50 {
+			c.after(func() { served.Add(1) })
+		}
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		require.EqualValues(t, 1, served.Load(), "who came later waits for the next sync")
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		require.EqualValues(t, 51, served.Load())
+		require.EqualValues(t, 2, disk.syncs.Load())
+		c.stop()
+	})
+}
+
+func TestAFailedSyncServesNobodyAndStopsTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("the disk is gone")
+		disk := &slowDisk{Store: memstore.New(), failSync: broken}
+		var failed atomic.Pointer[error]
+		c := startCommitter(disk, func(err error) { failed.Store(&err) })
+		c.after(func() { t.Error("nothing is durable") })
+		synctest.Wait()
+		require.ErrorIs(t, *failed.Load(), broken)
+		c.stop()
+	})
+}
+
+// soloWorker is a worker of a cluster of one.
+func soloWorker(t *testing.T, disk storage.Engine, fail func(error)) (*worker, func()) {
+	layout, err := ring.New([16]byte{1}, 1, 1, []ring.Node{{Name: "n1", Capacity: 1}})
+	require.NoError(t, err)
+	c := startCommitter(disk, fail)
+	shard := core.New(core.Config{Node: "n1", Start: vclock.Actor{Disk: 1, Nonce: 2}, Limits: core.DefaultLimits()})
+	w := newWorker(shard, disk, c, nil, fail)
+	quit := make(chan struct{})
+	go w.run(quit)
+	w.inbox.put(func(_ time.Time, s *core.Shard) {
+		snapshot, err := disk.Snapshot()
+		require.NoError(t, err)
+		defer snapshot.Close()
+		r, err := s.Recover(replica.ID{N: 1}, snapshot)
+		require.NoError(t, err)
+		s.SetLayout(layout, []*replica.Replica{r})
+	})
+	return w, func() {
+		close(quit)
+		w.stop()
+		c.stop()
+	}
+}
+
+func TestABatchThatCannotBeAppliedIsNeverAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &slowDisk{Store: memstore.New()}
+		var failed atomic.Pointer[error]
+		w, stop := soloWorker(t, disk, func(err error) { failed.CompareAndSwap(nil, &err) })
+		ok := make(chan *kindred.Response, 1)
+		w.do(&kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k"}, func(r *kindred.Response) { ok <- r })
+		require.Nil(t, (<-ok).Err)
+
+		broken := errors.New("input/output error")
+		disk.failApply.Store(&broken)
+		answer := make(chan *kindred.Response, 1)
+		w.do(&kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k2"}, func(r *kindred.Response) { answer <- r })
+		synctest.Wait()
+		require.ErrorIs(t, *failed.Load(), broken)
+		require.Empty(t, answer)
+		stop()
+		err := (<-answer).Err
+		require.NotNil(t, err, "the request gets an answer, and not a good one")
+		require.Equal(t, kindred.Unknown, err.Outcome)
+	})
+}
+
+func TestARequestThatNobodyAnswersExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &slowDisk{Store: memstore.New(), syncTime: time.Hour}
+		w, stop := soloWorker(t, disk, func(err error) { t.Error(err) })
+		answer := make(chan *kindred.Response, 1)
+		req := &kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k", Durability: kindred.Sync, Timeout: time.Second}
+		w.do(req, func(r *kindred.Response) { answer <- r })
+		begin := time.Now()
+		err := (<-answer).Err
+		require.Equal(t, kindred.CodeTimeout, err.Code)
+		require.Equal(t, kindred.Unknown, err.Outcome)
+		require.InDelta(t, 1, time.Since(begin).Seconds(), 0.1)
+		time.Sleep(2 * time.Hour) // let the sync end
+		stop()
+	})
+}
+
+func TestAFullInboxHoldsUpTheLinkAndNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newInbox()
+		nothing := func(time.Time, *core.Shard) {}
+		require.True(t, b.putSized(nothing, InboxBytesMax))
+		var through atomic.Bool
+		go func() {
+			b.putSized(nothing, 1)
+			through.Store(true)
+		}()
+		synctest.Wait()
+		require.False(t, through.Load(), "a link waits")
+		require.True(t, b.put(nothing), "a client's request does not")
+		require.Len(t, b.take(nil), 2)
+		synctest.Wait()
+		require.True(t, through.Load())
+		b.close()
+		require.False(t, b.put(nothing))
+	})
+}
+
+func TestAnIncarnationIsDurableBeforeItIsUsed(t *testing.T) {
+	disk := memstore.New()
+	random := rand.NewChaCha8([32]byte{1})
+	first, err := beginIncarnation(disk, [16]byte{9}, random)
+	require.NoError(t, err)
+	disk = disk.Crash(func(int) int { return 0 })
+	second, err := beginIncarnation(disk, [16]byte{9}, random)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, second.Start, "the first start survived the power loss")
+	require.Equal(t, first.Actor.Disk, second.Actor.Disk)
+	require.NotEqual(t, first.Actor.Nonce, second.Actor.Nonce)
+
+	_, err = beginIncarnation(disk, [16]byte{9}, bytes.NewReader(nil))
+	require.ErrorContains(t, err, "drawing a new incarnation")
+	require.NoError(t, saveMeta(disk, metaIncarnation, []byte("nonsense")))
+	_, err = beginIncarnation(disk, [16]byte{9}, random)
+	require.ErrorContains(t, err, "damaged")
+}
