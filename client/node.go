@@ -19,6 +19,9 @@ const (
 	// silenceMin is how long a node that was asked something must say nothing
 	// at all before it is doubted and probed.
 	silenceMin = 100 * time.Millisecond
+	// probeGap is how long a node that answered a probe is left alone: slow
+	// nodes have enough to do.
+	probeGap = time.Second
 	// silenceMax is how long a probe waits before the connection is replaced. A
 	// connection whose packets vanish would otherwise sit in TCP's back-off
 	// long after a cut has healed.
@@ -155,7 +158,8 @@ func (n *node) probe() {
 	ctx, cancel := context.WithTimeout(n.ctx, silenceMax)
 	defer cancel()
 	if _, err := describe(ctx, n.connection(), n.addr); err == nil {
-		n.heard()
+		n.heard(false)
+		n.asked(time.Now().Add(probeGap))
 		return
 	}
 	n.mu.Lock()
@@ -183,15 +187,16 @@ func (n *node) open(ctx context.Context) (stream, error) {
 
 // opened implements peer. A stream opens only on a connection whose other side
 // has spoken.
-func (n *node) opened() {
+func (n *node) opened(owing bool) {
 	n.met.Store(true)
-	n.heard()
+	n.heard(owing)
 }
 
 // heard implements peer.
-func (n *node) heard() {
-	if n.askedAt.Load() != 0 {
-		n.askedAt.Store(0)
+func (n *node) heard(owing bool) {
+	n.askedAt.Store(0)
+	if owing {
+		n.asked(time.Now())
 	}
 	if n.silent.Load() && n.silent.Swap(false) {
 		n.settings.log.Info("a node speaks again", "node", n.name, "addr", n.addr)
@@ -225,7 +230,7 @@ func (n *node) close() {
 // shares the connection.
 type bulkPeer struct{ *node }
 
-func (bulkPeer) opened()     {}
+func (bulkPeer) opened(bool) {}
 func (bulkPeer) broke(error) {}
 
 // connect prepares a connection; gRPC dials when it is first used and again

@@ -37,9 +37,10 @@ type stream interface {
 type peer interface {
 	// open makes a stream that ends with ctx.
 	open(ctx context.Context) (stream, error)
-	// opened, heard and broke tell what the pipeline learns of the node.
-	opened()
-	heard()
+	// opened, heard and broke tell what the pipeline learns of the node; owing
+	// is set while it has further answers to give.
+	opened(owing bool)
+	heard(owing bool)
 	broke(err error)
 }
 
@@ -135,7 +136,7 @@ func (p *pipeline) session(ctx context.Context) error {
 	}
 	p.up.Store(true)
 	defer p.up.Store(false)
-	p.peer.opened()
+	p.peer.opened(p.owed())
 	read := make(chan error, 1)
 	go func() {
 		read <- p.read(s)
@@ -195,8 +196,9 @@ func (p *pipeline) read(s stream) error {
 		if err != nil {
 			return err
 		}
-		p.peer.heard()
-		settled = p.match(m.GetResults(), settled[:0])
+		var owing bool
+		settled, owing = p.match(m.GetResults(), settled[:0])
+		p.peer.heard(owing)
 		for _, r := range settled {
 			r.call.settle(r)
 		}
@@ -204,8 +206,9 @@ func (p *pipeline) read(s stream) error {
 	}
 }
 
-// match finds the calls of results. Those that were forgotten have none.
-func (p *pipeline) match(results []*kindredv1.Result, into []reply) []reply {
+// match finds the calls of results, and whether there are others on their way.
+// Those that were forgotten have none.
+func (p *pipeline) match(results []*kindredv1.Result, into []reply) ([]reply, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range results {
@@ -220,7 +223,14 @@ func (p *pipeline) match(results []*kindredv1.Result, into []reply) []reply {
 	if p.queue.first() != nil {
 		p.poke() // there is room again
 	}
-	return into
+	return into, len(p.inFlight) > 0
+}
+
+// owed reports whether callers wait for the node.
+func (p *pipeline) owed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.first() != nil
 }
 
 // drop settles every call as lost. Those still in the queue were not seen by

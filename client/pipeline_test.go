@@ -33,8 +33,8 @@ func (w *wire) open(ctx context.Context) (stream, error) {
 	}
 }
 
-func (w *wire) opened()     {}
-func (w *wire) heard()      {}
+func (w *wire) opened(bool) {}
+func (w *wire) heard(bool)  {}
 func (w *wire) broke(error) { w.broken++ }
 
 func (w *wire) Send(m *kindredv1.PipelineRequest) error {
