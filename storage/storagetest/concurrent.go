@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -102,4 +103,42 @@ func syncCoversConcurrentCallers(t *testing.T, b *bench) {
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, kept, synced[c], "caller %d", c)
 	}
+}
+
+// closeUnderUse closes the engine while others use it: each call ends well or with
+// ErrClosed.
+func closeUnderUse(t *testing.T, b *bench) {
+	b.apply("a=1")
+	calls := []func() error{
+		func() error { _, err := b.engine.Get([]byte("a")); return err },
+		func() error { return b.engine.Apply(batchOf("a=1")) },
+		func() error { return b.engine.Sync() },
+		func() error { return useSnapshot(b.engine) },
+	}
+	var ready, all sync.WaitGroup
+	for _, call := range calls {
+		for range 4 {
+			ready.Add(1)
+			all.Go(func() {
+				err := call()
+				ready.Done()
+				for err == nil {
+					err = call()
+				}
+				assert.ErrorIs(t, err, storage.ErrClosed)
+			})
+		}
+	}
+	ready.Wait()
+	require.NoError(t, b.engine.Close())
+	all.Wait()
+}
+
+func useSnapshot(engine storage.Engine) error {
+	snapshot, err := engine.Snapshot()
+	if err != nil {
+		return err
+	}
+	_, err = snapshot.Get([]byte("a"))
+	return errors.Join(err, snapshot.Scan(nil, nil, func(_, _ []byte) bool { return true }), snapshot.Close())
 }

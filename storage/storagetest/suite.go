@@ -53,6 +53,7 @@ func Run(t *testing.T, newDisk func(t *testing.T) Disk) {
 		{"S6_AbsentIsNotFound", absentIsNotFound},
 		{"S7_ClosedIsClosed", closedIsClosed},
 		{"S7_CloseSyncs", closeSyncs},
+		{"S7_CloseUnderUse", closeUnderUse},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
