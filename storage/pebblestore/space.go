@@ -84,7 +84,7 @@ func (g *spaceGuard) makeRoom(need uint64) error {
 		usage, err = g.fs.GetDiskUsage(g.dir)
 	}
 	if err != nil || usage.AvailBytes >= need {
-		return nil //nolint:nilerr // a file system that cannot tell has no guard
+		return nil // a file system that cannot tell has no guard
 	}
 	return &storage.FullError{Dir: g.dir, FreeBytes: usage.AvailBytes, NeedBytes: need}
 }
