@@ -49,7 +49,7 @@ func TestTheFirstLayoutIsSavedBeforeItIsUsed(t *testing.T) {
 	info := c.Describe()
 	require.Equal(t, out.Layout.Version().String(), info.LayoutVersion)
 	require.Len(t, info.ClusterID, 32)
-	require.Len(t, info.Problems, 1, "%q", info.Problems)
+	require.NotEmpty(t, info.Problems)
 	require.Contains(t, info.Problems[0], "of 3", "one copy of three is said")
 
 	again, err := NewControl(membership.Config{

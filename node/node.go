@@ -270,27 +270,42 @@ func (n *Node) release(ctx context.Context) {
 		w.inbox.put(func(_ time.Time, s *core.Shard) { s.Drain() })
 	}
 	if n.server != nil {
-		if err := n.server.Shutdown(ctx); err != nil {
-			n.log.Warn("not every request was answered before the end", "error", err)
-		}
+		n.end("answering clients", func() {
+			if err := n.server.Shutdown(ctx); err != nil {
+				n.log.Warn("not every request was answered before the end", "error", err)
+			}
+		})
 	}
 	if n.control != nil {
-		n.control.stop()
+		n.end("leaving the gossip", n.control.stop)
 	}
 	close(n.quit)
 	for _, w := range n.workers {
-		w.stop()
+		n.end("saving clocks", w.stop)
 	}
 	if n.transport != nil {
-		_ = n.transport.Close()
+		n.end("closing links", func() { _ = n.transport.Close() })
 	}
-	n.serving.Wait()
+	n.end("closing doors", n.serving.Wait)
 	if n.commit != nil {
-		n.commit.stop()
+		n.end("the last sync", n.commit.stop)
 	}
-	if n.store == nil {
-		return
+	if n.store != nil {
+		n.end("closing the data folder", n.closeStore)
 	}
+}
+
+// stopPatience is how long one part of a stop may take before the log says that
+// it is what the others wait for.
+const stopPatience = 3 * time.Second
+
+func (n *Node) end(what string, do func()) {
+	late := time.AfterFunc(stopPatience, func() { n.log.Warn("still stopping", "waiting_for", what) })
+	defer late.Stop()
+	do()
+}
+
+func (n *Node) closeStore() {
 	if err := n.store.Close(); err != nil && n.store.Failed() == nil {
 		n.log.Error("closing the data folder", "error", err)
 	}

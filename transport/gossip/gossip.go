@@ -23,6 +23,9 @@ type Gossip struct {
 	log  *slog.Logger
 	list *memberlist.Memberlist
 	rec  *recorder
+	// addr is read once: memberlist changes its own record without a lock that
+	// others could take.
+	addr string
 
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -49,7 +52,7 @@ func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
 	}
-	g := &Gossip{cfg: cfg, log: cfg.Logger, list: list, rec: rec, newMeta: make(chan struct{}, 1)}
+	g := &Gossip{cfg: cfg, log: cfg.Logger, list: list, rec: rec, addr: list.LocalNode().Address(), newMeta: make(chan struct{}, 1)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.running.Go(g.report)
 	g.running.Go(g.rejoin)
@@ -58,7 +61,7 @@ func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
 }
 
 // Addr is the address that others use.
-func (g *Gossip) Addr() string { return g.list.LocalNode().Address() }
+func (g *Gossip) Addr() string { return g.addr }
 
 // Members returns the live members other than this node, in the order of
 // their names.
