@@ -37,7 +37,7 @@ demo: build ## a cluster loses a node under load, and nothing else
 .PHONY: test
 test: check-go check-cc bin/testsum ## everything that a change has to pass
 	@rm -f $(TALLY)
-	@status=0; for stage in lint architecture race fuzz; do \
+	@status=0; for stage in lint architecture race costs fuzz; do \
 	  $(MAKE) --no-print-directory stage-$$stage || status=1; \
 	done; \
 	echo "--- all stages"; $(SUM) || status=1; exit $$status
@@ -53,7 +53,7 @@ quick: check-go bin/testsum ## lint, architecture and all tests without the race
 bin/testsum: $(wildcard internal/testsum/*.go)
 	@go build -buildvcs=false -o $@ ./internal/testsum
 
-.PHONY: stage-lint stage-architecture stage-race stage-plain stage-fuzz
+.PHONY: stage-lint stage-architecture stage-race stage-plain stage-costs stage-fuzz
 stage-lint:
 	@status=0; \
 	$(SUM) -stage gofmt -empty -- gofmt -l . || status=1; \
@@ -69,6 +69,10 @@ stage-race:
 
 stage-plain:
 	@$(SUM) -stage tests -- go test -json -vet=off -timeout $(TIMEOUT) ./...
+
+# Costs are ratios within one run; the race detector would change them.
+stage-costs:
+	@$(SUM) -stage costs -- go test -json -vet=off -count=1 ./bench
 
 # fuzz-targets prints "folder name" for every fuzz target of the module.
 fuzz-targets = grep -r --include='*_test.go' '^func Fuzz' . | \

@@ -9,6 +9,9 @@
 //	go test ./bench -v -count=1
 //	go test ./bench -v -count=1 -run Million -million
 //
+// The race detector changes what things cost, so these tests are not built with
+// it.
+//
 // # What is not here
 //
 // No comparison with other stores, no latency under open load: a closed loop

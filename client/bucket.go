@@ -41,7 +41,8 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte, opts ...Call
 }
 
 // Delete removes what was [Seen] of a key, and nothing else: a value that was
-// written concurrently stays.
+// written concurrently stays. Without Seen the node that coordinates reads the
+// key first and removes what a read quorum shows.
 func (b *Bucket) Delete(ctx context.Context, key string, opts ...CallOption) (*Receipt, error) {
 	return b.write(ctx, b.request(kindred.OpDelete, key, opts))
 }

@@ -31,8 +31,8 @@
 // and nothing else: a value that came in between is not overwritten but becomes
 // a sibling. A put without a context is blind. It has seen nothing, so it
 // replaces nothing, and every blind put of one key adds a sibling. A delete
-// without a context deletes nothing. A context is bound to its key; anywhere
-// else it is refused.
+// without a context removes what a read quorum shows at that moment. A context
+// is bound to its key; anywhere else it is refused.
 //
 // So the way to change a key is: get, merge what you got, put with the context
 // of the get. [Bucket.Update] does just that.

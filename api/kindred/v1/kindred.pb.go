@@ -583,15 +583,17 @@ func (x *PutResponse) GetReceipt() *Receipt {
 }
 
 type DeleteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Context       []byte                 `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
-	RequestId     []byte                 `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	W             int32                  `protobuf:"zigzag32,5,opt,name=w,proto3" json:"w,omitempty"`
-	Pw            int32                  `protobuf:"zigzag32,6,opt,name=pw,proto3" json:"pw,omitempty"`
-	Durability    Durability             `protobuf:"varint,7,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
-	TimeoutMs     uint32                 `protobuf:"varint,8,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bucket string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key    []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// From an earlier read of this key. Empty: the coordinator reads the key first
+	// and deletes what a read quorum shows.
+	Context       []byte     `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	RequestId     []byte     `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	W             int32      `protobuf:"zigzag32,5,opt,name=w,proto3" json:"w,omitempty"`
+	Pw            int32      `protobuf:"zigzag32,6,opt,name=pw,proto3" json:"pw,omitempty"`
+	Durability    Durability `protobuf:"varint,7,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
+	TimeoutMs     uint32     `protobuf:"varint,8,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
