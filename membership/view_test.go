@@ -189,7 +189,7 @@ func TestANewLayoutTravelsToThoseWhoLackIt(t *testing.T) {
 	t.Log("a newer one still does not wait")
 	third, err := second.Change(second.Nodes()[:1])
 	require.NoError(t, err)
-	require.Len(t, v.LayoutReceived(now.Add(2*ResendEvery), "n3", formed(document{layout: third}).encode()).Send, 2)
+	require.Len(t, v.LayoutReceived(now.Add(ResendEvery), "n3", formed(document{layout: third}).encode()).Send, 2)
 	next = formed(document{layout: third})
 
 	t.Log("an old one changes nothing and is answered")

@@ -28,7 +28,7 @@ type Config struct {
 	Name string
 	// Addr is where to listen, host:port. Port 0 picks one.
 	Addr string
-	// Receive is called once per frame, in the goroutine of the link that
+	// Receive is called once per frame that completes messages, in the goroutine of the link that
 	// received it. Calls for different links run side by side; for a moment
 	// after a reconnect that includes two links of one peer. While it runs its
 	// link reads nothing else, so it must not wait for longer than DeadAfter.
@@ -55,13 +55,14 @@ type Config struct {
 	// messages. Default 8 MiB. More rides out longer stalls of a peer and
 	// costs that memory per stalled peer.
 	QueueBytesMax int
-	// FrameBytesMax is the size at which a frame is closed and the next one
-	// begun. Default 256 KiB. A larger message has a frame of its own.
+	// FrameBytesMax is the largest frame this node sends. Default 256 KiB, at
+	// most 1 MiB. A larger message travels in several frames.
 	FrameBytesMax int
 	// HeartbeatEvery is the time between the probes of a link. Default 1 s.
 	HeartbeatEvery time.Duration
 	// DeadAfter is the silence after which a link counts as dead. Default 8 s.
-	// It must cover the time the largest message takes on the slowest link.
+	// It must cover the time that a flow-control window (1 MiB) takes on the
+	// slowest link: 8 s allow for 1 Mbit/s.
 	DeadAfter time.Duration
 	// DialTimeout bounds one attempt, hello included. Default 3 s.
 	DialTimeout time.Duration
@@ -120,6 +121,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("transport: the name %q has %d bytes, want 1 to %d", c.Name, len(c.Name), nameBytesMax)
 	case c.Receive == nil:
 		return fmt.Errorf("transport: Receive is not set")
+	case c.FrameBytesMax < 1<<10 || c.FrameBytesMax > frameBytesLimit:
+		return fmt.Errorf("transport: FrameBytesMax is %d, want %d to %d", c.FrameBytesMax, 1<<10, frameBytesLimit)
 	case c.DeadAfter < 2*c.HeartbeatEvery:
 		return fmt.Errorf("transport: DeadAfter %v leaves no room for a lost heartbeat, want at least twice HeartbeatEvery %v", c.DeadAfter, c.HeartbeatEvery)
 	}

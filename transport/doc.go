@@ -29,8 +29,9 @@
 //     single message of up to MessageBytesMax); beyond that Send fails with
 //     [QueueFullError]. The other peer-growable things have limits of their
 //     own: MessageBytesMax, LinksInMax, NamesMax.
-//   - T3 Whole or not at all. A frame whose checksum, version or structure is
-//     wrong is not delivered, not even in part. It closes its link, is counted
+//   - T3 Whole or not at all. A message that is larger than a frame travels in
+//     parts and is delivered once it is complete. A frame whose checksum,
+//     version or structure is wrong is not delivered, not even in part. It closes its link, is counted
 //     and named in the log; it never panics.
 //   - T4 In order while a link lives: messages accepted by Send for one peer
 //     arrive in that order, without gaps. A broken link drops what it held,

@@ -15,8 +15,12 @@ import (
 //	count    4 bytes, the number of messages in the body
 //	body     per message: uvarint length, bytes
 //
-// with little-endian integers. Heartbeats and hellos are frames too; their body
-// is described where they are made.
+// with little-endian integers. A message that does not fit into one frame
+// travels in parts, one after the other on its lane; then count is the size of
+// the whole message and the body is the next piece of it. Parts let heartbeats
+// pass between them, so that a large message on a slow link is not taken for a
+// dead peer. Heartbeats and hellos are frames too; their body is described
+// where they are made.
 const (
 	frameVersion    = 1
 	frameHeaderSize = 10
@@ -31,7 +35,11 @@ const (
 	kindHello frameKind = iota + 1
 	kindMessages
 	kindHeartbeat
+	kindPart
 )
+
+// frameBytesLimit is the largest frame that anyone may send.
+const frameBytesLimit = 1 << 20
 
 // castagnoli is the polynomial that processors compute themselves.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -72,6 +80,43 @@ func openFrame(frame []byte) (kind frameKind, count uint32, body []byte, err err
 		return 0, 0, nil, &FrameError{Reason: fmt.Sprintf("checksum %08x, the frame says %08x", got, want)}
 	}
 	return frameKind(frame[1]), binary.LittleEndian.Uint32(frame[countOffset:]), frame[frameHeaderSize:], nil
+}
+
+// assembly puts the parts of one message together.
+type assembly struct {
+	// body is the message so far, as the body of a batch; empty between
+	// messages.
+	body []byte
+	// size is what body will have in the end.
+	size int
+}
+
+// add takes the next part of a message of total bytes and returns the message
+// once it is whole, an empty batch before.
+func (a *assembly) add(total uint32, part []byte) (Batch, error) {
+	prefix := uvarintLen(int(total))
+	switch {
+	case total > MessageBytesMax:
+		return Batch{}, &FrameError{Reason: fmt.Sprintf("parts of a message of %d bytes, the limit is %d", total, MessageBytesMax)}
+	case len(part) == 0:
+		return Batch{}, &FrameError{Reason: "an empty part"}
+	case len(a.body) == 0:
+		a.body = binary.AppendUvarint(nil, uint64(total))
+		a.size = prefix + int(total)
+	case a.size != prefix+int(total):
+		return Batch{}, &FrameError{Reason: "a part of another message"}
+	}
+	// The buffer grows with what has arrived, not with what was announced.
+	a.body = append(a.body, part...)
+	if len(a.body) < a.size {
+		return Batch{}, nil
+	}
+	if len(a.body) > a.size {
+		return Batch{}, &FrameError{Reason: "parts that are more than their message"}
+	}
+	whole := Batch{count: 1, body: a.body}
+	*a = assembly{}
+	return whole, nil
 }
 
 // Batch is the messages of one frame, in the order in which they were sent.

@@ -130,6 +130,11 @@ func TestBadFramesCloseTheirLink(t *testing.T) {
 	sealFrame(lying, 3)
 	beyond := append(newFrame(nil, kindMessages), 200, 1, 'x')
 	sealFrame(beyond, 1)
+	part := func(total uint32, body string) []byte {
+		f := append(newFrame(nil, kindPart), body...)
+		sealFrame(f, total)
+		return f
+	}
 	odd := newFrame(nil, 77)
 	sealFrame(odd, 0)
 	tests := []struct {
@@ -145,6 +150,11 @@ func TestBadFramesCloseTheirLink(t *testing.T) {
 		{"of an unknown kind", [][]byte{good, odd}, codes.DataLoss, "unexpected kind 77"},
 		{"a second hello", [][]byte{good, good}, codes.DataLoss, "unexpected kind 1"},
 		{"empty", [][]byte{good, {}}, codes.DataLoss, "0 bytes"},
+		{"messages between parts", [][]byte{good, part(5, "he"), frameOf("hello")}, codes.DataLoss, "between the parts"},
+		{"parts of two messages", [][]byte{good, part(5, "he"), part(6, "llo")}, codes.DataLoss, "part of another message"},
+		{"too long a part", [][]byte{good, part(5, "he"), part(5, "llo!")}, codes.DataLoss, "more than their message"},
+		{"an empty part", [][]byte{good, part(5, "")}, codes.DataLoss, "an empty part"},
+		{"parts of too large a message", [][]byte{good, part(MessageBytesMax+1, "he")}, codes.DataLoss, "the limit is 41943040"},
 		{"no hello", [][]byte{frameOf("hello")}, codes.InvalidArgument, "before the hello"},
 		{"a short hello", [][]byte{helloFrame(hello{})[:20]}, codes.InvalidArgument, "checksum"},
 		{"a nameless hello", [][]byte{helloFrame(hello{VersionMin: 1, VersionMax: 1, To: "n1"})}, codes.InvalidArgument, "without a name"},

@@ -171,7 +171,7 @@ func (l *link) greet(ctx context.Context, cancel context.CancelCauseFunc, conn *
 }
 
 // streamEnd is the reason behind the io.EOF that a send on a finished stream
-// returns.
+// returns. Nobody else may be receiving.
 func streamEnd(stream grpc.ClientStream, err error) error {
 	if err != io.EOF {
 		return err
@@ -214,12 +214,16 @@ func (l *link) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// write is the link's writer: the only goroutine that sends on the stream. It
-// returns nil to let the peer read the rest and end the stream.
+// write is the link's writer: the only goroutine that sends on the stream. Once
+// there is nothing more to send, or the peer has ended the stream, it leaves it
+// to readAnswers to find out how the stream ended.
 func (l *link) write(stream grpc.ClientStream) error {
 	for {
 		f, beat, ok := l.queue.take()
 		if !ok {
+			if err := stream.CloseSend(); err != nil {
+				return err
+			}
 			break
 		}
 		if beat {
@@ -227,18 +231,17 @@ func (l *link) write(stream grpc.ClientStream) error {
 		}
 		sealFrame(f.buf, f.count)
 		size := len(f.buf)
-		if err := stream.SendMsg(&f.buf); err != nil {
-			return streamEnd(stream, err)
+		if err := stream.SendMsg(&f.buf); err == io.EOF {
+			break
+		} else if err != nil {
+			return err
 		}
 		if !beat {
 			l.frames.Add(1)
 			l.bytes.Add(uint64(size))
 		}
 	}
-	if err := stream.CloseSend(); err != nil {
-		return err
-	}
-	<-stream.Context().Done() // readAnswers sees the stream end
+	<-stream.Context().Done()
 	return nil
 }
 

@@ -5,10 +5,13 @@ import (
 	"sync"
 )
 
-// outFrame is a frame on its way out.
+// outFrame is a frame on its way out, not yet sealed.
 type outFrame struct {
-	buf   []byte
-	count uint32
+	buf []byte
+	// count is the frame's count field, messages how many end in it: the same,
+	// unless it is a part.
+	count    uint32
+	messages int
 }
 
 // queue gathers the messages for one link into frames. Any number of
@@ -35,7 +38,7 @@ type queue struct {
 	// buffers' backing arrays come from frames.
 	full     []outFrame
 	building outFrame
-	// bytes counts all messages in full and building with their lengths.
+	// bytes counts what full and building hold, but for frame headers.
 	bytes int
 
 	// Counters since the start: accepted, refused because the queue was full,
@@ -73,32 +76,52 @@ func (q *queue) add(msg []byte) verdict {
 		q.refused++
 		return queueFull
 	}
-	q.append(msg, size)
+	if frameHeaderSize+size > q.target {
+		q.split(msg)
+	} else {
+		q.append(msg, size)
+	}
+	q.messages++
 	q.wake()
 	return accepted
 }
 
 // append requires mu.
 func (q *queue) append(msg []byte, size int) {
-	if q.building.count > 0 && len(q.building.buf)+size > q.target {
-		q.seal()
+	if len(q.building.buf)+size > q.target {
+		q.finish()
 	}
 	if q.building.buf == nil {
 		q.building.buf = newFrame(q.frames.get(frameHeaderSize+size), kindMessages)
 	}
 	q.building.buf = appendMessage(q.building.buf, msg)
 	q.building.count++
+	q.building.messages++
 	q.bytes += size
-	q.messages++
-	if len(q.building.buf) >= q.target {
-		q.seal()
+}
+
+// split makes parts of a message that is too large for a frame. It requires mu.
+func (q *queue) split(msg []byte) {
+	q.finish()
+	q.bytes += len(msg)
+	count := uint32(len(msg))
+	for len(msg) > 0 {
+		n := min(len(msg), q.target-frameHeaderSize)
+		f := outFrame{buf: newFrame(q.frames.get(frameHeaderSize+n), kindPart), count: count}
+		f.buf = append(f.buf, msg[:n]...)
+		if msg = msg[n:]; len(msg) == 0 {
+			f.messages = 1
+		}
+		q.full = append(q.full, f)
 	}
 }
 
-// seal requires mu.
-func (q *queue) seal() {
-	q.full = append(q.full, q.building)
-	q.building = outFrame{}
+// finish closes the frame being built. It requires mu.
+func (q *queue) finish() {
+	if q.building.messages > 0 {
+		q.full = append(q.full, q.building)
+		q.building = outFrame{}
+	}
 }
 
 // wake requires mu.
@@ -124,7 +147,7 @@ func (q *queue) take() (f outFrame, beat, ok bool) {
 		case len(q.full) > 0:
 			f, q.full[0] = q.full[0], outFrame{}
 			q.full = q.full[1:]
-		case q.building.count > 0:
+		case q.building.messages > 0:
 			f, q.building = q.building, outFrame{}
 		case q.draining:
 			return outFrame{}, false, false
@@ -171,7 +194,7 @@ func (q *queue) closed() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, f := range append(q.full, q.building) {
-		q.dropped += uint64(f.count)
+		q.dropped += uint64(f.messages)
 	}
 	q.open, q.full, q.building, q.bytes = false, nil, outFrame{}, 0
 	q.wake()

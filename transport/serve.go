@@ -150,6 +150,7 @@ func (t *Transport) logRefusal(from *inbound, err error) {
 
 // receive delivers frames and answers heartbeats until the stream ends.
 func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inbound) error {
+	var parts assembly
 	for {
 		var raw []byte
 		if err := stream.RecvMsg(&raw); err == io.EOF {
@@ -161,22 +162,34 @@ func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inboun
 		if err != nil {
 			return err
 		}
-		switch kind {
-		case kindMessages:
-			batch, err := openBatch(count, body)
-			if err != nil {
-				return err
-			}
-			from.frames.Add(1)
-			from.messages.Add(uint64(count))
-			from.bytes.Add(uint64(len(raw)))
-			t.cfg.Receive(theirs.Name, batch)
-		case kindHeartbeat:
+		if kind == kindHeartbeat {
 			if err := stream.SendMsg(&raw); err != nil {
 				return err
 			}
-		default:
-			return &FrameError{Reason: fmt.Sprintf("unexpected kind %d", kind)}
+			continue
+		}
+		batch, err := parts.unpack(kind, count, body)
+		if err != nil {
+			return err
+		}
+		from.frames.Add(1)
+		from.bytes.Add(uint64(len(raw)))
+		if batch.Len() > 0 {
+			from.messages.Add(uint64(batch.Len()))
+			t.cfg.Receive(theirs.Name, batch)
 		}
 	}
+}
+
+// unpack returns the messages that a frame brings or completes.
+func (a *assembly) unpack(kind frameKind, count uint32, body []byte) (Batch, error) {
+	switch {
+	case kind == kindPart:
+		return a.add(count, body)
+	case kind == kindMessages && len(a.body) > 0:
+		return Batch{}, &FrameError{Reason: "other messages between the parts of one"}
+	case kind == kindMessages:
+		return openBatch(count, body)
+	}
+	return Batch{}, &FrameError{Reason: fmt.Sprintf("unexpected kind %d", kind)}
 }

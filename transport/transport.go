@@ -217,7 +217,7 @@ const (
 	streamWindow = 1 << 20
 	connWindow   = 2 * streamWindow
 	socketBuffer = 64 << 10
-	frameRoom    = MessageBytesMax + 1<<10
+	frameRoom    = frameBytesLimit + 1<<10
 )
 
 func (t *Transport) serverOptions() []grpc.ServerOption {

@@ -98,6 +98,18 @@ func (i *inbox) has(msg string) bool {
 	return false
 }
 
+// next takes the next value from a channel, within the deadline of eventually.
+func next[T any](t testing.TB, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "nothing came")
+		panic("unreachable")
+	}
+}
+
 func ignore(string, transport.Batch) {}
 
 // journal is a log that can be read.
@@ -147,7 +159,7 @@ func TestMessagesArriveInOrderAndWhole(t *testing.T) {
 	eventually(t, func() bool { return statsOf(two, "n1").MessagesIn == count })
 }
 
-func TestLargeMessagesHaveFramesOfTheirOwn(t *testing.T) {
+func TestLargeMessagesTravelInParts(t *testing.T) {
 	sizes := make(chan int, 10)
 	one := listen(t, "n1", ignore)
 	two := listen(t, "n2", func(_ string, b transport.Batch) {
@@ -158,13 +170,50 @@ func TestLargeMessagesHaveFramesOfTheirOwn(t *testing.T) {
 	meet(t, one, two)
 	large := make([]byte, transport.MessageBytesMax)
 	require.NoError(t, one.SendBulk("n2", large), "over the queue's limit, but alone")
-	require.Equal(t, len(large), <-sizes)
+	require.Equal(t, len(large), next(t, sizes))
+	for _, size := range []int{256<<10 - 14, 256<<10 - 13, 256<<10 - 12, 256 << 10, 512 << 10} {
+		require.NoError(t, one.SendBulk("n2", large[:size]))
+		require.Equal(t, size, next(t, sizes), "around the size of a frame")
+	}
 	require.NoError(t, one.SendBulk("n2", nil), "and an empty one")
-	require.Equal(t, 0, <-sizes)
+	require.Equal(t, 0, next(t, sizes))
 
 	var tooLarge *transport.TooLargeError
 	require.ErrorAs(t, one.Send("n2", append(large, 0)), &tooLarge)
 	require.Equal(t, transport.MessageBytesMax, tooLarge.Limit)
+}
+
+// TestALargeMessageOnASlowLinkIsNoDeadPeer: the message takes several times
+// DeadAfter; heartbeats pass between its parts.
+func TestALargeMessageOnASlowLinkIsNoDeadPeer(t *testing.T) {
+	sizes := make(chan int, 10)
+	one := listen(t, "n1", ignore, func(c *transport.Config) {
+		c.HeartbeatEvery, c.DeadAfter = 50*time.Millisecond, time.Second
+		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, "tcp", addr)
+			return slow{conn}, err
+		}
+	})
+	two := listen(t, "n2", func(_ string, b transport.Batch) {
+		for m := range b.All() {
+			sizes <- len(m)
+		}
+	})
+	one.SetPeers(map[string]string{"n2": two.Addr()})
+	eventually(t, func() bool { return linked(one, "n2") })
+	require.NoError(t, one.Send("n2", make([]byte, 16<<20)))
+	require.Equal(t, 16<<20, next(t, sizes))
+	require.EqualValues(t, 1, statsOf(one, "n2").Connects)
+}
+
+// slow is a connection that carries 8 MiB a second.
+type slow struct{ net.Conn }
+
+func (s slow) Write(b []byte) (int, error) {
+	pace := time.NewTimer(time.Duration(len(b)) * time.Second / (8 << 20))
+	<-pace.C
+	return s.Conn.Write(b)
 }
 
 func TestWithoutALinkSendFailsAtOnce(t *testing.T) {
@@ -189,24 +238,24 @@ func TestAPeerThatReturnsIsDialledAgain(t *testing.T) {
 	two := listen(t, "n2", in.receive)
 	addr := two.Addr()
 	one.SetPeers(map[string]string{"n2": addr})
-	require.Equal(t, "up n2", <-changes)
+	require.Equal(t, "up n2", next(t, changes))
 	two.Close()
-	require.Equal(t, "down n2", <-changes)
+	require.Equal(t, "down n2", next(t, changes))
 	require.Error(t, one.Send("n2", []byte("lost")))
 
 	again := listen(t, "n2", in.receive, func(c *transport.Config) { c.Addr = addr })
-	require.Equal(t, "up n2", <-changes)
+	require.Equal(t, "up n2", next(t, changes))
 	require.NoError(t, one.Send("n2", []byte("hello")))
 	eventually(t, func() bool { return in.has("n1:hello") })
 
 	t.Log("at another address as well, and not at all once it is no peer")
 	again.Close()
-	require.Equal(t, "down n2", <-changes)
+	require.Equal(t, "down n2", next(t, changes))
 	moved := listen(t, "n2", in.receive)
 	one.SetPeers(map[string]string{"n2": moved.Addr()})
-	require.Equal(t, "up n2", <-changes)
+	require.Equal(t, "up n2", next(t, changes))
 	one.SetPeers(nil)
-	require.Equal(t, "down n2", <-changes)
+	require.Equal(t, "down n2", next(t, changes))
 }
 
 func TestCloseSendsWhatIsQueued(t *testing.T) {
@@ -233,9 +282,11 @@ func TestAFrozenPeerCostsItsOwnQueueOnly(t *testing.T) {
 	const limit = 1 << 20
 	freeze := make(chan struct{})
 	answers := make(chan struct{}, 1)
+	down := make(chan string, 100)
 	one := listen(t, "n1", func(string, transport.Batch) { answers <- struct{}{} }, func(c *transport.Config) {
 		c.QueueBytesMax = limit
 		c.DeadAfter = 3 * time.Second
+		c.LinkDown = func(p string) { down <- p }
 	})
 	frozen := listen(t, "n2", func(string, transport.Batch) { <-freeze })
 	t.Cleanup(func() { close(freeze) })
@@ -271,14 +322,14 @@ func TestAFrozenPeerCostsItsOwnQueueOnly(t *testing.T) {
 		began := time.Now()
 		one.Send("n2", msg)
 		require.NoError(t, one.Send("n3", msg[:200]))
-		<-answers
+		next(t, answers)
 		worst = max(worst, time.Since(began))
 	}
 	require.Less(t, worst, time.Second)
 
 	t.Log("in the end the frozen peer counts as gone")
-	eventually(t, func() bool { return !one.Linked("n2") })
-	require.Zero(t, statsOf(one, "n2").QueuedBytes)
+	require.Equal(t, "n2", next(t, down))
+	require.Positive(t, statsOf(one, "n2").Dropped)
 	require.True(t, one.Linked("n3"))
 }
 
