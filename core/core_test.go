@@ -358,6 +358,40 @@ func TestLimitsRefuseByName(t *testing.T) {
 	r.idle()
 }
 
+// Reads of large values count too: beyond half of the limit nobody waits for a
+// last replica, beyond the limit new work is refused.
+func TestValuesHeldByReadsAreBounded(t *testing.T) {
+	limits := DefaultLimits()
+	limits.OperationBytes = 10_000
+	r := newRig(t, 3, limits)
+	r.do("n1", put("k", string(make([]byte, 1000))))
+	r.lose = func(_, to string, _ wire.Message) bool { return to == "n3" }
+	for range 20 {
+		require.Nil(t, r.do("n1", get("k")).Err)
+		require.LessOrEqual(t, r.nodes["n1"].shard.bytes, 7_000)
+	}
+	three := get("k")
+	three.R = kindred.CountAll
+	for range 10 {
+		r.ask("n1", three)
+	}
+	require.Equal(t, kindred.CodeOverloaded, r.do("n1", get("k")).Err.Code)
+	r.idle()
+	require.Nil(t, r.do("n1", get("k")).Err)
+}
+
+func TestAReplyOfThisNodeAfterTheEndHoldsNothing(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.do("n1", put("k", "some bytes"))
+	r.holdReads = true
+	token := r.ask("n1", get("k"))
+	r.pass(time.Hour)
+	require.NotNil(t, r.answers[token].Err)
+	r.holdReads = false
+	r.settle()
+	r.idle()
+}
+
 func TestStepsOfPeersAreBounded(t *testing.T) {
 	limits := DefaultLimits()
 	limits.Steps = 3

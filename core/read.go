@@ -82,9 +82,15 @@ func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.Read
 }
 
 func (o *readOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply) {
-	if m.Failed != "" {
+	switch {
+	case s.operations[o.seq] == nil:
+		return // this node's own reply came after the end
+	case m.Failed != "":
 		o.fail(s, now, node, m.Failed)
 		return
+	}
+	for _, v := range m.Object.Versions {
+		s.hold(&o.request, len(v.Value.Value))
 	}
 	o.get.Add(node, m.Object)
 	if o.views != nil {
@@ -112,9 +118,14 @@ func (o *readOp) proceed(s *Shard, now time.Time) {
 	if !o.answered && (over || o.get.Enough() && o.views == nil) {
 		o.reply(s, now)
 	}
-	if over || s.late > s.cfg.Limits.LateReads {
+	if over || o.answered && s.crowded() {
 		o.end(s)
 	}
+}
+
+// crowded reports whether answered reads must not wait for their last replicas.
+func (s *Shard) crowded() bool {
+	return s.late > s.cfg.Limits.LateReads || s.bytes > s.cfg.Limits.OperationBytes/2
 }
 
 func (o *readOp) reply(s *Shard, now time.Time) {

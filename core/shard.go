@@ -98,6 +98,8 @@ type request struct {
 	req      *kindred.Request
 	head     wire.Head
 	deadline time.Time
+	// held is the bytes of values that the operation keeps in memory.
+	held int
 }
 
 func (r *request) common() *request { return r }
@@ -325,8 +327,14 @@ func (s *Shard) register(o operation) {
 	s.seq++
 	c.seq = s.seq
 	s.operations[c.seq] = o
-	s.bytes += len(c.req.Value)
+	s.hold(c, len(c.req.Value))
 	s.deadlines.add(c.deadline, c.seq)
+}
+
+// hold accounts for values that an operation keeps.
+func (s *Shard) hold(c *request, bytes int) {
+	c.held += bytes
+	s.bytes += bytes
 }
 
 // finish ends an operation; answering it is apart.
@@ -334,7 +342,7 @@ func (s *Shard) finish(o operation) {
 	c := o.common()
 	if _, ok := s.operations[c.seq]; ok {
 		delete(s.operations, c.seq)
-		s.bytes -= len(c.req.Value)
+		s.bytes -= c.held
 	}
 }
 
