@@ -87,7 +87,7 @@ func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
 		o.write.RequestIDs = []wire.DotRequest{{Dot: dot, ID: o.req.RequestID}}
 	}
 	for _, h := range o.homes {
-		if h != s.cfg.Node && s.linked[h] {
+		if h != s.cfg.Node { // also to one that may not be able to answer
 			s.send(h, o.write, false)
 		}
 	}
