@@ -33,21 +33,22 @@ func planRegister(c *Client) Intent {
 	switch {
 	case c.view.key == "" || c.oneIn(4):
 		return c.get(c.anyKey())
-	case c.oneIn(8) && c.old.key != "":
+	case c.old.key != "" && c.oneIn(8):
 		return c.put(c.old)
 	}
 	return c.put(c.view)
 }
 
-// planRecreate is W4.
+// planRecreate is W4. Its deletes always have a context: what one without would
+// delete is for the store to say, and nobody could check it.
 func planRecreate(c *Client) Intent {
 	c.wander()
 	switch {
 	case c.view.key == "" || c.oneIn(8):
 		return c.get(c.anyKey())
-	case c.oneIn(8) && c.old.key != "":
+	case len(c.old.context) > 0 && c.oneIn(8):
 		return c.del(c.old)
-	case c.view.live > 0:
+	case c.view.live > 0 && len(c.view.context) > 0:
 		return c.del(c.view)
 	case c.oneIn(2):
 		return c.put(view{key: c.view.key}) // as somebody does who never read

@@ -169,6 +169,7 @@ func TestRecreateDeletesAndWritesAgain(t *testing.T) {
 	require.Greater(t, share(did, func(i Intent) bool { return i.Kind == history.Delete && len(i.Context) > 0 }), 20)
 	require.Greater(t, share(did, blindPut), 5)
 	require.Greater(t, share(did, func(i Intent) bool { return i.Kind == history.Put && len(i.Context) > 0 }), 5)
+	require.Zero(t, share(did, func(i Intent) bool { return i.Kind == history.Delete && len(i.Context) == 0 }))
 }
 
 func TestSessionsChangeNodeEachTimeAndReadBack(t *testing.T) {
