@@ -21,6 +21,8 @@
 //     taken arrives as one event about its latest state. So what waits is
 //     bounded by the number of members.
 //   - G3 A member may return at another address as soon as the old one is dead.
+//     A node that finds that others know it by another address calls them every
+//     second until they know better.
 //   - G4 Two nodes with one name are reported with both addresses.
 //   - G5 Leaving and dying are told apart: memberlist's event does not say
 //     which it was, so a node that leaves marks its meta first.

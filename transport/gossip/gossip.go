@@ -146,18 +146,25 @@ func (g *Gossip) rejoin() {
 		if !g.sleep(pause) {
 			return
 		}
-		live := g.rec.live()
-		if addr, ok := pick(g.absent(live)); ok {
+		live, contested := g.rec.live(), g.rec.contested()
+		missed := g.cfg.absent(g.Addr(), live)
+		if contested {
+			for _, m := range live {
+				missed = append(missed, m.Addr)
+			}
+		}
+		if addr, ok := pick(missed); ok {
 			if _, err := g.list.Join([]string{addr}); err != nil {
 				g.log.Debug("gossip: absent member does not answer", "addr", addr, "err", err)
 			}
 		}
-		pause = nextPause(pause, g.cfg.RejoinEvery, len(live) == 0)
+		pause = nextPause(pause, g.cfg.RejoinEvery, contested || len(live) == 0)
 	}
 }
 
 // nextPause is short at first, so that nodes that start together find one
-// another at once, and stays short while the node is alone.
+// another at once, and stays short while the node is alone, or the others know
+// it by another address.
 func nextPause(last, every time.Duration, alone bool) time.Duration {
 	next := max(2*last, aloneEvery/4)
 	if alone {
@@ -167,16 +174,16 @@ func nextPause(last, every time.Duration, alone bool) time.Duration {
 }
 
 // absent returns the addresses at which a member is missed: known ones by name,
-// seeds by address, since a seed's name is not known.
-func (g *Gossip) absent(live []Member) []string {
-	missed := maps.Clone(g.cfg.Known())
-	delete(missed, g.cfg.Name)
-	present := map[string]bool{g.Addr(): true, g.cfg.BindAddr: true, g.cfg.AdvertiseAddr: true, "": true}
+// seeds by address, since a seed's name is not known. Self is this node's own.
+func (c Config) absent(self string, live []Member) []string {
+	missed := maps.Clone(c.Known())
+	delete(missed, c.Name)
+	present := map[string]bool{self: true, c.BindAddr: true, c.AdvertiseAddr: true, "": true}
 	for _, m := range live {
 		delete(missed, m.Name)
 		present[m.Addr] = true
 	}
-	addrs := slices.Concat(slices.Collect(maps.Values(missed)), g.cfg.Seeds)
+	addrs := slices.Concat(slices.Collect(maps.Values(missed)), c.Seeds)
 	return slices.DeleteFunc(addrs, func(a string) bool { return present[a] })
 }
 

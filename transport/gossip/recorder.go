@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -27,6 +28,8 @@ type recorder struct {
 	dirty []string
 	meta  []byte
 	leave bool
+	// contestedAt is when someone last knew this node by another address.
+	contestedAt time.Time
 }
 
 // record is the latest about one member, and what was last reported.
@@ -94,9 +97,29 @@ func (r *recorder) NotifyLeave(n *memberlist.Node) {
 // NotifyConflict implements memberlist.ConflictDelegate.
 func (r *recorder) NotifyConflict(existing, other *memberlist.Node) {
 	addr, otherAddr := existing.Address(), other.Address()
+	if existing.Name == r.self {
+		r.contest()
+	}
 	r.update(existing.Name, func(rec *record) {
 		rec.member.Addr, rec.conflict = addr, otherAddr
 	})
+}
+
+func (r *recorder) contest() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.contestedAt = time.Now()
+}
+
+// contestedFor covers the time for which the others can still suspect the old
+// address: they refuse the new one, but no longer say so.
+const contestedFor = time.Minute
+
+// contested reports whether this node may still be known by another address.
+func (r *recorder) contested() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.contestedAt.IsZero() && time.Since(r.contestedAt) < contestedFor
 }
 
 func memberOf(n *memberlist.Node) (m Member, leaves bool) {
