@@ -74,7 +74,7 @@ github.com/hashicorp/memberlist       transport/gossip                    gossip
 github.com/google/btree               storage/memstore                    ordered rows with cheap snapshots
 github.com/bufbuild/protocompile      api/generate                        a protobuf compiler with nothing to install
 github.com/spaolacci/murmur3          ring                                one place hashes keys
-google.golang.org/grpc                api/... client server transport bench/... remote calls end at the edges
+google.golang.org/grpc                api/... client server transport bench/... jepsen remote calls end at the edges
 google.golang.org/genproto            api/... client server               error details of gRPC
 google.golang.org/protobuf            api/... api/generate client server  so do generated messages
 github.com/prometheus/client_golang   server node cmd/...                 pure machines count, the shell exports
@@ -97,6 +97,7 @@ const testOnly = `
 github.com/stretchr/testify           assertions
 pgregory.net/rapid                    properties
 github.com/anishathalye/porcupine     linearizability
+github.com/cockroachdb/pebble/v2/vfs  faults below the engine
 testing                               tests
 `
 

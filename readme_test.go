@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var rewriteFlag = flag.Bool("rewrite", false, "write what the commands of README.md print into it; uses the ports from 7400 on")
+var updateFlag = flag.Bool("update", false, "write what the commands of README.md print into it; uses the ports from 7400 on")
 
 // readmePort is the first port that README.md shows.
 const readmePort = 7400
@@ -43,7 +43,7 @@ func TestReadmeWalk(t *testing.T) {
 		}
 		return "```console\n" + w.replay(body) + "```"
 	})
-	if *rewriteFlag {
+	if *updateFlag {
 		require.NoError(t, os.WriteFile("README.md", []byte(page), 0o600))
 		return
 	}
@@ -72,12 +72,12 @@ func newWalk(t *testing.T) *walk {
 	return w
 }
 
-// freePorts finds three times ten ports that nobody listens on. With -rewrite it
+// freePorts finds three times ten ports that nobody listens on. With -update it
 // wants those of the page.
 func freePorts(t *testing.T) int {
 	for range 100 {
 		port := 20000 + 100*rand.IntN(80)
-		if *rewriteFlag {
+		if *updateFlag {
 			port = readmePort
 		}
 		if free(port) {
@@ -110,14 +110,14 @@ func (w *walk) replay(block string) string {
 		w.commands++
 		got := w.run(command)
 		for range 50 {
-			if *rewriteFlag || same(want, got) || !onlyReads.MatchString(command) {
+			if *updateFlag || same(want, got) || !onlyReads.MatchString(command) {
 				break
 			}
 			time.Sleep(100 * time.Millisecond)
 			got = w.run(command)
 		}
-		if !*rewriteFlag && !same(want, got) {
-			w.t.Fatalf("$ %s\nREADME.md shows\n%s\nand this is\n%s\nIf that is right, run: go test -run TestReadmeWalk -rewrite .", command, want, got)
+		if !*updateFlag && !same(want, got) {
+			w.t.Fatalf("$ %s\nREADME.md shows\n%s\nand this is\n%s\nIf that is right, run: go test -run TestReadmeWalk -update .", command, want, got)
 		}
 		fmt.Fprintf(&page, "$ %s\n%s", command, kept(want, got))
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/kindredkv/kindred/jepsen/history"
 )
 
-var rewriteFlag = flag.Bool("rewrite", false, "write the judgements of testdata/*.txt anew; read the difference before you commit it")
+var updateFlag = flag.Bool("update", false, "write the judgements of testdata/*.txt anew; read the difference before you commit it")
 
 // TestExamples judges the histories of testdata/*.txt, which also are the
 // tutorial of this package. An example is a heading, what happened, and after
@@ -47,14 +47,14 @@ func TestExamples(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				h, opts := parseExample(t, given)
 				got := brief(Check(&h, opts))
-				if *rewriteFlag {
+				if *updateFlag {
 					parts[i+1] = name + "\n" + given + "--\n" + got
 					return
 				}
 				require.Equal(t, strings.TrimSpace(want), strings.TrimSpace(got))
 			})
 		}
-		if *rewriteFlag {
+		if *updateFlag {
 			require.NoError(t, os.WriteFile(file, []byte(strings.Join(parts, "\n== ")), 0o600))
 		}
 	}
