@@ -48,13 +48,31 @@ func (v *View) Gossip(now time.Time, e Event) Effects {
 	return v.settle()
 }
 
+// ConflictFor is how long a conflict is a problem after gossip last told of it;
+// gossip repeats one that lasts.
+const ConflictFor = 90 * time.Second
+
+// conflict is two nodes with one name.
+type conflict struct {
+	text string
+	at   time.Time
+}
+
 func (v *View) conflict(e Event) {
-	text := "two nodes are called " + e.Name + ", at " + e.Addr + " and at " + e.Other + ": give one of them another name"
-	if v.trouble[e.Name] == text || (v.members[e.Name] == nil && e.Name != v.cfg.Self.Name) {
+	if v.members[e.Name] == nil && e.Name != v.cfg.Self.Name {
 		return
 	}
-	v.trouble[e.Name] = text
-	v.loud("%s", text)
+	text := "two nodes are called " + e.Name + ", at " + e.Addr + " and at " + e.Other +
+		": give one of them another name; if it is one that moved, this ends by itself"
+	if v.conflicts[e.Name].text != text {
+		v.loud("%s", text)
+	}
+	v.conflicts[e.Name] = conflict{text, v.now}
+}
+
+// endConflicts forgets conflicts that gossip has not told of for long.
+func (v *View) endConflicts() {
+	maps.DeleteFunc(v.conflicts, func(_ string, c conflict) bool { return v.now.Sub(c.at) > ConflictFor })
 }
 
 // meet returns the record of a member and makes one if there is room (M5).
@@ -111,6 +129,7 @@ func (v *View) Remove(now time.Time, name string) (Effects, error) {
 func (v *View) forget(name string) {
 	delete(v.members, name)
 	delete(v.trouble, name)
+	delete(v.conflicts, name)
 }
 
 // heard applies an event to a member.

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,6 +105,9 @@ func (v *View) Problems() []string {
 	}
 	if text := v.trouble[v.cfg.Self.Name]; text != "" {
 		say("%s", text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.conflicts)) {
+		say("%s", v.conflicts[name].text)
 	}
 	return all
 }

@@ -38,6 +38,8 @@ type View struct {
 	// trouble are problems that are not visible in the state, by the name of
 	// the node that caused them; bounded as members are.
 	trouble map[string]string
+	// conflicts are by the contested name.
+	conflicts map[string]conflict
 
 	// What was last told, to tell changes only.
 	told struct {
@@ -85,7 +87,7 @@ func New(cfg Config, savedLayout, savedPeers []byte) (*View, error) {
 	if err := checkNode(cfg.Self); err != nil {
 		return nil, err
 	}
-	v := &View{cfg: cfg, members: map[string]*member{}, trouble: map[string]string{}}
+	v := &View{cfg: cfg, members: map[string]*member{}, trouble: map[string]string{}, conflicts: map[string]conflict{}}
 	if savedLayout != nil {
 		doc, err := decodeDocument(savedLayout)
 		if err != nil {
@@ -141,6 +143,7 @@ func (v *View) Tick(now time.Time) Effects {
 
 // settle draws the conclusions of an event.
 func (v *View) settle() Effects {
+	v.endConflicts()
 	v.makeFirst()
 	v.form()
 	v.spread()

@@ -69,7 +69,8 @@ const (
 	Died
 	// Left: it said that it goes.
 	Left
-	// Conflict: another node claims its name at another address.
+	// Conflict: another node claims its name at another address. It is
+	// repeated while it lasts.
 	Conflict
 )
 

@@ -22,6 +22,13 @@ func (d *diary) add(e Event) {
 	d.events = append(d.events, e)
 }
 
+// count is how many events there were.
+func (d *diary) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.events)
+}
+
 // tells reports whether an event of that kind about that name was seen.
 func (d *diary) tells(k Kind, name string) bool { return d.last(k, name) != nil }
 

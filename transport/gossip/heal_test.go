@@ -111,6 +111,12 @@ func TestTwoNodesWithOneNameAreReported(t *testing.T) {
 		require.Equal(t, []string{addrOf(2), addrOf(3)}, []string{e.Addr, e.Other})
 		t.Log("the twins learn it too")
 		until(t, time.Minute, func() bool { return diaryTwin.tells(Conflict, "n2") })
+
+		t.Log("again while it lasts, but not all the time")
+		before := diaryOne.count()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		require.InDelta(t, 9, diaryOne.count()-before, 3)
 	})
 }
 

@@ -39,9 +39,13 @@ type record struct {
 	changed, queued bool
 	reported        bool // as alive
 	// conflict is another address that claims the name, conflicted the last
-	// one reported.
+	// one reported, at conflictedAt.
 	conflict, conflicted string
+	conflictedAt         time.Time
 }
+
+// conflictEvery is how often a conflict that lasts is reported again.
+const conflictEvery = 30 * time.Second
 
 func newRecorder(self string, meta []byte) *recorder {
 	return &recorder{self: self, meta: meta, wake: make(chan struct{}, 1), members: map[string]*record{}}
@@ -140,7 +144,7 @@ func (r *recorder) events() []Event {
 		rec := r.members[name]
 		rec.queued = false
 		news = append(news, rec.news()...)
-		if !rec.alive && rec.conflicted == "" {
+		if !rec.alive && name != r.self {
 			delete(r.members, name)
 		}
 	}
@@ -154,10 +158,11 @@ func (rec *record) news() []Event {
 	say := func(k Kind, other string) {
 		news = append(news, Event{Kind: k, Name: rec.member.Name, Addr: rec.member.Addr, Meta: rec.member.Meta, Other: other})
 	}
-	if rec.conflict != rec.conflicted {
-		rec.conflicted = rec.conflict
-		say(Conflict, rec.conflict)
+	if c := rec.conflict; c != "" && (c != rec.conflicted || time.Since(rec.conflictedAt) > conflictEvery) {
+		rec.conflicted, rec.conflictedAt = c, time.Now()
+		say(Conflict, c)
 	}
+	rec.conflict = ""
 	switch {
 	case rec.alive && !rec.reported:
 		say(Joined, "")
@@ -167,9 +172,6 @@ func (rec *record) news() []Event {
 		say(Left, "")
 	case !rec.alive && rec.reported:
 		say(Died, "")
-	}
-	if !rec.alive && rec.reported {
-		rec.conflict, rec.conflicted = "", ""
 	}
 	rec.reported, rec.changed = rec.alive, false
 	return news
