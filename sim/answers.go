@@ -1,0 +1,236 @@
+package sim
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/vclock"
+)
+
+// contextOf is what a context says. The oracle reads only contexts that a read
+// or a receipt of that key has given.
+func (o *oracle) contextOf(key string, token []byte) vclock.DotSet {
+	seen, err := replica.DecodeContext(bucket, key, token)
+	if err != nil {
+		o.find("R8", "a context that was given for %s is refused for it: %v", key, err)
+	}
+	return seen
+}
+
+// answered judges what a client is told.
+func (o *oracle) answered(a *attempt, resp *kindred.Response) {
+	op := a.op
+	if resp.Err != nil {
+		o.countError(op, resp.Err)
+		return
+	}
+	switch {
+	case op.forbidden:
+		o.find("C17", "%v was done with the context of another key", op)
+	case op.intent.IsWrite():
+		o.judgeReceipt(a, resp)
+	default:
+		o.judgeRead(a, resp)
+	}
+}
+
+func (o *oracle) countError(op *operation, e *kindred.Error) {
+	hits := &o.run.hits
+	switch {
+	case e.Code == kindred.CodeBadContext && op.forbidden:
+		hits.add(ForeignContextRefused)
+	case e.Code == kindred.CodeBadContext:
+		o.find("R8", "%v was refused its own context: %v", op, e)
+	case e.Code == kindred.CodeOverloaded:
+		hits.add(Overloaded)
+	case e.Code == kindred.CodeDiskFull:
+		hits.add(DiskFull)
+	case e.Code == kindred.CodeStopping:
+		hits.add(Draining)
+	case e.Code == kindred.CodeUnavailable && e.Need > 0:
+		hits.add(QuorumUnreachable)
+	case e.Code == kindred.CodeTimeout && e.Dot != "":
+		o.judgeUnknown(op, e)
+	case e.Code == kindred.CodeTimeout && !op.intent.IsWrite() && e.Need > 0:
+		hits.add(ReadTimeout)
+	case e.Code == kindred.CodeInternal, e.Code == kindred.CodeInvalid, e.Code == kindred.CodeWrongRing, e.Code == kindred.CodeNoLayout:
+		o.find("core", "%v: %v", op, e)
+	}
+}
+
+// judgeUnknown looks at a missed quorum: the write that it names exists.
+func (o *oracle) judgeUnknown(op *operation, e *kindred.Error) {
+	if e.Outcome != kindred.Unknown {
+		o.find("I10", "%v has minted %s and is called %v", op, e.Dot, e.Outcome)
+	}
+	o.writeOf(op, e.Dot)
+	for _, f := range e.Failed {
+		if f.Reason != "did not answer" && f.Reason != "unreachable" {
+			o.run.hits.add(QuorumHopeless)
+			return
+		}
+	}
+	o.run.hits.add(QuorumTimeout)
+}
+
+// writeOf finds the write that an answer names, which must be this operation's.
+func (o *oracle) writeOf(op *operation, dot string) *write {
+	d, err := vclock.ParseDot(dot)
+	if err != nil {
+		o.find("core", "%v: %v", op, err)
+		return nil
+	}
+	w := o.writes[d]
+	if w == nil || w.op != op {
+		o.find("I10", "%v is answered with %s, which is not a write of it", op, dot)
+		return nil
+	}
+	return w
+}
+
+// refuse notes that an operation was answered as not applied, for good (I10).
+func (o *oracle) refuse(op *operation) {
+	op.refused = true
+	if len(op.writes) > 0 {
+		o.find("I10", "%v was answered as not applied, and is %v", op, op.writes[0].dot)
+	}
+}
+
+// judgeReceipt demands that an acknowledged write is where the receipt says, as
+// durable as it says (I1, R10), and that its context covers what the client had
+// seen, its own write, and nothing that it has not seen.
+func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
+	op := a.op
+	w := o.writeOf(op, resp.Receipt.Dot)
+	if w == nil {
+		return
+	}
+	homes := o.run.homes(op.intent.Key)
+	q, err := kindred.Resolve(len(homes), op.request.R, op.request.W, 0, 0)
+	if err != nil {
+		o.find("core", "%v: %v", op, err)
+		return
+	}
+	var acked nodes
+	for _, name := range resp.Receipt.Acked {
+		n := o.run.byName[name]
+		if n == nil || !slices.Contains(homes, name) {
+			o.find("R10", "%v is acknowledged by %s, which is not a home of it", op, name)
+			return
+		}
+		acked.add(n)
+		o.judgeHeld(op, w, n, resp.Receipt.Durability)
+	}
+	if acked.len() < q.W {
+		o.find("I1", "%v is acknowledged by %v, %d were wanted", op, resp.Receipt.Acked, q.W)
+	}
+	w.acked |= acked
+	if !w.isAcked {
+		w.isAcked, w.ackedAt = true, o.run.agenda.now
+	}
+	o.judgeReceiptContext(op, w, o.contextOf(op.intent.Key, resp.Context))
+}
+
+func (o *oracle) judgeHeld(op *operation, w *write, n *node, durability kindred.Durability) {
+	switch {
+	case op.request.Durability != kindred.DurabilityDefault && durability < op.request.Durability:
+		o.find("I1", "%v asked for %v and got %v", op, op.request.Durability, durability)
+	case durability == kindred.Sync && !w.durable.has(n):
+		o.find("I1", "%v is acknowledged as durable at %s, where %v is not", op, n.name, w.dot)
+	case !w.applied.has(n) && !w.lost.has(n):
+		o.find("I1", "%v is acknowledged by %s, which has never applied %v", op, n.name, w.dot)
+	case durability == kindred.Sync:
+		o.run.hits.add(SyncAcknowledged)
+	}
+}
+
+func (o *oracle) judgeReceiptContext(op *operation, w *write, after vclock.DotSet) {
+	if !after.Contains(w.dot) || !after.Covers(op.context) {
+		o.find("R8", "the receipt of %v has a context without %v or what its client had seen", op, w.dot)
+	}
+	for _, other := range o.history(w.key).writes {
+		if after.Contains(other.dot) && other != w && !op.context.Contains(other.dot) && !w.past.Contains(other.dot) {
+			o.find("R8", "the receipt of %v has a context that covers %v, which neither it nor its client had seen", op, other.dot)
+		}
+	}
+}
+
+// judgeRead demands that a read shows exactly what its context leaves alive
+// (C2, C3), with the values that were written, and everything that it has to
+// know (C5).
+func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
+	op, key := a.op, a.op.intent.Key
+	context := o.contextOf(key, resp.Context)
+	var shown vclock.DotSet
+	for _, s := range resp.Siblings {
+		w := o.shownAs(op, s)
+		if w == nil {
+			return
+		}
+		shown.Add(w.dot)
+	}
+	o.countRead(key, resp, context)
+	o.judgeSet("a read shows", key, shown, context)
+	homes := len(o.run.homes(key))
+	q, err := kindred.Resolve(homes, op.request.R, op.request.W, 0, 0)
+	if err != nil || len(resp.Replied) < q.R {
+		o.find("R8", "%v is answered by %v, %d were wanted (%v)", op, resp.Replied, q.R, err)
+		return
+	}
+	for _, w := range o.history(key).writes {
+		if w.isAcked && w.ackedAt < a.at && (w.acked&^w.lost).len()+q.R > homes {
+			o.judgeCovered("C5", "a read that began after it was acknowledged", w, shown, context)
+		}
+	}
+}
+
+// shownAs is the write that a sibling is, as it was written.
+func (o *oracle) shownAs(op *operation, s kindred.Sibling) *write {
+	d, err := vclock.ParseDot(s.Dot)
+	w := o.writes[d]
+	switch {
+	case err != nil || w == nil || w.key != op.intent.Key || !w.put:
+		o.find("C2", "%v shows %s, which is not a put of that key (%v)", op, s.Dot, err)
+		return nil
+	case !bytes.Equal(s.Value, w.op.request.Value):
+		o.find("C2", "%v shows another value under %v than %v wrote", op, w.dot, w.op)
+		return nil
+	}
+	return w
+}
+
+// judgeCovered demands that who knows w shows it, unless a write had seen it, and
+// shows nothing that w had seen.
+func (o *oracle) judgeCovered(rule, who string, w *write, shown, context vclock.DotSet) {
+	h := o.history(w.key)
+	switch {
+	case w.twins():
+	case w.put && !context.Contains(w.dot):
+		o.find(rule, "%s does not know %v of %s (%v)", who, w.dot, w.key, w.op)
+	case w.put && !shown.Contains(w.dot) && !h.pasts.Contains(w.dot):
+		o.find(rule, "%s does not show %v of %s, and no write had seen it", who, w.dot, w.key)
+	}
+	for d := range shown.Intersect(w.past).Dots() {
+		o.find(rule, "%s shows %v of %s, which %v had seen", who, d, w.key, w.dot)
+	}
+}
+
+func (o *oracle) countRead(key string, resp *kindred.Response, context vclock.DotSet) {
+	hits := &o.run.hits
+	if len(resp.Siblings) > 1 {
+		hits.add(SiblingsSeen)
+	}
+	if len(resp.Siblings) > kindred.SiblingsWarn {
+		hits.add(SiblingsMany)
+	}
+	for _, s := range resp.Siblings {
+		d, _ := vclock.ParseDot(s.Dot)
+		for _, twin := range o.writes[d].op.writes {
+			if twin.dot != d && context.Contains(twin.dot) {
+				hits.add(TwinsShownOnce)
+			}
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/jepsen/workload"
+)
+
+// Config is what one seed draws: the cluster, its clients, and all that goes
+// wrong. Runs differ much from one another on purpose (swarm testing): a fault
+// that is always there hides what needs its absence.
+type Config struct {
+	Nodes, Shards, Partitions, Replicas int
+
+	Clients int
+	Kinds   []workload.Kind
+	Keys    int
+	// Think is the mean time between two operations of a client.
+	Think time.Duration
+	// Storm is how long clients work and faults happen.
+	Storm time.Duration
+	// R, W and Durability are those of every operation; the zero Durability
+	// draws one for each, and so does Mixed for R and W.
+	R, W       kindred.Count
+	Mixed      bool
+	Durability kindred.Durability
+	Timeout    time.Duration
+	// Retry is how likely a failed attempt is made again under its request id,
+	// Again how likely one that succeeded is. Foreign is how likely a write is
+	// tried with the context of another key, Large how likely a value is large.
+	Retry, Again, Foreign, Large float64
+
+	Net   Network
+	Disk  Disk
+	Fault Faults
+	// EventsPerRound is how many events a shard takes before it commits, and
+	// Round the time until it begins.
+	EventsPerRound int
+	Round          time.Duration
+	Limits         core.Limits
+	// Skew is how far a node's wall clock may be off.
+	Skew time.Duration
+}
+
+// Network says what happens to messages.
+type Network struct {
+	Delay, Jitter time.Duration
+	// Tail of the messages take a hundred times as long, Loss are lost, Repeat
+	// come twice, Late come once more up to LateBy later.
+	Tail, Loss, Repeat, Late float64
+	LateBy                   time.Duration
+	// Notice is the mean time until a node knows that a link is up or down;
+	// Unnoticed of the changes to down are never noticed.
+	Notice    time.Duration
+	Unnoticed float64
+}
+
+// Disk says how long it takes.
+type Disk struct {
+	Read, Sync time.Duration
+	// Stall of the syncs take StallFor more.
+	Stall    float64
+	StallFor time.Duration
+}
+
+// Faults are mean times between two faults of a kind, zero for none, and how
+// long each lasts.
+type Faults struct {
+	Cut, Kill, Stop, Pause, Full       time.Duration
+	CutFor, KillFor, PauseFor, FullFor time.Duration
+	// Blackout of the kills hit every node at once.
+	Blackout float64
+	// AfterRepair is how likely a node loses power just after a read repair.
+	AfterRepair float64
+}
+
+// Draw is the configuration of a seed.
+func Draw(seed uint64) Config {
+	r := rand.New(rand.NewPCG(seed, 0xC0F))
+	c := Config{
+		Nodes: 3 + r.IntN(3), Shards: 1 + r.IntN(2), Partitions: 4 << r.IntN(2), Replicas: 3,
+		Clients: 2 + r.IntN(7), Keys: 1 + r.IntN(10),
+		Think: span(r, 2*time.Millisecond, 100*time.Millisecond), Storm: span(r, 4*time.Second, 40*time.Second),
+		Timeout: span(r, 150*time.Millisecond, 3*time.Second),
+		Retry:   often(r, 0.9), Again: often(r, 0.1), Foreign: often(r, 0.1), Large: often(r, 0.02),
+		EventsPerRound: []int{1, 4, 64, 512}[r.IntN(4)], Round: span(r, 0, 300*time.Microsecond),
+		Limits: drawLimits(r),
+		Skew:   time.Duration(r.IntN(3)) * time.Hour,
+	}
+	c.Kinds = drawKinds(r)
+	drawQuorums(r, &c)
+	c.Net = drawNetwork(r)
+	c.Disk = Disk{
+		Read: span(r, 0, 2*time.Millisecond), Sync: span(r, 50*time.Microsecond, 5*time.Millisecond),
+		Stall: often(r, 0.05), StallFor: span(r, 50*time.Millisecond, 2*time.Second),
+	}
+	c.Fault = drawFaults(r)
+	return c
+}
+
+func drawKinds(r *rand.Rand) []workload.Kind {
+	all := workload.Kinds()
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:1+r.IntN(len(all))]
+}
+
+func drawQuorums(r *rand.Rand, c *Config) {
+	pairs := [][2]kindred.Count{{0, 0}, {2, 2}, {1, 3}, {3, 1}, {1, 1}, {kindred.CountQuorum, kindred.CountAll}}
+	pair := pairs[r.IntN(len(pairs))]
+	c.R, c.W, c.Mixed = pair[0], pair[1], r.IntN(4) == 0
+	c.Durability = kindred.Durability(r.IntN(4))
+}
+
+func drawLimits(r *rand.Rand) core.Limits {
+	l := core.DefaultLimits()
+	l.RepairWait = span(r, 20*time.Millisecond, 2*time.Second)
+	if r.IntN(3) == 0 {
+		l.Requests = 1 + r.IntN(16)
+	}
+	if r.IntN(4) == 0 {
+		l.LateReads = r.IntN(4)
+	}
+	if r.IntN(6) == 0 {
+		l.Operations, l.Steps, l.Pages = 2+r.IntN(6), 4+r.IntN(8), 1
+	}
+	return l
+}
+
+func drawNetwork(r *rand.Rand) Network {
+	return Network{
+		Delay: span(r, 50*time.Microsecond, 3*time.Millisecond), Jitter: span(r, 0, 5*time.Millisecond),
+		Tail: often(r, 0.05), Loss: often(r, 0.1), Repeat: often(r, 0.1), Late: often(r, 0.02),
+		LateBy: span(r, time.Second, 2*time.Minute),
+		Notice: span(r, 0, time.Second), Unnoticed: often(r, 0.5),
+	}
+}
+
+func drawFaults(r *rand.Rand) Faults {
+	f := Faults{
+		CutFor: span(r, 50*time.Millisecond, 3*time.Second), KillFor: span(r, time.Millisecond, 3*time.Second),
+		PauseFor: span(r, 10*time.Millisecond, 2*time.Second), FullFor: span(r, 50*time.Millisecond, 2*time.Second),
+		Blackout: often(r, 0.3), AfterRepair: often(r, 0.05),
+	}
+	for _, mean := range []*time.Duration{&f.Cut, &f.Kill, &f.Stop, &f.Pause, &f.Full} {
+		if r.IntN(2) == 0 {
+			*mean = span(r, 300*time.Millisecond, 6*time.Second)
+		}
+	}
+	return f
+}
+
+// span is between lo and hi, small values as likely as large ones.
+func span(r *rand.Rand, lo, hi time.Duration) time.Duration {
+	share := r.Float64()
+	return lo + time.Duration(float64(hi-lo)*share*share)
+}
+
+// often is a probability up to most; in half of the runs it is zero.
+func often(r *rand.Rand, most float64) float64 {
+	share := r.Float64()
+	if r.IntN(2) == 0 {
+		return 0
+	}
+	return most * share
+}
+
+// String is a few lines for the report of a failure.
+func (c Config) String() string {
+	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f\n"+
+		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, skew %v, limits %+v",
+		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large,
+		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Skew, c.Limits)
+}

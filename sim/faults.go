@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred/core"
+)
+
+// startFaults begins a chain of faults of each kind that the run has.
+func (r *run) startFaults() {
+	f := r.cfg.Fault
+	r.chain(1, f.Cut, r.cutSome)
+	r.chain(2, f.Kill, r.killSome)
+	r.chain(3, f.Stop, r.stopOne)
+	r.chain(4, f.Pause, r.pauseOne)
+	r.chain(5, f.Full, r.fillOne)
+}
+
+// chain lets a fault happen again and again.
+func (r *run) chain(kind uint64, mean time.Duration, fault func(draw chance)) {
+	if mean == 0 {
+		return
+	}
+	var next func()
+	next = func() {
+		if r.calm {
+			return
+		}
+		fault(r.draw(0xFA17, kind))
+		r.agenda.after(r.draw(0xC4A1, kind).about(mean), next)
+	}
+	r.agenda.after(r.draw(0xC4A1, kind).about(mean), next)
+}
+
+func (r *run) cutSome(draw chance) {
+	c := cut{}
+	left := make([]bool, len(r.nodes))
+	shape := draw.with(1).below(4)
+	for i := range r.nodes {
+		switch shape {
+		case 0: // one against the others
+			left[i] = i == draw.with(2).below(len(r.nodes))
+		default: // two sides
+			left[i] = draw.with(3, uint64(i)).happens(0.5)
+		}
+	}
+	for i := range r.nodes {
+		for j := range r.nodes {
+			switch {
+			case shape == 3: // any links, any direction
+				c[[2]int{i, j}] = i != j && draw.with(4, uint64(i), uint64(j)).happens(0.3)
+			case shape == 2: // one way
+				c[[2]int{i, j}] = left[i] && !left[j]
+			default:
+				c[[2]int{i, j}] = left[i] != left[j]
+			}
+		}
+	}
+	r.cuts = append(r.cuts, c)
+	r.trace.say("", "cut", "shape %d, %d now", shape, len(r.cuts))
+	r.linksChanged()
+	r.agenda.after(draw.with(5).about(r.cfg.Fault.CutFor), func() { r.heal(c) })
+}
+
+func (r *run) heal(c cut) {
+	r.cuts = slices.DeleteFunc(r.cuts, func(other cut) bool { return sameCut(other, c) })
+	r.trace.say("", "heal", "%d cuts left", len(r.cuts))
+	r.linksChanged()
+}
+
+// sameCut is true for cuts of the same links; healing one heals both.
+func sameCut(a, b cut) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for pair, blocked := range a {
+		if b[pair] != blocked {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) killSome(draw chance) {
+	share := float64(draw.with(1).below(3)) / 2
+	if draw.with(2).happens(r.cfg.Fault.Blackout) {
+		for _, n := range r.nodes {
+			r.kill(n, share, draw.with(3, uint64(n.index)))
+		}
+		return
+	}
+	r.kill(r.nodes[draw.with(4).below(len(r.nodes))], share, draw.with(5))
+}
+
+func (r *run) kill(n *node, share float64, draw chance) {
+	if !n.up {
+		return
+	}
+	r.countStats(n)
+	n.crash(share)
+	r.restartLater(n, draw)
+}
+
+func (r *run) stopOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !n.up || n.paused {
+		return
+	}
+	for _, s := range n.shards {
+		s.put(func(_ time.Time, shard *core.Shard) { shard.Drain() })
+	}
+	n.later(draw.with(2).about(100*time.Millisecond), func() {
+		n.stop()
+		r.countStats(n)
+		r.restartLater(n, draw)
+	})
+}
+
+func (r *run) restartLater(n *node, draw chance) {
+	life := n.lives
+	r.agenda.after(draw.with(6).about(r.cfg.Fault.KillFor), func() {
+		if n.lives == life {
+			r.restart(n)
+		}
+	})
+}
+
+func (r *run) restart(n *node) {
+	n.boot()
+	r.linksChanged()
+	// Peers may not have noticed that it was away, but its connections are new.
+	for _, peer := range r.nodes {
+		if peer != n && peer.up && peer.links[n.name] {
+			peer.links[n.name] = false
+			for _, s := range peer.shards {
+				s.put(func(now time.Time, shard *core.Shard) { shard.SetLink(now, n.name, false) })
+			}
+			r.notice(peer, n)
+		}
+	}
+}
+
+func (r *run) pauseOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !n.up || n.paused {
+		return
+	}
+	n.pause()
+	life := n.lives
+	r.agenda.after(draw.with(2).about(r.cfg.Fault.PauseFor), func() {
+		if n.lives == life && n.paused {
+			n.resume()
+		}
+	})
+}
+
+func (r *run) fillOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !n.up {
+		return
+	}
+	n.act(func() { n.setFull(true) })
+	n.later(draw.with(2).about(r.cfg.Fault.FullFor), func() { n.setFull(false) })
+}

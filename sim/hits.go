@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Branch is something rare that the code has to get right. A suite that never
+// takes a branch says nothing about it (C17).
+type Branch int
+
+const (
+	ReadRepairSent Branch = iota
+	ReadRepairArrived
+	ReadRepairMended
+	WriteForwarded
+	WriteResent
+	RetryServed
+	RetryMintedTwice
+	TwinDropped
+	TwinsShownOnce
+	RepeatSeen
+	LateRepeat
+	LateWriteRefused
+	StrayAnswer
+	CrashLostRows
+	CrashLostAcknowledged
+	CrashWithRequests
+	RecoveredFromCheckpoint
+	CheckpointInPassing
+	ObjectRemoved
+	ValueApart
+	ClockException
+	ContextKept
+	EffectWithoutDot
+	SiblingsSeen
+	SiblingsMany
+	SyncAcknowledged
+	QuorumTimeout
+	QuorumHopeless
+	QuorumUnreachable
+	Overloaded
+	DiskFull
+	Draining
+	ForeignContextRefused
+	DeletedUnread
+	ScanPageCut
+	ScanComplete
+	ReadTimeout
+	KilledAfterRepair
+	branches
+)
+
+var branchNames = [branches]string{
+	"read repair sent", "read repair arrived", "read repair changed an object", "write forwarded", "write resent",
+	"retry answered without a new dot", "one request minted two dots", "late twin of a served request dropped", "twins shown once",
+	"repeated message brought nothing", "message repeated late", "late write recognised as superseded", "answer to no operation",
+	"crash lost rows", "crash lost an acknowledged write", "crash with requests in progress",
+	"clock recovered from a checkpoint", "checkpoint written in passing", "object without versions removed", "large value in its own row",
+	"clock with a gap", "context not covered by the clock", "effect of a delete arrived without its dot",
+	"siblings read", "more siblings than a node warns of", "write acknowledged when durable", "quorum missed in time", "quorum hopeless before time",
+	"quorum unreachable", "refused for overload", "refused for a full disk", "refused while stopping",
+	"context of another key refused", "delete without a context", "scan page cut at its limit", "scan completed", "read missed its quorum",
+	"power lost just after a repair",
+}
+
+// String is the branch in words.
+func (b Branch) String() string { return branchNames[b] }
+
+// Hits counts how often each branch was taken.
+type Hits [branches]uint64
+
+func (h *Hits) add(b Branch) { h[b]++ }
+
+// Plus adds the counts of another run.
+func (h Hits) Plus(o Hits) Hits {
+	for i := range h {
+		h[i] += o[i]
+	}
+	return h
+}
+
+// Missing are the branches that were never taken.
+func (h Hits) Missing() []Branch {
+	var missing []Branch
+	for b := range branches {
+		if h[b] == 0 {
+			missing = append(missing, b)
+		}
+	}
+	return missing
+}
+
+// String is a line for each branch.
+func (h Hits) String() string {
+	var s strings.Builder
+	for b := range branches {
+		fmt.Fprintf(&s, "%10d  %v\n", h[b], b)
+	}
+	return s.String()
+}

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// cut is a set of ordered pairs of nodes between which nothing arrives.
+type cut map[[2]int]bool
+
+func (r *run) blocked(from, to int) bool {
+	for _, c := range r.cuts {
+		if c[[2]int{from, to}] {
+			return true
+		}
+	}
+	return false
+}
+
+// send puts a message on the network. It may be lost, late, repeated or
+// overtaken, as a hash of what it is says.
+func (r *run) send(from *node, s core.Send) {
+	to := r.byName[s.To]
+	raw := wire.Append(nil, s.Msg)
+	id := hashBytes(fnvOffset, raw)
+	r.trace.note(line{what: "send", from: from.name, to: to.name, msg: s.Msg}, id)
+	r.oracle.sent(from, s.Msg)
+	kind := wire.KindOf(s.Msg)
+	fate := r.draw(0xFA7E, uint64(from.index), uint64(to.index), uint64(kind), id)
+	net := &r.cfg.Net
+	if !r.calm && fate.with(1).happens(net.Loss) {
+		return
+	}
+	r.deliver(from, to, raw, id, r.delay(fate.with(2)))
+	// A peer link never repeats a frame, and a request that is passed on has no
+	// protection against it: core says so. Everything else has.
+	if r.calm || kind == wire.KindForward {
+		return
+	}
+	if fate.with(3).happens(net.Repeat) {
+		r.deliver(from, to, raw, id, r.delay(fate.with(4)))
+	}
+	if fate.with(5).happens(net.Late) {
+		r.hits.add(LateRepeat)
+		r.deliver(from, to, raw, id, time.Duration(fate.with(6).unit()*float64(net.LateBy)))
+	}
+}
+
+func (r *run) delay(fate chance) time.Duration {
+	net := &r.cfg.Net
+	d := net.Delay + fate.with(1).about(net.Jitter)
+	if !r.calm && fate.with(2).happens(net.Tail) {
+		d *= 100
+	}
+	return d
+}
+
+// deliver hands the message to whoever runs on that node when it arrives.
+func (r *run) deliver(from, to *node, raw []byte, id uint64, d time.Duration) {
+	r.agenda.after(d, func() {
+		if !to.up || r.blocked(from.index, to.index) {
+			return
+		}
+		to.act(func() {
+			r.trace.note(line{what: "arrive", from: from.name, to: to.name}, id)
+			to.receive(from.name, raw)
+		})
+	})
+}
+
+// linksChanged lets every node notice, some time later, what it can send to now.
+func (r *run) linksChanged() {
+	for _, a := range r.nodes {
+		for _, b := range r.nodes {
+			if a != b && a.up {
+				r.notice(a, b)
+			}
+		}
+	}
+}
+
+func (r *run) notice(a, b *node) {
+	if a.links[b.name] == r.linked(a, b) {
+		return
+	}
+	draw := r.draw(0x11F0, uint64(a.index), uint64(b.index))
+	a.later(draw.about(r.cfg.Net.Notice), func() {
+		up := r.linked(a, b)
+		if a.links[b.name] == up || !up && !r.calm && draw.with(1).happens(r.cfg.Net.Unnoticed) {
+			return
+		}
+		a.links[b.name] = up
+		r.trace.say(a.name, "link", "%s %v", b.name, up)
+		for _, s := range a.shards {
+			s.put(func(now time.Time, shard *core.Shard) { shard.SetLink(now, b.name, up) })
+		}
+	})
+}
+
+// linked says what a link between a and b is worth now. A link is a connection:
+// it needs both directions.
+func (r *run) linked(a, b *node) bool {
+	return b.up && !r.blocked(a.index, b.index) && !r.blocked(b.index, a.index)
+}

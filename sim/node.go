@@ -1,0 +1,379 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/storage/memstore"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// node is a machine with a disk, and while it is up a process with shards. It
+// plays the shell exactly as package core demands, and as package node does it.
+type node struct {
+	run   *run
+	name  string
+	index int
+
+	store  *memstore.Store
+	disk   disk
+	shards []*shell
+	// lives counts the starts; what an earlier life has begun does not end.
+	lives      uint64
+	up, paused bool
+	// stalled is what the process would do if it were not paused.
+	stalled []func()
+	links   map[string]bool
+	// skew is what its wall clock is off.
+	skew time.Duration
+	// pending are the requests of clients that have not been answered.
+	pending map[uint64]func(*kindred.Response)
+}
+
+// shell drives one shard.
+type shell struct {
+	node   *node
+	number int
+	shard  *core.Shard
+	inbox  []event
+	// due says that a round is planned, wake when the next deadline is.
+	due  bool
+	wake time.Duration
+}
+
+type event func(now time.Time, s *core.Shard)
+
+// epoch is what the wall clocks show when a run begins.
+var epoch = time.UnixMilli(1_790_000_000_000)
+
+func (n *node) clock() time.Time { return epoch.Add(n.run.agenda.now + n.skew) }
+
+// later plans what this life of the node will do.
+func (n *node) later(d time.Duration, do func()) {
+	life := n.lives
+	n.run.agenda.after(d, func() {
+		if n.lives == life {
+			n.act(do)
+		}
+	})
+}
+
+// act does something now, or when the node is no longer paused.
+func (n *node) act(do func()) {
+	if n.paused {
+		n.stalled = append(n.stalled, do)
+		return
+	}
+	do()
+}
+
+// boot starts the node on what its disk holds. The incarnation is a new one.
+func (n *node) boot() {
+	n.lives++
+	n.up, n.paused, n.stalled = true, false, nil
+	n.links, n.pending = map[string]bool{}, map[uint64]func(*kindred.Response){}
+	n.disk = disk{node: n}
+	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
+	n.skew = time.Duration((draw.with(1).unit() - 0.5) * 2 * float64(n.run.cfg.Skew))
+	start := vclock.Actor{Disk: uint64(n.index + 1), Nonce: uint64(draw.with(2)) | 1}
+	n.run.trace.say(n.name, "start", "life %d, %v", n.lives, start)
+	n.shards = make([]*shell, n.run.cfg.Shards)
+	for i := range n.shards {
+		shard := core.New(core.Config{Node: n.name, Start: start, Limits: n.run.cfg.Limits})
+		n.shards[i] = &shell{node: n, number: i, shard: shard}
+	}
+	n.recover()
+}
+
+func (n *node) recover() {
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		n.run.oracle.find("S5", "%s: snapshot: %v", n.name, err)
+		return
+	}
+	defer snapshot.Close()
+	recovered := make([][]*replica.Replica, len(n.shards))
+	for _, id := range n.owned() {
+		i := n.shardOf(id.Partition)
+		r, err := n.shards[i].shard.Recover(id, snapshot)
+		if err != nil {
+			n.run.oracle.find("I4", "%s cannot start on what a crash left: %v", n.name, err)
+			return
+		}
+		n.run.oracle.recovered(n, r)
+		if _, err := snapshot.Get(storage.ClockKey(nil, id.Partition, id.N)); err == nil {
+			n.run.hits.add(RecoveredFromCheckpoint)
+		}
+		recovered[i] = append(recovered[i], r)
+	}
+	for i, s := range n.shards {
+		s.shard.SetLayout(n.run.layout, recovered[i])
+	}
+}
+
+// owned are the replicas that the layout gives this node.
+func (n *node) owned() []replica.ID {
+	var ids []replica.ID
+	for _, p := range n.run.layout.Owned(n.name, n.run.cfg.Replicas) {
+		ids = append(ids, replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)})
+	}
+	return ids
+}
+
+func (n *node) shardOf(partition uint32) int { return int(partition) % n.run.cfg.Shards }
+
+// request is a client's; answer is called once, or never if the process ends.
+func (n *node) request(token uint64, req *kindred.Request, answer func(*kindred.Response)) {
+	partition := n.run.layout.PartitionOf(req.Bucket, req.Key)
+	if req.Op == kindred.OpScan {
+		partition = 0
+		if c, err := core.ParseCursor(req.Scan.Cursor); err == nil {
+			partition = ring.Partition(c.Partition)
+		}
+	}
+	n.pending[token] = answer
+	s := n.shards[n.shardOf(uint32(partition))]
+	s.put(func(now time.Time, shard *core.Shard) { shard.Request(now, token, req) })
+}
+
+// receive takes the bytes of a message from the network.
+func (n *node) receive(from string, raw []byte) {
+	m, err := wire.Decode(raw)
+	if err != nil {
+		n.run.oracle.find("wire", "%s cannot read a message of %s: %v", n.name, from, err)
+		return
+	}
+	s := n.shards[n.shardOf(wire.HeadOf(m).Partition)]
+	s.put(func(now time.Time, shard *core.Shard) {
+		n.run.oracle.arrives(n, from, m)
+		shard.Message(now, from, m)
+	})
+}
+
+// put queues an event for the shard's next round.
+func (s *shell) put(e event) {
+	s.inbox = append(s.inbox, e)
+	s.plan()
+}
+
+func (s *shell) plan() {
+	if !s.due {
+		s.due = true
+		s.node.later(s.node.run.cfg.Round, s.round)
+	}
+}
+
+// round gives the shard a batch of events and carries out what comes of it.
+func (s *shell) round() {
+	s.due = false
+	now := s.node.clock()
+	events := s.inbox[:min(len(s.inbox), s.node.run.cfg.EventsPerRound)]
+	s.inbox = s.inbox[len(events):]
+	for _, e := range events {
+		e(now, s.shard)
+	}
+	if at, ok := s.shard.Deadline(); ok && !at.After(now) {
+		s.shard.Tick(now)
+	}
+	s.perform()
+	if len(s.inbox) > 0 {
+		s.plan()
+	}
+	s.arm()
+}
+
+// arm plans a round for the next deadline.
+func (s *shell) arm() {
+	at, ok := s.shard.Deadline()
+	if !ok {
+		return
+	}
+	wait := at.Sub(s.node.clock()) + 5*time.Millisecond
+	if when := s.node.run.agenda.now + wait; s.wake <= s.node.run.agenda.now || when < s.wake {
+		s.wake = when
+		s.node.later(wait, s.plan)
+	}
+}
+
+// perform carries out effects: first the rows, then what depended on them.
+func (s *shell) perform() {
+	n, out := s.node, s.shard.Effects()
+	if out.Rows.Len() > 0 {
+		if err := n.store.Apply(&out.Rows); err != nil {
+			n.run.oracle.find("S1", "%s: apply: %v", n.name, err)
+			return
+		}
+		n.run.oracle.applied(s, out)
+		n.disk.touch()
+	}
+	s.release(out)
+	for _, r := range out.Replies {
+		n.reply(r)
+	}
+	for _, l := range out.Loads {
+		s.load(l)
+	}
+	s.readPages(out.Pages)
+	out.Reset()
+}
+
+// release sends what may go now, and the rest once the rows are durable.
+func (s *shell) release(out *core.Effects) {
+	var held []core.Send
+	for _, send := range out.Sends {
+		if send.Sync {
+			held = append(held, send)
+		} else {
+			s.node.run.send(s.node, send)
+		}
+	}
+	if len(held) == 0 && len(out.Syncs) == 0 {
+		return
+	}
+	syncs := append([]uint64(nil), out.Syncs...)
+	s.node.disk.after(func() {
+		for _, send := range held {
+			s.node.run.send(s.node, send)
+		}
+		if len(syncs) > 0 {
+			s.put(func(_ time.Time, shard *core.Shard) { shard.Synced(syncs) })
+		}
+	})
+}
+
+func (n *node) reply(r core.Reply) {
+	if answer := n.pending[r.Token]; answer != nil {
+		delete(n.pending, r.Token)
+		answer(r.Response)
+		return
+	}
+	n.run.oracle.find("core", "%s answers request %d, which is not waiting for an answer", n.name, r.Token)
+}
+
+// load reads an object a little later.
+func (s *shell) load(l core.Load) {
+	n := s.node
+	n.later(n.run.draw(0x10AD, hashBytes(fnvOffset, l.Row), n.lives).about(n.run.cfg.Disk.Read), func() {
+		object, err := replica.Load(n.store, l.Replica, l.Bucket, l.Key)
+		if err != nil {
+			n.run.oracle.find("I4", "%s: %v", n.name, err)
+		}
+		s.put(func(now time.Time, shard *core.Shard) { shard.Loaded(now, l.Row, object, err) })
+	})
+}
+
+// readPages takes one snapshot for all pages, and each clock's base at this very
+// moment (R5). The pages are read later.
+func (s *shell) readPages(asks []*wire.ScanRead) {
+	for _, ask := range asks {
+		id := replica.ID{Partition: ask.Partition, N: ask.N}
+		base, ok := s.shard.Base(id)
+		if !ok {
+			continue
+		}
+		snapshot, err := s.node.store.Snapshot()
+		if err != nil {
+			s.node.run.oracle.find("S5", "%s: snapshot: %v", s.node.name, err)
+			return
+		}
+		read := s.node.run.draw(0x9A6E, uint64(id.Partition), s.node.lives).about(4 * s.node.run.cfg.Disk.Read)
+		s.node.later(read, func() {
+			defer snapshot.Close()
+			page := replica.Page(snapshot, id, base, ask)
+			s.put(func(now time.Time, shard *core.Shard) { shard.Paged(now, ask, page) })
+		})
+	}
+}
+
+// crash ends the process without warning. Its disk keeps that share of the
+// batches that were not durable, from the oldest on.
+func (n *node) crash(share float64) {
+	unsynced := n.store.Unsynced()
+	n.run.trace.say(n.name, "crash", "keeps %.0f %% of %d batches", share*100, unsynced)
+	n.end()
+	n.store = n.store.Crash(func(unsynced int) int { return int(share * float64(unsynced)) })
+	n.run.oracle.crashed(n)
+}
+
+// end is what every end of a process has in common: clients lose their
+// connections, timers and messages on the way are gone.
+func (n *node) end() {
+	n.lives++
+	n.up, n.paused, n.stalled = false, false, nil
+	waiting := n.pending
+	n.pending = nil
+	if len(waiting) > 0 {
+		n.run.hits.add(CrashWithRequests)
+	}
+	for _, token := range sortedKeys(waiting) {
+		answer := waiting[token]
+		n.run.agenda.after(0, func() {
+			answer(&kindred.Response{Err: &kindred.Error{
+				Code: kindred.CodeUnavailable, Outcome: kindred.Unknown, Message: "the connection to " + n.name + " broke",
+			}})
+		})
+	}
+	n.run.linksChanged()
+}
+
+// stop is an orderly end: the clocks are saved and everything is durable.
+func (n *node) stop() {
+	n.run.trace.say(n.name, "stop", "")
+	for _, s := range n.shards {
+		s.shard.Checkpoint()
+		s.perform()
+	}
+	if err := n.store.Sync(); err != nil {
+		n.run.oracle.find("S4", "%s: sync: %v", n.name, err)
+	}
+	n.run.oracle.synced(n)
+	n.end()
+	n.store = n.store.Crash(func(unsynced int) int { return unsynced })
+	n.run.oracle.crashed(n)
+}
+
+func (n *node) pause() {
+	n.run.trace.say(n.name, "pause", "")
+	n.paused = true
+}
+
+func (n *node) resume() {
+	n.run.trace.say(n.name, "resume", "")
+	n.paused = false
+	stalled, life := n.stalled, n.lives
+	n.stalled = nil
+	for _, do := range stalled {
+		if n.lives == life {
+			n.act(do)
+		}
+	}
+}
+
+// setFull makes the node refuse writes, or take them again.
+func (n *node) setFull(full bool) {
+	n.run.trace.say(n.name, "full", "%v", full)
+	var refusal *kindred.Error
+	if full {
+		refusal = &kindred.Error{Code: kindred.CodeDiskFull, Outcome: kindred.NotApplied, Message: fmt.Sprintf("the disk of %s is full", n.name)}
+	}
+	for _, s := range n.shards {
+		s.put(func(_ time.Time, shard *core.Shard) { shard.SetFull(refusal) })
+	}
+}
+
+// home reports whether the node is a home of the key.
+func (n *node) home(key string) bool {
+	for _, h := range n.run.homes(key) {
+		if h == n.name {
+			return true
+		}
+	}
+	return false
+}
+

@@ -1,0 +1,305 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// oracle sees everything: what clients asked with which context, every dot that
+// is minted, every batch that is applied. It keeps full histories, as no real
+// store could, and compares them with what the replicas made of them.
+type oracle struct {
+	run     *run
+	finding *Finding
+
+	operations map[kindred.RequestID]*operation
+	writes     map[vclock.Dot]*write
+	keys       map[string]*keyHistory
+	// minted is the highest counter of each actor.
+	minted  map[vclock.Actor]uint64
+	started map[vclock.Actor]bool
+	shadows map[place]*shadow
+	// unsynced are the writes whose rows a node may still lose.
+	unsynced [][]*write
+}
+
+// write is one write event: the dot, and what it really did.
+type write struct {
+	dot vclock.Dot
+	key string
+	op  *operation
+	put bool
+	// past is the context that it really had.
+	past vclock.DotSet
+	// applied, durable, acked, lost: at which nodes.
+	applied, durable, acked, lost nodes
+	ackedAt                       time.Duration
+	isAcked                       bool
+}
+
+// nodes is a set of nodes, by index.
+type nodes uint16
+
+func (s nodes) has(n *node) bool { return s>>n.index&1 == 1 }
+func (s nodes) len() int         { return bits.OnesCount16(uint16(s)) }
+func (s *nodes) add(n *node)     { *s |= 1 << n.index }
+func (s *nodes) remove(n *node)  { *s &^= 1 << n.index }
+
+// keyHistory is everything that ever happened to a key.
+type keyHistory struct {
+	writes []*write
+	// pasts unites what all of them had seen.
+	pasts vclock.DotSet
+}
+
+// place is one replica at one node.
+type place struct {
+	node int
+	id   replica.ID
+}
+
+// shadow is what a replica must know, from the rows that were applied.
+type shadow struct {
+	actor vclock.Actor
+	clock vclock.DotSet
+	keys  map[string]*shadowKey
+}
+
+// shadowKey is what a replica knows of a key: known[i] says that writes[i] of the
+// key's history is in E_k, and past unites what those had seen.
+type shadowKey struct {
+	known []bool
+	past  vclock.DotSet
+}
+
+func newOracle(r *run) *oracle {
+	return &oracle{
+		run: r, operations: map[kindred.RequestID]*operation{}, writes: map[vclock.Dot]*write{},
+		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
+		shadows: map[place]*shadow{}, unsynced: make([][]*write, r.cfg.Nodes),
+	}
+}
+
+// find notes the first broken promise; the run ends with it.
+func (o *oracle) find(rule, format string, args ...any) {
+	if o.finding == nil {
+		o.finding = &Finding{Rule: rule, At: o.run.agenda.now, Text: fmt.Sprintf(format, args...)}
+		o.run.trace.say("", "finding", "%v", o.finding)
+	}
+}
+
+func (o *oracle) history(key string) *keyHistory {
+	h := o.keys[key]
+	if h == nil {
+		h = &keyHistory{}
+		o.keys[key] = h
+	}
+	return h
+}
+
+func (o *oracle) shadow(n *node, id replica.ID) *shadow {
+	at := place{n.index, id}
+	s := o.shadows[at]
+	if s == nil {
+		s = &shadow{keys: map[string]*shadowKey{}}
+		o.shadows[at] = s
+	}
+	return s
+}
+
+func (s *shadow) key(name string) *shadowKey {
+	k := s.keys[name]
+	if k == nil {
+		k = &shadowKey{}
+		s.keys[name] = k
+	}
+	return k
+}
+
+// recovered compares a replica that starts with what its disk holds.
+func (o *oracle) recovered(n *node, r *replica.Replica) {
+	s := o.shadow(n, r.ID())
+	if s.clock.Compare(r.Clock()) != vclock.Equal {
+		o.find("I4", "%s recovered the clock %v of replica %v, its log says %v", n.name, r.Clock(), r.ID(), s.clock)
+	}
+	if o.started[r.Actor()] {
+		o.find("I2", "%s starts replica %v as %v, which has been used before", n.name, r.ID(), r.Actor())
+	}
+	o.started[r.Actor()] = true
+	s.actor = r.Actor()
+}
+
+// applied judges a batch once it is in the store.
+func (o *oracle) applied(s *shell, out *core.Effects) {
+	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}}
+	id := uint64(fnvOffset)
+	err := out.Rows.Each(func(op storage.Op) error {
+		id = hashBytes(hashBytes(id, op.Key), op.Value)
+		b.row(op)
+		return nil
+	})
+	if err != nil {
+		o.find("S1", "%s: %v", s.node.name, err)
+	}
+	o.run.trace.note(line{what: "apply", from: s.node.name}, id)
+	for _, id := range s.shard.Replicas() {
+		if !b.ids[id] {
+			continue
+		}
+		if clock := o.shadow(s.node, id).clock; clock.Compare(s.shard.Clock(id)) != vclock.Equal {
+			o.find("I4", "%s: the clock of replica %v is %v, its log has %v", s.node.name, id, s.shard.Clock(id), clock)
+		}
+	}
+	for _, key := range sortedKeys(b.keys) {
+		o.check(s.node, b.keys[key], key)
+	}
+}
+
+// batch is one applied batch being looked through.
+type batch struct {
+	oracle *oracle
+	shell  *shell
+	out    *core.Effects
+	keys   map[string]replica.ID
+	ids    map[replica.ID]bool
+}
+
+func (b *batch) row(op storage.Op) {
+	table, partition, n, _ := storage.ParseReplica(op.Key)
+	id := replica.ID{Partition: partition, N: n}
+	hits := &b.oracle.run.hits
+	switch table {
+	case storage.TableLog:
+		b.ids[id] = true
+		b.logged(id, op)
+	case storage.TableObject:
+		_, _, _, key, err := storage.ParseObjectKey(op.Key)
+		if err != nil {
+			b.oracle.find("rows", "%s: %v", b.shell.node.name, err)
+			return
+		}
+		b.keys[string(key)] = id
+		if op.Kind == storage.OpDelete {
+			hits.add(ObjectRemoved)
+		}
+	case storage.TableValue:
+		hits.add(ValueApart)
+	case storage.TableCheckpoint:
+		hits.add(CheckpointInPassing)
+	}
+}
+
+// logged takes a row of the dot log: a dot that this replica has minted, or one
+// that it has applied.
+func (b *batch) logged(id replica.ID, op storage.Op) {
+	o, n := b.oracle, b.shell.node
+	_, _, raw, counter, err := storage.ParseLogKey(op.Key)
+	if err != nil {
+		o.find("rows", "%s: %v", n.name, err)
+		return
+	}
+	entry, err := storage.ParseLogEntry(op.Value)
+	if err != nil {
+		o.find("rows", "%s: %v", n.name, err)
+		return
+	}
+	actor, _, err := vclock.DecodeActor(raw[:])
+	if err != nil {
+		o.find("rows", "%s: %v", n.name, err)
+		return
+	}
+	d, key := vclock.Dot{Actor: actor, Counter: counter}, string(entry.Key)
+	s := o.shadow(n, id)
+	if actor == s.actor && !s.clock.Contains(d) {
+		o.mint(b, d, key, entry.RequestID)
+	}
+	w := o.writes[d]
+	if w == nil || w.key != key {
+		o.find("I4", "%s logs %v for %s, which is not a write of that key", n.name, d, key)
+		return
+	}
+	s.clock.Add(d)
+	w.applied.add(n)
+	o.unsynced[n.index] = append(o.unsynced[n.index], w)
+	b.keys[key] = id
+}
+
+// mint records a new write event, with what its client really had seen.
+func (o *oracle) mint(b *batch, d vclock.Dot, key string, id kindred.RequestID) {
+	op := o.operations[id]
+	if op == nil || op.intent.Key != key || !op.intent.IsWrite() {
+		o.find("I10", "%s mints %v for %s, which no client asked for", b.shell.node.name, d, key)
+		return
+	}
+	if before := o.writes[d]; before != nil {
+		o.find("I2", "%s mints %v for %v, it has been minted for %v", b.shell.node.name, d, op, before.op)
+		return
+	}
+	w := &write{dot: d, key: key, op: op, put: op.request.Op == kindred.OpPut, past: op.context}
+	if len(op.request.Context) == 0 && !w.put {
+		w.past = b.seenByDelete(d, key)
+		o.run.hits.add(DeletedUnread)
+	}
+	o.writes[d] = w
+	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
+	h := o.history(key)
+	h.writes = append(h.writes, w)
+	h.pasts.Union(w.past)
+	if op.writes = append(op.writes, w); len(op.writes) > 1 {
+		o.run.hits.add(RetryMintedTwice)
+	}
+	switch {
+	case op.forbidden:
+		o.find("C17", "%s mints %v for %v, whose context is of another key", b.shell.node.name, d, op)
+	case op.refused:
+		o.find("I10", "%s mints %v for %v, which was answered as not applied", b.shell.node.name, d, op)
+	}
+}
+
+// seenByDelete is what a delete without a context had read: what it tells the
+// others, or, if it tells nobody, all that its replica knows and does not show.
+func (b *batch) seenByDelete(d vclock.Dot, key string) vclock.DotSet {
+	for _, send := range b.out.Sends {
+		if m, ok := send.Msg.(*wire.Write); ok && m.Delta.Dots.Contains(d) && !m.Op.IsZero() {
+			return m.Delta.Context.Clone()
+		}
+	}
+	n := b.shell.node
+	id := replica.ID{Partition: uint32(b.oracle.run.layout.PartitionOf(bucket, key)), N: uint8(b.oracle.run.cfg.Replicas)}
+	object, err := replica.Load(n.store, id, bucket, key)
+	if err != nil {
+		b.oracle.find("I4", "%s: %v", n.name, err)
+	}
+	past := b.shell.shard.Clock(id).Clone()
+	past.Union(object.Context)
+	live := object.Dots()
+	live.Add(d)
+	return past.Minus(live)
+}
+
+// synced notes that everything applied at a node so far is durable.
+func (o *oracle) synced(n *node) {
+	for _, w := range o.unsynced[n.index] {
+		if w.applied.has(n) {
+			w.durable.add(n)
+		}
+	}
+	o.unsynced[n.index] = o.unsynced[n.index][:0]
+}
+
+// sameValue reports whether a stored version is what its write wrote.
+func (w *write) sameValue(rec wire.Record) bool {
+	return w.put && bytes.Equal(rec.Value, w.op.request.Value) && rec.RequestID == w.op.request.RequestID
+}
+
+// twins reports whether the request was served twice (R19).
+func (w *write) twins() bool { return len(w.op.writes) > 1 }

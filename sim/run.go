@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/jepsen/history"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage/memstore"
+)
+
+// bucket is where everything happens.
+const bucket = "b"
+
+// Options say how a run is watched; they change nothing in it.
+type Options struct {
+	// Events is how many of the last events a finding shows.
+	Events int
+	// Log, if not nil, is given every event in words.
+	Log func(string)
+}
+
+// Result is what came of a run.
+type Result struct {
+	Seed   uint64
+	Config Config
+	// Finding is the first broken promise, or nil.
+	Finding *Finding
+	// Hash is of every event of the run, Events how many there were.
+	Hash, Events uint64
+	// Virtual is the time that passed in the run.
+	Virtual time.Duration
+	// Operations of clients, and Attempts to carry them out.
+	Operations, Attempts int
+	Hits                 Hits
+	Stats                core.Stats
+	// Last are the last events in words.
+	Last []string
+}
+
+// Finding is a broken promise.
+type Finding struct {
+	// Rule is its number: an invariant, a rule of the protocol, a checker.
+	Rule string
+	At   time.Duration
+	Text string
+}
+
+// String is one line.
+func (f *Finding) String() string { return fmt.Sprintf("%s at %v: %s", f.Rule, f.At, f.Text) }
+
+// Run plays the run of a seed.
+func Run(seed uint64, options Options) *Result { return Play(seed, Draw(seed), options) }
+
+// Play plays a run of that seed with another configuration than it draws.
+func Play(seed uint64, cfg Config, options Options) *Result {
+	r := newRun(seed, cfg, options)
+	r.storm()
+	r.quiet()
+	return r.result()
+}
+
+// run is a cluster, its clients, its faults and its judge.
+type run struct {
+	seed   uint64
+	cfg    Config
+	agenda agenda
+	trace  *trace
+	layout *ring.Layout
+	nodes  []*node
+	byName map[string]*node
+	cuts   []cut
+	// calm is the second act: nothing goes wrong any more.
+	calm bool
+	// stopped: clients begin nothing new.
+	stopped bool
+
+	clients  []*client
+	tokens   uint64
+	recorder history.Recorder
+	oracle   *oracle
+	hits     Hits
+	stats    core.Stats
+	ops      int
+	attempts int
+}
+
+func newRun(seed uint64, cfg Config, options Options) *run {
+	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}}
+	r.trace = newTrace(&r.agenda, options.Events, options.Log)
+	r.oracle = newOracle(r)
+	var members []ring.Node
+	for i := range cfg.Nodes {
+		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New()}
+		members = append(members, ring.Node{Name: n.name, Zone: n.name, Capacity: 1})
+		r.nodes = append(r.nodes, n)
+		r.byName[n.name] = n
+	}
+	layout, err := ring.New([16]byte{1}, cfg.Partitions, cfg.Replicas, members)
+	if err != nil {
+		panic(fmt.Sprintf("sim: the configuration has no layout: %v", err))
+	}
+	r.layout = layout
+	return r
+}
+
+// draw is a keyed draw at this moment.
+func (r *run) draw(words ...uint64) chance {
+	return chance(r.seed).with(uint64(r.agenda.now)).with(words...)
+}
+
+func (r *run) homes(key string) []string {
+	return r.layout.Homes(r.layout.PartitionOf(bucket, key), r.cfg.Replicas)
+}
+
+// storm is the first act: clients work, and everything goes wrong.
+func (r *run) storm() {
+	for _, n := range r.nodes {
+		n.boot()
+	}
+	r.linksChanged()
+	r.startClients()
+	r.startFaults()
+	r.until(func() bool { return r.agenda.now >= r.cfg.Storm })
+}
+
+// until lets things happen until done, or until a promise is broken.
+func (r *run) until(done func() bool) {
+	for r.oracle.finding == nil && !done() && r.agenda.step() {
+	}
+}
+
+// settle lets everything happen that was begun.
+func (r *run) settle() { r.until(func() bool { return false }) }
+
+func (r *run) result() *Result {
+	for _, n := range r.nodes {
+		r.countStats(n)
+	}
+	r.hits[WriteForwarded] += r.stats.Forwards
+	r.hits[WriteResent] += r.stats.Resends
+	r.hits[RetryServed] += r.stats.Retries
+	r.hits[StrayAnswer] += r.stats.Stray
+	return &Result{
+		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
+		Virtual: r.agenda.now, Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
+	}
+}
+
+// countStats takes over the counters of a life that ends.
+func (r *run) countStats(n *node) {
+	for _, s := range n.shards {
+		r.stats = r.stats.Plus(s.shard.Stats())
+	}
+	n.shards = nil
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kindredkv/kindred"
+)
+
+// scanner reads all keys again and again, a page at a time, each at another
+// node.
+type scanner struct {
+	run    *run
+	began  time.Duration
+	ask    kindred.Request
+	nodes  uint64
+	found  map[string]int
+	failed int
+	// then is called when a scan has ended, with what it found or nil.
+	then func(found map[string]int)
+}
+
+// scanTriesMax is how often a page is asked for again before a scan is given up.
+const scanTriesMax = 5
+
+func (r *run) startScanner() {
+	var next func()
+	next = func() {
+		if !r.stopped {
+			r.scan(2, func(map[string]int) { r.agenda.after(r.draw(0x5CA9).about(2*time.Second), next) })
+		}
+	}
+	r.agenda.after(r.draw(0x5CA9).about(2*time.Second), next)
+}
+
+// scan reads all keys, each page from that many replicas.
+func (r *run) scan(replicas kindred.Count, then func(found map[string]int)) {
+	s := &scanner{run: r, began: r.agenda.now, found: map[string]int{}, then: then}
+	s.ask = kindred.Request{Op: kindred.OpScan, Bucket: bucket, R: replicas, Timeout: r.cfg.Timeout}
+	s.ask.Scan.Limit = 1 + r.draw(0x11417).below(4)
+	s.page()
+}
+
+func (s *scanner) page() {
+	r := s.run
+	s.nodes++
+	n := r.nodes[r.draw(0x9A6E, s.nodes).below(len(r.nodes))]
+	ask, answered := s.ask, false
+	once := func(resp *kindred.Response) {
+		if !answered {
+			answered = true
+			s.answer(resp)
+		}
+	}
+	r.agenda.after(r.delay(r.draw(0x5CAB, s.nodes)), func() {
+		if n.up {
+			r.tokens++
+			token := r.tokens
+			n.act(func() { n.request(token, &ask, once) })
+		}
+	})
+	r.agenda.after(ask.Timeout+time.Second, func() {
+		once(&kindred.Response{Err: &kindred.Error{Code: kindred.CodeTimeout, Message: "no answer"}})
+	})
+}
+
+func (s *scanner) answer(resp *kindred.Response) {
+	r := s.run
+	if resp.Err != nil {
+		if s.failed++; s.failed > scanTriesMax {
+			s.then(nil)
+			return
+		}
+		r.agenda.after(50*time.Millisecond, s.page)
+		return
+	}
+	for _, k := range resp.Keys {
+		if _, twice := s.found[k.Key]; twice {
+			r.oracle.find("scan", "a scan shows %s twice", k.Key)
+		}
+		s.found[k.Key] = k.Siblings
+	}
+	r.trace.say("", "scan", "%v cursor %x", resp.Keys, resp.Cursor)
+	if len(resp.Cursor) == 0 {
+		r.hits.add(ScanComplete)
+		r.oracle.judgeScan(s)
+		s.then(s.found)
+		return
+	}
+	if len(resp.Cursor) > 6 {
+		r.hits.add(ScanPageCut)
+	}
+	s.ask.Scan.Cursor = resp.Cursor
+	s.page()
+}
+
+// judgeScan demands that a complete scan shows every key that existed all the
+// while, and none that never did.
+func (o *oracle) judgeScan(s *scanner) {
+	for _, key := range sortedKeys(s.found) {
+		if len(o.history(key).writes) == 0 {
+			o.find("scan", "a scan shows %s, which has never existed", key)
+		}
+	}
+	for i := range o.run.cfg.Keys {
+		key := fmt.Sprintf("key-%d", i)
+		if _, found := s.found[key]; !found && o.existed(key, s) {
+			o.find("scan", "a complete scan does not show %s, which existed from %v on", key, s.began)
+		}
+	}
+}
+
+// existed reports whether a scan had to see the key: it has an acknowledged put
+// that enough replicas hold, and neither that nor what followed it was deleted.
+func (o *oracle) existed(key string, s *scanner) bool {
+	homes := len(o.run.homes(key))
+	for _, w := range o.history(key).writes {
+		held := (w.acked &^ w.lost).len()
+		if w.put && w.isAcked && w.ackedAt < s.began && held+int(s.ask.R) > homes && !w.twins() && !o.deleted(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// deleted reports whether a delete has seen w, or anything that followed it.
+func (o *oracle) deleted(w *write) bool {
+	after := map[*write]bool{w: true}
+	for _, later := range o.history(w.key).writes { // in the order they were minted
+		for before := range after {
+			if later.past.Contains(before.dot) {
+				if !later.put || later.twins() {
+					return true
+				}
+				after[later] = true
+				break
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,248 @@
+package sim
+
+import (
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// check compares a stored object with the history of its key (R1, I4, I5). What
+// the replica knows is E_k, its stored context and its clock. The live versions
+// must be exactly the puts of E_k that nothing in E_k had seen.
+//
+// Two exceptions are part of the protocol and counted. A request that minted two
+// dots shows either (R19). And what a delete did can arrive without its dot, in
+// a context (C8): then a put that some write has seen may be missing early.
+func (o *oracle) check(n *node, id replica.ID, key string) {
+	object, err := replica.Load(n.store, id, bucket, key)
+	if err != nil {
+		o.find("I4", "%s: %v", n.name, err)
+		return
+	}
+	s, h := o.shadow(n, id), o.history(key)
+	k := s.key(key)
+	o.learn(n, key, k, h, object.Context, s.clock)
+	o.checkLive(n, key, object, s.clock)
+	if o.finding != nil {
+		return
+	}
+	for i, w := range h.writes {
+		if !k.known[i] || !w.put {
+			continue
+		}
+		switch live, past := object.Has(w.dot), k.past.Contains(w.dot); {
+		case live && past:
+			o.find("I5", "%s shows %v of %s, which a write that it knows had seen", n.name, w.dot, key)
+		case live || past:
+		case w.twins():
+			o.run.hits.add(TwinDropped)
+		case h.pasts.Contains(w.dot):
+			o.run.hits.add(EffectWithoutDot)
+		default:
+			o.find("I1", "%s knows %v of %s and does not show it, and no write has ever seen it", n.name, w.dot, key)
+		}
+	}
+}
+
+// learn brings what is known of a key up to date. It only ever grows (R4).
+func (o *oracle) learn(n *node, key string, k *shadowKey, h *keyHistory, context, clock vclock.DotSet) {
+	for len(k.known) < len(h.writes) {
+		k.known = append(k.known, false)
+	}
+	for i, w := range h.writes {
+		knows := context.Contains(w.dot) || clock.Contains(w.dot)
+		switch {
+		case k.known[i] && !knows:
+			o.find("R4", "%s has forgotten that it knew %v of %s", n.name, w.dot, key)
+		case knows && !k.known[i]:
+			k.known[i] = true
+			k.past.Union(w.past)
+		}
+	}
+	if !context.IsEmpty() {
+		o.run.hits.add(ContextKept)
+	}
+	if clock.Exceptions() > 0 {
+		o.run.hits.add(ClockException)
+	}
+	o.checkMinted(n, key, context)
+}
+
+// checkMinted demands that a set speaks of dots that exist. One that claims the
+// future would swallow writes yet to come.
+func (o *oracle) checkMinted(n *node, key string, set vclock.DotSet) {
+	for actor, span := range set.Spans() {
+		if span.Hi > o.minted[actor] {
+			o.find("I4", "%s speaks of %v:%v at %s, which has not been minted", n.name, actor, span, key)
+		}
+	}
+}
+
+// checkLive demands that every version shown is what its write wrote, under a
+// dot that the clock has.
+func (o *oracle) checkLive(n *node, key string, object wire.Object, clock vclock.DotSet) {
+	for _, v := range object.Versions {
+		w := o.writes[v.Dot]
+		switch {
+		case w == nil || w.key != key:
+			o.find("C2", "%s shows %v at %s, which is not a write of that key", n.name, v.Dot, key)
+		case !w.sameValue(v.Value):
+			o.find("C2", "%s shows another value under %v at %s than %v wrote", n.name, v.Dot, key, w.op)
+		case !clock.Contains(v.Dot):
+			o.find("I4", "%s shows %v at %s, which its clock does not have", n.name, v.Dot, key)
+		}
+	}
+}
+
+// crashed compares what a node's disk kept with what it had promised to keep,
+// and begins anew from that.
+func (o *oracle) crashed(n *node) {
+	for _, id := range n.owned() {
+		before := o.shadow(n, id)
+		delete(o.shadows, place{n.index, id})
+		after := o.shadow(n, id)
+		keys := o.readDisk(n, id, after)
+		for d := range before.clock.Minus(after.clock).Dots() {
+			o.lose(n, o.writes[d])
+		}
+		for _, key := range sortedKeys(keys) {
+			o.check(n, id, key)
+		}
+	}
+	o.synced(n) // a restart finds what the disk kept, and it stays
+}
+
+func (o *oracle) lose(n *node, w *write) {
+	o.run.hits.add(CrashLostRows)
+	w.applied.remove(n)
+	w.lost.add(n)
+	if w.acked.has(n) {
+		o.run.hits.add(CrashLostAcknowledged)
+	}
+	if w.durable.has(n) {
+		o.find("S4", "%s lost %v, which it had synced", n.name, w.dot)
+	}
+}
+
+// readDisk reads the dots and the names of the keys of a replica.
+func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
+	keys := map[string]bool{}
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		o.find("S5", "%s: %v", n.name, err)
+		return keys
+	}
+	defer snapshot.Close()
+	lo, hi := storage.LogRange(id.Partition, id.N)
+	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
+		_, _, raw, counter, err := storage.ParseLogKey(row)
+		actor, _, bad := vclock.DecodeActor(raw[:])
+		entry, wrong := storage.ParseLogEntry(value)
+		if err != nil || bad != nil || wrong != nil {
+			o.find("rows", "%s: the log has a row that cannot be read", n.name)
+			return false
+		}
+		s.clock.Add(vclock.Dot{Actor: actor, Counter: counter})
+		keys[string(entry.Key)] = true
+		return true
+	})
+	if err == nil {
+		lo, hi = storage.ObjectRange(id.Partition, id.N, bucket, "")
+		err = snapshot.Scan(lo, hi, func(row, _ []byte) bool {
+			_, _, _, key, err := storage.ParseObjectKey(row)
+			if err != nil {
+				o.find("rows", "%s: %v", n.name, err)
+			}
+			keys[string(key)] = true
+			return err == nil
+		})
+	}
+	if err != nil {
+		o.find("S6", "%s: %v", n.name, err)
+	}
+	return keys
+}
+
+// sent judges what leaves a replica: a filled object stands for itself (R5).
+func (o *oracle) sent(from *node, m wire.Message) {
+	switch m := m.(type) {
+	case *wire.ReadReply:
+		if m.Failed == "" {
+			if key := o.keyOfRead(m); key != "" {
+				o.checkFilled(from, key, m.Object)
+			}
+		}
+	case *wire.Write:
+		if m.Op.IsZero() {
+			o.run.hits.add(ReadRepairSent)
+		}
+		for d := range m.Delta.Dots.Dots() {
+			if w := o.writes[d]; w == nil || w.key != m.Key {
+				o.find("R2", "%s sends %v as a write of %s, which it is not", from.name, d, m.Key)
+			}
+		}
+	}
+}
+
+// keyOfRead is the key that a reply is about, if its versions tell.
+func (o *oracle) keyOfRead(m *wire.ReadReply) string {
+	for _, v := range m.Object.Versions {
+		if w := o.writes[v.Dot]; w != nil {
+			return w.key
+		}
+	}
+	return ""
+}
+
+// checkFilled demands that a filled object is the exact set for its context.
+func (o *oracle) checkFilled(from *node, key string, object wire.Object) {
+	shown := object.Dots()
+	o.judgeSet(from.name+" sends", key, shown, object.Seen())
+	o.checkMinted(from, key, object.Context)
+}
+
+// judgeSet demands that what is shown is what a context leaves alive.
+func (o *oracle) judgeSet(who, key string, shown, context vclock.DotSet) {
+	h := o.history(key)
+	var past vclock.DotSet
+	for _, w := range h.writes {
+		if context.Contains(w.dot) {
+			past.Union(w.past)
+		}
+	}
+	for _, w := range h.writes {
+		switch live, dead := shown.Contains(w.dot), past.Contains(w.dot); {
+		case live && dead:
+			o.find("I5", "%s %v of %s with a context that covers a write which had seen it", who, w.dot, key)
+		case live || dead || !w.put || !context.Contains(w.dot) || w.twins() || h.pasts.Contains(w.dot):
+		default:
+			o.find("R5", "%s a context of %s that covers %v, does not show it, and no write has seen it", who, key, w.dot)
+		}
+	}
+}
+
+// arrives looks at a message just before a replica takes it.
+func (o *oracle) arrives(n *node, from string, m wire.Message) {
+	d, ok := m.(*wire.Write)
+	if !ok {
+		return
+	}
+	s := o.shadow(n, replica.ID{Partition: d.Partition, N: d.N})
+	if s.clock.Covers(d.Delta.Dots) {
+		o.run.hits.add(RepeatSeen)
+	}
+	if d.Op.IsZero() {
+		o.run.hits.add(ReadRepairArrived)
+		if !s.clock.Covers(d.Delta.Dots) {
+			o.run.hits.add(ReadRepairMended)
+		}
+		o.run.repairArrived(n)
+	}
+	k := s.key(d.Key)
+	for _, v := range d.Delta.Versions {
+		if k.past.Contains(v.Dot) {
+			o.run.hits.add(LateWriteRefused)
+		}
+	}
+}
