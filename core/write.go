@@ -102,6 +102,11 @@ func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
 func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wire.Delta, *kindred.Error) {
 	if dot, ok := k.Served(o.req.RequestID); ok {
 		s.stats.Retries++
+		if len(o.req.Context) == 0 {
+			// What this attempt has read for a delete is not what the write had
+			// seen: a receipt that covers it would let its client delete it unseen.
+			o.seen = vclock.DotSet{}
+		}
 		return dot, k.Whole(dot), nil
 	}
 	if o.req.Op == kindred.OpDelete {
