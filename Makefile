@@ -12,6 +12,10 @@ TIMEOUT  ?= 15m
 # (go.dev/issue/75804).
 FUZZ_RUNS ?= 10000x
 FUZZ_TIME ?= 1m
+SEEDS     ?= 300
+FIRST     ?= 1
+SEED      ?=
+STORM     ?= 2m
 BENCH     ?= .
 
 # A folder that git cannot read (another owner, no git) still builds.
@@ -37,7 +41,7 @@ demo: build ## a cluster loses a node under load, and nothing else
 .PHONY: test
 test: check-go check-cc bin/testsum ## everything that a change has to pass
 	@rm -f $(TALLY)
-	@status=0; for stage in lint architecture race costs fuzz; do \
+	@status=0; for stage in lint architecture race sim costs fuzz; do \
 	  $(MAKE) --no-print-directory stage-$$stage || status=1; \
 	done; \
 	echo "--- all stages"; $(SUM) || status=1; exit $$status
@@ -53,7 +57,7 @@ quick: check-go bin/testsum ## lint, architecture and all tests without the race
 bin/testsum: $(wildcard internal/testsum/*.go)
 	@go build -buildvcs=false -o $@ ./internal/testsum
 
-.PHONY: stage-lint stage-architecture stage-race stage-plain stage-costs stage-fuzz
+.PHONY: stage-lint stage-architecture stage-race stage-plain stage-sim stage-costs stage-fuzz
 stage-lint:
 	@status=0; \
 	$(SUM) -stage gofmt -empty -- gofmt -l . || status=1; \
@@ -69,6 +73,11 @@ stage-race:
 
 stage-plain:
 	@$(SUM) -stage tests -- go test -json -vet=off -timeout $(TIMEOUT) ./...
+
+# A few seeds run under the race detector with all tests; here are more without.
+stage-sim:
+	@$(SUM) -stage "sim, $(SEEDS) seeds" -- go test -json -vet=off -count=1 -timeout $(TIMEOUT) \
+	  ./sim -run 'TestSeeds$$' -seeds $(SEEDS) -first $(FIRST)
 
 # Costs are ratios within one run; the race detector would change them.
 stage-costs:
@@ -90,6 +99,15 @@ fuzz: check-go ## fuzz every target for FUZZ_TIME (1m)
 	  echo "--- $$dir $$name"; \
 	  go test -vet=off -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) $$dir || exit 1; \
 	done
+
+.PHONY: sim
+sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay SEED
+	go test -vet=off -count=1 -v -timeout 24h ./sim \
+	  $(if $(SEED),-run 'TestSeed$$' -seed $(SEED),-run 'TestSeeds$$' -seeds $(SEEDS) -first $(FIRST))
+
+.PHONY: storm
+storm: check-go ## break real processes for STORM (2m) and judge what clients saw
+	go test -vet=off -count=1 -v -timeout 24h ./jepsen -run 'TestStorm$$' -storm $(STORM)
 
 .PHONY: bench
 bench: check-go ## run the benchmarks that match BENCH (.)

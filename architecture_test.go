@@ -51,7 +51,7 @@ server                                  gRPC and HTTP
 
 floor 4   # a whole node, and a whole cluster in virtual time
 node                                    goroutines, commit pipeline, timers, Config
-sim                   pure              a cluster of cores from one seed
+sim/...               pure              a cluster of cores from one seed
 sim/explore           pure              every state of a small partition
 
 floor 5
