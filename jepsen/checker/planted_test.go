@@ -29,7 +29,7 @@ func TestRightStoreIsNeverAccused(t *testing.T) {
 	seed := firstSeed(t)
 	var total checker.Counts
 	for _, kind := range workload.Kinds() {
-		for i := range uint64(12) {
+		for i := range uint64(6) {
 			for _, q := range []struct{ n, r, w int }{{1, 1, 1}, {3, 2, 2}, {3, 3, 1}} {
 				h, _ := simulate(seed+i, kind, none, q.n, q.r, q.w)
 				report := checker.Check(&h, checker.Options{DisksKept: true})
@@ -52,7 +52,7 @@ func TestRightStoreIsNeverAccused(t *testing.T) {
 func TestWeakQuorumsAreCountedAndNotAccused(t *testing.T) {
 	seed := firstSeed(t)
 	stale := 0
-	for i := range uint64(20) {
+	for i := range uint64(10) {
 		h, _ := simulate(seed+i, workload.Register, none, 3, 1, 1)
 		report := checker.Check(&h, checker.Options{Properties: []checker.Property{checker.Kept, checker.Exact, checker.StaysGone, checker.NotApplied, checker.UniqueDots}})
 		require.Equal(t, checker.OK, report.Status(), "seed %d\n%s", seed+i, report)
@@ -67,7 +67,7 @@ func TestWeakQuorumsAreCountedAndNotAccused(t *testing.T) {
 func TestTokensHoldWeakReadsToTheirSession(t *testing.T) {
 	seed := firstSeed(t)
 	caught := 0
-	for i := range uint64(20) {
+	for i := range uint64(10) {
 		h, _ := simulate(seed+i, workload.Sessions, none, 3, 1, 1)
 		report := checker.Check(&h, checker.Options{Tokens: true, Properties: []checker.Property{checker.Sessions}})
 		if report.Status() == checker.Violated {
@@ -77,7 +77,7 @@ func TestTokensHoldWeakReadsToTheirSession(t *testing.T) {
 		report = checker.Check(&h, checker.Options{Tokens: true, Properties: []checker.Property{checker.Sessions}})
 		require.Equal(t, checker.OK, report.Status(), "one copy never goes back: seed %d\n%s", seed+i, report)
 	}
-	require.Greater(t, caught, 10)
+	require.Greater(t, caught, 5)
 }
 
 // TestPlantedFaultsAreFound plants each fault in many runs. Where it struck, the
@@ -85,7 +85,7 @@ func TestTokensHoldWeakReadsToTheirSession(t *testing.T) {
 // in nearly every one for those that a run may cover up again.
 func TestPlantedFaultsAreFound(t *testing.T) {
 	seed := firstSeed(t)
-	const runs = 10
+	const runs = 6
 	for _, tt := range []struct {
 		fault    fault
 		kind     workload.Kind
