@@ -1,6 +1,7 @@
 package node
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -92,6 +93,7 @@ func (w *worker) run(quit <-chan struct{}) {
 			case <-quit:
 				return
 			case <-w.inbox.wake:
+				runtime.Gosched() // more may be about to arrive: one batch for all
 			case <-timer.C:
 				w.inbox.put(func(now time.Time, s *core.Shard) { s.Tick(now) })
 			}

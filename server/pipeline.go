@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -151,6 +152,7 @@ func (p *pipe) write() error {
 		}
 		select {
 		case <-p.wake:
+			runtime.Gosched() // answers that are about to be ready leave in the same message
 		case <-p.stream.Context().Done():
 			return p.stream.Context().Err()
 		case <-draining:

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
 )
 
@@ -154,6 +155,9 @@ func (q *queue) take() (f outFrame, beat, ok bool) {
 		default:
 			q.waiting = true
 			q.ready.Wait()
+			q.mu.Unlock()
+			runtime.Gosched() // those who are about to send go first: one frame for all
+			q.mu.Lock()
 			continue
 		}
 		q.bytes -= len(f.buf) - frameHeaderSize

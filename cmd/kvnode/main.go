@@ -30,7 +30,16 @@ import (
 // drainMax is how long a node that was told to stop may take to drain.
 const drainMax = 30 * time.Second
 
+// gcPercent lets the heap grow to five times what lives in it before it is
+// collected. What lives is small, because the cache and the memtables are not on
+// the heap: some 10 MiB, so this costs up to 40 MiB and saves about a tenth of
+// the CPU time of an operation. GOGC overrides it.
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(run(os.Args[1:], os.Environ(), signals, os.Stdout, os.Stderr))
