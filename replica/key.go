@@ -173,6 +173,7 @@ func (k *Key) Delete(seen vclock.DotSet, id kindred.RequestID, rows *storage.Bat
 func (k *Key) commit(d vclock.Dot, id kindred.RequestID, rows *storage.Batch) {
 	k.r.clock.Add(d)
 	k.r.log(rows, d, k, id)
+	k.dropServed()
 	k.object.Strip(k.r.clock)
 	k.dirty = true
 }
