@@ -25,8 +25,9 @@ func TestStorm(t *testing.T) {
 		storm(t, *seedFlag)
 		return
 	}
+	// Rivals are rare: a run goes on until it has seen some.
 	base, rivals := rand.Uint64(), 0
-	for i := range *stormsFor {
+	for i := 0; i < *stormsFor || rivals == 0 && i < 50**stormsFor; i++ {
 		seed := base + uint64(i)
 		if !t.Run(fmt.Sprint(i), func(t *testing.T) { rivals += storm(t, seed) }) {
 			t.Fatalf("reproduce with -run TestStorm -seed %d", seed)
