@@ -15,6 +15,8 @@ type openKey struct {
 	replica     *replica.Replica
 	bucket, key string
 	steps       []step
+	// tries counts the sweeps of this object so far.
+	tries int
 }
 
 // step acts on an opened object; err says why it could not be read.
@@ -54,4 +56,7 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 		do(now, k, nil)
 	}
 	k.Save(&s.out.Rows)
+	if !k.Object().Context.IsEmpty() {
+		s.sweeper.remember(now, unstripped{row: row, replica: o.replica, bucket: o.bucket, key: o.key, tries: o.tries}, s.cfg.Limits.Unstripped)
+	}
 }

@@ -17,6 +17,8 @@ type Limits struct {
 	// LateReads is the number of answered reads kept until their last replica
 	// has spoken, for read repair.
 	LateReads int
+	// Unstripped is the number of objects remembered for the background sweep.
+	Unstripped int
 	// Requests is the number of request ids remembered (R19).
 	Requests int
 	// Timeout is the time an operation gets if the client names none;
@@ -34,6 +36,7 @@ func DefaultLimits() Limits {
 		Steps:          64 << 10,
 		Pages:          256,
 		LateReads:      4 << 10,
+		Unstripped:     4 << 10,
 		Requests:       16 << 10,
 		Timeout:        5 * time.Second,
 		TimeoutMax:     time.Minute,

@@ -41,6 +41,7 @@ type Shard struct {
 	bytes      int
 	late       int
 	deadlines  deadlines
+	sweeper    sweeper
 
 	// full is why writes are refused, or nil.
 	full     *kindred.Error
@@ -64,6 +65,8 @@ type Stats struct {
 	Retries uint64
 	// ManySiblings counts writes that left more than kindred.SiblingsWarn.
 	ManySiblings uint64
+	// Sweeps are objects looked at in the background to strip them (R4).
+	Sweeps uint64
 	// Stray counts messages that belong to no operation in progress.
 	Stray uint64
 }
@@ -80,6 +83,7 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Resends += b.Resends
 	a.Retries += b.Retries
 	a.ManySiblings += b.ManySiblings
+	a.Sweeps += b.Sweeps
 	a.Stray += b.Stray
 	return a
 }
@@ -368,10 +372,17 @@ func (s *Shard) answer(ask asker, resp *kindred.Response) {
 func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.Response{Err: err}) }
 
 // Deadline is when Tick is wanted next, if at all.
-func (s *Shard) Deadline() (time.Time, bool) { return s.deadlines.next() }
+func (s *Shard) Deadline() (time.Time, bool) {
+	at, ok := s.deadlines.next()
+	if sweep := s.sweeper.at; !sweep.IsZero() && (!ok || sweep.Before(at)) {
+		return sweep, true
+	}
+	return at, ok
+}
 
-// Tick expires the operations whose deadline has passed.
+// Tick expires the operations whose deadline has passed, and sweeps.
 func (s *Shard) Tick(now time.Time) {
+	s.sweep(now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {

@@ -82,6 +82,7 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("resends_total", "Writes sent again to a peer that came back in time."), counter, func(s core.Stats) float64 { return float64(s.Resends) }},
 		{desc("retries_total", "Requests that had been served before."), counter, func(s core.Stats) float64 { return float64(s.Retries) }},
 		{desc("many_siblings_total", "Writes that left more siblings than is healthy."), counter, func(s core.Stats) float64 { return float64(s.ManySiblings) }},
+		{desc("sweeps_total", "Objects looked at in the background to drop what their clock says by itself."), counter, func(s core.Stats) float64 { return float64(s.Sweeps) }},
 		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
 	}
 }
