@@ -121,6 +121,9 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 			return
 		}
 		acked.add(n)
+		if w.lost.has(n) {
+			o.run.hits.add(CrashLostAcknowledged) // after it had acknowledged
+		}
 		o.judgeHeld(op, w, n, resp.Receipt.Durability)
 	}
 	if acked.len() < q.W {
@@ -170,6 +173,9 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 			return
 		}
 		shown.Add(w.dot)
+	}
+	if !context.Covers(shown) {
+		o.find("R8", "%v shows %v with a context that does not cover it", op, shown)
 	}
 	o.countRead(key, resp, context)
 	o.judgeSet("a read shows", key, shown, context)

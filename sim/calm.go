@@ -131,7 +131,7 @@ func (r *run) finalScan() {
 		return
 	}
 	r.cfg.Timeout = time.Minute
-	r.scan(kindred.CountAll, func(found map[string]int) {
+	r.scan(kindred.Count(r.cfg.Replicas), func(found map[string]int) {
 		for i := range r.cfg.Keys {
 			key := fmt.Sprintf("key-%d", i)
 			object, err := replica.Load(r.byName[r.homes(key)[0]].store, replica.ID{
@@ -152,16 +152,18 @@ func (r *run) judgeHistory() {
 		return
 	}
 	h := r.recorder.History(history.Header{}, r.agenda.now)
+	complete := r.completeHistory(&h)
+	r.history = h
 	properties := []checker.Property{checker.NotApplied, checker.UniqueDots}
 	switch {
-	case r.hits[RetryMintedTwice] > 0:
-		// It takes the second event of a request for the first one.
+	case r.hits[RetryMintedTwice] > 0 || !complete:
+		// It takes the second event of a request for the first one, and knows no
+		// write that has seen one which began later.
 	case r.hits[CrashLostRows] == 0:
 		properties = checker.All()
 	case r.hits[CrashLostAcknowledged] == 0:
 		properties = append(properties, checker.Kept, checker.StaysGone, checker.Fresh)
 	}
-	r.completeHistory(&h)
 	report := checker.Check(&h, checker.Options{Properties: properties, DisksKept: r.hits[CrashLostRows] == 0})
 	for _, v := range report.Verdicts {
 		if v.Status == checker.Violated {
@@ -172,8 +174,10 @@ func (r *run) judgeHistory() {
 
 // completeHistory adds what was not known when an operation ended: how often it
 // was sent in all, and what a delete without a context had read. The elements of
-// sets mean something only where nobody else writes.
-func (r *run) completeHistory(h *history.History) {
+// sets mean something only where nobody else writes. It reports whether every
+// write has seen only writes that began before it.
+func (r *run) completeHistory(h *history.History) bool {
+	complete := true
 	for _, op := range r.oracle.operations {
 		if op.record < 0 {
 			continue
@@ -181,24 +185,28 @@ func (r *run) completeHistory(h *history.History) {
 		record := &h.Ops[op.record]
 		record.Attempts = op.attempts
 		if op.request.Op == kindred.OpDelete && len(op.request.Context) == 0 {
-			record.Seen = append(record.Seen, r.oracle.seenBy(op)...)
+			for _, seen := range r.oracle.seenBy(op) {
+				complete = complete && seen.record < op.record
+				record.Seen = append(record.Seen, seen.intent.Write)
+			}
 		}
 	}
 	if slices.Equal(r.cfg.Kinds, []workload.Kind{workload.Set}) {
-		return
+		return complete
 	}
 	for i := range h.Ops {
 		for j := range h.Ops[i].Siblings {
 			h.Ops[i].Siblings[j].Set = nil
 		}
 	}
+	return complete
 }
 
-func (o *oracle) seenBy(op *operation) (seen []history.WriteID) {
+func (o *oracle) seenBy(op *operation) (seen []*operation) {
 	for _, w := range op.writes {
 		for _, other := range o.history(w.key).writes {
-			if w.past.Contains(other.dot) && other.op != op && other.op.record < op.record {
-				seen = append(seen, other.op.intent.Write)
+			if w.past.Contains(other.dot) && other.op != op {
+				seen = append(seen, other.op)
 			}
 		}
 	}

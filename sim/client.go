@@ -83,6 +83,9 @@ func (c *client) next() {
 		return
 	}
 	intent := c.work.Next(c.last)
+	if intent.Kind == history.Delete && c.rng.Float64() < c.run.cfg.ByName {
+		intent.Context, intent.Seen = nil, nil
+	}
 	c.begin(intent, func(result workload.Result) {
 		c.last = result
 		if len(result.Context) > 0 && c.rng.IntN(4) == 0 {

@@ -31,8 +31,9 @@ type Config struct {
 	Timeout    time.Duration
 	// Retry is how likely a failed attempt is made again under its request id,
 	// Again how likely one that succeeded is. Foreign is how likely a write is
-	// tried with the context of another key, Large how likely a value is large.
-	Retry, Again, Foreign, Large float64
+	// tried with the context of another key, Large how likely a value is large,
+	// ByName how likely a delete passes no context.
+	Retry, Again, Foreign, Large, ByName float64
 
 	Net   Network
 	Disk  Disk
@@ -53,6 +54,8 @@ type Network struct {
 	// come twice, Late come once more up to LateBy later.
 	Tail, Loss, Repeat, Late float64
 	LateBy                   time.Duration
+	// Replay is how likely a node that starts gets messages of its last life.
+	Replay float64
 	// Notice is the mean time until a node knows that a link is up or down;
 	// Unnoticed of the changes to down are never noticed.
 	Notice    time.Duration
@@ -86,7 +89,7 @@ func Draw(seed uint64) Config {
 		Clients: 2 + r.IntN(7), Keys: 1 + r.IntN(10),
 		Think: span(r, 2*time.Millisecond, 100*time.Millisecond), Storm: span(r, 4*time.Second, 40*time.Second),
 		Timeout: span(r, 150*time.Millisecond, 3*time.Second),
-		Retry:   often(r, 0.9), Again: often(r, 0.1), Foreign: often(r, 0.1), Large: often(r, 0.02),
+		Retry:   often(r, 0.9), Again: often(r, 0.1), Foreign: often(r, 0.1), Large: often(r, 0.02), ByName: often(r, 0.5),
 		EventsPerRound: []int{1, 4, 64, 512}[r.IntN(4)], Round: span(r, 0, 300*time.Microsecond),
 		Limits: drawLimits(r),
 		Skew:   time.Duration(r.IntN(3)) * time.Hour,
@@ -133,7 +136,7 @@ func drawLimits(r *rand.Rand) core.Limits {
 func drawNetwork(r *rand.Rand) Network {
 	return Network{
 		Delay: span(r, 50*time.Microsecond, 3*time.Millisecond), Jitter: span(r, 0, 5*time.Millisecond),
-		Tail: often(r, 0.05), Loss: often(r, 0.1), Repeat: often(r, 0.1), Late: often(r, 0.02),
+		Tail: often(r, 0.05), Loss: often(r, 0.1), Repeat: often(r, 0.1), Late: often(r, 0.02), Replay: often(r, 1),
 		LateBy: span(r, time.Second, 2*time.Minute),
 		Notice: span(r, 0, time.Second), Unnoticed: often(r, 0.5),
 	}
@@ -170,8 +173,8 @@ func often(r *rand.Rand, most float64) float64 {
 
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
-	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f\n"+
+	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f\n"+
 		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, skew %v, limits %+v",
-		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large,
+		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName,
 		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Skew, c.Limits)
 }

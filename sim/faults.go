@@ -128,6 +128,7 @@ func (r *run) restartLater(n *node, draw chance) {
 
 func (r *run) restart(n *node) {
 	n.boot()
+	r.replay(n)
 	r.linksChanged()
 	// Peers may not have noticed that it was away, but its connections are new.
 	for _, peer := range r.nodes {

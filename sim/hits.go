@@ -21,6 +21,7 @@ const (
 	TwinsShownOnce
 	RepeatSeen
 	LateRepeat
+	ReplayedToNextLife
 	LateWriteRefused
 	StrayAnswer
 	CrashLostRows
@@ -54,7 +55,7 @@ const (
 var branchNames = [branches]string{
 	"read repair sent", "read repair arrived", "read repair changed an object", "write forwarded", "write resent",
 	"retry answered without a new dot", "one request minted two dots", "late twin of a served request dropped", "twins shown once",
-	"repeated message brought nothing", "message repeated late", "late write recognised as superseded", "answer to no operation",
+	"repeated message brought nothing", "message repeated late", "message of an earlier life", "late write recognised as superseded", "answer to no operation",
 	"crash lost rows", "crash lost an acknowledged write", "crash with requests in progress",
 	"clock recovered from a checkpoint", "checkpoint written in passing", "object without versions removed", "large value in its own row",
 	"clock with a gap", "context not covered by the clock", "effect of a delete arrived without its dot",

@@ -65,9 +65,40 @@ func (r *run) deliver(from, to *node, raw []byte, id uint64, d time.Duration) {
 		}
 		to.act(func() {
 			r.trace.note(line{what: "arrive", from: from.name, to: to.name}, id)
+			to.keepEarly(letter{from, raw, id})
 			to.receive(from.name, raw)
 		})
 	})
+}
+
+// letter is a message on its way.
+type letter struct {
+	from *node
+	raw  []byte
+	id   uint64
+}
+
+// earlyMax is how many of the first messages of a life are kept to be replayed
+// in the next one. Those are the ones whose numbers the next life uses again.
+const earlyMax = 100
+
+func (n *node) keepEarly(l letter) {
+	if kind, _, err := wire.Peek(l.raw); err == nil && kind != wire.KindForward && len(n.early) < earlyMax {
+		n.early = append(n.early, l)
+	}
+}
+
+// replay delivers messages of an earlier life to a node that has just started.
+func (r *run) replay(n *node) {
+	early := n.early
+	n.early = nil
+	if r.calm || !r.draw(0x4E91, uint64(n.index)).happens(r.cfg.Net.Replay) {
+		return
+	}
+	for _, l := range early {
+		r.hits.add(ReplayedToNextLife)
+		r.deliver(l.from, n, l.raw, l.id, r.draw(0x4E92, l.id).about(100*time.Millisecond))
+	}
 }
 
 // linksChanged lets every node notice, some time later, what it can send to now.

@@ -30,6 +30,8 @@ type node struct {
 	// stalled is what the process would do if it were not paused.
 	stalled []func()
 	links   map[string]bool
+	// early are the first messages of this life.
+	early []letter
 	// skew is what its wall clock is off.
 	skew time.Duration
 	// pending are the requests of clients that have not been answered.
@@ -366,14 +368,3 @@ func (n *node) setFull(full bool) {
 		s.put(func(_ time.Time, shard *core.Shard) { shard.SetFull(refusal) })
 	}
 }
-
-// home reports whether the node is a home of the key.
-func (n *node) home(key string) bool {
-	for _, h := range n.run.homes(key) {
-		if h == n.name {
-			return true
-		}
-	}
-	return false
-}
-

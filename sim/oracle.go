@@ -71,6 +71,9 @@ type place struct {
 type shadow struct {
 	actor vclock.Actor
 	clock vclock.DotSet
+	// fresh are the dots that came in this life: the replica has their request
+	// ids in memory, unless that is bounded tightly.
+	fresh vclock.DotSet
 	keys  map[string]*shadowKey
 }
 
@@ -220,7 +223,7 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 	d, key := vclock.Dot{Actor: actor, Counter: counter}, string(entry.Key)
 	s := o.shadow(n, id)
 	if actor == s.actor && !s.clock.Contains(d) {
-		o.mint(b, d, key, entry.RequestID)
+		o.mint(b, s, d, key, entry.RequestID)
 	}
 	w := o.writes[d]
 	if w == nil || w.key != key {
@@ -228,13 +231,14 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 		return
 	}
 	s.clock.Add(d)
+	s.fresh.Add(d)
 	w.applied.add(n)
 	o.unsynced[n.index] = append(o.unsynced[n.index], w)
 	b.keys[key] = id
 }
 
 // mint records a new write event, with what its client really had seen.
-func (o *oracle) mint(b *batch, d vclock.Dot, key string, id kindred.RequestID) {
+func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.RequestID) {
 	op := o.operations[id]
 	if op == nil || op.intent.Key != key || !op.intent.IsWrite() {
 		o.find("I10", "%s mints %v for %s, which no client asked for", b.shell.node.name, d, key)
@@ -256,6 +260,11 @@ func (o *oracle) mint(b *batch, d vclock.Dot, key string, id kindred.RequestID) 
 	h.pasts.Union(w.past)
 	if op.writes = append(op.writes, w); len(op.writes) > 1 {
 		o.run.hits.add(RetryMintedTwice)
+	}
+	for _, twin := range op.writes {
+		if twin != w && o.remembers() && s.fresh.Contains(twin.dot) {
+			o.find("R19", "%s mints %v for %v, which it has served as %v", b.shell.node.name, d, op, twin.dot)
+		}
 	}
 	switch {
 	case op.forbidden:
@@ -299,6 +308,11 @@ func (o *oracle) synced(n *node) {
 // sameValue reports whether a stored version is what its write wrote.
 func (w *write) sameValue(rec wire.Record) bool {
 	return w.put && bytes.Equal(rec.Value, w.op.request.Value) && rec.RequestID == w.op.request.RequestID
+}
+
+// remembers reports whether replicas keep every request id of their life.
+func (o *oracle) remembers() bool {
+	return o.run.cfg.Limits.Requests == core.DefaultLimits().Requests
 }
 
 // twins reports whether the request was served twice (R19).

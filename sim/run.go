@@ -38,6 +38,8 @@ type Result struct {
 	Operations, Attempts int
 	Hits                 Hits
 	Stats                core.Stats
+	// History is what the clients did and were told, once the run has ended well.
+	History history.History
 	// Last are the last events in words.
 	Last []string
 }
@@ -82,6 +84,7 @@ type run struct {
 	clients  []*client
 	tokens   uint64
 	recorder history.Recorder
+	history  history.History
 	oracle   *oracle
 	hits     Hits
 	stats    core.Stats
@@ -147,7 +150,7 @@ func (r *run) result() *Result {
 	r.hits[StrayAnswer] += r.stats.Stray
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
-		Virtual: r.agenda.now, Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
+		History: r.history, Virtual: r.agenda.now, Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/vclock"
 )
 
 // scanner reads all keys again and again, a page at a time, each at another
@@ -98,8 +99,8 @@ func (s *scanner) answer(resp *kindred.Response) {
 // while, and none that never did.
 func (o *oracle) judgeScan(s *scanner) {
 	for _, key := range sortedKeys(s.found) {
-		if len(o.history(key).writes) == 0 {
-			o.find("scan", "a scan shows %s, which has never existed", key)
+		if o.neverThere(key, s) {
+			o.find("scan", "a scan shows %s, which did not exist from %v on", key, s.began)
 		}
 	}
 	for i := range o.run.cfg.Keys {
@@ -110,13 +111,35 @@ func (o *oracle) judgeScan(s *scanner) {
 	}
 }
 
+// neverThere reports whether a scan must not show the key: every put of it has
+// been seen by a write that was acknowledged before the scan began and that
+// enough replicas hold.
+func (o *oracle) neverThere(key string, s *scanner) bool {
+	var gone vclock.DotSet
+	for _, w := range o.history(key).writes {
+		if o.mustSee(w, s) {
+			gone.Union(w.past)
+		}
+	}
+	for _, w := range o.history(key).writes {
+		if w.put && !gone.Contains(w.dot) {
+			return false
+		}
+	}
+	return true
+}
+
+// mustSee reports whether every quorum of the scan has a replica that holds w.
+func (o *oracle) mustSee(w *write, s *scanner) bool {
+	held := (w.acked &^ w.lost).len()
+	return w.isAcked && w.ackedAt < s.began && held+int(s.ask.R) > len(o.run.homes(w.key))
+}
+
 // existed reports whether a scan had to see the key: it has an acknowledged put
 // that enough replicas hold, and neither that nor what followed it was deleted.
 func (o *oracle) existed(key string, s *scanner) bool {
-	homes := len(o.run.homes(key))
 	for _, w := range o.history(key).writes {
-		held := (w.acked &^ w.lost).len()
-		if w.put && w.isAcked && w.ackedAt < s.began && held+int(s.ask.R) > homes && !w.twins() && !o.deleted(w) {
+		if w.put && o.mustSee(w, s) && !w.twins() && !o.deleted(w) {
 			return true
 		}
 	}

@@ -34,13 +34,25 @@ func (o *oracle) check(n *node, id replica.ID, key string) {
 		switch live, past := object.Has(w.dot), k.past.Contains(w.dot); {
 		case live && past:
 			o.find("I5", "%s shows %v of %s, which a write that it knows had seen", n.name, w.dot, key)
-		case live || past:
+		case live:
+			o.checkTwins(n, s, w, object)
+		case past:
 		case w.twins():
 			o.run.hits.add(TwinDropped)
 		case h.pasts.Contains(w.dot):
 			o.run.hits.add(EffectWithoutDot)
 		default:
 			o.find("I1", "%s knows %v of %s and does not show it, and no write has ever seen it", n.name, w.dot, key)
+		}
+	}
+}
+
+// checkTwins demands that a live version goes if the replica has served its
+// request under another dot, which has been superseded since (R19).
+func (o *oracle) checkTwins(n *node, s *shadow, w *write, object wire.Object) {
+	for _, twin := range w.op.writes {
+		if twin != w && o.remembers() && s.fresh.Contains(w.dot) && s.fresh.Contains(twin.dot) && !object.Has(twin.dot) {
+			o.find("R19", "%s shows %v of %v, whose other dot %v has been superseded there", n.name, w.dot, w.op, twin.dot)
 		}
 	}
 }
