@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,43 +18,49 @@ import (
 // EchoesMax is the limit for a put and for a get, in unary gRPC echoes.
 const EchoesMax = 3.0
 
+// rounds is how often the yardstick and the operations take turns; the median
+// counts, so that a moment in which the machine was busy elsewhere does not.
+const rounds = 3
+
 func TestAPutAndAGetCostAtMostThreeEchoes(t *testing.T) {
 	cluster := startCluster(t, 3)
 	bucket := dial(t, cluster).Bucket("bench")
 	value := bytes.Repeat([]byte("v"), 100)
-	put := func(ctx context.Context, n int64) error {
-		key := keyOf(n)
-		_, err := bucket.Put(ctx, key, value)
-		return err
-	}
 	get := func(ctx context.Context, n int64) error {
-		_, err := bucket.Get(ctx, keyOf(n%10_000+1))
+		_, err := bucket.Get(ctx, keyOf(0, n%10_000+1))
 		return err
 	}
-	load(t, cluster, put) // warm
-	before := echo(t)
-	puts := load(t, cluster, put2(bucket, value))
-	gets := load(t, cluster, get)
-	after := echo(t)
-	yard := (before.perOp() + after.perOp()) / 2
+	load(t, cluster, putter(bucket, 0, value)) // warm
 	t.Logf("3 nodes, n=3 r=w=2, 100 B, batch, %d callers; CPU of all processes", callers)
-	t.Logf("echo  %v", before)
-	t.Logf("put   %v = %.2f echoes", puts, puts.perOp()/yard)
-	t.Logf("get   %v = %.2f echoes", gets, gets.perOp()/yard)
-	t.Logf("echo  %v", after)
-	require.LessOrEqual(t, puts.perOp()/yard, EchoesMax, "put, in echoes")
-	require.LessOrEqual(t, gets.perOp()/yard, EchoesMax, "get, in echoes")
+	var puts, gets []float64
+	for round := range rounds {
+		yard := echo(t)
+		put := load(t, cluster, putter(bucket, round+1, value))
+		got := load(t, cluster, get)
+		puts, gets = append(puts, put.perOp()/yard.perOp()), append(gets, got.perOp()/yard.perOp())
+		t.Logf("echo  %v", yard)
+		t.Logf("put   %v = %.2f echoes", put, puts[round])
+		t.Logf("get   %v = %.2f echoes", got, gets[round])
+	}
+	t.Logf("median: put %.2f, get %.2f echoes", median(puts), median(gets))
+	require.LessOrEqual(t, median(puts), EchoesMax, "put, in echoes")
+	require.LessOrEqual(t, median(gets), EchoesMax, "get, in echoes")
 }
 
-// put2 writes fresh keys, apart from those of the warm-up.
-func put2(bucket *client.Bucket, value []byte) func(context.Context, int64) error {
+func median(of []float64) float64 {
+	slices.Sort(of)
+	return of[len(of)/2]
+}
+
+// putter writes fresh keys; each round has its own.
+func putter(bucket *client.Bucket, round int, value []byte) func(context.Context, int64) error {
 	return func(ctx context.Context, n int64) error {
-		_, err := bucket.Put(ctx, "second-"+keyOf(n), value)
+		_, err := bucket.Put(ctx, keyOf(round, n), value)
 		return err
 	}
 }
 
-func keyOf(n int64) string { return fmt.Sprintf("key-%012d", n) }
+func keyOf(round int, n int64) string { return fmt.Sprintf("key-%d-%010d", round, n) }
 
 func TestAnIdleNodeCostsNextToNothing(t *testing.T) {
 	cluster := startCluster(t, 3)

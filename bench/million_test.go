@@ -28,7 +28,7 @@ func TestAMillionKeysFitAndAStartIsQuick(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for n := next.Add(1); n <= keys; n = next.Add(1) {
-				if _, err := bucket.Put(context.Background(), keyOf(n), value); err != nil {
+				if _, err := bucket.Put(context.Background(), keyOf(0, n), value); err != nil {
 					t.Error(err)
 					return
 				}
@@ -54,7 +54,7 @@ func TestAMillionKeysFitAndAStartIsQuick(t *testing.T) {
 	t.Logf("n2: ready %v after its start, %d MiB resident", took.Round(time.Millisecond), residentBytes(t, n2.PID)>>20)
 	require.LessOrEqual(t, took, readyMax)
 	for n := int64(1); n <= keys; n += 997 {
-		obj, err := bucket.Get(ctx, keyOf(n))
+		obj, err := bucket.Get(ctx, keyOf(0, n))
 		require.NoError(t, err)
 		got, err := obj.Value()
 		require.NoError(t, err)
