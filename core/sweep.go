@@ -79,10 +79,19 @@ func (w *sweeper) due(now time.Time) (due []unstripped) {
 	return due
 }
 
+// postpone looks again later, so that a shard which may not write does not ask to
+// be woken all the time.
+func (w *sweeper) postpone(now time.Time) {
+	if !w.at.IsZero() && !w.at.After(now) {
+		w.at = now.Add(sweepAfter)
+	}
+}
+
 // sweep strips what is due. An object whose gap is still open is remembered
 // again by Loaded, with one more try.
 func (s *Shard) sweep(now time.Time) {
 	if s.full != nil {
+		s.sweeper.postpone(now)
 		return
 	}
 	for _, u := range s.sweeper.due(now) {
