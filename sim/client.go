@@ -82,6 +82,10 @@ func (c *client) next() {
 		c.tryForeign()
 		return
 	}
+	if c.rng.Float64() < c.run.cfg.Flood {
+		c.flood(fmt.Sprintf("key-%d", c.rng.IntN(c.run.cfg.Keys)), kindred.SiblingsWarn+8)
+		return
+	}
 	intent := c.work.Next(c.last)
 	if intent.Kind == history.Delete && c.rng.Float64() < c.run.cfg.ByName {
 		intent.Context, intent.Seen = nil, nil
@@ -112,6 +116,19 @@ func (c *client) tryForeign() {
 	}
 	intent.Value = workload.Value(intent.Write, nil)
 	c.begin(intent, func(workload.Result) { c.run.agenda.after(c.pauseBetween(), c.next) })
+}
+
+// flood puts that many siblings, one after the other.
+func (c *client) flood(key string, left int) {
+	if left == 0 || c.run.stopped {
+		c.run.agenda.after(c.pauseBetween(), c.next)
+		return
+	}
+	c.probes++
+	intent := workload.Intent{Kind: history.Put, Bucket: bucket, Key: key, Node: c.rng.IntN(c.run.cfg.Nodes)}
+	intent.Write = history.WriteID(1<<62 | uint64(c.number+1)<<32 | c.probes)
+	intent.Value = workload.Value(intent.Write, []history.WriteID{intent.Write})
+	c.begin(intent, func(workload.Result) { c.flood(key, left-1) })
 }
 
 // begin sends the first attempt of an intent.

@@ -32,8 +32,9 @@ type Config struct {
 	// Retry is how likely a failed attempt is made again under its request id,
 	// Again how likely one that succeeded is. Foreign is how likely a write is
 	// tried with the context of another key, Large how likely a value is large,
-	// ByName how likely a delete passes no context.
-	Retry, Again, Foreign, Large, ByName float64
+	// ByName how likely a delete passes no context, and Flood how likely a client
+	// puts many siblings at once.
+	Retry, Again, Foreign, Large, ByName, Flood float64
 
 	Net   Network
 	Disk  Disk
@@ -87,9 +88,9 @@ func Draw(seed uint64) Config {
 	c := Config{
 		Nodes: 3 + r.IntN(3), Shards: 1 + r.IntN(2), Partitions: 4 << r.IntN(2), Replicas: 3,
 		Clients: 2 + r.IntN(7), Keys: 1 + r.IntN(10),
-		Think: span(r, 2*time.Millisecond, 100*time.Millisecond), Storm: span(r, 4*time.Second, 40*time.Second),
+		Think: span(r, 2*time.Millisecond, 100*time.Millisecond), Storm: span(r, 2*time.Second, 20*time.Second),
 		Timeout: span(r, 150*time.Millisecond, 3*time.Second),
-		Retry:   often(r, 0.9), Again: often(r, 0.1), Foreign: often(r, 0.1), Large: often(r, 0.02), ByName: often(r, 0.5),
+		Retry:   often(r, 0.9), Again: often(r, 0.3), Foreign: often(r, 0.1), Large: often(r, 0.02), ByName: often(r, 0.5), Flood: often(r, 0.02),
 		EventsPerRound: []int{1, 4, 64, 512}[r.IntN(4)], Round: span(r, 0, 300*time.Microsecond),
 		Limits: drawLimits(r),
 		Skew:   time.Duration(r.IntN(3)) * time.Hour,
@@ -126,6 +127,9 @@ func drawLimits(r *rand.Rand) core.Limits {
 	}
 	if r.IntN(4) == 0 {
 		l.LateReads = r.IntN(4)
+	}
+	if r.IntN(8) == 0 {
+		l.Unstripped = r.IntN(4)
 	}
 	if r.IntN(6) == 0 {
 		l.Operations, l.Steps, l.Pages = 2+r.IntN(6), 4+r.IntN(8), 1
@@ -173,8 +177,8 @@ func often(r *rand.Rand, most float64) float64 {
 
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
-	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f\n"+
+	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
 		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, skew %v, limits %+v",
-		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName,
+		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
 		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Skew, c.Limits)
 }

@@ -34,6 +34,7 @@ const (
 	ClockException
 	ContextKept
 	EffectWithoutDot
+	Swept
 	SiblingsSeen
 	SiblingsMany
 	SyncAcknowledged
@@ -58,7 +59,7 @@ var branchNames = [branches]string{
 	"repeated message brought nothing", "message repeated late", "message of an earlier life", "late write recognised as superseded", "answer to no operation",
 	"crash lost rows", "crash lost an acknowledged write", "crash with requests in progress",
 	"clock recovered from a checkpoint", "checkpoint written in passing", "object without versions removed", "large value in its own row",
-	"clock with a gap", "context not covered by the clock", "effect of a delete arrived without its dot",
+	"clock with a gap", "context not covered by the clock", "effect of a delete arrived without its dot", "object stripped in the background",
 	"siblings read", "more siblings than a node warns of", "write acknowledged when durable", "quorum missed in time", "quorum hopeless before time",
 	"quorum unreachable", "refused for overload", "refused for a full disk", "refused while stopping",
 	"context of another key refused", "delete without a context", "scan page cut at its limit", "scan completed", "read missed its quorum",

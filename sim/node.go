@@ -182,6 +182,9 @@ func (s *shell) round() {
 	}
 	if at, ok := s.shard.Deadline(); ok && !at.After(now) {
 		s.shard.Tick(now)
+		if at, ok := s.shard.Deadline(); ok && !at.After(now) && s.shard.Effects().Empty() {
+			s.node.run.oracle.find("core", "%s wants to be woken for what was due and does nothing: it would never sleep", s.node.name)
+		}
 	}
 	s.perform()
 	if len(s.inbox) > 0 {
@@ -196,7 +199,7 @@ func (s *shell) arm() {
 	if !ok {
 		return
 	}
-	wait := at.Sub(s.node.clock()) + 5*time.Millisecond
+	wait := max(at.Sub(s.node.clock()), 0) + 5*time.Millisecond
 	if when := s.node.run.agenda.now + wait; s.wake <= s.node.run.agenda.now || when < s.wake {
 		s.wake = when
 		s.node.later(wait, s.plan)

@@ -32,8 +32,9 @@ type Result struct {
 	Finding *Finding
 	// Hash is of every event of the run, Events how many there were.
 	Hash, Events uint64
-	// Virtual is the time that passed in the run.
-	Virtual time.Duration
+	// Stormed is the time that passed while clients worked and things went
+	// wrong. The calm after it lasts for minutes in which little happens.
+	Stormed time.Duration
 	// Operations of clients, and Attempts to carry them out.
 	Operations, Attempts int
 	Hits                 Hits
@@ -147,10 +148,11 @@ func (r *run) result() *Result {
 	r.hits[WriteForwarded] += r.stats.Forwards
 	r.hits[WriteResent] += r.stats.Resends
 	r.hits[RetryServed] += r.stats.Retries
+	r.hits[Swept] += r.stats.Sweeps
 	r.hits[StrayAnswer] += r.stats.Stray
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
-		History: r.history, Virtual: r.agenda.now, Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
+		History: r.history, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
 	}
 }
 

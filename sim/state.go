@@ -27,11 +27,12 @@ func (o *oracle) check(n *node, id replica.ID, key string) {
 	if o.finding != nil {
 		return
 	}
+	shown := object.Dots()
 	for i, w := range h.writes {
 		if !k.known[i] || !w.put {
 			continue
 		}
-		switch live, past := object.Has(w.dot), k.past.Contains(w.dot); {
+		switch live, past := shown.Contains(w.dot), k.past.Contains(w.dot); {
 		case live && past:
 			o.find("I5", "%s shows %v of %s, which a write that it knows had seen", n.name, w.dot, key)
 		case live:
@@ -217,18 +218,15 @@ func (o *oracle) checkFilled(from *node, key string, object wire.Object) {
 // judgeSet demands that what is shown is what a context leaves alive.
 func (o *oracle) judgeSet(who, key string, shown, context vclock.DotSet) {
 	h := o.history(key)
-	var past vclock.DotSet
-	for _, w := range h.writes {
-		if context.Contains(w.dot) {
-			past.Union(w.past)
+	for d := range shown.Dots() {
+		for _, w := range h.writes {
+			if w.past.Contains(d) && context.Contains(w.dot) {
+				o.find("I5", "%s %v of %s with a context that covers %v, which had seen it", who, d, key, w.dot)
+			}
 		}
 	}
 	for _, w := range h.writes {
-		switch live, dead := shown.Contains(w.dot), past.Contains(w.dot); {
-		case live && dead:
-			o.find("I5", "%s %v of %s with a context that covers a write which had seen it", who, w.dot, key)
-		case live || dead || !w.put || !context.Contains(w.dot) || w.twins() || h.pasts.Contains(w.dot):
-		default:
+		if w.put && context.Contains(w.dot) && !shown.Contains(w.dot) && !w.twins() && !h.pasts.Contains(w.dot) {
 			o.find("R5", "%s a context of %s that covers %v, does not show it, and no write has seen it", who, key, w.dot)
 		}
 	}
