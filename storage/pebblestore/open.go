@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,8 +118,20 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		ErrorIfNotPristine:          s.folder.isNew,
 	}
 	o.Experimental.CompactionScheduler = &scheduler{health: s.health, pause: s.events.compactions.pause}
+	o.Experimental.SpanPolicyFunc = valuesApart
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	return o
+}
+
+// valuesApart ends every table of Pebble's before the rows of large values. In
+// one table with them, a look for a small row that is not there reads on to the
+// next block, which holds a large value, whole: the bottom level has no filters.
+func valuesApart(row []byte) (pebble.SpanPolicy, []byte, error) {
+	values := []byte{storage.TableValue}
+	if bytes.Compare(row, values) < 0 {
+		return pebble.SpanPolicy{}, values, nil
+	}
+	return pebble.SpanPolicy{}, nil, nil
 }
 
 // files is the file system as Pebble sees it: one that gives back the ballast
