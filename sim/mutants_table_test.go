@@ -6,8 +6,6 @@ package sim
 type mutant struct {
 	name, rule string
 	edits      []edit
-	// seed is the first seed, from 1 up, that catches it.
-	seed int
 }
 
 // edit replaces a text that must occur exactly once in the file.
@@ -16,100 +14,100 @@ type edit struct{ file, old, new string }
 // mutants are the bugs that the simulator has to catch. The numbers are those of
 // docs/protocol.md: rules R, counter-examples C.
 var mutants = []mutant{
-	{name: "incarnation reused", rule: "R14", seed: 1, edits: []edit{
+	{name: "incarnation reused", rule: "R14", edits: []edit{
 		{"replica/replica.go", "x := start.Nonce +", "x := start.Disk +"},
 		{"replica/replica.go", "if top := r.clock.Max(r.actor); top > 0 {", "if top := r.clock.Max(r.actor); top > 0 && false {"},
 	}},
-	{name: "overwrite instead of merge", rule: "R3", seed: 1, edits: []edit{
+	{name: "overwrite instead of merge", rule: "R3", edits: []edit{
 		{"vclock/merge.go", "	s.mergeVersions(*clock, d)\n", "	s.Versions = d.Siblings.Clone().Versions\n"},
 	}},
-	{name: "clock newer than the object", rule: "R5, C3", seed: 1, edits: []edit{
+	{name: "clock newer than the object", rule: "R5, C3", edits: []edit{
 		{"replica/key.go", "	dirty        bool\n", "	dirty        bool\n	stale        wire.Object\n"},
 		{"replica/key.go", "k := &Key{r: r, bucket: bucket, name: key, object: object}", "k := &Key{r: r, bucket: bucket, name: key, object: object, stale: object.Clone()}"},
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "return k.stale.Fill(k.r.clock)"},
 	}},
-	{name: "clock older than the object", rule: "R5, C3", seed: 1, edits: []edit{
+	{name: "clock older than the object", rule: "R5, C3", edits: []edit{
 		{"replica/replica.go", "	unsaved int\n", "	unsaved int\n	old     vclock.DotSet\n	asked   int\n"},
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "if k.r.asked++; k.r.asked%16 == 1 {\n		k.r.old = k.r.clock.Clone()\n	}\n	return k.object.Fill(k.r.old)"},
 	}},
-	{name: "acknowledged before the sync, by a peer", rule: "R10, I1", seed: 1, edits: []edit{
+	{name: "acknowledged before the sync, by a peer", rule: "R10, I1", edits: []edit{
 		{"core/peers.go", "done(m.Durability == kindred.Sync, \"\")", "done(m.Durability == kindred.Sync && false, \"\")"},
 	}},
-	{name: "acknowledged before the sync, by the coordinator", rule: "R10, I1", seed: 1, edits: []edit{
+	{name: "acknowledged before the sync, by the coordinator", rule: "R10, I1", edits: []edit{
 		{"core/write.go", "if o.durability() == kindred.Sync {", "if o.durability() == kindred.Sync && false {"},
 	}},
-	{name: "strip by the maximum", rule: "R4, C1", seed: 1, edits: []edit{
+	{name: "strip by the maximum", rule: "R4, C1", edits: []edit{
 		{"vclock/algebra.go", "base = b.clock.runs[b.at-1].Hi", "base = b.clock.Max(r.actor)"},
 	}},
-	{name: "V into the clock", rule: "R3, C4", seed: 1, edits: []edit{
+	{name: "V into the clock", rule: "R3, C4", edits: []edit{
 		{"vclock/merge.go", "	clock.Union(d.Dots)\n", "	clock.Union(d.Dots)\n	clock.Union(d.Context)\n"},
 	}},
-	{name: "context on a foreign key", rule: "R8, C17", seed: 1, edits: []edit{
+	{name: "context on a foreign key", rule: "R8, C17", edits: []edit{
 		{"replica/context.go", "if binary.BigEndian.Uint64(token[1:]) != ring.Hash(bucket, key) {", "if false {"},
 	}},
-	{name: "delete's dot forgotten", rule: "R6", seed: 1, edits: []edit{
+	{name: "delete's dot forgotten", rule: "R6", edits: []edit{
 		{"replica/key.go", "delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}, Dots: vclock.NewDotSet(d)}", "delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}}"},
 	}},
-	{name: "live without its dot", rule: "R8, C7", seed: 1, edits: []edit{
+	{name: "live without its dot", rule: "R8, C7", edits: []edit{
 		{"replica/get.go", "Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}", "Delta: wire.Delta{Siblings: g.merged.Clone()}"},
 		{"vclock/merge.go", "if !d.Dots.Contains(v.Dot) {", "if false {"},
 	}},
-	{name: "context without live dots", rule: "R8", seed: 1, edits: []edit{
+	{name: "context without live dots", rule: "R8", edits: []edit{
 		{"vclock/siblings.go", "	s.addDotsTo(&seen)\n", ""},
 		{"vclock/siblings.go", "	filled.addDotsTo(&filled.Context)\n", ""},
 	}},
-	{name: "sent stripped", rule: "R5, C6", seed: 1, edits: []edit{
+	{name: "sent stripped", rule: "R5, C6", edits: []edit{
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "return k.object.Clone()"},
 	}},
-	{name: "gone key not filled", rule: "R5, C5", seed: 1, edits: []edit{
+	{name: "gone key not filled", rule: "R5, C5", edits: []edit{
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "if k.object.IsGone() {\n		return wire.Object{}\n	}\n	return k.object.Fill(k.r.clock)"},
 	}},
-	{name: "page sent without its base", rule: "R5, C6", seed: 1, edits: []edit{
+	{name: "page sent without its base", rule: "R5, C6", edits: []edit{
 		{"replica/scan.go", "filled := stored.Fill(p.Base)", "filled := stored"},
 	}},
-	{name: "retry mints a dot of its own", rule: "R19, C18", seed: 1, edits: []edit{
+	{name: "retry mints a dot of its own", rule: "R19, C18", edits: []edit{
 		{"core/write.go", "if dot, ok := k.Served(o.req.RequestID); ok {", "if dot, ok := k.Served(o.req.RequestID); ok && false {"},
 	}},
-	{name: "late retry of a superseded request kept", rule: "R19, C18", seed: 1, edits: []edit{
+	{name: "late retry of a superseded request kept", rule: "R19, C18", edits: []edit{
 		{"replica/key.go", "	k.object.Merge(&k.r.clock, delta)\n	k.dropServed()\n", "	k.object.Merge(&k.r.clock, delta)\n"},
 	}},
-	{name: "second dot of a request outlives an overwrite", rule: "R19", seed: 1, edits: []edit{
+	{name: "second dot of a request outlives an overwrite", rule: "R19", edits: []edit{
 		{"replica/key.go", "	k.r.log(rows, d, k, id)\n	k.dropServed()\n", "	k.r.log(rows, d, k, id)\n"},
 	}},
-	{name: "retried delete's receipt covers what it has not seen", rule: "R8", seed: 1, edits: []edit{
+	{name: "retried delete's receipt covers what it has not seen", rule: "R8", edits: []edit{
 		{"core/write.go", "			o.seen = vclock.DotSet{}\n", ""},
 	}},
-	{name: "answer to a dead process counted", rule: "R10", seed: 1, edits: []edit{
+	{name: "answer to a dead process counted", rule: "R10", edits: []edit{
 		{"core/peers.go", "if id.Process == s.cfg.Start.Nonce {", "if true {"},
 	}},
-	{name: "refusal counted as an acknowledgement", rule: "I1", seed: 1, edits: []edit{
+	{name: "refusal counted as an acknowledgement", rule: "I1", edits: []edit{
 		{"core/peers.go", "o.fail(s, from, m.Refused)", "o.ack(s, from)"},
 	}},
-	{name: "write quorum one short", rule: "I1", seed: 1, edits: []edit{
+	{name: "write quorum one short", rule: "I1", edits: []edit{
 		{"replica/put.go", "func (p *Put) Enough() bool { return len(p.acked) >= p.quorum.W }", "func (p *Put) Enough() bool { return len(p.acked)+1 >= p.quorum.W }"},
 	}},
-	{name: "read quorum one short", rule: "I1", seed: 1, edits: []edit{
+	{name: "read quorum one short", rule: "I1", edits: []edit{
 		{"replica/get.go", "func (g *Get) Enough() bool { return len(g.replies) >= g.quorum.R }", "func (g *Get) Enough() bool { return len(g.replies)+1 >= g.quorum.R }"},
 	}},
-	{name: "missed quorum called not applied", rule: "I10", seed: 1, edits: []edit{
+	{name: "missed quorum called not applied", rule: "I10", edits: []edit{
 		{"replica/put.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
 	}},
-	{name: "lost connection to a home called not applied", rule: "I10", seed: 1, edits: []edit{
+	{name: "lost connection to a home called not applied", rule: "I10", edits: []edit{
 		{"core/forward.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
 	}},
-	{name: "log not read at the start", rule: "R1, I4", seed: 1, edits: []edit{
+	{name: "log not read at the start", rule: "R1, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readLog(store); err != nil {", "if err := error(nil); err != nil {"},
 	}},
-	{name: "joined dots not logged", rule: "R1, I4", seed: 1, edits: []edit{
+	{name: "joined dots not logged", rule: "R1, I4", edits: []edit{
 		{"replica/key.go", "		k.r.log(rows, d, k, requestOf(d, delta, ids))\n", "		_ = requestOf(d, delta, ids)\n"},
 	}},
-	{name: "record with a context removed", rule: "R4", seed: 1, edits: []edit{
+	{name: "record with a context removed", rule: "R4", edits: []edit{
 		{"replica/key.go", "if k.object.IsGone() {", "if len(k.object.Versions) == 0 {"},
 	}},
-	{name: "deletes not saved", rule: "R6", seed: 1, edits: []edit{
+	{name: "deletes not saved", rule: "R6", edits: []edit{
 		{"replica/key.go", "	k.object.Discard(seen)\n	k.commit(d, id, rows)\n", "	k.commit(d, id, rows)\n"},
 	}},
-	{name: "a read that ended is kept", rule: "C14", seed: 1, edits: []edit{
+	{name: "a read that ended is kept", rule: "C14", edits: []edit{
 		{"core/read.go", "	s.finish(o)\n	if !o.answered {", "	if !o.answered {"},
 	}},
 }

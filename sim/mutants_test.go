@@ -16,50 +16,46 @@ import (
 )
 
 var (
-	updateFlag  = flag.Bool("update", false, "look for the first catching seed of every mutant, from 1 up, and write MUTANTS.md")
+	updateFlag  = flag.Bool("update", false, "write MUTANTS.md")
 	mutantsFlag = flag.String("mutants", ".", "which mutants to test, a regular expression on their names")
 )
 
 // mutantSeedsMax is the number of seeds within which every mutant is caught.
-const mutantSeedsMax = 100
+const mutantSeedsMax = 300
+
+// mutantsFile is the table of what catches what.
+const mutantsFile = "MUTANTS.md"
 
 // caught finds in the output of TestSeeds which seed failed, and why.
 var caught = regexp.MustCompile(`seed (\d+): (\S+) at (?:[0-9.]+[a-zµ]+)+: (.*)`)
 
 // TestMutants builds the simulator with each of the bugs in place, and demands
-// that an oracle finds it.
+// that an oracle finds it within mutantSeedsMax seeds.
 func TestMutants(t *testing.T) {
 	which := regexp.MustCompile(*mutantsFlag)
 	var rows []string
 	for _, m := range mutants {
-		if !which.MatchString(m.name) {
-			continue
+		if which.MatchString(m.name) {
+			seed, by := m.catch(t)
+			rows = append(rows, fmt.Sprintf("| %s | %s | %s | %d |", m.name, m.rule, by, seed))
+			t.Log(rows[len(rows)-1])
 		}
-		first, seeds := m.seed, 1
-		if *updateFlag {
-			first, seeds = 1, mutantSeedsMax
-		}
-		seed, by := m.catch(t, first, seeds)
-		row := fmt.Sprintf("| %s | %s | %s | %d |", m.name, m.rule, by, seed)
-		t.Log(row)
-		rows = append(rows, row)
 	}
 	if *mutantsFlag == "." {
 		checkTable(t, rows)
 	}
 }
 
-// catch runs the seeds against the mutant and says which one caught it, by which
-// rule of the oracle.
-func (m mutant) catch(t *testing.T, first, seeds int) (seed int, by string) {
+// catch runs seeds against the mutant, from 1 up, and says which one caught it,
+// by which rule of the oracle.
+func (m mutant) catch(t *testing.T) (seed int, by string) {
 	binary := filepath.Join(t.TempDir(), "sim.test")
 	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", m.overlay(t), "-o", binary, ".")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "the mutant %q does not build: %s", m.name, out)
-	run := exec.Command(binary, "-test.run", "^TestSeeds$", "-test.timeout", "5m",
-		"-first", strconv.Itoa(first), "-seeds", strconv.Itoa(seeds))
+	run := exec.Command(binary, "-test.run", "^TestSeeds$", "-test.timeout", "5m", "-seeds", strconv.Itoa(mutantSeedsMax))
 	out, err = run.CombinedOutput()
-	require.Error(t, err, "the mutant %q survives seeds %d to %d", m.name, first, first+seeds-1)
+	require.Error(t, err, "the mutant %q survives %d seeds", m.name, mutantSeedsMax)
 	found := caught.FindSubmatch(out)
 	require.NotNil(t, found, "the mutant %q fails otherwise than by a finding: %s", m.name, out)
 	seed, err = strconv.Atoi(string(found[1]))
@@ -94,24 +90,36 @@ func (m mutant) overlay(t *testing.T) string {
 	return file
 }
 
-// checkTable compares MUTANTS.md with what was found, or writes it.
+// checkTable compares MUTANTS.md with what was tested, or writes it. The rule and
+// the seed that catch a mutant may change with the code; that is no reason to
+// fail.
 func checkTable(t *testing.T, rows []string) {
 	const head = `# Mutants
 
 Bugs that somebody could write, put into the code by an overlay of the build, and
 what the simulator says to each. The last column is the first seed, from 1 up,
-that catches it. Written by ` + "`go test ./sim -run TestMutants -update -timeout 1h`" + `.
+that caught it when this table was written; ` + "`make test`" + ` demands that each is
+caught within 300 seeds. Written by ` + "`go test ./sim -run TestMutants -update`" + `.
 
 | mutant | breaks | caught by | at seed |
 |---|---|---|---|
 `
-	text := head + strings.Join(rows, "\n") + "\n"
-	const file = "MUTANTS.md"
 	if *updateFlag {
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		require.NoError(t, os.WriteFile(mutantsFile, []byte(head+strings.Join(rows, "\n")+"\n"), 0o644))
 		return
 	}
-	want, err := os.ReadFile(file)
+	text, err := os.ReadFile(mutantsFile)
 	require.NoError(t, err)
-	require.Equal(t, string(want), text, "run with -update")
+	table, found := strings.CutPrefix(string(text), head)
+	require.True(t, found, "the head of %s differs: run with -update", mutantsFile)
+	require.Equal(t, mutantNames(rows), mutantNames(strings.Split(strings.TrimSpace(table), "\n")), "run with -update")
+}
+
+// mutantNames are the first two columns of a table.
+func mutantNames(rows []string) (names []string) {
+	for _, row := range rows {
+		cells := strings.Split(row, " | ")
+		names = append(names, strings.Join(cells[:min(2, len(cells))], " | "))
+	}
+	return names
 }

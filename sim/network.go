@@ -97,7 +97,7 @@ func (r *run) replay(n *node) {
 	}
 	for _, l := range early {
 		r.hits.add(ReplayedToNextLife)
-		r.deliver(l.from, n, l.raw, l.id, r.draw(0x4E92, l.id).about(100*time.Millisecond))
+		r.deliver(l.from, n, l.raw, l.id, r.draw(0x4E92, l.id).about(r.cfg.Net.Notice+100*time.Millisecond))
 	}
 }
 
