@@ -69,15 +69,25 @@ func (e *Error) Error() string {
 		b.WriteString("/" + printable(e.Key))
 	}
 	b.WriteString(": " + e.Err.Error())
-	for i, a := range e.Attempts {
-		if i == 0 {
-			b.WriteString("; asked ")
-		} else {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s (%s)", a.Node, a.Reason)
-	}
+	writeAttempts(&b, e.Attempts)
 	return b.String()
+}
+
+// writeAttempts tells of equal attempts in a row once.
+func writeAttempts(b *strings.Builder, attempts []Attempt) {
+	separator := "; asked "
+	for i := 0; i < len(attempts); {
+		a, times := attempts[i], 0
+		for ; i < len(attempts) && attempts[i] == a; i++ {
+			times++
+		}
+		fmt.Fprintf(b, "%s%s (%s", separator, a.Node, a.Reason)
+		if times > 1 {
+			fmt.Fprintf(b, ", %d times", times)
+		}
+		b.WriteString(")")
+		separator = ", "
+	}
 }
 
 // Unwrap lets errors.Is and errors.As see the cause and the public error.

@@ -394,3 +394,12 @@ func TestAValueMayBeUsedAgainWhenPutReturns(t *testing.T) {
 		value[i]++ // the race detector watches
 	}
 }
+
+func TestEqualAttemptsInARowAreToldOnce(t *testing.T) {
+	full := client.Attempt{Node: "n1", Reason: "disk_full"}
+	err := &client.Error{
+		Op: "put", Bucket: "carts", Key: "alice", Err: &kindred.Error{Code: kindred.CodeDiskFull, Message: "no room"},
+		Attempts: []client.Attempt{full, full, {Node: "n2", Reason: "no answer in time"}, full},
+	}
+	require.ErrorContains(t, err, "no room; asked n1 (disk_full, 2 times), n2 (no answer in time), n1 (disk_full)")
+}
