@@ -65,7 +65,7 @@ func (v *View) firstWaitsFor() string {
 		return "waiting for the layout from " + strings.Join(holders, ", ")
 	}
 	if v.cfg.Expect <= 0 {
-		return "waiting for the first layout: run kvcli cluster init, or start nodes with --expect"
+		return "waiting for a layout: start the nodes of a new cluster with --expect, or name nodes of an existing one with --join"
 	}
 	if seen := 1 + len(v.seen()); seen < v.cfg.Expect {
 		return fmt.Sprintf("waiting: %d of %d expected nodes seen", seen, v.cfg.Expect)
