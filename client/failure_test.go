@@ -401,5 +401,5 @@ func TestEqualAttemptsInARowAreToldOnce(t *testing.T) {
 		Op: "put", Bucket: "carts", Key: "alice", Err: &kindred.Error{Code: kindred.CodeDiskFull, Message: "no room"},
 		Attempts: []client.Attempt{full, full, {Node: "n2", Reason: "no answer in time"}, full},
 	}
-	require.ErrorContains(t, err, "no room; asked n1 (disk_full, 2 times), n2 (no answer in time), n1 (disk_full)")
+	require.ErrorContains(t, err, "; asked n1 (disk_full, 2 times), n2 (no answer in time), n1 (disk_full)")
 }
