@@ -150,9 +150,11 @@ func TestAFullDiskRefusesWritesServesReadsAndRecovers(t *testing.T) {
 	require.Equal(t, kindred.NotApplied, refused.Outcome)
 	require.ErrorContains(t, refused, cfg.DataDir)
 	require.Equal(t, "[v]", values(do(t, n, get("k"))))
+	require.Contains(t, n.Cluster().Problems, refused.Message)
 
 	disk.free.Store(10 << 30)
 	require.Eventually(t, func() bool { return do(t, n, put("k3", "v")).Err == nil }, patience, 50*time.Millisecond)
+	require.NotContains(t, n.Cluster().Problems, refused.Message)
 }
 
 func TestStopAnswersWhatRunsAndEndsOnce(t *testing.T) {

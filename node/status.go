@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -22,6 +23,9 @@ func (n *Node) Cluster() kindred.Cluster {
 		if info.Members[i].Name == n.cfg.Name {
 			info.Members[i].GossipAddr = n.addrs.gossip
 		}
+	}
+	if full := n.full.Load(); full != nil {
+		info.Problems = append(slices.Clone(info.Problems), full.Message)
 	}
 	return info
 }
