@@ -18,9 +18,10 @@ import (
 // EchoesMax is the limit for a put and for a get, in unary gRPC echoes.
 const EchoesMax = 3.0
 
-// rounds is how often the yardstick and the operations take turns; the median
-// counts, so that a moment in which the machine was busy elsewhere does not.
-const rounds = 3
+// rounds is how often the yardstick and the operations take turns. What counts is
+// the least that each cost: other work on the machine takes caches away and so
+// adds to the CPU time of everything, and never takes any off.
+const rounds = 5
 
 func TestAPutAndAGetCostAtMostThreeEchoes(t *testing.T) {
 	cluster := startCluster(t, 3)
@@ -32,24 +33,20 @@ func TestAPutAndAGetCostAtMostThreeEchoes(t *testing.T) {
 	}
 	load(t, cluster, putter(bucket, 0, value)) // warm
 	t.Logf("3 nodes, n=3 r=w=2, 100 B, batch, %d callers; CPU of all processes", callers)
-	var puts, gets []float64
+	var echoes, puts, gets []float64
 	for round := range rounds {
 		yard := echo(t)
 		put := load(t, cluster, putter(bucket, round+1, value))
 		got := load(t, cluster, get)
-		puts, gets = append(puts, put.perOp()/yard.perOp()), append(gets, got.perOp()/yard.perOp())
+		echoes, puts, gets = append(echoes, yard.perOp()), append(puts, put.perOp()), append(gets, got.perOp())
 		t.Logf("echo  %v", yard)
-		t.Logf("put   %v = %.2f echoes", put, puts[round])
-		t.Logf("get   %v = %.2f echoes", got, gets[round])
+		t.Logf("put   %v = %.2f echoes", put, put.perOp()/yard.perOp())
+		t.Logf("get   %v = %.2f echoes", got, got.perOp()/yard.perOp())
 	}
-	t.Logf("median: put %.2f, get %.2f echoes", median(puts), median(gets))
-	require.LessOrEqual(t, median(puts), EchoesMax, "put, in echoes")
-	require.LessOrEqual(t, median(gets), EchoesMax, "get, in echoes")
-}
-
-func median(of []float64) float64 {
-	slices.Sort(of)
-	return of[len(of)/2]
+	yard := slices.Min(echoes)
+	t.Logf("least: put %.2f, get %.2f echoes of %.1f CPU-µs", slices.Min(puts)/yard, slices.Min(gets)/yard, yard)
+	require.LessOrEqual(t, slices.Min(puts)/yard, EchoesMax, "put, in echoes")
+	require.LessOrEqual(t, slices.Min(gets)/yard, EchoesMax, "get, in echoes")
 }
 
 // putter writes fresh keys; each round has its own.

@@ -31,7 +31,7 @@ const callers = 64
 
 var (
 	million = flag.Bool("million", false, "run the test with a million keys")
-	seconds = flag.Duration("for", 1500*time.Millisecond, "how long each load runs")
+	seconds = flag.Duration("for", 1200*time.Millisecond, "how long each load runs")
 	kvnode  string
 )
 
