@@ -71,7 +71,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	f.DurationVar(&a.timeout, "timeout", 0, "how long one operation may take, such as 500ms or 2s (default: 10s; 60s for starting nodes)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if a.timeout < 0 {
+		if c.Flags().Changed("timeout") && a.timeout <= 0 {
 			return usageError{c, fmt.Errorf("--timeout %s: use a time above 0", a.timeout)}
 		}
 		return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
 	"sync"
@@ -123,9 +122,8 @@ func (l *loader) feed(ctx context.Context, src Source, queue func(key string) ch
 }
 
 func (l *loader) store(ctx context.Context, r Record) {
-	if err := ctx.Err(); err != nil {
-		l.fail(&l.summary.Failed, Failure{Line: r.Line, Key: r.Key, Err: fmt.Errorf("not tried: %w", err)})
-		return
+	if ctx.Err() != nil {
+		return // not tried, like the rest of the source
 	}
 	counter, replaced, err := l.write(ctx, r)
 	if err != nil {
