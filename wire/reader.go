@@ -147,7 +147,7 @@ func (r *reader) object(what string) Object {
 	if r.err != nil {
 		return Object{}
 	}
-	o, rest, err := vclock.DecodeSiblings(r.rest, DecodeRecord)
+	o, rest, err := vclock.DecodeSiblings(r.rest, decodeSent)
 	if err != nil {
 		r.fail(what, "%v", err)
 		return Object{}

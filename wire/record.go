@@ -85,6 +85,16 @@ func (r *Record) appendHead(b []byte, flags byte) []byte {
 	return b
 }
 
+// decodeSent is DecodeRecord for messages, where every value is in line. A store
+// would look in vain for the row of one that came apart.
+func decodeSent(b []byte) (Record, []byte, error) {
+	r, rest, err := DecodeRecord(b)
+	if err == nil && r.Apart {
+		err = &DecodeError{What: "record flags", Reason: "a value that lies apart cannot be sent"}
+	}
+	return r, rest, err
+}
+
 // DecodeRecord reads a record from the head of b. Its value aliases b.
 func DecodeRecord(b []byte) (Record, []byte, error) {
 	rd := newReader(b)

@@ -171,3 +171,16 @@ func FuzzDecodeRecord(f *testing.F) {
 		require.Equal(t, b[:len(b)-len(rest)], AppendRecord(nil, r))
 	})
 }
+
+// Apart is for rows. A store that took it from a peer would look in vain for the
+// value's own row.
+func TestAValueApartCannotBeSent(t *testing.T) {
+	o := vclock.New(dot(actorA, 1), Record{Node: "n1", Apart: true, ValueBytes: 7}, vclock.DotSet{})
+	for _, m := range []Message{
+		&Write{Head: head, Op: op, Bucket: "b", Key: "k", Delta: Delta{Siblings: o, Dots: o.Dots()}},
+		&ReadReply{Head: head, Op: op, Object: o},
+	} {
+		_, err := Decode(Append(nil, m))
+		require.ErrorContains(t, err, "lies apart")
+	}
+}
