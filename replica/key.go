@@ -226,6 +226,7 @@ func (k *Key) dropServed() {
 	if !late.IsEmpty() {
 		k.object.Discard(late)
 		k.object.Strip(k.r.clock)
+		k.dirty = true // what came and went at once is remembered too
 	}
 }
 

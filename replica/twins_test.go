@@ -34,3 +34,22 @@ func TestWhoeverOverwritesOneDotOfARequestOverwritesTheOther(t *testing.T) {
 		require.NotContains(t, texts(a.filled("k")), "old", name)
 	}
 }
+
+// R19: a replica that drops a late retry says so to readers, also while its
+// clock has a gap below the retry's dot.
+func TestALateRetryThatIsDroppedIsRemembered(t *testing.T) {
+	a, b := newSite(t, 1), newSite(t, 2)
+	once := wire.Record{RequestID: kindred.RequestID{1}, Value: []byte("old")}
+	a.step("k", func(k *Key, rows *storage.Batch) { k.Write(none, once, rows) })
+	seenAtA := a.filled("k")
+	a.put("k", seenAtA.Seen(), []byte("new"))
+	b.put("elsewhere", none, []byte("not yet at a: a gap"))
+	var late wire.Delta
+	b.step("k", func(k *Key, rows *storage.Batch) { _, late = k.Write(none, once, rows) })
+	a.join("k", late)
+	require.Equal(t, []string{"new"}, texts(a.filled("k")))
+	for d := range late.Dots.Dots() {
+		o := a.filled("k")
+		require.True(t, o.Context.Contains(d), "or a read of both shows the old value again")
+	}
+}
