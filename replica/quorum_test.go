@@ -122,3 +122,16 @@ func TestAPageOutOfOrderIsNotBelieved(t *testing.T) {
 	require.True(t, s.Hopeless())
 	require.Len(t, s.Timeout().Failed, 3)
 }
+
+// A page counts for a home once, whatever was said of it before and after.
+func TestAPageCountsHomesOnce(t *testing.T) {
+	s := NewScanPage(homes, kindred.Quorum{N: 3, R: 2})
+	s.Fail("stranger", "unreachable")
+	s.Fail("a", "unreachable")
+	s.Add("a", &wire.ScanReply{})
+	s.Fail("a", "unreachable")
+	s.Fail("b", "unreachable")
+	require.False(t, s.Hopeless(), "c has not spoken")
+	s.Add("c", &wire.ScanReply{})
+	require.True(t, s.Enough())
+}

@@ -310,3 +310,21 @@ func TestRecentForgetsTheOldestAndNothingElse(t *testing.T) {
 	}
 	require.Len(t, r.Dots(id(3), 7), dotsPerRequest)
 }
+
+func TestACursorOfAnotherPrefixShowsNoOtherKeys(t *testing.T) {
+	s := newSite(t, 1)
+	for _, key := range []string{"a1", "a2", "p1", "p2", "z"} {
+		s.put(key, none, []byte("v"))
+	}
+	snapshot, err := s.store.Snapshot()
+	require.NoError(t, err)
+	defer snapshot.Close()
+	for after, want := range map[string]string{"a1": "[p1 p2]", "p1": "[p2]", "q": "[]"} {
+		page := Page(snapshot, here, s.r.Base(), &wire.ScanRead{Bucket: "b", Prefix: "p", After: after, From: true, Limit: 10})
+		keys := []string{}
+		for _, k := range page.Keys {
+			keys = append(keys, k.Key)
+		}
+		require.Equal(t, want, fmt.Sprint(keys), "after %s", after)
+	}
+}

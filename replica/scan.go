@@ -22,7 +22,7 @@ func Page(store storage.Snapshot, id ID, base vclock.DotSet, ask *wire.ScanRead)
 	page := &wire.ScanReply{Head: ask.Head, Op: ask.Op, Base: base}
 	limit := min(int(ask.Limit), kindred.ScanPageMax)
 	lo, hi := storage.ObjectRange(id.Partition, id.N, ask.Bucket, ask.Prefix)
-	if ask.From {
+	if ask.From && ask.After >= ask.Prefix { // a cursor of another prefix may lie before this one
 		lo = append(storage.ObjectKey(nil, id.Partition, id.N, ask.Bucket, ask.After), 0)
 	}
 	size := 0
@@ -97,10 +97,15 @@ func (s *ScanPage) Add(node string, page *wire.ScanReply) {
 	}
 	s.heard = append(s.heard, node)
 	s.pages = append(s.pages, page)
+	s.failed = slices.DeleteFunc(s.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
 }
 
 // Fail notes why a home gave no page.
-func (s *ScanPage) Fail(node, reason string) { s.failed = noteFailure(s.failed, node, reason) }
+func (s *ScanPage) Fail(node, reason string) {
+	if slices.Contains(s.homes, node) && !slices.Contains(s.heard, node) {
+		s.failed = noteFailure(s.failed, node, reason)
+	}
+}
 
 // Enough reports whether the read quorum is met.
 func (s *ScanPage) Enough() bool { return len(s.pages) >= s.quorum.R }
