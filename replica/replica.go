@@ -104,6 +104,10 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 				return false
 			}
 			d := vclock.Dot{Actor: actorFrom(actor), Counter: counter}
+			if d.Actor.IsZero() || counter > vclock.CounterMax {
+				bad = &storage.RowError{Row: "log key", Bytes: row, Reason: "nobody can have minted its dot"}
+				return false
+			}
 			if base := r.clock.Base(d.Actor); counter <= base {
 				lo = storage.LogKey(nil, r.id.Partition, r.id.N, actor, base+1)
 				return false

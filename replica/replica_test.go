@@ -328,3 +328,19 @@ func TestACursorOfAnotherPrefixShowsNoOtherKeys(t *testing.T) {
 		require.Equal(t, want, fmt.Sprint(keys), "after %s", after)
 	}
 }
+
+func TestADotThatNobodyCanMintIsDamage(t *testing.T) {
+	for name, c := range map[string]struct {
+		actor   [16]byte
+		counter uint64
+	}{
+		"zero actor": {[16]byte{}, 5},
+		"huge":       {[16]byte{1}, 1<<64 - 1},
+	} {
+		s := newSite(t, 1)
+		var rows storage.Batch
+		rows.Set(storage.LogKey(nil, here.Partition, here.N, c.actor, c.counter), storage.AppendLogEntry(nil, storage.LogEntry{Bucket: []byte("b"), Key: []byte("k")}))
+		require.NoError(t, s.store.Apply(&rows))
+		require.ErrorContains(t, s.recover(9), "nobody can have minted", name)
+	}
+}
