@@ -1,12 +1,14 @@
 package core
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -37,5 +39,47 @@ func TestAScanWaitsForItsHomesAndForNobodyElse(t *testing.T) {
 	r.deliver(r.home("k", 1), late[0])
 	r.settle()
 	require.Len(t, r.answers[token].Keys, 1)
+	r.idle()
+}
+
+// A span without end that begins late is small by the difference of its ends.
+// Going through it dot by dot would never end, or panic.
+func TestADeltaWithASpanWithoutEndIsRefused(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	stranger := vclock.Actor{Disk: 9, Nonce: 9}
+	for _, lo := range []uint64{1, math.MaxUint64 - 5, math.MaxUint64} {
+		m := &wire.Write{Head: r.headOf("k"), Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: "k"}
+		m.Delta.Dots.AddSpan(stranger, vclock.Span{Lo: lo, Hi: math.MaxUint64})
+		r.deliver("n1", Send{To: "n2", Msg: m})
+		r.settle()
+	}
+	require.EqualValues(t, 3, r.nodes["n2"].shard.Stats().RefusedJoins)
+	require.Empty(t, r.nodes["n2"].shard.Clock(replica.ID(r.headOf("k"))).Max(stranger))
+	r.idle()
+}
+
+// A context that names writes which this incarnation has not made would have
+// them dropped when they are made, although they are acknowledged (I1).
+func TestAContextThatNamesWritesToComeIsRefused(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.do("n1", put("k", "v"))
+	own := r.nodes["n1"].shard.replicas[replica.ID(r.headOf("k"))].Actor()
+	for _, hi := range []uint64{2, math.MaxUint64} {
+		var forged vclock.DotSet
+		forged.AddSpan(own, vclock.Span{Lo: 1, Hi: hi})
+		for _, req := range []kindred.Request{put("k", "poison"), del("k")} {
+			err := r.do("n1", seen(req, replica.EncodeContext("b", "k", forged))).Err
+			require.Equal(t, kindred.CodeBadContext, err.Code)
+			require.Equal(t, kindred.NotApplied, err.Outcome)
+		}
+		// Nor does a replica take them from a peer.
+		m := &wire.Write{Head: r.headOf("k"), Bucket: "b", Key: "k"}
+		m.Delta.Context = forged
+		r.deliver("n2", Send{To: "n1", Msg: m})
+		r.settle()
+	}
+	require.EqualValues(t, 2, r.nodes["n1"].shard.Stats().RefusedJoins)
+	require.Nil(t, r.do("n1", put("k", "precious")).Err)
+	require.ElementsMatch(t, []string{"v", "precious"}, values(r.do("n3", get("k"))))
 	r.idle()
 }

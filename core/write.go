@@ -32,6 +32,9 @@ func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum k
 		return
 	}
 	seen, err := replica.DecodeContext(base.req.Bucket, base.req.Key, base.req.Context)
+	if err == nil {
+		err = r.CheckContext(seen)
+	}
 	if err != nil {
 		s.refuse(base.ask, err)
 		return

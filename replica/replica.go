@@ -178,6 +178,9 @@ func (r *Replica) admit(d wire.Delta) error {
 	}
 	total := uint64(0)
 	for actor, span := range d.Dots.Spans() {
+		if span.Hi > vclock.CounterMax {
+			return kindred.Invalid("dots", "a delta brings dots of %v that have no end", actor)
+		}
 		size := span.Hi - span.Lo + 1
 		if size > DeltaDotsMax || total+size > DeltaDotsMax {
 			return &kindred.Error{
@@ -186,12 +189,26 @@ func (r *Replica) admit(d wire.Delta) error {
 			}
 		}
 		total += size
-		if actor == r.actor && span.Hi > r.clock.Base(actor) {
-			return kindred.Invalid("dots", "a delta brings %v:%d, which this very incarnation has not minted", actor, span.Hi)
-		}
+	}
+	if r.forges(d.Dots) || r.forges(d.Context) {
+		return kindred.Invalid("dots", "a delta speaks of dots of %v, which this very incarnation has not minted", r.actor)
 	}
 	return nil
 }
+
+// CheckContext refuses a client's context that names writes of this very
+// incarnation which do not exist. An object that took it in would pass for one
+// that has seen those writes: they would be dropped when they are made.
+func (r *Replica) CheckContext(seen vclock.DotSet) *kindred.Error {
+	if r.forges(seen) {
+		return badContext("the context names writes that were never made: pass it exactly as a read of this key returned it")
+	}
+	return nil
+}
+
+// forges reports whether a set holds dots that only this incarnation can mint
+// and has not.
+func (r *Replica) forges(set vclock.DotSet) bool { return set.Max(r.actor) > r.clock.Base(r.actor) }
 
 // Check verifies the replica's numbered invariants, as far as memory shows them.
 func (r *Replica) Check() error {
