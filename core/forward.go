@@ -16,10 +16,7 @@ type forwardOp struct {
 
 func (s *Shard) startForward(base request, homes []string) {
 	if base.ask.peer != "" {
-		s.refuse(base.ask, &kindred.Error{
-			Code: kindred.CodeWrongRing, Outcome: kindred.NotApplied,
-			Message: s.cfg.Node + " got a forwarded request and is not a home of the key by layout " + s.layout.Version().String() + ": read the layout again",
-		})
+		s.refuse(base.ask, s.wrongRing("is not a home of the key"))
 		return
 	}
 	for _, h := range homes {
@@ -40,6 +37,14 @@ func (s *Shard) startForward(base request, homes []string) {
 		e.Failed = append(e.Failed, kindred.NodeFailure{Node: h, Reason: "unreachable"})
 	}
 	s.refuse(base.ask, e)
+}
+
+// wrongRing is the answer to a forwarded request that came by another layout.
+func (s *Shard) wrongRing(why string) *kindred.Error {
+	return &kindred.Error{
+		Code: kindred.CodeWrongRing, Outcome: kindred.NotApplied,
+		Message: s.cfg.Node + " got a forwarded request and " + why + " by layout " + s.layout.Version().String() + ": read the layout again",
+	}
 }
 
 func (s *Shard) onForward(now time.Time, from string, m *wire.Forward) {

@@ -83,3 +83,21 @@ func TestAContextThatNamesWritesToComeIsRefused(t *testing.T) {
 	require.ElementsMatch(t, []string{"v", "precious"}, values(r.do("n3", get("k"))))
 	r.idle()
 }
+
+// A message comes to a shard by its head. A key of another shard's has no
+// replica there.
+func TestAForwardThatIsMisaddressedIsRefused(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	n := r.nodes["n2"].shard
+	delete(n.replicas, replica.ID(r.headOf("k"))) // another shard of the node has it
+	head := r.headOf("k")
+	head.Partition ^= 1
+	for _, op := range []kindred.Op{kindred.OpGet, kindred.OpPut, kindred.OpDelete, kindred.OpInspect} {
+		req := put("k", "")
+		req.Op = op
+		n.Message(r.now, "n1", &wire.Forward{Head: head, Op: wire.OpID{Process: 1, Seq: 1}, Request: req})
+		reply := n.Effects().Sends[len(n.Effects().Sends)-1].Msg.(*wire.ForwardReply)
+		require.Equal(t, kindred.CodeWrongRing, reply.Response.Err.Code)
+		require.Equal(t, kindred.NotApplied, reply.Response.Err.Outcome)
+	}
+}

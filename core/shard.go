@@ -255,6 +255,11 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.refuse(ask, err)
 		return
 	}
+	if ask.peer != "" && ask.head != base.head {
+		// The message came to this shard by its head; the key may be another's.
+		s.refuse(ask, s.wrongRing("has the key in another partition"))
+		return
+	}
 	homes := s.layout.Homes(ring.Partition(base.head.Partition), int(base.head.N))
 	quorum, err := kindred.Resolve(len(homes), req.R, req.W, req.PR, req.PW)
 	if err != nil {
@@ -294,7 +299,7 @@ func (s *Shard) admit(req *kindred.Request) *kindred.Error {
 	case s.stopping:
 		return &kindred.Error{Code: kindred.CodeStopping, Outcome: kindred.NotApplied, Message: s.cfg.Node + " is shutting down: ask another node"}
 	case s.layout == nil:
-		return &kindred.Error{Code: kindred.CodeNoLayout, Outcome: kindred.NotApplied, Message: s.cfg.Node + " has no layout yet: it waits for the cluster to form (kvnode --expect, kvcli cluster status)"}
+		return NoLayout(s.cfg.Node)
 	case s.Busy() >= s.cfg.Limits.Operations:
 		return s.overloaded("operations in progress", s.cfg.Limits.Operations)
 	case s.bytes+len(req.Value) > s.cfg.Limits.OperationBytes:
@@ -309,6 +314,14 @@ func (s *Shard) admit(req *kindred.Request) *kindred.Error {
 		return err
 	}
 	return kindred.CheckValue(req.Value, req.ContentType)
+}
+
+// NoLayout is the answer of a node that has no layout yet.
+func NoLayout(node string) *kindred.Error {
+	return &kindred.Error{
+		Code: kindred.CodeNoLayout, Outcome: kindred.NotApplied,
+		Message: node + " has no layout yet: it waits for the cluster to form (kvnode --expect, kvcli cluster status)",
+	}
 }
 
 func (s *Shard) overloaded(what string, limit int) *kindred.Error {

@@ -11,7 +11,8 @@ import (
 func (n *Node) Do(req *kindred.Request, done func(*kindred.Response)) {
 	layout := n.layout.Load()
 	if layout == nil {
-		n.workers[0].do(req, done)
+		// No shard is asked: one that has its layout by now may not be the key's.
+		done(&kindred.Response{Err: core.NoLayout(n.cfg.Name)})
 		return
 	}
 	if req.Op == kindred.OpScan {

@@ -197,3 +197,13 @@ func TestAnIncarnationIsDurableBeforeItIsUsed(t *testing.T) {
 	_, err = beginIncarnation(disk, [16]byte{9}, random)
 	require.ErrorContains(t, err, "damaged")
 }
+
+// Between the moment when a shard has its layout and the one when the node has
+// it, the node cannot know whose a key is.
+func TestBeforeTheNodeHasALayoutNoShardIsAsked(t *testing.T) {
+	w, stop := soloWorker(t, memstore.New(), func(err error) { t.Error(err) })
+	defer stop()
+	n := &Node{cfg: Config{Name: "n1"}, workers: []*worker{w}}
+	req := get("k")
+	require.Equal(t, kindred.CodeNoLayout, do(t, n, req).Err.Code)
+}
