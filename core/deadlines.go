@@ -2,13 +2,18 @@ package core
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
 // deadlines is a heap of operations by the time at which they expire. An entry
-// stays until its time has come, even if its operation ended long before: taking
-// it out early would cost more than passing over it.
+// stays when its operation ends: taking each out at once would cost more than
+// taking out many now and then.
 type deadlines struct{ entries deadlineHeap }
+
+// staleDeadlines is the number of entries up to which those that have no
+// operation any more do not matter.
+const staleDeadlines = 4 << 10
 
 type deadline struct {
 	at  time.Time
@@ -16,6 +21,16 @@ type deadline struct {
 }
 
 func (d *deadlines) add(at time.Time, seq uint64) { heap.Push(&d.entries, deadline{at, seq}) }
+
+// forget takes out the entries of operations that have ended, once they are most
+// of all. A running operation has two at most: its own, and that of its repair.
+func (d *deadlines) forget(running int, runs func(seq uint64) bool) {
+	if len(d.entries) < staleDeadlines+4*running {
+		return
+	}
+	d.entries = slices.DeleteFunc(d.entries, func(e deadline) bool { return !runs(e.seq) })
+	heap.Init(&d.entries)
+}
 
 func (d *deadlines) next() (time.Time, bool) {
 	if len(d.entries) == 0 {

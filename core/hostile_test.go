@@ -3,6 +3,7 @@ package core
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,4 +101,36 @@ func TestAForwardThatIsMisaddressedIsRefused(t *testing.T) {
 		require.Equal(t, kindred.CodeWrongRing, reply.Response.Err.Code)
 		require.Equal(t, kindred.NotApplied, reply.Response.Err.Outcome)
 	}
+}
+
+func TestTheDeadlinesOfEndedOperationsAreForgotten(t *testing.T) {
+	var d deadlines
+	begin := time.Unix(1_790_000_000, 0)
+	running := map[uint64]bool{3: true, 70_000: true}
+	for seq := range uint64(100_000) {
+		d.add(begin.Add(time.Duration(seq)), seq)
+		d.forget(len(running), func(seq uint64) bool { return running[seq] })
+		require.LessOrEqual(t, len(d.entries), staleDeadlines+4*len(running))
+	}
+	var due []uint64
+	for seq, ok := d.due(begin.Add(time.Hour)); ok; seq, ok = d.due(begin.Add(time.Hour)) {
+		if running[seq] {
+			due = append(due, seq)
+		}
+	}
+	require.Equal(t, []uint64{3, 70_000}, due, "those that run expire in their order")
+}
+
+func TestAShardForgetsOldDeadlines(t *testing.T) {
+	r := newRig(t, 1, DefaultLimits())
+	shard, q := r.nodes["n1"].shard, put("k", "v")
+	for range 2 * staleDeadlines {
+		shard.Request(r.now, 0, &q)
+		out := shard.Effects()
+		for _, l := range out.Loads {
+			shard.Loaded(r.now, l.Row, wire.Object{}, nil)
+		}
+		out.Reset()
+	}
+	require.LessOrEqual(t, len(shard.deadlines.entries), staleDeadlines+8)
 }

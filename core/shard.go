@@ -346,6 +346,7 @@ func (s *Shard) register(o operation) {
 	s.operations[c.seq] = o
 	s.hold(c, len(c.req.Value))
 	s.deadlines.add(c.deadline, c.seq)
+	s.deadlines.forget(len(s.operations), func(seq uint64) bool { return s.operations[seq] != nil })
 }
 
 // hold accounts for values that an operation keeps.
