@@ -6,8 +6,9 @@ type Held struct {
 	// Operations of clients, answered reads that wait for late replicas among
 	// them, Late of those; Bytes are those of their values.
 	Operations, Late, Bytes int
-	// Keys are the objects being read, Steps what waits for them.
-	Keys, Steps int
+	// Keys are the objects being read, Steps what waits for them, StepBytes the
+	// weight of the deltas among those.
+	Keys, Steps, StepBytes int
 	// Pages are being read for scans of peers.
 	Pages int
 }
@@ -19,6 +20,6 @@ func (h Held) IsZero() bool { return h == Held{} }
 func (s *Shard) Held() Held {
 	return Held{
 		Operations: len(s.operations), Late: s.late, Bytes: s.bytes,
-		Keys: len(s.open), Steps: s.steps, Pages: len(s.pageFor),
+		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor),
 	}
 }

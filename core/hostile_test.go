@@ -134,3 +134,45 @@ func TestAShardForgetsOldDeadlines(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(shard.deadlines.entries), staleDeadlines+8)
 }
+
+// Deltas that wait for the disk are bounded by what they hold and by what they
+// will write: few bytes can name many dots.
+func TestTheWeightOfWaitingDeltasIsBounded(t *testing.T) {
+	limits := DefaultLimits()
+	limits.StepBytes = 100_000
+	r := newRig(t, 3, limits)
+	r.holdReads = true
+	n := r.nodes["n2"].shard
+	write := func(key string, value int, dots uint64) {
+		d := vclock.Dot{Actor: vclock.Actor{Disk: 9, Nonce: 9}, Counter: 1}
+		m := &wire.Write{Head: r.headOf(key), Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: key}
+		m.Delta.Siblings = vclock.New(d, wire.Record{Value: make([]byte, value)}, vclock.DotSet{})
+		m.Delta.Dots.AddSpan(d.Actor, vclock.Span{Lo: 1, Hi: dots})
+		n.Message(r.now, "n1", m)
+	}
+	refusals := func() (n int) {
+		for _, s := range r.nodes["n2"].shard.Effects().Sends {
+			if m, ok := s.Msg.(*wire.WriteAck); ok && m.Refused != "" {
+				require.Contains(t, m.Refused, "bytes of writes waiting for the disk")
+				n++
+			}
+		}
+		return n
+	}
+	write("k", 60_000, 1)
+	require.Zero(t, refusals())
+	write("k", 60_000, 1)
+	require.Equal(t, 1, refusals())
+	write("k", 0, replica.DeltaDotsMax)
+	require.Equal(t, 2, refusals())
+	write("k", 10, 1)
+	require.Equal(t, 2, refusals(), "what fits is taken")
+	require.NotZero(t, n.Held().StepBytes)
+	r.holdReads = false
+	r.settle()
+	require.Zero(t, n.Held().StepBytes)
+	write("k", 200_000, 1)
+	require.Zero(t, refusals(), "one that is larger than the limit goes alone")
+	r.settle()
+	r.idle()
+}

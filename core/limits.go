@@ -12,6 +12,8 @@ type Limits struct {
 	OperationBytes int
 	// Steps is the number of steps that wait for an object to be read.
 	Steps int
+	// StepBytes bounds what the deltas of peers among them hold and will write.
+	StepBytes int
 	// Pages is the number of pages being read for scans of peers.
 	Pages int
 	// LateReads is the number of answered reads kept until their last replica
@@ -34,6 +36,7 @@ func DefaultLimits() Limits {
 		Operations:     16 << 10,
 		OperationBytes: 64 << 20,
 		Steps:          64 << 10,
+		StepBytes:      64 << 20,
 		Pages:          256,
 		LateReads:      4 << 10,
 		Unstripped:     4 << 10,

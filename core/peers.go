@@ -64,11 +64,34 @@ func (s *Shard) onWrite(from string, m *wire.Write) {
 			s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
 		}
 	}
-	if s.steps >= s.cfg.Limits.Steps {
+	weight := weigh(m)
+	switch {
+	case s.steps >= s.cfg.Limits.Steps:
 		ack(false, s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message)
 		return
+	case s.stepBytes > 0 && s.stepBytes+weight > s.cfg.Limits.StepBytes:
+		ack(false, s.overloaded("bytes of writes waiting for the disk", s.cfg.Limits.StepBytes).Message)
+		return
 	}
-	s.join(m, ack)
+	s.stepBytes += weight
+	s.join(m, func(sync bool, refused string) {
+		s.stepBytes -= weight
+		ack(sync, refused)
+	})
+}
+
+// weigh is about what a write holds while it waits, and what it will write: a
+// small message can name many dots, and each has a row with the key in it.
+func weigh(m *wire.Write) int {
+	row := 64 + len(m.Bucket) + len(m.Key)
+	bytes := row
+	for _, v := range m.Delta.Versions {
+		bytes += len(v.Value.Value)
+	}
+	for _, span := range m.Delta.Dots.Spans() {
+		bytes += row * int(min(span.Hi-span.Lo, replica.DeltaDotsMax))
+	}
+	return bytes
 }
 
 // join merges a delta into this replica (R3) and reports the outcome; sync says

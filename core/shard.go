@@ -33,6 +33,8 @@ type Shard struct {
 
 	open  map[string]*openKey
 	steps int
+	// stepBytes is the weight of the deltas among the steps.
+	stepBytes int
 	// pageFor is the peer that asked for a page which is being read.
 	pageFor map[*wire.ScanRead]string
 
