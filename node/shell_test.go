@@ -133,12 +133,34 @@ func TestABatchThatCannotBeAppliedIsNeverAcknowledged(t *testing.T) {
 		w.do(&kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k2"}, func(r *kindred.Response) { answer <- r })
 		synctest.Wait()
 		require.ErrorIs(t, *failed.Load(), broken)
-		require.Empty(t, answer)
-		stop()
+		require.Len(t, answer, 1, "a drain that waits for it ends")
 		err := (<-answer).Err
 		require.NotNil(t, err, "the request gets an answer, and not a good one")
 		require.Equal(t, kindred.Unknown, err.Outcome)
+		w.do(&kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k3"}, func(r *kindred.Response) { answer <- r })
+		require.Equal(t, kindred.NotApplied, (<-answer).Err.Outcome)
+		stop()
+		require.Empty(t, answer)
 	})
+}
+
+// A shard that never runs out of work ends all the same.
+func TestABusyWorkerStops(t *testing.T) {
+	w, stop := soloWorker(t, memstore.New(), func(err error) { t.Error(err) })
+	var again event
+	again = func(time.Time, *core.Shard) { w.inbox.put(again) }
+	again(time.Time{}, nil)
+	stop()
+}
+
+// Between the moment when a shard has its layout and the one when the node has
+// it, the node cannot know whose a key is.
+func TestBeforeTheNodeHasALayoutNoShardIsAsked(t *testing.T) {
+	w, stop := soloWorker(t, memstore.New(), func(err error) { t.Error(err) })
+	defer stop()
+	n := &Node{cfg: Config{Name: "n1"}, workers: []*worker{w}}
+	req := get("k")
+	require.Equal(t, kindred.CodeNoLayout, do(t, n, req).Err.Code)
 }
 
 func TestARequestThatNobodyAnswersExpires(t *testing.T) {
@@ -196,14 +218,4 @@ func TestAnIncarnationIsDurableBeforeItIsUsed(t *testing.T) {
 	require.NoError(t, saveMeta(disk, metaIncarnation, []byte("nonsense")))
 	_, err = beginIncarnation(disk, [16]byte{9}, random)
 	require.ErrorContains(t, err, "damaged")
-}
-
-// Between the moment when a shard has its layout and the one when the node has
-// it, the node cannot know whose a key is.
-func TestBeforeTheNodeHasALayoutNoShardIsAsked(t *testing.T) {
-	w, stop := soloWorker(t, memstore.New(), func(err error) { t.Error(err) })
-	defer stop()
-	n := &Node{cfg: Config{Name: "n1"}, workers: []*worker{w}}
-	req := get("k")
-	require.Equal(t, kindred.CodeNoLayout, do(t, n, req).Err.Code)
 }

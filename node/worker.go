@@ -79,7 +79,8 @@ func (w *worker) reply(token uint64, resp *kindred.Response) {
 	}
 }
 
-// run serves the shard until quit is closed or the store fails.
+// run serves the shard until quit is closed, whatever else waits then, or until
+// the store fails.
 func (w *worker) run(quit <-chan struct{}) {
 	defer close(w.done)
 	timer := time.NewTimer(time.Hour)
@@ -100,11 +101,18 @@ func (w *worker) run(quit <-chan struct{}) {
 			continue
 		}
 		for rest := events; len(rest) > 0; {
+			select {
+			case <-quit:
+				return
+			default:
+			}
 			round := rest[:min(len(rest), EventsPerRound)]
 			rest = rest[len(round):]
 			if err := w.round(round); err != nil {
 				w.failed = true
 				w.fail(err)
+				w.inbox.close()
+				w.abandon() // a drain waits for these answers
 				return
 			}
 		}
