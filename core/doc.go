@@ -10,10 +10,11 @@
 // # The shell's side of the contract
 //
 //  1. One caller at a time, in any order of events.
-//  2. Effects.Rows is applied as one batch before any other effect of the same
-//     take is carried out, and before the next event is given. If it cannot be
-//     applied, no other effect is carried out and the shard is not used again:
-//     its memory is ahead of its store.
+//  2. A take is all effects of one or several events. Its Rows are applied as one
+//     batch before any other effect of it is carried out, and before an event
+//     that comes after the take is given. If they cannot be applied, no other
+//     effect is carried out and the shard is not used again: its memory is ahead
+//     of its store.
 //  3. An effect marked Sync leaves only once everything applied so far is
 //     durable. The others leave at once.
 //  4. Loads are read after Rows is applied, each answered by exactly one call

@@ -33,6 +33,10 @@ type loader struct {
 // not hold up many others.
 const loadsPerTurn = 32
 
+// loadedBytes is how much of what was read goes back as one event. The shard
+// writes an object whole, and commits between two events only.
+const loadedBytes = 8 << 20
+
 type loaded struct {
 	row    string
 	object wire.Object
@@ -89,17 +93,31 @@ func (l *loader) read() {
 		if len(turn) == 0 {
 			return
 		}
-		answers := make([]loaded, len(turn))
-		for i, load := range turn {
+		answers, bytes := make([]loaded, 0, len(turn)), 0
+		for _, load := range turn {
 			object, err := replica.Load(l.engine, load.Replica, load.Bucket, load.Key)
-			answers[i] = loaded{load.Row, object, err}
-		}
-		l.inbox.put(func(now time.Time, s *core.Shard) {
-			for _, a := range answers {
-				s.Loaded(now, a.row, a.object, a.err)
+			answers = append(answers, loaded{load.Row, object, err})
+			for _, v := range object.Versions {
+				bytes += len(v.Value.Value)
 			}
-		})
+			if bytes > loadedBytes {
+				l.answer(answers)
+				answers, bytes = nil, 0
+			}
+		}
+		l.answer(answers)
 	}
+}
+
+func (l *loader) answer(answers []loaded) {
+	if len(answers) == 0 {
+		return
+	}
+	l.inbox.put(func(now time.Time, s *core.Shard) {
+		for _, a := range answers {
+			s.Loaded(now, a.row, a.object, a.err)
+		}
+	})
 }
 
 // pages reads pages of keys from the snapshot and closes it.

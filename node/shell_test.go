@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -141,6 +142,41 @@ func TestABatchThatCannotBeAppliedIsNeverAcknowledged(t *testing.T) {
 		require.Equal(t, kindred.NotApplied, (<-answer).Err.Outcome)
 		stop()
 		require.Empty(t, answer)
+	})
+}
+
+// largeBatch notes the largest batch that was applied.
+type largeBatch struct {
+	*memstore.Store
+	bytes int
+}
+
+func (d *largeBatch) Apply(b *storage.Batch) error {
+	d.bytes = max(d.bytes, b.Bytes())
+	return d.Store.Apply(b)
+}
+
+// Many objects written at once are several batches: one that is larger
+// than the store takes would stop the node.
+func TestARoundIsNoLargerThanABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &largeBatch{Store: memstore.New()}
+		w, stop := soloWorker(t, disk, func(err error) { t.Error(err) })
+		value := bytes.Repeat([]byte("v"), replica.ApartBytes-1) // in the object's own row
+		const keys, siblings = 500, 2
+		for i := range siblings {
+			disk.bytes = 0
+			answers := make(chan *kindred.Response, keys)
+			for i := range keys {
+				req := &kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: fmt.Sprint(i), Value: value}
+				w.do(req, func(r *kindred.Response) { answers <- r })
+			}
+			for range keys {
+				require.Nil(t, (<-answers).Err, "write %d", i)
+			}
+		}
+		require.Less(t, disk.bytes, RoundBytesMax+2*loadedBytes, "of %d bytes in all", keys*siblings*len(value))
+		stop()
 	})
 }
 

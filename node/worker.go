@@ -15,6 +15,9 @@ import (
 const (
 	// EventsPerRound bounds how many events a shard takes before it commits.
 	EventsPerRound = 512
+	// RoundBytesMax bounds the rows of a round in the same way: what is beyond it
+	// after an event is committed at once, long before a batch is too large.
+	RoundBytesMax = 16 << 20
 	// bulkBytes is the size from which a message travels on the bulk link.
 	bulkBytes = 64 << 10
 	// deadlineGrain is how exactly deadlines are kept.
@@ -127,11 +130,17 @@ func (w *worker) arm(timer *time.Timer) {
 	timer.Reset(wait)
 }
 
-// round gives the shard a batch of events and carries out what comes of it.
+// round gives the shard a batch of events and carries out what comes of it, more
+// than once if it is much.
 func (w *worker) round(events []event) error {
 	now := time.Now()
 	for _, e := range events {
 		e(now, w.shard)
+		if out := w.shard.Effects(); out.Rows.Bytes() > RoundBytesMax {
+			if err := w.perform(out); err != nil {
+				return err
+			}
+		}
 	}
 	if at, ok := w.shard.Deadline(); ok && !at.After(now) {
 		w.shard.Tick(now)
