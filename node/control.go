@@ -39,9 +39,13 @@ func (n *Node) join() error {
 	c := &control{node: n, events: make(chan func(time.Time), 256), quit: make(chan struct{}), done: make(chan struct{})}
 	c.cluster.Store(&[16]byte{})
 	c.peers.Store(&[]membership.Peer{})
+	built := make(chan struct{}) // a peer may dial as soon as there is a listener
 	t, err := transport.Listen(transport.Config{
 		Name: n.cfg.Name, Addr: n.cfg.PeerAddr, Logger: n.log,
-		Receive:   n.receive,
+		Receive: func(from string, batch transport.Batch) {
+			<-built
+			n.receive(from, batch)
+		},
 		ClusterID: func() [16]byte { return *c.cluster.Load() },
 		LinkUp:    func(peer string) { c.put(func(now time.Time) { c.core.SetOutbound(now, peer, true) }) },
 		LinkDown:  func(peer string) { c.put(func(now time.Time) { c.core.SetOutbound(now, peer, false) }) },
@@ -53,6 +57,7 @@ func (n *Node) join() error {
 		return listenError("peer-addr", n.cfg.PeerAddr, err)
 	}
 	n.transport, n.control = t, c
+	close(built)
 	n.addrs.peer = t.Addr()
 	if c.core, err = n.newControlCore(); err != nil {
 		close(c.done)
