@@ -164,7 +164,7 @@ func (c *Cluster) freeze(ctx context.Context, name string, sig syscall.Signal, w
 			return err
 		}
 		if !there {
-			return &NodeError{Node: n.Name, Problem: "has no process: it is stopped; start it with 'kvcli local restart " + n.Name + "'"}
+			return &NodeError{Node: n.Name, Problem: "has no process: it is stopped; start it with " + c.command("restart", n.Name)}
 		}
 		ctx, cancel := context.WithTimeout(ctx, signalWait)
 		defer cancel()
@@ -172,12 +172,18 @@ func (c *Cluster) freeze(ctx context.Context, name string, sig syscall.Signal, w
 	})
 }
 
+// command is what to type at kvcli for this cluster: without the folder it could
+// be another cluster's node that is killed.
+func (c *Cluster) command(verb, name string) string {
+	return fmt.Sprintf("'kvcli local %s %s --dir %s'", verb, name, c.dir)
+}
+
 // Wipe empties the data folder of a stopped node, as a lost disk would.
 func (c *Cluster) Wipe(ctx context.Context, name string) error {
 	return c.withNode(ctx, name, func(st *state, i int) error {
 		n := c.node(st, i)
 		if n.State != Stopped {
-			return &NodeError{Node: n.Name, Unsafe: true, Problem: fmt.Sprintf("is %s (process %d): stop it first with 'kvcli local kill %s'", n.State, n.PID, n.Name)}
+			return &NodeError{Node: n.Name, Unsafe: true, Problem: fmt.Sprintf("is %s (process %d): stop it first with %s", n.State, n.PID, c.command("kill", n.Name))}
 		}
 		if err := os.RemoveAll(n.DataDir); err != nil {
 			return err

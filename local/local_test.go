@@ -182,6 +182,7 @@ func TestWipeEmptiesAStoppedNodeOnly(t *testing.T) {
 	var ne *local.NodeError
 	require.ErrorAs(t, c.Wipe(t.Context(), "n1"), &ne)
 	require.True(t, ne.Unsafe)
+	require.ErrorContains(t, ne, "'kvcli local kill n1 --dir "+c.Dir()+"'")
 	require.FileExists(t, file)
 	require.NoError(t, c.Kill(t.Context(), "n1"))
 	require.NoError(t, c.Wipe(t.Context(), "n1"))
