@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +18,8 @@ import (
 	"github.com/kindredkv/kindred/storage"
 )
 
-func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
-	var nodes []*Node
-	seed := ""
+// three is a cluster of three nodes that are ready, and the address to join it.
+func three(t *testing.T) (nodes []*Node, seed string) {
 	for i := range 3 {
 		cfg := config(t, fmt.Sprintf("n%d", i+1))
 		cfg.Expect, cfg.Zone = 3, cfg.Name
@@ -31,6 +31,11 @@ func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
 		nodes = append(nodes, start(t, cfg))
 	}
 	awaitReady(t, nodes...)
+	return nodes, seed
+}
+
+func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
+	nodes, seed := three(t)
 	for i, n := range nodes {
 		key := fmt.Sprint("k", i)
 		resp := do(t, n, put(key, key))
@@ -62,6 +67,27 @@ func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
 	require.Equal(t, "[k1]", values(do(t, late, get("k1"))))
 	require.Nil(t, do(t, late, put("k9", "through a stranger")).Err)
 	require.Contains(t, late.Cluster().Problems, "n4 is a member without partitions until a plan gives it some")
+}
+
+// What admission lets in gets through to peers that are idle: a burst of large
+// values is more than the queue for small messages holds.
+func TestABurstOfLargeValuesReachesIdlePeers(t *testing.T) {
+	nodes, _ := three(t)
+	const burst = 24
+	value := bytes.Repeat([]byte("x"), 1<<20)
+	for _, op := range []kindred.Op{kindred.OpPut, kindred.OpGet} {
+		answers := make(chan *kindred.Response, burst)
+		for i := range burst {
+			req := kindred.Request{Op: op, Bucket: "b", Key: fmt.Sprint(i)}
+			if op == kindred.OpPut {
+				req.Value = value
+			}
+			nodes[0].Do(&req, func(r *kindred.Response) { answers <- r })
+		}
+		for range burst {
+			require.Nil(t, (<-answers).Err, "%v", op)
+		}
+	}
 }
 
 // I2, Lesson 3: every start mints as somebody else, and data stays.

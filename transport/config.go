@@ -51,10 +51,14 @@ type Config struct {
 	// those it dials and to those that dial it.
 	TLS *tls.Config
 
-	// QueueBytesMax bounds what waits for one peer on one lane, in bytes of
-	// messages. Default 8 MiB. More rides out longer stalls of a peer and
+	// QueueBytesMax bounds what waits for one peer on the message lane, in
+	// bytes of messages. Default 8 MiB. More rides out longer stalls of a peer and
 	// costs that memory per stalled peer.
 	QueueBytesMax int
+	// BulkQueueBytesMax bounds the same on the bulk lane. Default 64 MiB: what
+	// one shard lets its clients have in progress, so that a burst of large
+	// values that was admitted is not dropped on its way to an idle peer.
+	BulkQueueBytesMax int
 	// FrameBytesMax is the largest frame this node sends. Default 256 KiB, at
 	// most 1 MiB. A larger message travels in several frames.
 	FrameBytesMax int
@@ -77,8 +81,17 @@ type Config struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
 
+// queueBytesMax is the limit of a lane.
+func (c Config) queueBytesMax(lane Lane) int {
+	if lane == Bulk {
+		return c.BulkQueueBytesMax
+	}
+	return c.QueueBytesMax
+}
+
 func (c Config) withDefaults() Config {
 	setDefault(&c.QueueBytesMax, 8<<20)
+	setDefault(&c.BulkQueueBytesMax, 64<<20)
 	setDefault(&c.FrameBytesMax, 256<<10)
 	setDefault(&c.HeartbeatEvery, time.Second)
 	setDefault(&c.DeadAfter, 8*time.Second)

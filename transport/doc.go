@@ -25,9 +25,9 @@
 //   - T1 Never waits. Send and SendBulk return without waiting for anything
 //     but a short mutex, whatever the peer does. A peer that is frozen, slow or
 //     gone delays only its own link.
-//   - T2 Bounded. A lane holds at most QueueBytesMax bytes of messages (or one
-//     single message of up to MessageBytesMax); beyond that Send fails with
-//     [QueueFullError]. The other peer-growable things have limits of their
+//   - T2 Bounded. A lane holds at most QueueBytesMax or BulkQueueBytesMax bytes
+//     of messages (or one single message of up to MessageBytesMax); beyond that
+//     Send fails with [QueueFullError]. The other peer-growable things have limits of their
 //     own: MessageBytesMax, LinksInMax, NamesMax.
 //   - T3 Whole or not at all. A message that is larger than a frame travels in
 //     parts and is delivered once it is complete. A frame whose checksum,

@@ -40,7 +40,7 @@ type link struct {
 func newLink(t *Transport, lane Lane, peer, addr string) *link {
 	return &link{
 		t: t, lane: lane, peer: peer, addr: addr,
-		queue:  newQueue(t.cfg.QueueBytesMax, t.cfg.FrameBytesMax, &t.frames),
+		queue:  newQueue(t.cfg.queueBytesMax(lane), t.cfg.FrameBytesMax, &t.frames),
 		kicked: make(chan struct{}, 1),
 	}
 }

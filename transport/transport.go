@@ -131,7 +131,7 @@ func (t *Transport) send(to string, lane Lane, msg []byte) error {
 	}
 	switch p.lanes[lane].queue.add(msg) {
 	case queueFull:
-		return &QueueFullError{Peer: to, Limit: t.cfg.QueueBytesMax}
+		return &QueueFullError{Peer: to, Limit: t.cfg.queueBytesMax(lane)}
 	case noLink:
 		return &UnreachableError{Peer: to, Known: true}
 	}
