@@ -1,8 +1,10 @@
 package pebblestore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -198,12 +200,16 @@ func TestDamage_RottenBlock(t *testing.T) {
 	content := contentOf(t, fs, table)
 	content[len(content)/3] ^= 1
 	var reported []*storage.CorruptError
+	var logged bytes.Buffer
 	options := small(fs)
+	options.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	options.OnCorruption = func(damage *storage.CorruptError) { reported = append(reported, damage) }
 	s, err := Open("node", options)
 	require.NoError(t, err)
 
 	seen := l.read(s)
+	require.Contains(t, logged.String(), "data on the disk is damaged")
+	require.NotContains(t, logged.String(), "stack trace")
 	require.Positive(t, seen.corrupt)
 	require.Less(t, seen.corrupt, 100, "one block")
 	require.Zero(t, seen.absent, "damage is not absence (S6)")

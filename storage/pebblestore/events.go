@@ -98,16 +98,19 @@ func (e *events) listener() *pebble.EventListener {
 func (e *events) corruption(info pebble.DataCorruptionInfo) {
 	e.corruptions.Add(1)
 	damage := corruptError(info.Bounds.Start, &info, info.Details)
-	e.log.Error("data on the disk is damaged", "file", damage.File, "error", info.Details)
+	e.log.Error("data on the disk is damaged", "file", damage.File, brief(info.Details))
 	e.onCorruption(damage)
 }
+
+// brief keeps Pebble's stack traces, which slog asks errors for, out of the log.
+func brief(err error) slog.Attr { return slog.String("error", fmt.Sprint(err)) }
 
 // backgroundError hears of flushes and compactions, with Pebble's lock held, and
 // of the statistics of tables, without it. The latter are read again and again
 // while a table cannot be read; only here can that be slowed down.
 func (e *events) backgroundError(err error) {
 	e.backgroundErrors.Add(1)
-	e.log.Error("background work of the store failed", "error", err)
+	e.log.Error("background work of the store failed", brief(err))
 	if e.announced.Add(-1) >= 0 {
 		return
 	}
