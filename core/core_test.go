@@ -686,3 +686,15 @@ func TestAFrozenReplicaHoldsNobodyUpAndLateReadsAreBounded(t *testing.T) {
 	r.pass(limits.RepairWait + time.Second)
 	r.idle()
 }
+
+// I10: what a home knows of a forwarded write that failed reaches the client.
+func TestTheFailureOfAForwardedWriteNamesItsDot(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	r.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindWrite }
+	token := r.ask(r.stranger("k"), put("k", "v"))
+	r.pass(DefaultLimits().Timeout - time.Millisecond)
+	require.NotNil(t, r.answers[token], "before the node that forwarded it gives up")
+	require.Equal(t, kindred.Unknown, r.answers[token].Err.Outcome)
+	require.NotEmpty(t, r.answers[token].Err.Dot)
+	r.idle()
+}

@@ -26,7 +26,10 @@ func (s *Shard) startForward(base request, homes []string) {
 		o := &forwardOp{request: base, to: h}
 		s.register(o)
 		s.stats.Forwards++
-		s.send(h, &wire.Forward{Head: base.head, Op: s.opID(o.seq), Request: *base.req}, false)
+		forwarded := *base.req
+		// The home knows more about a failure than this node: let it answer first.
+		forwarded.Timeout = s.timeout(base.req) * 9 / 10
+		s.send(h, &wire.Forward{Head: base.head, Op: s.opID(o.seq), Request: forwarded}, false)
 		return
 	}
 	e := &kindred.Error{
