@@ -415,6 +415,8 @@ func TestLimitsRefuseByName(t *testing.T) {
 	large := r.do("n1", put("k", string(make([]byte, 101))))
 	require.Equal(t, kindred.CodeOverloaded, large.Err.Code)
 	require.EqualValues(t, 100, large.Err.Limit)
+	wide := r.do("n1", seen(put("k", "v"), make([]byte, 100)))
+	require.Equal(t, kindred.CodeOverloaded, wide.Err.Code, "contexts count too")
 	r.ask("n1", put("k1", "v"))
 	r.ask("n1", put("k2", "v"))
 	resp := r.do("n1", put("k3", "v"))

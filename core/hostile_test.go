@@ -165,8 +165,14 @@ func TestTheWeightOfWaitingDeltasIsBounded(t *testing.T) {
 	require.Equal(t, 1, refusals())
 	write("k", 0, replica.DeltaDotsMax)
 	require.Equal(t, 2, refusals())
+	wide := &wire.Write{Head: r.headOf("k"), Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: "k"}
+	for c := range uint64(2000) {
+		wide.Delta.Context.Add(vclock.Dot{Actor: vclock.Actor{Disk: 9, Nonce: 9}, Counter: 2 + 2*c})
+	}
+	n.Message(r.now, "n1", wide)
+	require.Equal(t, 3, refusals())
 	write("k", 10, 1)
-	require.Equal(t, 2, refusals(), "what fits is taken")
+	require.Equal(t, 3, refusals(), "what fits is taken")
 	require.NotZero(t, n.Held().StepBytes)
 	r.holdReads = false
 	r.settle()

@@ -7,8 +7,8 @@ type Limits struct {
 	// Operations is the number of client operations in progress. Raising it
 	// costs memory under overload, lowering it refuses work earlier.
 	Operations int
-	// OperationBytes bounds the values that operations in progress hold: those
-	// to be written and those that replicas answered with.
+	// OperationBytes bounds what operations in progress hold: values and contexts
+	// to be written, and values that replicas answered with.
 	OperationBytes int
 	// Steps is the number of steps that wait for an object to be read.
 	Steps int

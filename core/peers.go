@@ -80,6 +80,9 @@ func (s *Shard) onWrite(from string, m *wire.Write) {
 	})
 }
 
+// spanBytes is the memory of one span of a dot set.
+const spanBytes = 32
+
 // weigh is about what a write holds while it waits, and what it will write: a
 // small message can name many dots, and each has a row with the key in it.
 func weigh(m *wire.Write) int {
@@ -87,6 +90,9 @@ func weigh(m *wire.Write) int {
 	bytes := row
 	for _, v := range m.Delta.Versions {
 		bytes += len(v.Value.Value)
+	}
+	for range m.Delta.Context.Spans() {
+		bytes += spanBytes
 	}
 	for _, span := range m.Delta.Dots.Spans() {
 		bytes += row * int(min(span.Hi-span.Lo, replica.DeltaDotsMax))

@@ -304,7 +304,7 @@ func (s *Shard) admit(req *kindred.Request) *kindred.Error {
 		return NoLayout(s.cfg.Node)
 	case s.Busy() >= s.cfg.Limits.Operations:
 		return s.overloaded("operations in progress", s.cfg.Limits.Operations)
-	case s.bytes+len(req.Value) > s.cfg.Limits.OperationBytes:
+	case s.bytes+load(req) > s.cfg.Limits.OperationBytes:
 		return s.overloaded("bytes in progress", s.cfg.Limits.OperationBytes)
 	case s.steps >= s.cfg.Limits.Steps:
 		return s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps)
@@ -346,10 +346,13 @@ func (s *Shard) register(o operation) {
 	s.seq++
 	c.seq = s.seq
 	s.operations[c.seq] = o
-	s.hold(c, len(c.req.Value))
+	s.hold(c, load(c.req))
 	s.deadlines.add(c.deadline, c.seq)
 	s.deadlines.forget(len(s.operations), func(seq uint64) bool { return s.operations[seq] != nil })
 }
+
+// load is what a request brings that can be large.
+func load(req *kindred.Request) int { return len(req.Value) + len(req.Context) }
 
 // hold accounts for values that an operation keeps.
 func (s *Shard) hold(c *request, bytes int) {
