@@ -149,6 +149,7 @@ func (c *control) run() {
 		case now := <-tick.C:
 			c.core.Tick(now)
 			c.node.checkSpace()
+			c.node.checkSiblings()
 		}
 		c.perform(c.core.Take())
 	}

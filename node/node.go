@@ -45,6 +45,9 @@ type Node struct {
 	recovered atomic.Int32
 	malformed atomic.Uint64
 	full      atomic.Pointer[kindred.Error]
+	// manySiblings is the count that was last logged; only the control
+	// goroutine touches it.
+	manySiblings uint64
 
 	quit     chan struct{}
 	stopOnce sync.Once

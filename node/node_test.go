@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -225,6 +226,20 @@ func TestMetricsNameWhatHappened(t *testing.T) {
 		require.Contains(t, buf.String(), want)
 	}
 	require.Contains(t, book.String(), "data folder opened")
+}
+
+func TestManySiblingsAreWarnedOf(t *testing.T) {
+	book := &logBook{}
+	cfg := config(t, "n1")
+	cfg.Logger = slog.New(slog.NewTextHandler(book, nil))
+	n := start(t, cfg)
+	awaitReady(t, n)
+	for i := range kindred.SiblingsWarn {
+		require.Nil(t, do(t, n, put("hot", fmt.Sprint(i))).Err)
+	}
+	require.NotContains(t, book.String(), "many siblings")
+	require.Nil(t, do(t, n, put("hot", "one more")).Err)
+	require.Eventually(t, func() bool { return strings.Contains(book.String(), "many siblings") }, patience, 20*time.Millisecond)
 }
 
 func TestSettingsThatCannotBeAreNamed(t *testing.T) {

@@ -66,6 +66,17 @@ func (n *Node) notReady() string {
 	return ""
 }
 
+// checkSiblings warns of keys that gather siblings because their writers do not
+// read them. It names how many writes there were, not each of them.
+func (n *Node) checkSiblings() {
+	count := n.shardStats().ManySiblings
+	if count > n.manySiblings {
+		n.log.Warn("writes left many siblings on their keys: read them and put with the context of the read; `kvcli scan B --conflicts-only` lists them",
+			"writes", count-n.manySiblings, "more_than", kindred.SiblingsWarn, "refused_from", kindred.SiblingsMax)
+	}
+	n.manySiblings = count
+}
+
 // checkSpace makes the shards refuse writes while the disk is too full for new
 // work, and take them again afterwards.
 func (n *Node) checkSpace() {

@@ -62,7 +62,8 @@ func (l *Layout) checkSupply(zones [][]int) []Problem {
 	var found []Problem
 	if l.copies < l.replicas {
 		found = append(found, Problem{Kind: FewNodes, Text: fmt.Sprintf(
-			"%d copies of %d: only %d nodes have a capacity, add %d", l.copies, l.replicas, l.copies, l.replicas-l.copies)})
+			"%s of %d: only %s with a capacity, add %d", count(l.copies, "copy", "copies"), l.replicas,
+			count(l.copies, "node", "nodes"), l.replicas-l.copies)})
 	}
 	used := 0
 	for _, nodes := range zones {
@@ -70,9 +71,16 @@ func (l *Layout) checkSupply(zones [][]int) []Problem {
 	}
 	if used < l.replicas {
 		found = append(found, Problem{Kind: FewZones, Text: fmt.Sprintf(
-			"%d zones for %d copies: copies share zones, the loss of one can take several", used, l.replicas)})
+			"%s for %d copies: copies share zones, the loss of one can take several", count(used, "zone", "zones"), l.replicas)})
 	}
 	return found
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // checkSpread looks for owners of one partition that are too close together.

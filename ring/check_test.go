@@ -14,7 +14,7 @@ func TestCheckFindsNothingInAHealthyLayout(t *testing.T) {
 func TestCheckSaysWhenThereAreTooFewNodes(t *testing.T) {
 	l := mustNew(t, 16, 3, []Node{{"a", "x", 1}, {"b", "y", 1}, {"c", "z", 0}})
 	require.Equal(t, []Problem{
-		{Kind: FewNodes, Text: "2 copies of 3: only 2 nodes have a capacity, add 1"},
+		{Kind: FewNodes, Text: "2 copies of 3: only 2 nodes with a capacity, add 1"},
 		{Kind: FewZones, Text: "2 zones for 3 copies: copies share zones, the loss of one can take several"},
 	}, l.Check())
 }
