@@ -158,9 +158,6 @@ func (c *Control) Take() ControlEffects {
 // ClusterID is the cluster the node belongs to, zero before it does.
 func (c *Control) ClusterID() [16]byte { return c.view.ClusterID() }
 
-// Up reports whether a node can be sent to now.
-func (c *Control) Up(node string) bool { return c.view.Up(node) }
-
 // Peers are the other members worth finding again.
 func (c *Control) Peers() []membership.Peer { return c.view.Peers() }
 

@@ -1,7 +1,7 @@
 package core
 
 // Held is what a shard keeps for work in progress. All of it is zero when
-// nothing is going on; what is not is a leak (C14).
+// nothing is going on; what is not is a leak (I11).
 type Held struct {
 	// Operations of clients, answered reads that wait for late replicas among
 	// them, Late of those; Bytes are those of their values.

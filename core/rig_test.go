@@ -270,7 +270,7 @@ func (r *rig) stranger(key string) string {
 	return ""
 }
 
-// idle demands that no shard holds anything any more (C14).
+// idle demands that no shard holds anything any more (I11).
 func (r *rig) idle() {
 	r.pass(time.Hour)
 	for _, name := range r.names {
