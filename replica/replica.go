@@ -133,6 +133,12 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 	return nil
 }
 
+// Clone is a replica that goes its own way from here, for those who try what
+// could happen next. It remembers the same requests as r.
+func (r *Replica) Clone() *Replica {
+	return &Replica{id: r.id, actor: r.actor, clock: r.clock.Clone(), recent: r.recent, unsaved: r.unsaved}
+}
+
 // ID names the replica.
 func (r *Replica) ID() ID { return r.id }
 

@@ -42,9 +42,9 @@ type operation struct {
 	// record is its number in the history, or -1.
 	record   int
 	attempts int
-	// open attempts have not been answered, doubtful ones may still take effect.
-	doubtful bool
-	done     bool
+	// doubtful: some attempt may still take effect. done: its client has been
+	// told how it ended.
+	doubtful, done bool
 	// forbidden: it must never be applied. refused: it was answered so.
 	forbidden, refused bool
 	writes             []*write

@@ -6,6 +6,8 @@ package sim
 type mutant struct {
 	name, rule string
 	edits      []edit
+	// small: the explorer has to catch it too.
+	small bool
 }
 
 // edit replaces a text that must occur exactly once in the file.
@@ -14,16 +16,16 @@ type edit struct{ file, old, new string }
 // mutants are the bugs that the simulator has to catch. The numbers are those of
 // docs/protocol.md: rules R, counter-examples C.
 var mutants = []mutant{
-	{name: "incarnation reused", rule: "R14", edits: []edit{
+	{name: "incarnation reused", small: true, rule: "R14", edits: []edit{
 		{"replica/replica.go", "x := start.Nonce +", "x := start.Disk +"},
 		{"replica/replica.go", "if top := r.clock.Max(r.actor); top > 0 {", "if top := r.clock.Max(r.actor); top > 0 && false {"},
 	}},
-	{name: "overwrite instead of merge", rule: "R3", edits: []edit{
+	{name: "overwrite instead of merge", small: true, rule: "R3", edits: []edit{
 		{"vclock/merge.go", "	s.mergeVersions(*clock, d)\n", "	s.Versions = d.Siblings.Clone().Versions\n"},
 	}},
 	{name: "clock newer than the object", rule: "R5, C3", edits: []edit{
 		{"replica/key.go", "	dirty        bool\n", "	dirty        bool\n	stale        wire.Object\n"},
-		{"replica/key.go", "k := &Key{r: r, bucket: bucket, name: key, object: object}", "k := &Key{r: r, bucket: bucket, name: key, object: object, stale: object.Clone()}"},
+		{"replica/key.go", "	return k\n}\n\n// hash is", "	k.stale = k.object.Clone()\n	return k\n}\n\n// hash is"},
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "return k.stale.Fill(k.r.clock)"},
 	}},
 	{name: "clock older than the object", rule: "R5, C3", edits: []edit{
@@ -36,30 +38,31 @@ var mutants = []mutant{
 	{name: "acknowledged before the sync, by the coordinator", rule: "R10, I1", edits: []edit{
 		{"core/write.go", "if o.durability() == kindred.Sync {", "if o.durability() == kindred.Sync && false {"},
 	}},
-	{name: "strip by the maximum", rule: "R4, C1", edits: []edit{
+	{name: "strip by the maximum", small: true, rule: "R4, C1", edits: []edit{
+		{"vclock/algebra.go", "	base := uint64(0)\n", "	base := b.clock.Max(r.actor)\n"},
 		{"vclock/algebra.go", "base = b.clock.runs[b.at-1].Hi", "base = b.clock.Max(r.actor)"},
 	}},
-	{name: "V into the clock", rule: "R3, C4", edits: []edit{
+	{name: "V into the clock", small: true, rule: "R3, C4", edits: []edit{
 		{"vclock/merge.go", "	clock.Union(d.Dots)\n", "	clock.Union(d.Dots)\n	clock.Union(d.Context)\n"},
 	}},
 	{name: "context on a foreign key", rule: "R8, C17", edits: []edit{
 		{"replica/context.go", "if binary.BigEndian.Uint64(token[1:]) != ring.Hash(bucket, key) {", "if false {"},
 	}},
-	{name: "delete's dot forgotten", rule: "R6", edits: []edit{
+	{name: "delete's dot forgotten", small: true, rule: "R6", edits: []edit{
 		{"replica/key.go", "delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}, Dots: vclock.NewDotSet(d)}", "delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}}"},
 	}},
-	{name: "live without its dot", rule: "R8, C7", edits: []edit{
+	{name: "live without its dot", small: true, rule: "R8, C7", edits: []edit{
 		{"replica/get.go", "Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}", "Delta: wire.Delta{Siblings: g.merged.Clone()}"},
 		{"vclock/merge.go", "if !d.Dots.Contains(v.Dot) {", "if false {"},
 	}},
-	{name: "context without live dots", rule: "R8", edits: []edit{
+	{name: "context without live dots", small: true, rule: "R8", edits: []edit{
 		{"vclock/siblings.go", "	s.addDotsTo(&seen)\n", ""},
 		{"vclock/siblings.go", "	filled.addDotsTo(&filled.Context)\n", ""},
 	}},
-	{name: "sent stripped", rule: "R5, C6", edits: []edit{
+	{name: "sent stripped", small: true, rule: "R5, C6", edits: []edit{
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "return k.object.Clone()"},
 	}},
-	{name: "gone key not filled", rule: "R5, C5", edits: []edit{
+	{name: "gone key not filled", small: true, rule: "R5, C5", edits: []edit{
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "if k.object.IsGone() {\n		return wire.Object{}\n	}\n	return k.object.Fill(k.r.clock)"},
 	}},
 	{name: "page sent without its base", rule: "R5, C6", edits: []edit{
@@ -95,17 +98,20 @@ var mutants = []mutant{
 	{name: "lost connection to a home called not applied", rule: "I10", edits: []edit{
 		{"core/forward.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
 	}},
-	{name: "log not read at the start", rule: "R1, I4", edits: []edit{
+	{name: "log not read at the start", small: true, rule: "R1, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readLog(store); err != nil {", "if err := error(nil); err != nil {"},
 	}},
-	{name: "joined dots not logged", rule: "R1, I4", edits: []edit{
+	{name: "joined dots not logged", small: true, rule: "R1, I4", edits: []edit{
 		{"replica/key.go", "		k.r.log(rows, d, k, requestOf(d, delta, ids))\n", "		_ = requestOf(d, delta, ids)\n"},
 	}},
-	{name: "record with a context removed", rule: "R4", edits: []edit{
+	{name: "record with a context removed", small: true, rule: "R4", edits: []edit{
 		{"replica/key.go", "if k.object.IsGone() {", "if len(k.object.Versions) == 0 {"},
 	}},
-	{name: "deletes not saved", rule: "R6", edits: []edit{
+	{name: "deletes not saved", small: true, rule: "R6", edits: []edit{
 		{"replica/key.go", "	k.object.Discard(seen)\n	k.commit(d, id, rows)\n", "	k.commit(d, id, rows)\n"},
+	}},
+	{name: "a full shard is woken all the time", rule: "core", edits: []edit{
+		{"core/sweep.go", "		s.sweeper.postpone(now)\n", ""},
 	}},
 	{name: "a read that ended is kept", rule: "C14", edits: []edit{
 		{"core/read.go", "	s.finish(o)\n	if !o.answered {", "	if !o.answered {"},

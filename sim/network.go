@@ -34,8 +34,8 @@ func (r *run) send(from *node, s core.Send) {
 		return
 	}
 	r.deliver(from, to, raw, id, r.delay(fate.with(2)))
-	// A peer link never repeats a frame, and a request that is passed on has no
-	// protection against it: core says so. Everything else has.
+	// A peer link never repeats a frame by itself. A forwarded request would not
+	// bear it: the second copy may be taken after the first was refused.
 	if r.calm || kind == wire.KindForward {
 		return
 	}

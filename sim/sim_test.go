@@ -19,7 +19,7 @@ var (
 )
 
 // seedsInTests fit into make test under the race detector.
-const seedsInTests = 40
+const seedsInTests = 36
 
 // report says everything about a broken promise that is needed to look for it.
 func report(r *Result) string {
