@@ -105,9 +105,18 @@ sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay
 	go test -vet=off -count=1 -v -timeout 24h ./sim \
 	  $(if $(SEED),-run 'TestSeed$$' -seed $(SEED),-run 'TestSeeds$$' -seeds $(SEEDS) -first $(FIRST))
 
+.PHONY: explore
+explore: check-go ## visit every state of a small partition; WRITES, READS, CRASHES, LIMIT enlarge it
+	go test -vet=off -count=1 -v -timeout 24h ./sim/explore \
+	  $(if $(WRITES),-run 'TestLarger$$' -writes $(WRITES) -reads $(or $(READS),1) -crashes $(or $(CRASHES),1) -limit $(or $(LIMIT),0),-run 'TestSmall$$')
+
 .PHONY: storm
 storm: check-go ## break real processes for STORM (2m) and judge what clients saw
 	go test -vet=off -count=1 -v -timeout 24h ./jepsen -run 'TestStorm$$' -storm $(STORM)
+
+.PHONY: costs
+costs: check-go ## measure puts, gets, idle nodes and a million keys against their limits
+	go test -vet=off -count=1 -v -timeout 30m ./bench -million
 
 .PHONY: bench
 bench: check-go ## run the benchmarks that match BENCH (.)
