@@ -51,12 +51,7 @@ func (r Runner) Run(ctx context.Context, stop <-chan struct{}) (history.History,
 		wg.Go(func() {
 			var last workload.Result
 			for !closed(stop) && ctx.Err() == nil {
-				intent := c.Next(last)
-				if byName(intent) {
-					last = workload.Result{Outcome: kindred.NotApplied}
-					continue
-				}
-				last = r.one(ctx, &rec, i, r.Door, intent, since)
+				last = r.one(ctx, &rec, i, r.Door, c.Next(last), since)
 				tally.operations.Add(1)
 				if last.Outcome != kindred.Applied {
 					tally.failed.Add(1)
@@ -72,11 +67,6 @@ func (r Runner) Run(ctx context.Context, stop <-chan struct{}) (history.History,
 	h := rec.History(history.Header{Workload: string(r.Kind), Seed: r.Seed}, since())
 	return h, Tally{tally.operations.Load(), tally.failed.Load()}, ctx.Err()
 }
-
-// byName reports a delete without a context. Kindred gives it the context of a
-// read that it makes itself, so nobody could say afterwards what it had seen: it
-// is left out.
-func byName(i workload.Intent) bool { return i.Kind == history.Delete && len(i.Context) == 0 }
 
 // one carries out an intent and records it.
 func (r Runner) one(ctx context.Context, rec *history.Recorder, process int, door Door, i workload.Intent, since func() time.Duration) workload.Result {
