@@ -32,8 +32,8 @@ const drainMax = 30 * time.Second
 
 // gcPercent lets the heap grow to five times what lives in it before it is
 // collected. What lives is small, because the cache and the memtables are not on
-// the heap: some 10 MiB, so this costs up to 40 MiB and saves about a tenth of
-// the CPU time of an operation. GOGC overrides it.
+// the heap; an idle node stays near 32 MiB, one with a million keys below 150
+// MiB. It spares CPU time under load. GOGC overrides it.
 const gcPercent = 400
 
 func main() {
