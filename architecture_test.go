@@ -42,6 +42,7 @@ floor 2   # small machines, one per duty
 replica               pure              a partition replica; put, get, delete, read repair
 membership            pure              members, layouts, whom to dial again
 client                                  the Go client
+transport/faults                        a network between nodes that fails on purpose
 
 floor 3   # machines composed; edges of the process
 core                  pure              the machines of floor 2 as one shard

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // Limits on what a peer can make this node hold.
@@ -74,6 +76,10 @@ type Config struct {
 	RedialMax time.Duration
 	// DrainMax is how long Close waits for queued messages. Default 500 ms.
 	DrainMax time.Duration
+
+	// Faults, if set, is asked about everything that is sent and received, so
+	// that links can be cut and slowed on purpose. Nil costs nothing.
+	Faults *faults.Network
 
 	// Listener, if set, is used instead of listening on Addr.
 	Listener net.Listener

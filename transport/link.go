@@ -45,9 +45,6 @@ func newLink(t *Transport, lane Lane, peer, addr string) *link {
 	}
 }
 
-// errBlocked stands for the network while a peer is blocked.
-var errBlocked = errors.New("blocked by fault injection")
-
 // errEnded is a link that the peer ended in good order, as it does after this
 // end has said that nothing more will come.
 var errEnded = errors.New("the peer ended the link")
@@ -111,12 +108,9 @@ func reason(err error) string {
 
 // session is one link from dialling to its end, which always has a reason.
 func (l *link) session(parent context.Context) error {
-	if l.queue.isBlocked() {
-		return errBlocked
-	}
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	conn, err := grpc.NewClient("passthrough:///"+l.addr, l.t.dialOptions()...)
+	conn, err := grpc.NewClient("passthrough:///"+l.addr, l.t.dialOptions(l.peer)...)
 	if err != nil {
 		return err
 	}

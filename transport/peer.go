@@ -49,13 +49,3 @@ func (p *peer) kick() {
 		}
 	}
 }
-
-// block swallows everything that is sent to the peer, or stops that.
-func (p *peer) block(blocked bool) {
-	for _, l := range p.lanes {
-		l.queue.block(blocked)
-	}
-	if !blocked {
-		p.kick()
-	}
-}

@@ -32,8 +32,6 @@ type queue struct {
 	open, draining bool
 	// beat asks the writer for a heartbeat before the next frame.
 	beat bool
-	// blocked: messages are swallowed, as a cut network would.
-	blocked bool
 
 	// full are complete frames, building is the one that still grows. Their
 	// buffers' backing arrays come from frames.
@@ -43,7 +41,7 @@ type queue struct {
 	bytes int
 
 	// Counters since the start: accepted, refused because the queue was full,
-	// and lost with a link or to a block.
+	// and lost with a link.
 	messages, refused, dropped uint64
 }
 
@@ -70,9 +68,6 @@ func (q *queue) add(msg []byte) verdict {
 	switch {
 	case !q.open || q.draining:
 		return noLink
-	case q.blocked:
-		q.dropped++
-		return accepted
 	case q.bytes > 0 && q.bytes+size > q.limit:
 		q.refused++
 		return queueFull
@@ -169,10 +164,8 @@ func (q *queue) take() (f outFrame, beat, ok bool) {
 func (q *queue) wantBeat() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.blocked {
-		q.beat = true
-		q.wake()
-	}
+	q.beat = true
+	q.wake()
 }
 
 // opened begins a link, unless the queue is not to have another one.
@@ -202,19 +195,6 @@ func (q *queue) closed() {
 	}
 	q.open, q.full, q.building, q.bytes = false, nil, outFrame{}, 0
 	q.wake()
-}
-
-// block makes the queue swallow messages, or stops that.
-func (q *queue) block(blocked bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.blocked = blocked
-}
-
-func (q *queue) isBlocked() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.blocked
 }
 
 func (q *queue) isOpen() bool {

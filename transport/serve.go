@@ -8,7 +8,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // The service has one method, a stream of frames in each direction.
@@ -105,6 +108,11 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 
 // welcome answers a hello and judges it.
 func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, error) {
+	if t.cfg.Faults != nil {
+		if end, ok := grpcpeer.FromContext(stream.Context()); ok {
+			faults.Identify(end.Addr, faults.Named(theirs.Name))
+		}
+	}
 	mine := t.hello(theirs.Lane, theirs.Name)
 	if err := sendHello(stream, mine); err != nil {
 		return nil, err

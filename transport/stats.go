@@ -18,7 +18,7 @@ type LinkStats struct {
 	// Frames, Messages and Bytes were sent or queued; Bytes are whole frames.
 	Frames, Messages, Bytes uint64
 	// Refused messages found the queue full; Dropped ones were lost with a
-	// link, or to Block.
+	// link.
 	Refused, Dropped uint64
 	// QueuedBytes wait now.
 	QueuedBytes int

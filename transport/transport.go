@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // Transport is a node's end of all its links. Its methods may be called from
@@ -35,10 +37,9 @@ type Transport struct {
 
 	// peers is replaced, never changed, so that Send reads it without a lock.
 	peers atomic.Pointer[map[string]*peer]
-	// change serialises SetPeers, Block and Close.
+	// change serialises SetPeers and Close.
 	change  sync.Mutex
 	closed  bool
-	blocked map[string]bool
 	leaving sync.WaitGroup
 
 	linksIn atomic.Int64
@@ -59,9 +60,12 @@ func Listen(cfg Config) (*Transport, error) {
 			return nil, fmt.Errorf("transport: cannot listen for peers: %w", err)
 		}
 	}
+	if cfg.Faults != nil {
+		listener = cfg.Faults.Listener(listener)
+	}
 	t := &Transport{
 		cfg: cfg, log: cfg.Logger, start: time.Now(), listener: listener,
-		blocked: map[string]bool{}, in: map[string]*inbound{"": {}},
+		in: map[string]*inbound{"": {}},
 	}
 	t.frames.largest = 2 * cfg.FrameBytesMax
 	t.codec = rawCodec{&t.frames}
@@ -92,7 +96,6 @@ func (t *Transport) SetPeers(addrs map[string]string) {
 			continue
 		}
 		next[name] = newPeer(t, name, addr)
-		next[name].block(t.blocked[name])
 	}
 	t.peers.Store(&next)
 	for name, p := range old {
@@ -142,28 +145,6 @@ func (t *Transport) send(to string, lane Lane, msg []byte) error {
 func (t *Transport) Linked(name string) bool {
 	p := (*t.peers.Load())[name]
 	return p != nil && p.lanes[Messages].queue.isOpen()
-}
-
-// Block injects a one-way cut: from now on nothing that this node sends
-// reaches the peer, until Unblock. Messages are swallowed, and after DeadAfter
-// the link counts as dead, as it would behind a real cut. What the peer sends
-// still arrives here.
-func (t *Transport) Block(name string) { t.setBlocked(name, true) }
-
-// Unblock ends Block.
-func (t *Transport) Unblock(name string) { t.setBlocked(name, false) }
-
-func (t *Transport) setBlocked(name string, blocked bool) {
-	t.change.Lock()
-	defer t.change.Unlock()
-	if blocked {
-		t.blocked[name] = true
-	} else {
-		delete(t.blocked, name)
-	}
-	if p := (*t.peers.Load())[name]; p != nil {
-		p.block(blocked)
-	}
 }
 
 // Close stops taking messages, gives the links up to DrainMax to send what they
@@ -240,14 +221,14 @@ func (t *Transport) serverOptions() []grpc.ServerOption {
 	}
 }
 
-func (t *Transport) dialOptions() []grpc.DialOption {
+func (t *Transport) dialOptions(peer string) []grpc.DialOption {
 	creds := insecure.NewCredentials()
 	if t.cfg.TLS != nil {
 		creds = credentials.NewTLS(t.cfg.TLS)
 	}
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
-		grpc.WithContextDialer(t.cfg.Dial),
+		grpc.WithContextDialer(t.dialer(peer)),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(t.codec),
 			grpc.MaxCallRecvMsgSize(frameRoom), grpc.MaxCallSendMsgSize(frameRoom)),
@@ -256,5 +237,17 @@ func (t *Transport) dialOptions() []grpc.DialOption {
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: t.cfg.DialTimeout}),
 		grpc.WithIdleTimeout(0),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(), grpc.WithNoProxy(),
+	}
+}
+
+// dialer is how a peer is reached.
+func (t *Transport) dialer(peer string) func(context.Context, string) (net.Conn, error) {
+	if t.cfg.Faults == nil {
+		return t.cfg.Dial
+	}
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		return t.cfg.Faults.Dial(ctx, faults.Named(peer), func(ctx context.Context) (net.Conn, error) {
+			return t.cfg.Dial(ctx, addr)
+		})
 	}
 }

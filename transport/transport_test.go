@@ -333,29 +333,6 @@ func TestAFrozenPeerCostsItsOwnQueueOnly(t *testing.T) {
 	require.True(t, one.Linked("n3"))
 }
 
-func TestBlockCutsOneWay(t *testing.T) {
-	var inOne, inTwo inbox
-	one := listen(t, "n1", inOne.receive, hasty)
-	two := listen(t, "n2", inTwo.receive, hasty)
-	meet(t, one, two)
-
-	one.Block("n2")
-	require.NoError(t, one.Send("n2", []byte("swallowed")), "as a cut network would")
-	require.NoError(t, two.Send("n1", []byte("passes")))
-	eventually(t, func() bool { return inOne.has("n2:passes") })
-	eventually(t, func() bool { return !one.Linked("n2") })
-	require.True(t, two.Linked("n1"))
-	require.NoError(t, two.Send("n1", []byte("still passes")))
-	eventually(t, func() bool { return inOne.has("n2:still passes") })
-
-	one.Unblock("n2")
-	eventually(t, func() bool { return one.Linked("n2") })
-	require.NoError(t, one.Send("n2", []byte("healed")))
-	eventually(t, func() bool { return inTwo.has("n1:healed") })
-	require.Equal(t, []string{"n1:healed"}, inTwo.all())
-	require.EqualValues(t, 1, statsOf(one, "n2").Dropped)
-}
-
 // TestHelloRefuses: each row starts n1, dials it from a transport that does not
 // fit, and reads the reason in the logs of both ends.
 func TestHelloRefuses(t *testing.T) {
