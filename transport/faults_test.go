@@ -168,7 +168,7 @@ func TestLinksAreBackWithinASecondOfALongCut(t *testing.T) {
 		for i := range 20 {
 			networks["n1"].Set(cutOff("n2", true, true))
 			networks["n2"].Set(cutOff("n1", true, true))
-			time.Sleep(5*time.Minute + time.Duration(i)*211*time.Millisecond)
+			time.Sleep(5*time.Minute + time.Duration(i)*173*time.Millisecond)
 			require.False(t, one.Linked("n2") || two.Linked("n1"))
 			networks["n1"].Set(faults.Plan{})
 			networks["n2"].Set(faults.Plan{})

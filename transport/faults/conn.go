@@ -197,13 +197,13 @@ func (c *conn) pump() {
 			c.mu.Unlock()
 			return
 		}
-		next, closed := c.queue[0], c.closed
+		next := c.queue[0]
 		c.mu.Unlock()
 		if !c.awaitSending(next) || next.last {
 			c.giveUp(net.ErrClosed)
 			return
 		}
-		if closed {
+		if c.isClosed() {
 			_ = c.Conn.SetWriteDeadline(time.Now().Add(flushMax))
 		}
 		if _, err := c.Conn.Write(next.data); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // MetaBytesMax is the largest meta. memberlist allows 512 bytes, one of which
@@ -55,6 +57,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Events is called for every change, from one goroutine.
 	Events func(Event)
+	// Faults, if set, is asked about everything that is sent and received, so
+	// that gossip can be cut and slowed on purpose. Nil costs nothing.
+	Faults *faults.Network
 }
 
 // Kind is what an event says about a member.

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -47,9 +48,17 @@ func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
 		return nil, err
 	}
 	rec := newRecorder(cfg.Name, cfg.Meta)
+	if cfg.Faults != nil {
+		if transport, err = underFaults(cfg.Faults, conf, transport); err != nil {
+			return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
+		}
+	}
 	conf.Delegate, conf.Events, conf.Conflict, conf.Transport = rec, rec, rec, transport
 	list, err := memberlist.Create(conf)
 	if err != nil {
+		if transport != nil {
+			err = errors.Join(err, transport.Shutdown())
+		}
 		return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
 	}
 	g := &Gossip{cfg: cfg, log: cfg.Logger, list: list, rec: rec, addr: list.LocalNode().Address(), newMeta: make(chan struct{}, 1)}
