@@ -9,6 +9,7 @@ import (
 
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/storage/pebblestore"
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // Config is everything a node can be told. Start from [DefaultConfig].
@@ -34,8 +35,10 @@ type Config struct {
 	Advertise string
 	// Insecure allows listening beyond loopback without TLS.
 	Insecure bool
-	// FaultInjection lets tools cut and slow this node's links.
+	// FaultInjection lets tools cut and slow this node's links, Faults is what is
+	// wrong with them from the start.
 	FaultInjection bool
+	Faults         faults.Plan
 	// Production refuses everything that only tests should do.
 	Production bool
 	// Partitions and Replicas shape the first layout and are fixed with it. More
@@ -93,6 +96,11 @@ func (c Config) Validate() error {
 		return &ConfigError{"shards", fmt.Sprintf("%d: use 1 to 256, one per core", c.Shards)}
 	case c.Production && c.FaultInjection:
 		return &ConfigError{"fault-injection", "is refused together with --production"}
+	case !c.FaultInjection && !c.Faults.IsZero():
+		return &ConfigError{"faults", "needs --fault-injection"}
+	}
+	if err := c.Faults.Validate(); err != nil {
+		return &ConfigError{"faults", err.Error()}
 	}
 	for _, a := range []struct{ setting, addr string }{
 		{"client-addr", c.ClientAddr}, {"peer-addr", c.PeerAddr}, {"gossip-addr", c.GossipAddr}, {"http-addr", c.HTTPAddr},

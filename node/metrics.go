@@ -59,6 +59,7 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 			m.collect(out, link, link.Peer, link.Lane.String())
 		}
 	}
+	n.collectFaults(out)
 	local := n.Local()
 	ready := 0.0
 	if local.Ready {

@@ -22,6 +22,7 @@ import (
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/pebblestore"
 	"github.com/kindredkv/kindred/transport"
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // Node is one running node.
@@ -35,6 +36,7 @@ type Node struct {
 	commit    *committer
 	workers   []*worker
 	transport *transport.Transport
+	faults    *faults.Network // nil without fault injection
 	control   *control
 	server    *server.Server
 	serving   sync.WaitGroup
@@ -106,6 +108,11 @@ func (n *Node) start(ctx context.Context) error {
 		clients.Close()
 		return listenError("http-addr", n.cfg.HTTPAddr, err)
 	}
+	if err := n.beginFaults(); err != nil {
+		clients.Close()
+		web.Close()
+		return err
+	}
 	n.addrs = addresses{client: clients.Addr().String(), http: web.Addr().String()}
 	if err := n.join(); err != nil {
 		clients.Close()
@@ -143,7 +150,11 @@ func (n *Node) openStore() error {
 func (n *Node) serve(clients, web net.Listener) error {
 	registry := prometheus.NewRegistry()
 	n.register(registry)
-	s, err := server.New(server.Config{Backend: n, Logger: n.log, Registerer: registry, Gatherer: registry})
+	config := server.Config{Backend: n, Logger: n.log, Registerer: registry, Gatherer: registry}
+	if n.faults != nil {
+		config.Faults = n
+	}
+	s, err := server.New(config)
 	if err != nil {
 		clients.Close()
 		web.Close()
@@ -288,6 +299,9 @@ func (n *Node) release(ctx context.Context) {
 	}
 	if n.transport != nil {
 		n.end("closing links", func() { _ = n.transport.Close() })
+	}
+	if n.faults != nil {
+		n.faults.Close()
 	}
 	n.end("closing doors", n.serving.Wait)
 	if n.commit != nil {

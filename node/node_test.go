@@ -252,6 +252,7 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		"replicas":        func(c *Config) { c.Replicas = 17 },
 		"shards":          func(c *Config) { c.Shards = 0 },
 		"fault-injection": func(c *Config) { c.FaultInjection, c.Production = true, true },
+		"faults":          func(c *Config) { c.Faults.Delay = time.Second },
 		"client-addr":     func(c *Config) { c.ClientAddr = "0.0.0.0:7400" },
 		"peer-addr":       func(c *Config) { c.PeerAddr = "7401" },
 		"join":            func(c *Config) { c.Join = []string{"n2"} },

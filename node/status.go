@@ -27,6 +27,9 @@ func (n *Node) Cluster() kindred.Cluster {
 	if full := n.full.Load(); full != nil {
 		info.Problems = append(slices.Clone(info.Problems), full.Message)
 	}
+	if faulty := n.faultProblem(); faulty != "" {
+		info.Problems = append(slices.Clone(info.Problems), faulty)
+	}
 	return info
 }
 

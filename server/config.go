@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // Backend is what the server needs of a node.
@@ -24,6 +25,14 @@ type Backend interface {
 	Local() kindred.Local
 }
 
+// FaultInjector makes the node's links to its peers fail on purpose.
+type FaultInjector interface {
+	// Faults is what is wrong now.
+	Faults() faults.Plan
+	// SetFaults replaces it. An error is a *[faults.PlanError].
+	SetFaults(faults.Plan) error
+}
+
 // Config is what a [Server] is made of. Only Backend is required: a zero limit
 // stands for the default that its comment names.
 type Config struct {
@@ -34,6 +43,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Gatherer is what /metrics shows. Default: /metrics does not exist.
 	Gatherer prometheus.Gatherer
+	// Faults takes orders at /v1/local/faults. Default: they are refused.
+	Faults FaultInjector
 	// TLS encrypts both doors. Default: neither.
 	TLS *tls.Config
 

@@ -29,6 +29,7 @@
 //	GET|HEAD|PUT|DELETE /v1/buckets/{bucket}/keys/{key}
 //	GET                 /v1/buckets/{bucket}/keys
 //	GET                 /v1/cluster /v1/local /healthz /readyz /metrics
+//	GET|PUT|DELETE      /v1/local/faults
 //
 // Bucket and key are percent-encoded, a slash as %2F; a key is any bytes.
 // Query parameters of a key: r, w, pr, pw (a number, one, quorum, all),
@@ -72,6 +73,16 @@
 //	 "partitions":38}],"problems":[]}
 //	{"node":"n1","version":"…","started":"RFC 3339","ready":true,"reason":"",
 //	 "partitions":38,"shards":2,"disk_bytes":0,"disk_free_bytes":0}
+//
+// /v1/local/faults, what is made to go wrong between this node and its peers, for
+// tests; 403 unless the node was started to take such orders. PUT replaces it,
+// DELETE ends it, and each answers with what is then in force:
+//
+//	{"cuts":[{"peer":"n3","gossip":"127.0.0.1:7422","no_send":true,"no_receive":true}],
+//	 "delay":"50ms"}
+//
+// Gossip, the peer's gossip address, may be left out if the node knows it. An
+// unknown field is an error.
 //
 // /healthz is 200 while the process answers; /readyz is 200 with {"ready":true,
 // "reason":""} while the node serves its share, else 503 with the reason.

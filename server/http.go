@@ -61,6 +61,8 @@ func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.show(w, r, func() { writeJSON(w, http.StatusOK, clusterOf(d.cfg.Backend.Cluster())) })
 	case path == "/v1/local":
 		d.show(w, r, func() { writeJSON(w, http.StatusOK, localOf(d.local())) })
+	case path == "/v1/local/faults":
+		d.faults(w, r)
 	default:
 		d.data(w, r, path)
 	}

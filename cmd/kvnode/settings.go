@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kindredkv/kindred/node"
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 // settings is what the user chose.
@@ -80,6 +82,7 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.StringVar(&c.Advertise, "advertise", c.Advertise, "host that others reach this node by, if it listens on all")
 	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback in plain text; anyone may read and write")
 	f.BoolVar(&c.FaultInjection, "fault-injection", c.FaultInjection, "accept orders to cut and slow links, for tests")
+	f.Var((*faultPlan)(&c.Faults), "faults", "faults from the start, as JSON of /v1/local/faults")
 	f.BoolVar(&c.Production, "production", c.Production, "refuse settings that only tests should have")
 	f.IntVar(&c.Partitions, "partitions", c.Partitions, "partitions of the first layout, a power of two")
 	f.IntVar(&c.Replicas, "replicas", c.Replicas, "replicas of a key in the first layout")
@@ -178,6 +181,20 @@ func (s *settings) logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+type faultPlan faults.Plan
+
+func (p *faultPlan) Type() string { return "JSON" }
+func (p *faultPlan) String() string {
+	if faults.Plan(*p).IsZero() {
+		return "" // pflag shows no empty default
+	}
+	return faults.Plan(*p).String()
+}
+
+func (p *faultPlan) Set(s string) error {
+	return json.Unmarshal([]byte(s), (*faults.Plan)(p))
 }
 
 type logFormat string
