@@ -15,6 +15,7 @@ type Effects struct {
 	Replies []Reply
 	Loads   []Load
 	Pages   []*wire.ScanRead
+	Looks   []Look
 	// Syncs lists operations to be named to Synced once everything applied so
 	// far is durable.
 	Syncs []uint64
@@ -43,7 +44,7 @@ type Load struct {
 // Empty reports whether there is nothing to do.
 func (e *Effects) Empty() bool {
 	return e.Rows.Len() == 0 && len(e.Sends) == 0 && len(e.Replies) == 0 &&
-		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Syncs) == 0
+		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Looks) == 0 && len(e.Syncs) == 0
 }
 
 // Reset empties e and keeps its memory for the next take. Rows may be reset
@@ -53,7 +54,8 @@ func (e *Effects) Reset() {
 	clear(e.Replies)
 	clear(e.Loads)
 	clear(e.Pages)
+	clear(e.Looks)
 	e.Rows.Reset()
 	e.Sends, e.Replies, e.Loads = e.Sends[:0], e.Replies[:0], e.Loads[:0]
-	e.Pages, e.Syncs = e.Pages[:0], e.Syncs[:0]
+	e.Pages, e.Looks, e.Syncs = e.Pages[:0], e.Looks[:0], e.Syncs[:0]
 }

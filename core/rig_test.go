@@ -151,8 +151,15 @@ func (r *rig) perform(n *rigNode) bool {
 	}
 	n.loads = append(n.loads, out.Loads...)
 	pages := append([]*wire.ScanRead(nil), out.Pages...)
+	looks := append([]Look(nil), out.Looks...)
 	out.Reset()
 	r.readPages(n, pages)
+	for _, look := range looks {
+		snapshot, err := n.engine.Snapshot()
+		require.NoError(r.t, err)
+		look.Begin()(snapshot)(r.now)
+		require.NoError(r.t, snapshot.Close())
+	}
 	return r.readAndSync(n) || moved
 }
 

@@ -131,6 +131,17 @@ func (l *loader) pages(snapshot storage.Snapshot, reads []pageRead) {
 	})
 }
 
+// look carries out readings of one snapshot and closes it.
+func (l *loader) look(snapshot storage.Snapshot, readings []core.Reading) {
+	l.readers.Go(func() {
+		defer snapshot.Close()
+		for _, read := range readings {
+			seen := read(snapshot)
+			l.inbox.put(func(now time.Time, _ *core.Shard) { seen(now) })
+		}
+	})
+}
+
 // stop waits for the readers to end; what waits is not read.
 func (l *loader) stop() {
 	l.mu.Lock()

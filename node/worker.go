@@ -165,6 +165,9 @@ func (w *worker) perform(out *core.Effects) error {
 	}
 	w.loads.add(out.Loads)
 	err := w.readPages(out.Pages)
+	if err == nil {
+		err = w.lookUp(out.Looks)
+	}
 	out.Reset()
 	return err
 }
@@ -227,6 +230,24 @@ func (w *worker) readPages(asks []*wire.ScanRead) error {
 		}
 	}
 	w.loads.pages(snapshot, reads)
+	return nil
+}
+
+// lookUp takes one snapshot for all looks and lets each take along what has to be
+// of this moment. The reading is done elsewhere.
+func (w *worker) lookUp(looks []core.Look) error {
+	if len(looks) == 0 {
+		return nil
+	}
+	snapshot, err := w.engine.Snapshot()
+	if err != nil {
+		return err
+	}
+	readings := make([]core.Reading, 0, len(looks))
+	for _, look := range looks {
+		readings = append(readings, look.Begin())
+	}
+	w.loads.look(snapshot, readings)
 	return nil
 }
 

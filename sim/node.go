@@ -225,6 +225,7 @@ func (s *shell) perform() {
 		s.load(l)
 	}
 	s.readPages(out.Pages)
+	s.lookUp(out.Looks)
 	out.Reset()
 }
 

@@ -1,0 +1,23 @@
+package core
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/storage"
+)
+
+// Look is something to be read from one snapshot of the store, away from the
+// shard's thread: the effect behind everything that reads many rows.
+type Look struct {
+	// Begin is called at the moment of the snapshot, between two events, and
+	// takes along what of the shard's memory has to be of that moment: a clock,
+	// most often (R5, C3).
+	Begin func() Reading
+}
+
+// Reading reads the snapshot. It runs anywhere and touches nothing of the shard;
+// what it returns is given back to the shard as an event.
+type Reading func(store storage.Snapshot) (seen func(now time.Time))
+
+// look asks for something to be read.
+func (s *Shard) look(begin func() Reading) { s.out.Looks = append(s.out.Looks, Look{Begin: begin}) }
