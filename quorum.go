@@ -56,10 +56,13 @@ func (c Count) String() string {
 // many of those must be home replicas.
 type Quorum struct {
 	N, R, W, PR, PW int
+	// Sloppy: guests count toward R and W.
+	Sloppy bool
 }
 
-// Strict reports whether every read sees every acknowledged write (R + W > N).
-func (q Quorum) Strict() bool { return q.R+q.W > q.N }
+// Strict reports whether every read sees every acknowledged write: no guest
+// counts, and R + W > N.
+func (q Quorum) Strict() bool { return !q.Sloppy && q.R+q.W > q.N }
 
 // Resolve turns counts into numbers for a partition with homes replicas. The
 // defaults of r and w are quorum; those of pr and pw are none.

@@ -66,6 +66,8 @@ type Request struct {
 	RequestID    RequestID
 	R, W, PR, PW Count
 	Durability   Durability
+	// Sloppy says whether guests count toward R and W.
+	Sloppy Sloppiness
 	// Timeout is how long the node may try; zero means its default.
 	Timeout time.Duration
 	// Scan is set for OpScan.
@@ -98,8 +100,9 @@ type Response struct {
 	// Keys and Cursor are set for a scan; an empty Cursor ends it.
 	Keys   []KeyEntry
 	Cursor []byte
-	// Replied names the replicas whose answers were counted.
-	Replied []string
+	// Replied names the nodes whose answers were counted, Guests those of them
+	// that are no home replicas: the answer of a read with guests is sloppy.
+	Replied, Guests []string
 }
 
 // Sibling is one live version with its provenance.
@@ -121,9 +124,14 @@ type Receipt struct {
 	Dot        string
 	Stage      Stage
 	Durability Durability
-	// Acked names the replicas that hold the write as asked.
-	Acked []string
+	// Acked names the nodes that hold the write as asked, Guests those of them
+	// that hold it as a hint for a home replica. With guests the quorum was a
+	// sloppy one.
+	Acked, Guests []string
 }
+
+// Sloppiness is the quorum that was met.
+func (r *Receipt) Sloppiness() Sloppiness { return SloppyOr(len(r.Guests) > 0) }
 
 // ReplicaView is what one home replica holds of a key.
 type ReplicaView struct {

@@ -44,13 +44,15 @@
 //	table        key                              value
 //	checkpoint   'c' p n kind [index, 4 bytes]    clock (kind 'c') or part of the hash tree (kind 'h')
 //	dot log      'd' p n actor counter            LogEntry: bucket, key, request id
+//	hint         'h' p n len bucket key           what a guest owes of one key, and to which homes
 //	meta         'm' name                         disk id, incarnation, layout, peers, …
 //	object       'o' p n len bucket key           the object with its siblings
 //	large value  'v' p n actor counter            the bytes of one version
 //
 // All rows of one replica (p, n) are four contiguous ranges, one in each of the
 // tables c, d, o and v: ReplicaRanges. All objects of a bucket in a replica are
-// one range, ordered by key: ObjectRange. All dots of an actor are one range,
+// one range, ordered by key: ObjectRange. The hints of a partition are a range of
+// their own, at a node that need not be a home of it: HintRange. All dots of an actor are one range,
 // ordered by counter: LogActorRange.
 //
 // FormatVersion counts changes of this table. Golden files hold every key, and

@@ -13,6 +13,7 @@ const FormatVersion = 1
 const (
 	TableCheckpoint byte = 'c'
 	TableLog        byte = 'd'
+	TableHint       byte = 'h'
 	TableMeta       byte = 'm'
 	TableObject     byte = 'o'
 	TableValue      byte = 'v'
@@ -44,16 +45,7 @@ func ObjectKey(b []byte, partition uint32, n uint8, bucket, key string) []byte {
 
 // ParseObjectKey is the inverse of ObjectKey. Bucket and key point into row.
 func ParseObjectKey(row []byte) (partition uint32, n uint8, bucket, key []byte, err error) {
-	const kind = "object key"
-	partition, n, rest, err := cutReplica(row, TableObject, kind)
-	if err != nil {
-		return 0, 0, nil, nil, err
-	}
-	bucket, key, ok := cutBucket(rest)
-	if !ok {
-		return 0, 0, nil, nil, &RowError{Row: kind, Bytes: row, Reason: "the bucket's name is cut off"}
-	}
-	return partition, n, bucket, key, nil
+	return parseNamed(row, TableObject, "object key")
 }
 
 // ObjectRange returns the range of the objects of one bucket whose keys begin
@@ -135,6 +127,29 @@ func HashTreeRange(partition uint32, n uint8) (lo, hi []byte) {
 	return within(append(appendReplica(nil, TableCheckpoint, partition, n), CheckpointHashTree))
 }
 
+// HintKey appends the key of the row that holds what a guest owes of one key. The
+// partition is one that the node need not be a home of.
+func HintKey(b []byte, partition uint32, n uint8, bucket, key string) []byte {
+	b = appendBucket(appendReplica(b, TableHint, partition, n), bucket)
+	return append(b, key...)
+}
+
+// ParseHintKey is the inverse of HintKey. Bucket and key point into row.
+func ParseHintKey(row []byte) (partition uint32, n uint8, bucket, key []byte, err error) {
+	return parseNamed(row, TableHint, "hint key")
+}
+
+// HintRange returns the range of the hints of one partition.
+func HintRange(partition uint32, n uint8) (lo, hi []byte) {
+	return within(appendReplica(nil, TableHint, partition, n))
+}
+
+// HintBucketRange returns the range of the hints for keys of one bucket that begin
+// with prefix, in one partition.
+func HintBucketRange(partition uint32, n uint8, bucket, prefix string) (lo, hi []byte) {
+	return within(HintKey(nil, partition, n, bucket, prefix))
+}
+
 // MetaKey appends the key of a row about the node itself to b.
 func MetaKey(b []byte, name string) []byte { return append(append(b, TableMeta), name...) }
 
@@ -156,7 +171,8 @@ func TableRange(table byte) (lo, hi []byte) { return within([]byte{table}) }
 type KeyRange struct{ Low, High []byte }
 
 // ReplicaRanges returns the ranges that together hold every row of one replica:
-// checkpoints, log, objects, large values.
+// checkpoints, log, objects, large values. Hints are apart: they belong to the
+// guest of a partition, not to a replica of it.
 func ReplicaRanges(partition uint32, n uint8) [4]KeyRange {
 	var ranges [4]KeyRange
 	for i, table := range [4]byte{TableCheckpoint, TableLog, TableObject, TableValue} {
@@ -172,7 +188,7 @@ func ParseReplica(row []byte) (table byte, partition uint32, n uint8, ok bool) {
 		return 0, 0, 0, false
 	}
 	switch row[0] {
-	case TableCheckpoint, TableLog, TableObject, TableValue:
+	case TableCheckpoint, TableLog, TableHint, TableObject, TableValue:
 		return row[0], uint32(binary.BigEndian.Uint16(row[1:])), row[3], true
 	}
 	return 0, 0, 0, false
@@ -207,6 +223,19 @@ func parseDot(row []byte, table byte, kind string) (partition uint32, n uint8, a
 		return 0, 0, actor, 0, err
 	}
 	return partition, n, [16]byte(rest), binary.BigEndian.Uint64(rest[actorBytes:]), nil
+}
+
+// parseNamed reads a key that ends in a bucket and a key of it.
+func parseNamed(row []byte, table byte, kind string) (partition uint32, n uint8, bucket, key []byte, err error) {
+	partition, n, rest, err := cutReplica(row, table, kind)
+	if err != nil {
+		return 0, 0, nil, nil, err
+	}
+	bucket, key, ok := cutBucket(rest)
+	if !ok {
+		return 0, 0, nil, nil, &RowError{Row: kind, Bytes: row, Reason: "the bucket's name is cut off"}
+	}
+	return partition, n, bucket, key, nil
 }
 
 func appendBucket(b []byte, bucket string) []byte {

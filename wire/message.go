@@ -24,9 +24,12 @@ const (
 	KindScanRead
 	KindScanReply
 	KindLayout
+	KindHint
+	KindHintOffer
+	KindHintLacks
 )
 
-var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout"}
+var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -92,6 +95,8 @@ type Read struct {
 	Bucket, Key string
 	// Inspect asks for the stored context and clock in readable form as well.
 	Inspect bool
+	// Guest asks for what the node holds as hints, if it is no home.
+	Guest bool
 }
 
 // ReadReply carries the filled object (R5), or says why there is none.
@@ -109,6 +114,8 @@ type Forward struct {
 	Head
 	Op      OpID
 	Request kindred.Request
+	// Guest: no home can be reached; the node is to coordinate as a guest.
+	Guest bool
 }
 
 // ForwardReply carries the answer back.
@@ -127,6 +134,8 @@ type ScanRead struct {
 	After string
 	From  bool
 	Limit uint32
+	// Guest asks for the keys that the node holds hints of, if it is no home.
+	Guest bool
 }
 
 // ScanReply carries the keys in order, with what is needed to merge them: each
@@ -220,20 +229,20 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 	case KindWriteAck:
 		return &WriteAck{Head: h, Op: r.opID(), Refused: r.string("reason")}
 	case KindRead:
-		return &Read{Head: h, Op: r.opID(), Bucket: r.bucket(), Key: r.key(), Inspect: r.flag("inspect")}
+		return &Read{Head: h, Op: r.opID(), Bucket: r.bucket(), Key: r.key(), Inspect: r.flag("inspect"), Guest: r.flag("guest")}
 	case KindReadReply:
 		return &ReadReply{
 			Head: h, Op: r.opID(), Failed: r.string("reason"), Object: r.object("object"),
 			Context: r.string("context"), Clock: r.string("clock"),
 		}
 	case KindForward:
-		return &Forward{Head: h, Op: r.opID(), Request: r.request()}
+		return &Forward{Head: h, Op: r.opID(), Request: r.request(), Guest: r.flag("guest")}
 	case KindForwardReply:
 		return &ForwardReply{Head: h, Op: r.opID(), Response: r.response()}
 	case KindScanRead:
 		return &ScanRead{
 			Head: h, Op: r.opID(), Bucket: r.bucket(), Prefix: r.text("prefix", kindred.KeyBytesMax),
-			After: r.text("after", kindred.KeyBytesMax), From: r.flag("from"), Limit: r.uint32("limit"),
+			After: r.text("after", kindred.KeyBytesMax), From: r.flag("from"), Limit: r.uint32("limit"), Guest: r.flag("guest"),
 		}
 	case KindScanReply:
 		return decodeScanReply(h, r)
@@ -242,6 +251,12 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 			r.fail("head", "a layout message names no partition")
 		}
 		return &Layout{Bytes: r.bytes("layout")}
+	case KindHint:
+		return decodeHint(h, r)
+	case KindHintOffer:
+		return &HintOffer{Head: h, Op: r.opID(), Dots: r.dotSet("dots")}
+	case KindHintLacks:
+		return &HintLacks{Head: h, Op: r.opID(), Failed: r.string("reason"), Dots: r.dotSet("dots")}
 	}
 	return nil
 }
@@ -271,8 +286,12 @@ func (m *Write) appendBody(b []byte) []byte {
 	b = appendString(b, m.Key)
 	b = appendObject(b, m.Delta.Siblings)
 	b = m.Delta.Dots.AppendTo(b)
-	b = binary.AppendUvarint(b, uint64(len(m.RequestIDs)))
-	for _, dr := range m.RequestIDs {
+	return appendRequestIDs(b, m.RequestIDs)
+}
+
+func appendRequestIDs(b []byte, ids []DotRequest) []byte {
+	b = binary.AppendUvarint(b, uint64(len(ids)))
+	for _, dr := range ids {
 		b = dr.Dot.AppendTo(b)
 		b = append(b, dr.ID[:]...)
 	}
@@ -287,6 +306,11 @@ func decodeWrite(h Head, r *reader) *Write {
 	m.Bucket, m.Key = r.bucket(), r.key()
 	m.Delta.Siblings = r.object("delta")
 	m.Delta.Dots = r.dotSet("dots")
+	m.RequestIDs = r.requestIDs()
+	return m
+}
+
+func (r *reader) requestIDs() (ids []DotRequest) {
 	for range r.count("request ids") {
 		if r.err != nil {
 			break
@@ -297,16 +321,16 @@ func decodeWrite(h Head, r *reader) *Write {
 			break
 		}
 		r.rest = rest
-		m.RequestIDs = append(m.RequestIDs, DotRequest{Dot: d, ID: r.requestID("request id")})
+		ids = append(ids, DotRequest{Dot: d, ID: r.requestID("request id")})
 	}
-	return m
+	return ids
 }
 
 func (m *WriteAck) appendBody(b []byte) []byte { return appendString(m.Op.appendTo(b), m.Refused) }
 
 func (m *Read) appendBody(b []byte) []byte {
 	b = appendString(appendString(m.Op.appendTo(b), m.Bucket), m.Key)
-	return appendFlag(b, m.Inspect)
+	return appendFlag(appendFlag(b, m.Inspect), m.Guest)
 }
 
 func (m *ReadReply) appendBody(b []byte) []byte {
@@ -315,7 +339,9 @@ func (m *ReadReply) appendBody(b []byte) []byte {
 	return appendString(appendString(b, m.Context), m.Clock)
 }
 
-func (m *Forward) appendBody(b []byte) []byte { return appendRequest(m.Op.appendTo(b), &m.Request) }
+func (m *Forward) appendBody(b []byte) []byte {
+	return appendFlag(appendRequest(m.Op.appendTo(b), &m.Request), m.Guest)
+}
 
 func (m *ForwardReply) appendBody(b []byte) []byte {
 	return appendResponse(m.Op.appendTo(b), &m.Response)
@@ -324,7 +350,7 @@ func (m *ForwardReply) appendBody(b []byte) []byte {
 func (m *ScanRead) appendBody(b []byte) []byte {
 	b = appendString(appendString(m.Op.appendTo(b), m.Bucket), m.Prefix)
 	b = appendFlag(appendString(b, m.After), m.From)
-	return binary.AppendUvarint(b, uint64(m.Limit))
+	return appendFlag(binary.AppendUvarint(b, uint64(m.Limit)), m.Guest)
 }
 
 func (m *ScanReply) appendBody(b []byte) []byte {

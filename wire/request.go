@@ -20,6 +20,7 @@ func appendRequest(b []byte, q *kindred.Request) []byte {
 	for _, c := range [...]kindred.Count{q.R, q.W, q.PR, q.PW} {
 		b = binary.AppendVarint(b, int64(c))
 	}
+	b = append(b, byte(q.Sloppy))
 	return binary.AppendVarint(b, int64(q.Timeout))
 }
 
@@ -39,6 +40,10 @@ func (r *reader) request() (q kindred.Request) {
 	q.RequestID = r.requestID("request id")
 	for _, c := range [...]*kindred.Count{&q.R, &q.W, &q.PR, &q.PW} {
 		*c = r.replicaCount()
+	}
+	q.Sloppy = kindred.Sloppiness(r.byte("sloppiness"))
+	if q.Sloppy > kindred.Strict {
+		r.fail("sloppiness", "unknown sloppiness %d", q.Sloppy)
 	}
 	q.Timeout = time.Duration(r.varint("timeout"))
 	return q
@@ -67,12 +72,12 @@ func appendResponse(b []byte, p *kindred.Response) []byte {
 	b = appendBytes(b, p.Context)
 	b = appendString(b, p.Receipt.Dot)
 	b = append(b, byte(p.Receipt.Stage), byte(p.Receipt.Durability))
-	b = appendStrings(b, p.Receipt.Acked)
+	b = appendStrings(appendStrings(b, p.Receipt.Acked), p.Receipt.Guests)
 	b = binary.AppendUvarint(b, uint64(len(p.Replicas)))
 	for i := range p.Replicas {
 		b = appendReplicaView(b, &p.Replicas[i])
 	}
-	return appendStrings(b, p.Replied)
+	return appendStrings(appendStrings(b, p.Replied), p.Guests)
 }
 
 func (r *reader) response() (p kindred.Response) {
@@ -93,6 +98,7 @@ func (r *reader) response() (p kindred.Response) {
 	p.Receipt.Stage = kindred.Stage(r.byte("stage"))
 	p.Receipt.Durability = kindred.Durability(r.byte("durability"))
 	p.Receipt.Acked = r.strings("acked")
+	p.Receipt.Guests = r.strings("guests")
 	for range r.count("replicas") {
 		v := r.replicaView()
 		if r.err != nil {
@@ -101,6 +107,7 @@ func (r *reader) response() (p kindred.Response) {
 		p.Replicas = append(p.Replicas, v)
 	}
 	p.Replied = r.strings("replied")
+	p.Guests = r.strings("guests")
 	return p
 }
 
