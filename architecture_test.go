@@ -34,6 +34,7 @@ storage/storagetest   seam=storage      the suite that every engine passes
 floor 1   # languages: between nodes, with clients, about what happened
 wire                  pure              messages between nodes and their bytes
 api/...                                 the client contract as protobuf
+antientropy/hashtree  pure              what is stored, as numbers that can be compared
 jepsen/history        pure              what happened
 jepsen/checker        pure seam=jepsen/history whether it was allowed
 jepsen/workload       pure seam=jepsen/history what to do next
@@ -75,7 +76,7 @@ github.com/cockroachdb/pebble/v2      storage/pebblestore                 the en
 github.com/hashicorp/memberlist       transport/gossip                    gossip stays behind its adapter
 github.com/google/btree               storage/memstore                    ordered rows with cheap snapshots
 github.com/bufbuild/protocompile      api/generate                        a protobuf compiler with nothing to install
-github.com/spaolacci/murmur3          ring                                one place hashes keys
+github.com/spaolacci/murmur3          ring antientropy/hashtree           one place hashes keys, one what is stored
 google.golang.org/grpc                api/... client server transport bench/... jepsen remote calls end at the edges
 google.golang.org/genproto            api/... client server               error details of gRPC
 google.golang.org/protobuf            api/... api/generate client server  so do generated messages

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
@@ -238,6 +239,14 @@ func (s *Shard) Clock(id replica.ID) vclock.DotSet {
 		return r.Clock()
 	}
 	return vclock.DotSet{}
+}
+
+// Tree is a replica's hash tree as it is now, for tests and metrics.
+func (s *Shard) Tree(id replica.ID) *hashtree.Tree {
+	if r := s.replicas[id]; r != nil {
+		return r.Tree()
+	}
+	return &hashtree.Tree{}
 }
 
 // Request starts a client's operation. Its answer carries the token.

@@ -20,6 +20,8 @@
 //  2. The clock has no gap in this incarnation's own dots, and none above the
 //     last one minted.
 //  3. The live dots of every stored object are in the clock.
+//  4. The hash tree is that of the objects stored (R20): what is saved of it, and
+//     what the log says since.
 //
 // # What is not here
 //

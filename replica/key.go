@@ -24,6 +24,11 @@ func Load(store Reader, id ID, bucket, key string) (wire.Object, error) {
 	if err != nil {
 		return wire.Object{}, err
 	}
+	return decodeObject(store, id, bucket, key, row)
+}
+
+// decodeObject makes the object of its row, with all its values.
+func decodeObject(store Reader, id ID, bucket, key string, row []byte) (wire.Object, error) {
 	object, rest, err := vclock.DecodeSiblings(row, wire.DecodeRecord)
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%d bytes too many", len(rest))
@@ -66,6 +71,8 @@ type Key struct {
 	bucket, name string
 	object       wire.Object
 	dirty        bool
+	// unlogged: the object has changed without a dot whose row could say so.
+	unlogged bool
 	// keyHash is ring.Hash of the names once it was needed.
 	keyHash uint64
 	hashed  bool
@@ -155,6 +162,7 @@ func (k *Key) CheckRoom(seen vclock.DotSet, blind bool, rec wire.Record) *kindre
 func (k *Key) Write(seen vclock.DotSet, rec wire.Record, rows *storage.Batch) (vclock.Dot, wire.Delta) {
 	d := k.r.mint()
 	delta := wire.Delta{Siblings: vclock.New(d, rec, seen), Dots: vclock.NewDotSet(d)}
+	k.note()
 	k.object.Discard(seen)
 	k.object.Add(d, rec)
 	k.commit(d, rec.RequestID, rows)
@@ -165,6 +173,7 @@ func (k *Key) Write(seen vclock.DotSet, rec wire.Record, rows *storage.Batch) (v
 func (k *Key) Delete(seen vclock.DotSet, id kindred.RequestID, rows *storage.Batch) (vclock.Dot, wire.Delta) {
 	d := k.r.mint()
 	delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}, Dots: vclock.NewDotSet(d)}
+	k.note()
 	k.object.Discard(seen)
 	k.commit(d, id, rows)
 	return d, delta
@@ -172,9 +181,10 @@ func (k *Key) Delete(seen vclock.DotSet, id kindred.RequestID, rows *storage.Bat
 
 func (k *Key) commit(d vclock.Dot, id kindred.RequestID, rows *storage.Batch) {
 	k.r.clock.Add(d)
-	k.r.log(rows, d, k, id)
+	k.r.recent.Add(id, k.hash(), d)
 	k.dropServed()
 	k.object.Strip(k.r.clock)
+	k.r.log(rows, d, k, id, k.change())
 	k.dirty = true
 }
 
@@ -184,13 +194,20 @@ func (k *Key) Join(delta wire.Delta, ids []wire.DotRequest, rows *storage.Batch)
 	if err := k.r.admit(delta); err != nil {
 		return err
 	}
-	before := k.object.Dots()
-	for d := range delta.Dots.Minus(k.r.clock).Dots() {
-		k.r.log(rows, d, k, requestOf(d, delta, ids))
+	fresh := delta.Dots.Minus(k.r.clock)
+	for d := range fresh.Dots() {
+		k.r.recent.Add(requestOf(d, delta, ids), k.hash(), d)
 	}
+	k.note()
 	k.object.Merge(&k.r.clock, delta)
 	k.dropServed()
-	k.dirty = k.dirty || !delta.Context.IsEmpty() || k.object.Dots().Compare(before) != vclock.Equal
+	change := k.change()
+	k.dirty = k.dirty || !delta.Context.IsEmpty()
+	for d := range fresh.Dots() {
+		k.r.log(rows, d, k, requestOf(d, delta, ids), change)
+		change = 0 // the first dot's row says it for all
+	}
+	k.unlogged = k.unlogged || change != 0
 	return nil
 }
 
@@ -256,8 +273,13 @@ func (k *Key) Save(rows *storage.Batch) {
 	if cap(r.value) > scratchBytesMax {
 		r.value = nil
 	}
-	if k.r.unsaved >= CheckpointEvery {
-		k.r.Checkpoint(rows)
+	if k.unlogged {
+		k.unlogged = false
+		r.unsaved++
+		r.Checkpoint(rows) // or a start would find the tree as it was before
+	}
+	if r.unsaved >= CheckpointEvery {
+		r.Checkpoint(rows)
 	}
 }
 

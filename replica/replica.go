@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
@@ -37,11 +38,14 @@ type Replica struct {
 	id     ID
 	actor  vclock.Actor
 	clock  vclock.DotSet
+	tree   hashtree.Tree
 	recent *Recent
 	// unsaved counts the dots since the last checkpoint.
 	unsaved int
 	// row and value are memory for building rows, which a batch copies.
 	row, value []byte
+	// was is memory for the versions of an object before a step.
+	was []vclock.Version[wire.Record]
 }
 
 // scratchBytesMax is the size beyond which scratch memory is not kept.
@@ -80,6 +84,9 @@ func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) 
 	default:
 		return nil, fmt.Errorf("replica %v: reading the clock's checkpoint: %w", id, err)
 	}
+	if err := r.readTree(store); err != nil {
+		return nil, fmt.Errorf("replica %v: reading the hash tree's checkpoint: %w", id, err)
+	}
 	if err := r.readLog(store); err != nil {
 		return nil, fmt.Errorf("replica %v: reading the dot log: %w", id, err)
 	}
@@ -89,7 +96,8 @@ func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) 
 	return r, nil
 }
 
-// readLog adds the dots of the log to the clock. It leaps over what the
+// readLog adds the dots of the log to the clock, and what they changed to the hash
+// tree. It leaps over what the
 // checkpoint covers, so that it reads each actor's new rows only.
 func (r *Replica) readLog(store storage.Snapshot) error {
 	lo, hi := storage.LogRange(r.id.Partition, r.id.N)
@@ -117,10 +125,12 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 				bad = err
 				return false
 			}
+			key := ring.Hash(string(entry.Bucket), string(entry.Key))
 			if r.clock.Add(d) {
 				r.unsaved++
+				r.tree.Change(key, entry.Change)
 			}
-			r.recent.Add(entry.RequestID, ring.Hash(string(entry.Bucket), string(entry.Key)), d)
+			r.recent.Add(entry.RequestID, key, d)
 			return true
 		})
 		if err != nil {
@@ -136,7 +146,7 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 // Clone is a replica that goes its own way from here, for those who try what
 // could happen next. It remembers the same requests as r.
 func (r *Replica) Clone() *Replica {
-	return &Replica{id: r.id, actor: r.actor, clock: r.clock.Clone(), recent: r.recent, unsaved: r.unsaved}
+	return &Replica{id: r.id, actor: r.actor, clock: r.clock.Clone(), tree: *r.tree.Clone(), recent: r.recent, unsaved: r.unsaved}
 }
 
 // ID names the replica.
@@ -152,13 +162,15 @@ func (r *Replica) Clock() vclock.DotSet { return r.clock }
 // were read at this very moment (R5).
 func (r *Replica) Base() vclock.DotSet { return r.clock.Bases() }
 
-// Checkpoint writes the clock if it has moved since it was last written.
+// Checkpoint writes the clock if it has moved since it was last written, and with
+// it the hash tree: both are of one moment, and the log is read above it.
 func (r *Replica) Checkpoint(rows *storage.Batch) {
 	if r.unsaved == 0 {
 		return
 	}
 	r.unsaved = 0
 	rows.Set(storage.ClockKey(nil, r.id.Partition, r.id.N), r.clock.AppendTo(nil))
+	r.saveTree(rows)
 }
 
 // mint takes the next dot. The clock takes it when its effect is applied.
@@ -166,14 +178,11 @@ func (r *Replica) mint() vclock.Dot {
 	return vclock.Dot{Actor: r.actor, Counter: r.clock.Base(r.actor) + 1}
 }
 
-// log records that the dot changed the key.
-func (r *Replica) log(rows *storage.Batch, d vclock.Dot, k *Key, id kindred.RequestID) {
+// log records that the dot changed the key, and its leaf of the hash tree by that.
+func (r *Replica) log(rows *storage.Batch, d vclock.Dot, k *Key, id kindred.RequestID, change uint64) {
 	r.row = storage.LogKey(r.row[:0], r.id.Partition, r.id.N, actorBytes(d.Actor), d.Counter)
-	r.value = storage.AppendLogEntry(r.value[:0], storage.LogEntry{Bucket: []byte(k.bucket), Key: []byte(k.name), RequestID: id})
+	r.value = storage.AppendLogEntry(r.value[:0], storage.LogEntry{Bucket: []byte(k.bucket), Key: []byte(k.name), RequestID: id, Change: change})
 	rows.Set(r.row, r.value)
-	if !id.IsZero() {
-		r.recent.Add(id, k.hash(), d)
-	}
 	r.unsaved++
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/memstore"
 	"github.com/kindredkv/kindred/vclock"
@@ -154,7 +155,7 @@ func TestTheClockIsReadBackFromCheckpointAndLog(t *testing.T) {
 		}
 		s.put(fmt.Sprint("l", i), none, []byte("v"))
 	}
-	require.Equal(t, 1, s.rows()[storage.TableCheckpoint])
+	require.Equal(t, 1+hashtree.Parts, s.rows()[storage.TableCheckpoint], "the clock, and the hash tree")
 	want := s.r.Clock().String()
 	require.NoError(t, s.recover(3))
 	require.Equal(t, want, s.r.Clock().String())
@@ -164,6 +165,46 @@ func TestTheClockIsReadBackFromCheckpointAndLog(t *testing.T) {
 	require.NoError(t, s.store.Apply(&rows))
 	require.NoError(t, s.recover(4))
 	require.Equal(t, want, s.r.Clock().String())
+}
+
+// R20, I4: what a crash leaves is a store whose log rebuilds the hash tree,
+// wherever the checkpoint lies, and whatever changed without a dot.
+func TestTheHashTreeIsReadBackFromCheckpointAndLog(t *testing.T) {
+	s, other := newSite(t, 1), newSite(t, 2)
+	compare := func(nonce uint64) {
+		require.NoError(t, s.recover(nonce))
+		snapshot, err := s.store.Snapshot()
+		require.NoError(t, err)
+		defer snapshot.Close()
+		stored, err := Recount(snapshot, here)
+		require.NoError(t, err)
+		require.Empty(t, stored.Differing(s.r.Tree()))
+	}
+	for i := range CheckpointEvery {
+		delta := other.put(fmt.Sprint("k", i), none, []byte("v"))
+		if i%3 != 0 { // some are lost: the clock has gaps, and the log is read above them
+			s.join(fmt.Sprint("k", i), delta)
+		}
+		s.put(fmt.Sprint("l", i%500), s.filled(fmt.Sprint("l", i%500)).Seen(), []byte(fmt.Sprint(i)))
+	}
+	s.put("large", none, large)
+	compare(3)
+	leaked := s.filled("l7")
+	s.join("l7", wire.Delta{Siblings: wire.Object{Context: leaked.Seen()}}) // C8: a delete's effect without its dot
+	require.Empty(t, s.filled("l7").Versions)
+	compare(4)
+	s.put("l8", s.filled("l8").Seen(), []byte("after the checkpoint"))
+	compare(5)
+	require.False(t, s.r.Tree().Root() == (&hashtree.Tree{}).Root())
+	for i := range 500 {
+		s.step(fmt.Sprint("l", i), func(k *Key, rows *storage.Batch) { k.Delete(k.Filled().Seen(), kindred.RequestID{}, rows) })
+	}
+	for i := range CheckpointEvery {
+		s.step(fmt.Sprint("k", i), func(k *Key, rows *storage.Batch) { k.Delete(k.Filled().Seen(), kindred.RequestID{}, rows) })
+	}
+	s.step("large", func(k *Key, rows *storage.Batch) { k.Delete(k.Filled().Seen(), kindred.RequestID{}, rows) })
+	require.Equal(t, (&hashtree.Tree{}).Root(), s.r.Tree().Root(), "nothing is stored")
+	compare(6)
 }
 
 // Lesson 3, I2: a replica that lost the tail of its log, and with it knowledge of

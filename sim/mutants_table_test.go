@@ -75,7 +75,7 @@ var mutants = []mutant{
 		{"replica/key.go", "	k.object.Merge(&k.r.clock, delta)\n	k.dropServed()\n", "	k.object.Merge(&k.r.clock, delta)\n"},
 	}},
 	{name: "second dot of a request outlives an overwrite", rule: "R19", edits: []edit{
-		{"replica/key.go", "	k.r.log(rows, d, k, id)\n	k.dropServed()\n", "	k.r.log(rows, d, k, id)\n"},
+		{"replica/key.go", "	k.r.recent.Add(id, k.hash(), d)\n	k.dropServed()\n", "	k.r.recent.Add(id, k.hash(), d)\n"},
 	}},
 	{name: "retried delete's receipt covers what it has not seen", rule: "R8", edits: []edit{
 		{"core/write.go", "			o.seen = vclock.DotSet{}\n", ""},
@@ -102,13 +102,25 @@ var mutants = []mutant{
 		{"replica/replica.go", "if err := r.readLog(store); err != nil {", "if err := error(nil); err != nil {"},
 	}},
 	{name: "joined dots not logged", small: true, rule: "R1, I4", edits: []edit{
-		{"replica/key.go", "		k.r.log(rows, d, k, requestOf(d, delta, ids))\n", "		_ = requestOf(d, delta, ids)\n"},
+		{"replica/key.go", "		k.r.log(rows, d, k, requestOf(d, delta, ids), change)\n", ""},
 	}},
 	{name: "record with a context removed", small: true, rule: "R4", edits: []edit{
 		{"replica/key.go", "if k.object.IsGone() {", "if len(k.object.Versions) == 0 {"},
 	}},
 	{name: "deletes not saved", small: true, rule: "R6", edits: []edit{
 		{"replica/key.go", "	k.object.Discard(seen)\n	k.commit(d, id, rows)\n", "	k.commit(d, id, rows)\n"},
+	}},
+	{name: "hash tree not updated by deletes", small: true, rule: "R20", edits: []edit{
+		{"replica/key.go", "	k.note()\n	k.object.Discard(seen)\n	k.commit(d, id, rows)\n", "	k.object.Discard(seen)\n	k.note()\n	k.commit(d, id, rows)\n"},
+	}},
+	{name: "hash tree not brought up by the log", small: true, rule: "R20", edits: []edit{
+		{"replica/replica.go", "				r.tree.Change(key, entry.Change)\n", ""},
+	}},
+	{name: "hash tree brought up twice by dots of the checkpoint", rule: "R20", edits: []edit{
+		{"replica/replica.go", "				r.unsaved++\n				r.tree.Change(key, entry.Change)\n			}\n", "				r.unsaved++\n			}\n			r.tree.Change(key, entry.Change)\n"},
+	}},
+	{name: "change without a dot not saved with the hash tree", small: true, rule: "R20", edits: []edit{
+		{"replica/key.go", "	k.unlogged = k.unlogged || change != 0\n", ""},
 	}},
 	{name: "a full shard is woken all the time", rule: "core", edits: []edit{
 		{"core/sweep.go", "		s.sweeper.postpone(now)\n", ""},

@@ -137,6 +137,7 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 	if o.started[r.Actor()] {
 		o.find("I2", "%s starts replica %v as %v, which has been used before", n.name, r.ID(), r.Actor())
 	}
+	o.checkTree(n, r.ID(), r.Tree())
 	o.started[r.Actor()] = true
 	s.actor = r.Actor()
 }
@@ -162,6 +163,7 @@ func (o *oracle) applied(s *shell, out *core.Effects) {
 			o.find("I4", "%s: the clock of replica %v is %v, its log has %v", s.node.name, id, s.shard.Clock(id), clock)
 		}
 	}
+	o.checkTrees(s, b.keys)
 	for _, key := range sortedKeys(b.keys) {
 		o.check(s.node, b.keys[key], key)
 	}

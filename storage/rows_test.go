@@ -31,6 +31,10 @@ func golden() []struct {
 	entry := LogEntry{Bucket: []byte("carts"), Key: []byte("ann")}
 	withID := entry
 	withID.RequestID = [16]byte{1, 15: 0xff}
+	withChange := entry
+	withChange.Change = 0x0102030405060708
+	withBoth := withID
+	withBoth.Change = withChange.Change
 	return []struct {
 		name string
 		row  []byte
@@ -46,6 +50,8 @@ func golden() []struct {
 		{"value key", ValueKey(nil, p, n, actorA, 1)},
 		{"log value", AppendLogEntry(nil, entry)},
 		{"log value with a request id", AppendLogEntry(nil, withID)},
+		{"log value with a change", AppendLogEntry(nil, withChange)},
+		{"log value with both", AppendLogEntry(nil, withBoth)},
 	}
 }
 
@@ -112,11 +118,12 @@ func TestRows_RoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, CheckpointClock, kind)
 
-		entry := LogEntry{Bucket: []byte(bucket), Key: []byte(key), RequestID: d.actor}
+		entry := LogEntry{Bucket: []byte(bucket), Key: []byte(key), RequestID: d.actor, Change: d.counter}
 		back, err := ParseLogEntry(AppendLogEntry(nil, entry))
 		require.NoError(t, err)
 		require.Equal(t, [][]byte{entry.Bucket, entry.Key}, [][]byte{back.Bucket, back.Key})
 		require.Equal(t, entry.RequestID, back.RequestID)
+		require.Equal(t, entry.Change, back.Change)
 	})
 }
 
@@ -224,7 +231,7 @@ func TestRows_ForeignBytesAreErrors(t *testing.T) {
 		"meta key":       func(b []byte) error { _, err := ParseMetaKey(b); return err },
 		"log value":      func(b []byte) error { _, err := ParseLogEntry(b); return err },
 	} {
-		for _, foreign := range []string{"", "x", "o\x00\x07\x03\x05cart", "d\x00\x07\x03short", "c\x00\x07\x03x", "\x01\x01b", "\x01\x00" + strings.Repeat("\x00", 16)} {
+		for _, foreign := range []string{"", "x", "o\x00\x07\x03\x05cart", "d\x00\x07\x03short", "c\x00\x07\x03x", "\x01\x01b", "\x01\x00" + strings.Repeat("\x00", 16), "\x02\x00short", "\x02\x00" + strings.Repeat("\x00", 8)} {
 			var wrong *RowError
 			require.ErrorAs(t, parse([]byte(foreign)), &wrong, "%s from %q", name, foreign)
 			require.Equal(t, name, wrong.Row)

@@ -23,6 +23,13 @@ func (w *world) judge(at int) error {
 	if logged.Compare(s.replica.Clock()) != vclock.Equal {
 		return fmt.Errorf("R1: the clock of %s is %v, its log says %v", siteNames[at], s.replica.Clock(), logged)
 	}
+	stored, err := replica.Recount(s.stored, partition)
+	if err != nil {
+		return err
+	}
+	if len(stored.Differing(s.replica.Tree())) > 0 {
+		return fmt.Errorf("R20: the hash tree of %s is not that of what it stores", siteNames[at])
+	}
 	for key := range keyNames {
 		object, err := replica.Load(s.stored, partition, bucket, keyNames[key])
 		if err != nil {
