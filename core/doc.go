@@ -18,10 +18,11 @@
 //  3. An effect marked Sync leaves only once everything applied so far is
 //     durable. The others leave at once.
 //  4. Loads are read after Rows is applied, each answered by exactly one call
-//     of Loaded; pages likewise, with the shard's Base taken between two events
-//     at the moment of the snapshot (R5). The Begin of a Look is called at that
-//     moment too, the reading it returns is carried out anywhere, and what that
-//     returns is an event.
+//     of Loaded; one whose object is certainly not stored, nor in Rows, may be
+//     answered before. Pages are read then too, with the shard's Base taken
+//     between two events at the moment of the snapshot (R5). The Begin of a Look
+//     is called at that moment too, the reading it returns is carried out
+//     anywhere, and what that returns is an event.
 //  5. Tick is called once the deadline has passed.
 //
 // # Operations

@@ -21,6 +21,8 @@
 //  2. A start draws a new incarnation and makes it durable before the first dot
 //     can be minted (I2).
 //  3. A layout is durable before it is announced or used.
+//  4. Objects are written by the worker of their shard alone. Its filter knows
+//     all that it wrote and all that was stored before, and so which keys are new.
 //
 // # What is not here
 //

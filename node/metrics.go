@@ -50,6 +50,9 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 	for _, m := range shardMetrics() {
 		m.collect(out, stats)
 	}
+	for _, m := range workerMetrics() {
+		m.collect(out, n.workers)
+	}
 	store := n.store.Metrics()
 	for _, m := range storeMetrics() {
 		m.collect(out, store)
@@ -85,6 +88,22 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("many_siblings_total", "Writes that left more siblings than is healthy."), counter, func(s core.Stats) float64 { return float64(s.ManySiblings) }},
 		{desc("sweeps_total", "Objects looked at in the background to drop what their clock says by itself."), counter, func(s core.Stats) float64 { return float64(s.Sweeps) }},
 		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
+	}
+}
+
+func workerMetrics() []metric[[]*worker] {
+	sum := func(of func(*worker) float64) func([]*worker) float64 {
+		return func(workers []*worker) (sum float64) {
+			for _, w := range workers {
+				sum += of(w)
+			}
+			return sum
+		}
+	}
+	return []metric[[]*worker]{
+		{desc("objects_read_total", "Objects looked for in the store."), counter, sum(func(w *worker) float64 { return float64(w.read.Load()) })},
+		{desc("objects_known_absent_total", "Objects that were known not to be stored."), counter, sum(func(w *worker) float64 { return float64(w.absent.Load()) })},
+		{desc("object_filter_bytes", "Memory of what tells which objects are not stored."), gauge, sum(func(w *worker) float64 { return float64(w.filterBytes.Load()) })},
 	}
 }
 

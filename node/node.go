@@ -95,7 +95,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.commit = startCommitter(n.store, n.fail)
 	for range n.cfg.Shards {
 		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Limits: n.cfg.Limits})
-		w := newWorker(shard, n.store, n.commit, n, n.fail)
+		w := newWorker(shard, n.store, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
 	}
@@ -200,7 +200,7 @@ func (n *Node) setLayout(layout *ring.Layout) {
 				n.fail(err)
 				return
 			}
-			s.SetLayout(layout, recovered)
+			w.work(s, layout, recovered)
 			n.recovered.Add(1)
 		})
 	}

@@ -97,11 +97,16 @@ func TestAFailedSyncServesNobodyAndStopsTheNode(t *testing.T) {
 
 // soloWorker is a worker of a cluster of one.
 func soloWorker(t *testing.T, disk storage.Engine, fail func(error)) (*worker, func()) {
+	return startSolo(t, disk, 1, fail)
+}
+
+// startSolo is that start of a soloWorker's node.
+func startSolo(t *testing.T, disk storage.Engine, start uint64, fail func(error)) (*worker, func()) {
 	layout, err := ring.New([16]byte{1}, 1, 1, []ring.Node{{Name: "n1", Capacity: 1}})
 	require.NoError(t, err)
 	c := startCommitter(disk, fail)
-	shard := core.New(core.Config{Node: "n1", Start: vclock.Actor{Disk: 1, Nonce: 2}, Limits: core.DefaultLimits()})
-	w := newWorker(shard, disk, c, nil, fail)
+	shard := core.New(core.Config{Node: "n1", Start: vclock.Actor{Disk: 1, Nonce: start}, Limits: core.DefaultLimits()})
+	w := newWorker(shard, disk, c, nil, 1<<20, fail)
 	quit := make(chan struct{})
 	go w.run(quit)
 	w.inbox.put(func(_ time.Time, s *core.Shard) {
@@ -110,7 +115,7 @@ func soloWorker(t *testing.T, disk storage.Engine, fail func(error)) (*worker, f
 		defer snapshot.Close()
 		r, err := s.Recover(replica.ID{N: 1}, snapshot)
 		require.NoError(t, err)
-		s.SetLayout(layout, []*replica.Replica{r})
+		w.work(s, layout, []*replica.Replica{r})
 	})
 	return w, func() {
 		close(quit)

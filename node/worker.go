@@ -3,11 +3,13 @@ package node
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -39,6 +41,7 @@ type worker struct {
 	commit *committer
 	peers  sender
 	loads  *loader
+	filter *filter
 	fail   func(error)
 	done   chan struct{}
 	// failed is set by run before it closes done.
@@ -48,13 +51,20 @@ type worker struct {
 	pending map[uint64]func(*kindred.Response)
 	token   uint64
 
+	// settled loads of the effects will be read; noted bytes of their rows are in
+	// the filter.
+	settled, noted int
+	// absent counts the loads that the filter answered, read the others.
+	absent, read atomic.Uint64
+	filterBytes  atomic.Int64
+
 	buf []byte
 }
 
-func newWorker(shard *core.Shard, engine storage.Engine, commit *committer, peers sender, fail func(error)) *worker {
+func newWorker(shard *core.Shard, engine storage.Engine, commit *committer, peers sender, filterBytes int, fail func(error)) *worker {
 	w := &worker{
 		shard: shard, inbox: newInbox(), engine: engine, commit: commit, peers: peers, fail: fail,
-		done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
+		filter: newFilter(filterBytes), done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
 	}
 	w.loads = startLoader(engine, w.inbox)
 	return w
@@ -136,7 +146,9 @@ func (w *worker) round(events []event) error {
 	now := time.Now()
 	for _, e := range events {
 		e(now, w.shard)
-		if out := w.shard.Effects(); out.Rows.Bytes() > RoundBytesMax {
+		out := w.shard.Effects()
+		w.settle(now, out)
+		if out.Rows.Bytes() > RoundBytesMax {
 			if err := w.perform(out); err != nil {
 				return err
 			}
@@ -148,9 +160,37 @@ func (w *worker) round(events []event) error {
 	return w.perform(w.shard.Effects())
 }
 
+// settle answers the loads of objects that certainly are not stored, nor among the
+// rows that are about to be: their steps run at once, and what comes of them
+// leaves with this round. The others are read once the rows are applied.
+func (w *worker) settle(now time.Time, out *core.Effects) {
+	for i := w.settled; i < len(out.Loads); i++ { // an answer may ask for more
+		w.note(out)
+		load := out.Loads[i]
+		if w.filter.absent(load.Replica, load.Row) {
+			w.absent.Add(1)
+			w.shard.Loaded(now, load.Row, wire.Object{}, nil)
+			continue
+		}
+		out.Loads[w.settled] = load
+		w.settled++
+	}
+	clear(out.Loads[w.settled:])
+	out.Loads = out.Loads[:w.settled]
+}
+
+// note brings the filter up to date with the rows.
+func (w *worker) note(out *core.Effects) {
+	if bytes := out.Rows.Bytes(); bytes > w.noted {
+		w.filter.note(&out.Rows, w.noted)
+		w.noted = bytes
+	}
+}
+
 // perform carries out effects: first the rows, then what depended on them.
 func (w *worker) perform(out *core.Effects) error {
 	if out.Rows.Len() > 0 {
+		w.note(out)
 		// The dots of these rows exist already. Admission refuses new work when
 		// the disk runs full; what was admitted has the reserve.
 		out.Rows.MarkEssential()
@@ -163,12 +203,15 @@ func (w *worker) perform(out *core.Effects) error {
 	for _, r := range out.Replies {
 		w.reply(r.Token, r.Response)
 	}
+	w.read.Add(uint64(len(out.Loads)))
 	w.loads.add(out.Loads)
 	err := w.readPages(out.Pages)
 	if err == nil {
 		err = w.lookUp(out.Looks)
 	}
 	out.Reset()
+	w.settled, w.noted = 0, 0
+	w.filterBytes.Store(int64(w.filter.bytes()))
 	return err
 }
 
@@ -249,6 +292,17 @@ func (w *worker) lookUp(looks []core.Look) error {
 	}
 	w.loads.look(snapshot, readings)
 	return nil
+}
+
+// work makes the shard work by the layout, with the replicas of it that were
+// recovered. The filter learns in the background what they have stored.
+func (w *worker) work(s *core.Shard, layout *ring.Layout, recovered []*replica.Replica) {
+	s.SetLayout(layout, recovered)
+	var ids []replica.ID
+	for _, r := range recovered {
+		ids = append(ids, r.ID())
+	}
+	w.loads.survey(ids, w.filter)
 }
 
 func stopping(op kindred.Op) *kindred.Error {

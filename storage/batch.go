@@ -120,8 +120,12 @@ func (b *Batch) Check() error {
 // Each visits the changes in the order they were added and stops at the first
 // error, which it returns. The slices of an Op are valid until the next change
 // of the batch and must not be modified.
-func (b *Batch) Each(visit func(Op) error) error {
-	for rest := b.buf; len(rest) > 0; {
+func (b *Batch) Each(visit func(Op) error) error { return b.EachSince(0, visit) }
+
+// EachSince visits as Each does the changes that were added since Bytes was that
+// many.
+func (b *Batch) EachSince(bytes int, visit func(Op) error) error {
+	for rest := b.buf[bytes:]; len(rest) > 0; {
 		var op Op
 		op.Kind, rest = OpKind(rest[0]), rest[1:]
 		op.Key, rest = cut(rest)

@@ -130,3 +130,16 @@ func TestErrors_SayTheThingAndTheFix(t *testing.T) {
 		require.EqualError(t, err, want)
 	}
 }
+
+func TestBatch_ShowsWhatWasAddedSince(t *testing.T) {
+	var b Batch
+	b.Set([]byte("a"), []byte("1"))
+	before := b.Bytes()
+	b.Delete([]byte("b"))
+	var keys []string
+	require.NoError(t, b.EachSince(before, func(op Op) error {
+		keys = append(keys, string(op.Key))
+		return nil
+	}))
+	require.Equal(t, []string{"b"}, keys)
+}

@@ -54,6 +54,11 @@ func ObjectRange(partition uint32, n uint8, bucket, prefix string) (lo, hi []byt
 	return within(ObjectKey(nil, partition, n, bucket, prefix))
 }
 
+// ObjectsRange returns the range of all objects of one replica.
+func ObjectsRange(partition uint32, n uint8) (lo, hi []byte) {
+	return within(appendReplica(nil, TableObject, partition, n))
+}
+
 // LogKey appends the key of a dot's row in the log to b.
 func LogKey(b []byte, partition uint32, n uint8, actor [16]byte, counter uint64) []byte {
 	return appendDot(b, TableLog, partition, n, actor, counter)
