@@ -34,6 +34,8 @@ type Node struct {
 	HTTP    string `json:"http"`
 	DataDir string `json:"data_dir"`
 	LogFile string `json:"log_file"`
+	// Faults is what is made to go wrong, as it was ordered.
+	Faults NodeFaults `json:"faults"`
 }
 
 // Open finds the cluster of a folder, running or not. A folder without one is
@@ -91,6 +93,7 @@ func (c *Cluster) node(st *state, i int) Node {
 		Gossip: loopback(ports.Gossip), HTTP: loopback(ports.HTTP),
 		DataDir: filepath.Join(c.dir, rec.Name, "data"),
 		LogFile: filepath.Join(c.dir, rec.Name, "kvnode.log"),
+		Faults:  faultsOf(rec),
 	}
 	if n.State != Stopped {
 		n.PID = rec.Process.PID
@@ -151,7 +154,8 @@ func (c *Cluster) Pause(ctx context.Context, name string) error {
 	return c.freeze(ctx, name, syscall.SIGSTOP, Paused)
 }
 
-// Resume lets a paused node go on (SIGCONT). A running node goes on running.
+// Resume lets a paused node go on (SIGCONT), and tells it of the faults that
+// were ordered meanwhile. A running node goes on running.
 func (c *Cluster) Resume(ctx context.Context, name string) error {
 	return c.freeze(ctx, name, syscall.SIGCONT, Running)
 }
@@ -168,7 +172,10 @@ func (c *Cluster) freeze(ctx context.Context, name string, sig syscall.Signal, w
 		}
 		ctx, cancel := context.WithTimeout(ctx, signalWait)
 		defer cancel()
-		return n.Process.waitState(ctx, want)
+		if err := n.Process.waitState(ctx, want); err != nil || want == Paused {
+			return err
+		}
+		return c.catchUp(ctx, st, i)
 	})
 }
 

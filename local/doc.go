@@ -10,7 +10,9 @@
 // Node i is called "n<i>", belongs to zone "z<((i-1) mod zones)+1>", and listens
 // on 127.0.0.1 at base+10(i-1)+{0 client, 1 peer, 2 gossip, 3 HTTP}.
 //
-// A node is running, paused (stopped by SIGSTOP) or stopped (no process).
+// A node is running, paused (stopped by SIGSTOP) or stopped (no process). A cut
+// loses what the nodes of one side send to those of the other; a slow node sends
+// everything late. Clients reach all nodes all the time.
 //
 // # Invariants
 //
@@ -26,6 +28,9 @@
 //     one.
 //   - L5: nothing is deleted but by Wipe, and Wipe refuses a node that has a
 //     process.
+//   - L6: a fault that was ordered is in force on every running node, or on none
+//     and the order failed. It is remembered, and a node that starts again has it
+//     before it listens. A paused node has it as soon as it is resumed.
 //
 // # What it does not do
 //
@@ -40,4 +45,6 @@
 //	defer c.Stop(context.Background(), 10*time.Second)
 //	err = c.Kill(ctx, "n2")
 //	err = c.Restart(ctx, "n2", local.RestartOptions{})
+//	_, err = c.Cut(ctx, local.Sides{Left: []string{"1"}, Right: []string{"2", "3"}}, false)
+//	err = c.Heal(ctx)
 package local

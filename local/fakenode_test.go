@@ -3,10 +3,12 @@ package local_test
 import (
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -29,6 +31,8 @@ func fakeNode(args []string) int {
 		flags[name] = fs.String(name, "", "")
 	}
 	mode := fs.String("fake-mode", "", "")
+	injects := fs.Bool("fault-injection", false, "")
+	plan := fs.String("faults", "{}", "")
 	if err := fs.Parse(args); err != nil {
 		return 1
 	}
@@ -44,7 +48,12 @@ func fakeNode(args []string) int {
 		return 1
 	}
 	fmt.Fprintf(os.Stderr, "%s up, KINDRED_NAME=%q\n", *flags["name"], os.Getenv("KINDRED_NAME"))
-	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	faulty := &fakeFaults{on: *injects && *mode != "no-faults-"+*flags["name"], plan: *plan}
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/local/faults" {
+			faulty.ServeHTTP(w, r)
+			return
+		}
 		if *mode == "unready" {
 			http.Error(w, `{"ready":false,"reason":"waiting for the others"}`, http.StatusServiceUnavailable)
 		}
@@ -56,4 +65,25 @@ func fakeNode(args []string) int {
 		}
 	}
 	return 1
+}
+
+// fakeFaults takes every plan and shows it.
+type fakeFaults struct {
+	on   bool
+	mu   sync.Mutex
+	plan string
+}
+
+func (f *fakeFaults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !f.on {
+		http.Error(w, "off", http.StatusForbidden)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.Method == http.MethodPut {
+		b, _ := io.ReadAll(r.Body)
+		f.plan = string(b)
+	}
+	io.WriteString(w, f.plan)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -105,6 +106,9 @@ func (c *Cluster) startAll(ctx context.Context, o Options) (spawned, resumed []n
 			if _, err := n.Process.signal(syscall.SIGCONT); err != nil {
 				return nil, nil, err
 			}
+			if err := c.catchUp(ctx, st, i); err != nil {
+				return nil, nil, err
+			}
 			resumed = append(resumed, n)
 		}
 	}
@@ -169,11 +173,15 @@ func (c *Cluster) spawnNode(st *state, i int) error {
 	if err := os.MkdirAll(n.DataDir, 0o755); err != nil {
 		return err
 	}
-	p, err := spawn(st.KVNode, c.nodeArgs(st, n), n.LogFile)
+	args, err := c.nodeArgs(st, i)
 	if err != nil {
 		return err
 	}
-	st.Nodes[i].Process = p
+	p, err := spawn(st.KVNode, args, n.LogFile)
+	if err != nil {
+		return err
+	}
+	st.Nodes[i].Process, st.Nodes[i].Pending = p, false
 	if err := st.write(c.dir); err != nil {
 		_, undo := stopAll(context.Background(), st.Nodes[i:i+1], 0)
 		return errors.Join(err, undo)
@@ -181,18 +189,22 @@ func (c *Cluster) spawnNode(st *state, i int) error {
 	return nil
 }
 
-// nodeArgs are the flags of the public contract of kvnode.
-func (c *Cluster) nodeArgs(st *state, n Node) []string {
+// nodeArgs are the flags of the public contract of kvnode. What is cut is cut
+// from the start of a node.
+func (c *Cluster) nodeArgs(st *state, i int) ([]string, error) {
+	n := c.node(st, i)
 	var join []string
 	for i := range st.Nodes {
 		join = append(join, loopback(st.shape().addresses(i).Gossip))
 	}
-	return append([]string{
+	args := []string{
 		"--name", n.Name, "--zone", n.Zone, "--data-dir", n.DataDir,
 		"--expect", fmt.Sprint(len(st.Nodes)), "--join", strings.Join(join, ","),
 		"--client-addr", n.Client, "--peer-addr", n.Peer,
 		"--gossip-addr", n.Gossip, "--http-addr", n.HTTP,
-	}, st.Args...)
+	}
+	faulty, err := faultFlags(st.Nodes[i].Faults)
+	return slices.Concat(args, faulty, st.Args), err
 }
 
 func (c *Cluster) awaitAll(ctx context.Context, o Options) error {

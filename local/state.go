@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 const (
@@ -31,6 +33,10 @@ type nodeRecord struct {
 	Name    string  `json:"name"`
 	Zone    string  `json:"zone"`
 	Process process `json:"process"`
+	// Faults is what is made to go wrong, now and when it starts again. Pending
+	// says that the process is paused and has not been told.
+	Faults  faults.Plan `json:"faults,omitzero"`
+	Pending bool        `json:"pending,omitempty"`
 }
 
 // NoClusterError says that a folder holds no cluster.

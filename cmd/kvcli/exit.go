@@ -92,6 +92,8 @@ func describe(err error) errorDoc {
 		dial   *client.DialError
 		none   *local.NoClusterError
 		node   *local.NodeError
+		sides  *local.SidesError
+		delay  *local.DelayError
 	)
 	switch {
 	case errors.As(err, &done):
@@ -105,6 +107,8 @@ func describe(err error) errorDoc {
 		doc.Code, doc.Exit, doc.Outcome = string(kindred.CodeUnavailable), exitUnavailable, kindred.NotApplied.String()
 	case errors.As(err, &node) && node.Unsafe:
 		doc.Code, doc.Exit = "unsafe", exitUnsafe
+	case errors.As(err, &sides), errors.As(err, &delay):
+		doc.Code = "usage"
 	case errors.As(err, &none):
 		doc.Code, doc.Exit = "no_local_cluster", exitNotFound
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,9 +19,12 @@ func (a *app) localCommand() *cobra.Command {
 		`  kvcli local start --nodes 3
   kvcli local kill 2
   kvcli local restart 2
+  kvcli local cut 1/2,3
+  kvcli local heal
   kvcli local stop`,
 		a.localStart(), a.localStop(), a.localStatus(),
-		a.localKill(), a.localPause(), a.localResume(), a.localRestart(), a.localWipe(), a.localLogs())
+		a.localKill(), a.localPause(), a.localResume(), a.localRestart(), a.localWipe(),
+		a.localCut(), a.localSlow(), a.localHeal(), a.localLogs())
 }
 
 func (a *app) localStart() *cobra.Command {
@@ -122,21 +126,31 @@ func (a *app) printLocal(c *local.Cluster, document func(local.Status) any) erro
 	if err != nil {
 		return err
 	}
-	return a.print(document(status), func(w io.Writer) error {
-		st := a.style()
-		colour := map[local.State]func(string) string{local.Running: st.Good, local.Paused: st.Warn, local.Stopped: st.Bad}
-		t := table{header: []string{"NODE", "STATE", "PID", "ZONE", "CLIENT", "HTTP", "PEER", "GOSSIP"}}
-		for _, n := range status.Nodes {
-			pid := "-"
-			if n.PID != 0 {
-				pid = strconv.Itoa(n.PID)
-			}
-			row := plainCells(n.Name, string(n.State), pid, n.Zone, n.Client, n.HTTP, n.Peer, n.Gossip)
-			row[1].paint = colour[n.State]
-			t.add(row...)
+	return a.print(document(status), func(w io.Writer) error { return a.writeNodes(w, status.Nodes) })
+}
+
+// writeNodes has a column for faults only if there are any.
+func (a *app) writeNodes(w io.Writer, nodes []local.Node) error {
+	st := a.style()
+	colour := map[local.State]func(string) string{local.Running: st.Good, local.Paused: st.Warn, local.Stopped: st.Bad}
+	t := table{header: []string{"NODE", "STATE", "PID", "ZONE", "CLIENT", "HTTP", "PEER", "GOSSIP"}}
+	faulty := slices.ContainsFunc(nodes, func(n local.Node) bool { return n.Faults.Any() || n.Faults.Pending })
+	if faulty {
+		t.header = append(t.header, "FAULTS")
+	}
+	for _, n := range nodes {
+		pid := "-"
+		if n.PID != 0 {
+			pid = strconv.Itoa(n.PID)
 		}
-		return t.write(w)
-	})
+		row := plainCells(n.Name, string(n.State), pid, n.Zone, n.Client, n.HTTP, n.Peer, n.Gossip)
+		row[1].paint = colour[n.State]
+		if faulty {
+			row = append(row, cell{faultsText(n.Faults), st.Warn})
+		}
+		t.add(row...)
+	}
+	return t.write(w)
 }
 
 func (a *app) localStop() *cobra.Command {

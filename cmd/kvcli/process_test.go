@@ -113,6 +113,7 @@ func TestALocalCluster(t *testing.T) {
 			"client": fmt.Sprintf("127.0.0.1:%d", base+10), "peer": fmt.Sprintf("127.0.0.1:%d", base+11),
 			"gossip": fmt.Sprintf("127.0.0.1:%d", base+12), "http": fmt.Sprintf("127.0.0.1:%d", base+13),
 			"data_dir": filepath.Join(l.dir, "n2", "data"), "log_file": filepath.Join(l.dir, "n2", "kvnode.log"),
+			"faults": map[string]any{"no_send": []any{}, "no_receive": []any{}, "delay": "0s", "pending": false},
 		}, n)
 	})
 	t.Run("keys are written, read and deleted", func(t *testing.T) {
@@ -163,6 +164,27 @@ func TestALocalCluster(t *testing.T) {
 		require.Equal(t, 5, l.run("local", "wipe", "1").exit)
 		require.Equal(t, local.Paused, l.status("local", "pause", "3").Nodes[2].State)
 		require.Equal(t, local.Running, l.status("local", "resume", "3").Nodes[2].State)
+	})
+	t.Run("the network fails on purpose and is healed", func(t *testing.T) {
+		require.NotContains(t, l.ok("local", "status"), "FAULTS")
+		o := l.run("local", "cut", "1/2", "--one-way")
+		require.Zero(t, o.exit, o.stderr)
+		require.Contains(t, o.stderr, "n3: on neither side, so still talking to everyone.")
+		require.Regexp(t, `n1 .* cannot send to n2\n`, o.stdout)
+		require.Regexp(t, `n2 .* cannot hear n1\n`, o.stdout)
+		l.ok("local", "partition", "1/2,3")
+		l.ok("local", "slow", "3", "20ms")
+		faults := l.status("local", "status").Nodes
+		require.Equal(t, []string{"n2", "n3"}, faults[0].Faults.NoReceive)
+		require.Equal(t, "cut from n1; sends 20ms late", faults[2].Faults.String())
+		require.Contains(t, l.ok("cluster", "status"), "is under injected faults: cut from n", "whichever node is asked, all are cut")
+		require.Equal(t, "v", l.ok("get", "b", "k"), "two of three replicas meet")
+		l.ok("local", "restart", "3", "--no-wait")
+		require.Equal(t, "20ms", l.status("local", "status").Nodes[2].Faults.Delay)
+		require.NotContains(t, l.ok("local", "heal"), "FAULTS")
+		l.ok("put", "b", "k", "v", "--w", "all", "--timeout", "30s")
+		require.Equal(t, 1, l.run("local", "cut", "1/9").exit)
+		require.Equal(t, 1, l.run("local", "slow", "1", "2h").exit)
 	})
 	t.Run("it stops and starts again with its data", func(t *testing.T) {
 		o := l.run("local", "stop", "-o", "json")
