@@ -5,6 +5,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -114,7 +115,7 @@ func (s *Shard) join(m *wire.Write, done func(sync bool, refused string)) {
 	}
 	s.enter(r, m.Bucket, m.Key, func(_ time.Time, k *replica.Key, err error) {
 		if err == nil {
-			if err = k.Join(m.Delta, m.RequestIDs, &s.out.Rows); err != nil {
+			if err = joinKey(k, m, &s.out.Rows); err != nil {
 				s.stats.RefusedJoins++
 			}
 		}
@@ -125,6 +126,14 @@ func (s *Shard) join(m *wire.Write, done func(sync bool, refused string)) {
 		s.stats.Joins++
 		done(m.Durability == kindred.Sync, "")
 	})
+}
+
+// joinKey merges a write of a peer. One that wants no answer is a read repair.
+func joinKey(k *replica.Key, m *wire.Write, rows *storage.Batch) error {
+	if m.Op.IsZero() {
+		return k.Mend(m.Delta, m.Rounds, rows)
+	}
+	return k.Join(m.Delta, m.RequestIDs, m.Rounds, rows)
 }
 
 func (s *Shard) onRead(from string, m *wire.Read) {

@@ -20,14 +20,17 @@ type Get struct {
 }
 
 type reply struct {
-	node string
-	dots vclock.DotSet
+	node   string
+	dots   vclock.DotSet
+	rounds wire.Rounds
 }
 
 // Repair is a delta that a replica turned out to lack.
 type Repair struct {
 	Node  string
 	Delta wire.Delta
+	// Rounds are the promises that all who replied have made alike.
+	Rounds wire.Rounds
 }
 
 // NewGet waits for quorum.R of homes. In a strict quorum R covers PR.
@@ -45,8 +48,32 @@ func (g *Get) Add(node string, filled wire.Object) {
 	} else {
 		g.merged = vclock.Join(g.merged, filled)
 	}
-	g.replies = append(g.replies, reply{node, filled.Dots()})
+	g.replies = append(g.replies, reply{node: node, dots: filled.Dots()})
 	g.failed = slices.DeleteFunc(g.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
+}
+
+// Promised notes the promises that came with a reply, after Add. Without them
+// who has promised anything refuses the repair, which does no harm.
+func (g *Get) Promised(node string, rounds wire.Rounds) {
+	for i := range g.replies {
+		if g.replies[i].node == node {
+			g.replies[i].rounds = rounds
+		}
+	}
+}
+
+// common are the promises that all who replied have made alike: a dot that came
+// from any of them is held by one who had made them (R8, R14).
+func (g *Get) common() wire.Rounds {
+	var common wire.Rounds
+	for i, r := range g.replies {
+		if i == 0 {
+			common = r.rounds
+		} else {
+			common = common.Common(r.rounds)
+		}
+	}
+	return common
 }
 
 // Fail notes why a home gave no answer.
@@ -102,10 +129,10 @@ func (g *Get) Siblings() []vclock.Version[wire.Record] {
 // writes only where there is something to mend.
 func (g *Get) Repairs() []Repair {
 	var repairs []Repair
-	live := g.merged.Dots()
+	live, common := g.merged.Dots(), g.common()
 	for _, r := range g.replies {
 		if r.dots.Compare(live) != vclock.Equal {
-			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}})
+			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}, Rounds: common})
 		}
 	}
 	return repairs

@@ -78,6 +78,10 @@ type Key struct {
 	hashed  bool
 	// apart holds the dots whose values have rows of their own.
 	apart []vclock.Dot
+	// leaked: the object shows the effect of a dot that is void; touched is the
+	// dot that tells others.
+	leaked  bool
+	touched vclock.Dot
 }
 
 // Open takes an object as it was loaded. The Key owns it from here on.
@@ -89,6 +93,7 @@ func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
 			v.Value.Apart = false
 		}
 	}
+	k.dropVoid()
 	return k
 }
 
@@ -188,13 +193,17 @@ func (k *Key) commit(d vclock.Dot, id kindred.RequestID, rows *storage.Batch) {
 	k.dirty = true
 }
 
-// Join merges what another replica sent (R3). It refuses a delta that no honest
-// peer can have made; then nothing has changed.
-func (k *Key) Join(delta wire.Delta, ids []wire.DotRequest, rows *storage.Batch) error {
+// Join merges what another replica sent with its promises (R3). It refuses a
+// delta that no honest peer can have made, and one that a promise forbids (R14);
+// then nothing has changed.
+func (k *Key) Join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, rows *storage.Batch) error {
 	if err := k.r.admit(delta); err != nil {
 		return err
 	}
 	fresh := delta.Dots.Minus(k.r.clock)
+	if err := k.r.closing.refuse(fresh, rounds); err != nil {
+		return err
+	}
 	for d := range fresh.Dots() {
 		k.r.recent.Add(requestOf(d, delta, ids), k.hash(), d)
 	}
@@ -257,6 +266,9 @@ func (k *Key) Strip() {
 // Save writes the object's row if a step changed it: one row however many steps
 // there were. Large values get rows of their own, once.
 func (k *Key) Save(rows *storage.Batch) {
+	if k.leaked {
+		k.touch(rows)
+	}
 	if !k.dirty {
 		return
 	}

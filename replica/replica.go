@@ -35,11 +35,12 @@ func (id ID) String() string { return fmt.Sprintf("%d/%d", id.Partition, id.N) }
 // Replica is the clock of one partition at one node, and what is needed to move
 // it forward. The objects stay in the store.
 type Replica struct {
-	id     ID
-	actor  vclock.Actor
-	clock  vclock.DotSet
-	tree   hashtree.Tree
-	recent *Recent
+	id      ID
+	actor   vclock.Actor
+	clock   vclock.DotSet
+	tree    hashtree.Tree
+	recent  *Recent
+	closing closing
 	// unsaved counts the dots since the last checkpoint.
 	unsaved int
 	// row and value are memory for building rows, which a batch copies.
@@ -117,7 +118,8 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 				return false
 			}
 			if base := r.clock.Base(d.Actor); counter <= base {
-				lo = storage.LogKey(nil, r.id.Partition, r.id.N, actor, base+1)
+				// The base of a closed actor has no end: then this leaps to the next.
+				lo = storage.LogKey(nil, r.id.Partition, r.id.N, actor, min(base, vclock.CounterMax)+1)
 				return false
 			}
 			entry, err := storage.ParseLogEntry(value)
@@ -146,7 +148,10 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 // Clone is a replica that goes its own way from here, for those who try what
 // could happen next. It remembers the same requests as r.
 func (r *Replica) Clone() *Replica {
-	return &Replica{id: r.id, actor: r.actor, clock: r.clock.Clone(), tree: *r.tree.Clone(), recent: r.recent, unsaved: r.unsaved}
+	return &Replica{
+		id: r.id, actor: r.actor, clock: r.clock.Clone(), tree: *r.tree.Clone(),
+		recent: r.recent, closing: r.closing.clone(), unsaved: r.unsaved,
+	}
 }
 
 // ID names the replica.

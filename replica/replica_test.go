@@ -54,7 +54,7 @@ func (s *site) put(key string, seen vclock.DotSet, value []byte) (delta wire.Del
 }
 
 func (s *site) join(key string, delta wire.Delta) {
-	s.step(key, func(k *Key, rows *storage.Batch) { require.NoError(s.t, k.Join(delta, nil, rows)) })
+	s.step(key, func(k *Key, rows *storage.Batch) { require.NoError(s.t, k.Join(delta, nil, nil, rows)) })
 }
 
 func (s *site) filled(key string) (o wire.Object) {

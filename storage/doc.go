@@ -47,6 +47,7 @@
 //	hint         'h' p n len bucket key           what a guest owes of one key, and to which homes
 //	meta         'm' name                         disk id, incarnation, layout, peers, …
 //	object       'o' p n len bucket key           the object with its siblings
+//	promise      'p' p n actor                    what is promised and known about closing it
 //	large value  'v' p n actor counter            the bytes of one version
 //
 // All rows of one replica (p, n) are four contiguous ranges, one in each of the

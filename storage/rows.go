@@ -193,7 +193,7 @@ func ParseReplica(row []byte) (table byte, partition uint32, n uint8, ok bool) {
 		return 0, 0, 0, false
 	}
 	switch row[0] {
-	case TableCheckpoint, TableLog, TableHint, TableObject, TableValue:
+	case TableCheckpoint, TableLog, TableHint, TableObject, TablePromise, TableValue:
 		return row[0], uint32(binary.BigEndian.Uint16(row[1:])), row[3], true
 	}
 	return 0, 0, 0, false

@@ -47,6 +47,7 @@ func golden() []struct {
 		{"object key, empty bucket", ObjectKey(nil, p, n, "", "ann")},
 		{"object key, highest partition", ObjectKey(nil, PartitionMax, 255, "b", "k")},
 		{"hint key", HintKey(nil, p, n, "carts", "ann")},
+		{"promise key", PromiseKey(nil, p, n, actorA)},
 		{"value key", ValueKey(nil, p, n, actorA, 1)},
 		{"log value", AppendLogEntry(nil, entry)},
 		{"log value with a request id", AppendLogEntry(nil, withID)},
@@ -200,6 +201,11 @@ func TestRows_ReplicaRangesHoldEveryRowOfTheReplica(t *testing.T) {
 		}
 		require.True(t, ok, g.name)
 		require.Equal(t, g.row[0], table)
+		if table == TablePromise {
+			lo, hi := PromiseRange(partition, n)
+			require.True(t, inRange(g.row, lo, hi))
+			continue // promises are the member's
+		}
 		inside := func(partition uint32, n uint8) bool {
 			ranges := ReplicaRanges(partition, n)
 			return slices.ContainsFunc(ranges[:], func(r KeyRange) bool { return inRange(g.row, r.Low, r.High) })
@@ -229,6 +235,7 @@ func TestRows_ForeignBytesAreErrors(t *testing.T) {
 		"value key":      func(b []byte) error { _, _, _, _, err := ParseValueKey(b); return err },
 		"checkpoint key": func(b []byte) error { _, _, _, _, err := ParseCheckpointKey(b); return err },
 		"meta key":       func(b []byte) error { _, err := ParseMetaKey(b); return err },
+		"promise key":    func(b []byte) error { _, _, _, err := ParsePromiseKey(b); return err },
 		"log value":      func(b []byte) error { _, err := ParseLogEntry(b); return err },
 	} {
 		for _, foreign := range []string{"", "x", "o\x00\x07\x03\x05cart", "d\x00\x07\x03short", "c\x00\x07\x03x", "\x01\x01b", "\x01\x00" + strings.Repeat("\x00", 16), "\x02\x00short", "\x02\x00" + strings.Repeat("\x00", 8)} {
@@ -261,6 +268,9 @@ func FuzzRows(f *testing.F) {
 		}
 		if p, n, kind, index, err := ParseCheckpointKey(row); err == nil && kind == CheckpointHashTree {
 			require.Equal(t, row, HashTreeKey(nil, p, n, index))
+		}
+		if p, n, actor, err := ParsePromiseKey(row); err == nil {
+			require.Equal(t, row, PromiseKey(nil, p, n, actor))
 		}
 		if name, err := ParseMetaKey(row); err == nil {
 			require.Equal(t, row, MetaKey(nil, string(name)))

@@ -27,9 +27,12 @@ const (
 	KindHint
 	KindHintOffer
 	KindHintLacks
+	KindCloseAsk
+	KindCloseReply
+	KindCloseTell
 )
 
-var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks"}
+var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -72,6 +75,8 @@ type Write struct {
 	// RequestIDs names the intentions behind Delta.Dots that no version in the
 	// delta carries: deletes, and writes that were superseded since (R19).
 	RequestIDs []DotRequest
+	// Rounds are the sender's promises about the actors of Delta.Dots (R14).
+	Rounds Rounds
 }
 
 // DotRequest ties a dot to the request that minted it.
@@ -107,6 +112,8 @@ type ReadReply struct {
 	Object Object
 	// Context and Clock are set if asked for.
 	Context, Clock string
+	// Rounds are the replier's promises about the actors of live versions (R8).
+	Rounds Rounds
 }
 
 // Forward passes a request on to a home replica, once.
@@ -233,7 +240,7 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 	case KindReadReply:
 		return &ReadReply{
 			Head: h, Op: r.opID(), Failed: r.string("reason"), Object: r.object("object"),
-			Context: r.string("context"), Clock: r.string("clock"),
+			Context: r.string("context"), Clock: r.string("clock"), Rounds: r.rounds("rounds"),
 		}
 	case KindForward:
 		return &Forward{Head: h, Op: r.opID(), Request: r.request(), Guest: r.flag("guest")}
@@ -246,6 +253,12 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 		}
 	case KindScanReply:
 		return decodeScanReply(h, r)
+	case KindCloseAsk:
+		return decodeCloseAsk(h, r)
+	case KindCloseReply:
+		return decodeCloseReply(h, r)
+	case KindCloseTell:
+		return decodeCloseTell(h, r)
 	case KindLayout:
 		if h != (Head{}) {
 			r.fail("head", "a layout message names no partition")
@@ -286,7 +299,7 @@ func (m *Write) appendBody(b []byte) []byte {
 	b = appendString(b, m.Key)
 	b = appendObject(b, m.Delta.Siblings)
 	b = m.Delta.Dots.AppendTo(b)
-	return appendRequestIDs(b, m.RequestIDs)
+	return AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds)
 }
 
 func appendRequestIDs(b []byte, ids []DotRequest) []byte {
@@ -307,6 +320,7 @@ func decodeWrite(h Head, r *reader) *Write {
 	m.Delta.Siblings = r.object("delta")
 	m.Delta.Dots = r.dotSet("dots")
 	m.RequestIDs = r.requestIDs()
+	m.Rounds = r.rounds("rounds")
 	return m
 }
 
@@ -336,7 +350,7 @@ func (m *Read) appendBody(b []byte) []byte {
 func (m *ReadReply) appendBody(b []byte) []byte {
 	b = appendString(m.Op.appendTo(b), m.Failed)
 	b = appendObject(b, m.Object)
-	return appendString(appendString(b, m.Context), m.Clock)
+	return AppendRounds(appendString(appendString(b, m.Context), m.Clock), m.Rounds)
 }
 
 func (m *Forward) appendBody(b []byte) []byte {

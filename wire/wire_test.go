@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 )
 
@@ -24,10 +26,17 @@ var (
 	head   = Head{Partition: 0x1234, N: 3}
 	op     = OpID{Process: 0xC0FFEE, Seq: 300}
 	id     = kindred.RequestID{1, 2, 3, 15: 16}
+	round  = Round{Number: 300, Proposer: 0xC0FFEE}
 	when   = time.UnixMilli(1_790_000_000_123).UTC()
 )
 
 func dot(a vclock.Actor, c uint64) vclock.Dot { return vclock.Dot{Actor: a, Counter: c} }
+
+// closed is every dot of an actor from one on, without end.
+func closed(a vclock.Actor, from uint64) (s vclock.DotSet) {
+	s.AddSpan(a, vclock.Span{Lo: from, Hi: math.MaxUint64})
+	return s
+}
 
 func record() Record {
 	return Record{RequestID: id, Node: "n1", WrittenAt: when.UnixMilli(), Blind: true, ContentType: "text/plain", Value: []byte("milk")}
@@ -49,10 +58,11 @@ func messages() []Message {
 		&Write{
 			Head: head, Op: op, Durability: kindred.Sync, Bucket: "carts", Key: "k\x00é", Delta: Delta{Siblings: o, Dots: dots},
 			RequestIDs: []DotRequest{{Dot: dot(actorB, 8), ID: id}},
+			Rounds:     Rounds{{Actor: actorA, Round: round}, {Actor: actorB, Round: round}},
 		},
 		&WriteAck{Head: head, Op: op, Refused: "disk full"},
 		&Read{Head: head, Op: op, Bucket: "carts", Key: "k", Inspect: true, Guest: true},
-		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}"},
+		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}},
 		&Forward{Head: head, Op: op, Request: kindred.Request{
 			Op: kindred.OpPut, Bucket: "b", Key: "k", Value: []byte("v"), ContentType: "t", Context: []byte{1, 2}, RequestID: id,
 			R: 1, W: kindred.CountQuorum, PR: kindred.CountAll, PW: 2, Durability: kindred.Batch, Sloppy: kindred.Strict, Timeout: 1500 * time.Millisecond,
@@ -81,6 +91,12 @@ func messages() []Message {
 		},
 		&HintOffer{Head: head, Op: op, Dots: dots},
 		&HintLacks{Head: head, Op: op, Failed: "why", Dots: dots},
+		&CloseAsk{Head: head, Op: op, Layout: ring.Version{Counter: 7, Hash: 8}, Round: round, Actors: []vclock.Actor{actorA, actorB}},
+		&CloseReply{Head: head, Op: op, Refused: "r", Reports: []CloseReport{
+			{Actor: actorA, Live: true},
+			{Actor: actorB, Promised: round, Closed: Round{Number: 1, Proposer: 2}, Held: vclock.NewDotSet(dot(actorB, 2)), Void: closed(actorB, 3)},
+		}},
+		&CloseTell{Head: head, Records: []CloseRecord{{Actor: actorA, Round: round, Void: closed(actorA, 1)}}},
 	}
 }
 

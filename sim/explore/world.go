@@ -150,7 +150,7 @@ func (w *world) post(to, key int, d vclock.Dot, delta wire.Delta) {
 
 func (w *world) deliver(l letter) error {
 	return w.step(l.to, l.key, func(k *replica.Key, rows *storage.Batch) error {
-		err := k.Join(wire.Delta{Siblings: l.delta.Siblings.Clone(), Dots: l.delta.Dots.Clone()}, nil, rows)
+		err := k.Join(wire.Delta{Siblings: l.delta.Siblings.Clone(), Dots: l.delta.Dots.Clone()}, nil, nil, rows)
 		if err != nil {
 			return fmt.Errorf("R3: %s refuses what another site has sent: %w", siteNames[l.to], err)
 		}

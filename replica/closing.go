@@ -1,0 +1,160 @@
+package replica
+
+import (
+	"fmt"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Fence says which dots of dead incarnations may still come in (R14).
+type Fence interface {
+	// Refuse says why dots that are news here may not be taken from a sender with
+	// these promises, or nil.
+	Refuse(unknown vclock.DotSet, sent wire.Rounds) error
+}
+
+// closing is what a replica knows of incarnations that are being closed.
+type closing struct {
+	fence Fence
+	// void holds the dots that nobody has and nobody will have. Objects that may
+	// show the effect of those in unswept have not all been looked at.
+	void, unswept vclock.DotSet
+}
+
+func (c *closing) refuse(unknown vclock.DotSet, sent wire.Rounds) error {
+	if c.fence == nil || unknown.IsEmpty() {
+		return nil
+	}
+	return c.fence.Refuse(unknown, sent)
+}
+
+func (c *closing) clone() closing {
+	return closing{fence: c.fence, void: c.void.Clone(), unswept: c.unswept.Clone()}
+}
+
+// SetFence makes the replica ask before it takes dots that are news to it.
+func (r *Replica) SetFence(fence Fence) { r.closing.fence = fence }
+
+// Void takes in that these dots are held nowhere and never will be (R15): the
+// clock has them from now on, so that it has no gap there. Who calls it writes a
+// row that says so in the same batch, and gives it back after every Recover:
+// void dots are not in the log. It refuses dots of this very incarnation.
+//
+// Until Swept is called for them, an object that is opened and remembers one of
+// them is touched when it is saved.
+func (r *Replica) Void(dots vclock.DotSet) error {
+	if dots.Max(r.actor) > 0 {
+		return kindred.Invalid("dots", "%v is this very incarnation and cannot be closed", r.actor)
+	}
+	r.closing.void.Union(dots)
+	r.closing.unswept.Union(dots)
+	r.clock.Union(dots)
+	return nil
+}
+
+// Swept takes in that every stored object that remembered one of these dots has
+// been opened and saved since Void.
+func (r *Replica) Swept(dots vclock.DotSet) {
+	r.closing.unswept = r.closing.unswept.Minus(dots)
+}
+
+// dropVoid takes void dots out of an object that has just been read. If it
+// remembered any, it shows the effect of an event that nobody can name any more:
+// the event's dot was lost, and what it had superseded is gone here and may be
+// alive elsewhere (C8).
+func (k *Key) dropVoid() {
+	unswept := k.r.closing.unswept
+	if unswept.IsEmpty() {
+		return
+	}
+	if !k.object.Context.Intersect(unswept).IsEmpty() {
+		k.object.Context = k.object.Context.Minus(unswept)
+		k.leaked, k.dirty = true, true
+	}
+	if !k.object.Dots().Intersect(unswept).IsEmpty() {
+		k.note()
+		k.object.Drop(unswept)
+		k.unlogged = k.change() != 0 || k.unlogged
+	}
+}
+
+// Mend is Join for read repair, which brings what replicas showed before it was
+// durable there. If it takes a version away and speaks of void dots, that may be
+// the effect of an event whose dot is lost: the object is touched.
+func (k *Key) Mend(delta wire.Delta, rounds wire.Rounds, rows *storage.Batch) error {
+	before := k.object.Dots()
+	if err := k.Join(delta, nil, rounds, rows); err != nil {
+		return err
+	}
+	gone := before.Minus(k.object.Dots())
+	if !gone.IsEmpty() && !delta.Context.Intersect(k.r.closing.void).IsEmpty() {
+		k.leaked = true
+	}
+	return nil
+}
+
+// touch mints a dot without a value, so that what this object shows travels: the
+// dot is news to the others, and goes out with the whole filled object only.
+func (k *Key) touch(rows *storage.Batch) {
+	d := k.r.mint()
+	k.leaked, k.touched = false, d
+	k.note()
+	k.commit(d, kindred.RequestID{}, rows)
+}
+
+// Touched is the dot of the touch that Save has made, if it has: the owner sends
+// Whole of it to the other homes.
+func (k *Key) Touched() (vclock.Dot, bool) { return k.touched, !k.touched.IsZero() }
+
+// LeakPage is a part of the objects of a replica that remember void dots.
+type LeakPage struct {
+	Objects []LeakedObject
+	// Next is where to go on, nil after the last object of the replica.
+	Next   []byte
+	Failed error
+}
+
+// LeakedObject names an object.
+type LeakedObject struct{ Bucket, Key string }
+
+const (
+	// leaksPerPage bounds the objects that one page names, leakRowsPerPage those
+	// that it looks at.
+	leaksPerPage    = 256
+	leakRowsPerPage = 8 << 10
+)
+
+// Leaks looks through a part of the stored objects of a replica, from a row on
+// (nil: the first), for those that remember one of the void dots or show it.
+func Leaks(store storage.Snapshot, id ID, void vclock.DotSet, from []byte) LeakPage {
+	ranges := storage.ReplicaObjects(id.Partition, id.N)
+	if from != nil {
+		ranges.Low = from
+	}
+	var page LeakPage
+	seen := 0
+	err := store.Scan(ranges.Low, ranges.High, func(row, value []byte) bool {
+		if len(page.Objects) >= leaksPerPage || seen >= leakRowsPerPage {
+			page.Next = append([]byte(nil), row...)
+			return false
+		}
+		seen++
+		object, _, err := vclock.DecodeSiblings(value, wire.DecodeRecord)
+		_, _, bucket, key, bad := storage.ParseObjectKey(row)
+		if err != nil || bad != nil {
+			page.Failed = fmt.Errorf("the object at row %q of replica %v is damaged (%w)", row, id, err)
+			return false
+		}
+		if !object.Context.Intersect(void).IsEmpty() || !object.Dots().Intersect(void).IsEmpty() {
+			page.Objects = append(page.Objects, LeakedObject{Bucket: string(bucket), Key: string(key)})
+		}
+		return true
+	})
+	if err != nil {
+		page.Failed = err
+	}
+	return page
+}
