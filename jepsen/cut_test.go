@@ -1,0 +1,112 @@
+package jepsen
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/jepsen/workload"
+	"github.com/kindredkv/kindred/local"
+)
+
+// noticedMax is how long a node may take to find out that the others are gone:
+// the 8 s after which a silent link counts as dead, and some.
+const noticedMax = 12 * time.Second
+
+// TestCuts runs workloads while the network between three real processes fails:
+// first one node is cut off until it has found out and refuses in earnest, then
+// the nemesis does what it likes. Those who use the client library may not notice,
+// and nothing that was acknowledged may be lost.
+func TestCuts(t *testing.T) {
+	seed := *stormSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d: go test ./jepsen -run TestCuts -seed=%d", seed, seed)
+	ctx := context.Background()
+	cluster, names, addrs := startCluster(t)
+	kv, err := client.Dial(ctx, addrs, client.WithTimeout(20*time.Second))
+	require.NoError(t, err)
+	defer kv.Close()
+	nodes, err := DialNodes(names, addrs, 10*time.Second)
+	require.NoError(t, err)
+	defer nodes.Close()
+
+	stop := make(chan struct{})
+	var runs sync.WaitGroup
+	for i, kind := range []workload.Kind{workload.Set, workload.Register} {
+		r := Runner{
+			Kind: kind, Clients: 4, Seed: seed + uint64(i), Door: Library{kv}, Final: nodes,
+			Config: workload.Config{Bucket: string(kind), Keys: 8, Nodes: len(names), SetElements: 200},
+			N:      3, R: 2, W: 2, Pause: 5 * time.Millisecond,
+		}
+		runs.Go(func() { judge(t, r, stop) })
+	}
+	refusesQuickly(t, cluster)
+	nemesis := NetworkNemesis{Network: cluster, Nodes: names, Random: rand.New(rand.NewPCG(seed, 99)), SlowMax: 50 * time.Millisecond}
+	for range 3 {
+		what, err := nemesis.Hurt(ctx)
+		require.NoError(t, err)
+		t.Log(what)
+		<-time.After(time.Second)
+		require.NoError(t, nemesis.Heal(ctx))
+		<-time.After(500 * time.Millisecond)
+	}
+	close(stop)
+	runs.Wait()
+	status, err := cluster.Status()
+	require.NoError(t, err)
+	require.False(t, slices.ContainsFunc(status.Nodes, func(n local.Node) bool { return n.Faults.Any() }))
+}
+
+// refusesQuickly cuts n3 off, waits until it knows, and holds it to "not
+// applied", at once, for strict quorums. Healed, it serves within a second.
+func refusesQuickly(t *testing.T, c *local.Cluster) {
+	ctx := context.Background()
+	alone, err := c.Node("n3")
+	require.NoError(t, err)
+	require.Equal(t, "applied", strictly(t, alone, http.MethodPut))
+	_, err = c.Cut(ctx, local.Sides{Left: []string{"1", "2"}, Right: []string{"3"}}, false)
+	require.NoError(t, err)
+	began := time.Now()
+	require.Eventually(t, func() bool { return strictly(t, alone, http.MethodPut) == "not_applied" }, noticedMax, 100*time.Millisecond)
+	t.Logf("n3 refuses from %v after the cut on", time.Since(began).Round(time.Millisecond))
+	began = time.Now()
+	for range 20 {
+		require.Equal(t, "not_applied", strictly(t, alone, http.MethodPut))
+		require.Equal(t, "not_applied", strictly(t, alone, http.MethodGet))
+	}
+	require.Less(t, time.Since(began)/40, 100*time.Millisecond, "an answer")
+
+	require.NoError(t, c.Heal(ctx))
+	began = time.Now()
+	require.Eventually(t, func() bool { return strictly(t, alone, http.MethodPut) == "applied" }, 10*time.Second, 10*time.Millisecond)
+	t.Logf("n3 serves %v after the end of the cut", time.Since(began).Round(time.Millisecond))
+	require.Less(t, time.Since(began), 1500*time.Millisecond)
+}
+
+// strictly puts or gets with a strict quorum through one node and returns the
+// outcome.
+func strictly(t *testing.T, n local.Node, method string) string {
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+n.HTTP+"/v1/buckets/strict/keys/k?sloppy=false&timeout=1s", strings.NewReader("v"))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "text/plain")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	if res.StatusCode < http.StatusBadRequest {
+		return "applied"
+	}
+	var doc struct{ Error struct{ Outcome string } }
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&doc))
+	return doc.Error.Outcome
+}
