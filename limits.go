@@ -2,6 +2,7 @@ package kindred
 
 import (
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,9 @@ const (
 	ScanPageMax = 1000
 	// ReplicasMax is the largest n a bucket may ask for.
 	ReplicasMax = 16
+	// ExpiryUnixMax is the latest second, counted from 1970, at which a value can
+	// expire: four digits hold its year.
+	ExpiryUnixMax = 253402300799
 )
 
 // CheckName reports what is wrong with a bucket and key, or nil.
@@ -69,6 +73,24 @@ func CheckValue(value []byte, contentType string) *Error {
 		if c := contentType[i]; c < 0x20 || c == 0x7f {
 			return Invalid("content_type", "the content type holds the control character %q", c)
 		}
+	}
+	return nil
+}
+
+// CheckExpiry reports what is wrong with the expiry that a request asks for, or
+// nil. Whether ExpiresAt is still to come only its coordinator can say.
+func CheckExpiry(r *Request) *Error {
+	switch {
+	case r.TTL == 0 && r.ExpiresAt.IsZero():
+		return nil
+	case r.Op != OpPut:
+		return Invalid("ttl", "a %s has no expiry: only a put has", r.Op)
+	case r.TTL != 0 && !r.ExpiresAt.IsZero():
+		return Invalid("ttl", "ttl and expires_at exclude each other: give one of them")
+	case r.TTL < 0 || r.TTL > 0 && r.TTL < time.Millisecond:
+		return Invalid("ttl", "ttl=%v is too short: use at least 1ms, or leave it out for a value that stays", r.TTL)
+	case r.ExpiresAt.Unix() > ExpiryUnixMax:
+		return Invalid("expires_at", "expires_at is after the year 9999: leave it out for a value that stays")
 	}
 	return nil
 }

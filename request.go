@@ -29,6 +29,25 @@ func ParseRequestID(s string) (RequestID, error) {
 	return id, nil
 }
 
+// ForDelete is the id under which replicas file a delete. A client that gives one
+// id to a put and to a delete of the same key means two intentions; if they
+// shared it, the second would be answered as done without being done.
+func (id RequestID) ForDelete() RequestID {
+	if id.IsZero() {
+		return id
+	}
+	for i := range id {
+		id[i] ^= deleteMark[i%len(deleteMark)]
+	}
+	if id.IsZero() {
+		id[0] = 1 // the one id that would be left without a name
+	}
+	return id
+}
+
+// deleteMark sets the ids of deletes apart from those of puts.
+const deleteMark = "\xd3\x1e\x7e\xa5"
+
 // Op is what a request asks for.
 type Op uint8
 
@@ -60,10 +79,16 @@ type Request struct {
 	Bucket, Key string
 	Value       []byte
 	ContentType string
+	// TTL is how long after the put its value expires, by the coordinator's
+	// clock; ExpiresAt is when. At most one is given; zero means never.
+	TTL       time.Duration
+	ExpiresAt time.Time
 	// Context is the opaque causal context of an earlier read of this very
 	// key. Empty makes a put blind: it supersedes nothing.
-	Context      []byte
-	RequestID    RequestID
+	Context   []byte
+	RequestID RequestID
+	// Resent says that the request was sent before under this id.
+	Resent       bool
 	R, W, PR, PW Count
 	Durability   Durability
 	// Sloppy says whether guests count toward R and W.
@@ -113,9 +138,10 @@ type Sibling struct {
 	// WrittenAt is the coordinator's wall clock; it informs and never decides.
 	WrittenAt time.Time
 	// Node coordinated the write.
-	Node string
-	// Blind is set if the writer passed no context.
-	Blind bool
+	Node   string
+	Causes Causes
+	// ExpiresAt is when the value expires; zero means never.
+	ExpiresAt time.Time
 }
 
 // Receipt is what a write returns.
@@ -153,11 +179,14 @@ type SiblingView struct {
 	ContentType string
 	WrittenAt   time.Time
 	Node        string
-	Blind       bool
+	Causes      Causes
+	ExpiresAt   time.Time
 }
 
 // KeyEntry is one key of a scan.
 type KeyEntry struct {
 	Key      string
 	Siblings int
+	// ExpiresAt is when the last sibling expires; zero if one of them never does.
+	ExpiresAt time.Time
 }

@@ -29,6 +29,9 @@ func checkKey(r *kindred.Request) *kindred.Error {
 	if r.Durability > kindred.Sync {
 		return kindred.Invalid("durability", "%s is not a durability: use memory, batch or sync", r.Durability)
 	}
+	if err := kindred.CheckExpiry(r); err != nil {
+		return err
+	}
 	if err := checkTimeout(r); err != nil {
 		return err
 	}

@@ -45,21 +45,32 @@ func ParsePut(m *pb.PutRequest) (*kindred.Request, *kindred.Error) {
 	if err != nil {
 		return nil, err
 	}
+	ttl, expiresAt, err := parseExpiry(m)
+	if err != nil {
+		return nil, err
+	}
 	return checked(&kindred.Request{
 		Op: kindred.OpPut, Bucket: m.GetBucket(), Key: string(m.GetKey()),
 		Value: m.GetValue(), ContentType: m.GetContentType(), Context: m.GetContext(), RequestID: id,
 		W: kindred.Count(m.GetW()), PW: kindred.Count(m.GetPw()), Durability: durability,
-		Timeout: millis(m.GetTimeoutMs()),
+		Timeout: millis(m.GetTimeoutMs()), TTL: ttl, ExpiresAt: expiresAt, Resent: m.GetResent(),
 	})
 }
 
 // FormatPut is the inverse of [ParsePut].
 func FormatPut(r *kindred.Request) *pb.PutRequest {
-	return &pb.PutRequest{
+	m := &pb.PutRequest{
 		Bucket: r.Bucket, Key: []byte(r.Key), Value: r.Value, ContentType: r.ContentType, Context: r.Context,
 		RequestId: formatRequestID(r.RequestID), W: int32(r.W), Pw: int32(r.PW),
-		Durability: pb.Durability(r.Durability), TimeoutMs: inMillis(r.Timeout),
+		Durability: pb.Durability(r.Durability), TimeoutMs: inMillis(r.Timeout), Resent: r.Resent,
 	}
+	switch {
+	case !r.ExpiresAt.IsZero():
+		m.Expiry = &pb.PutRequest_ExpiresAtUnixMs{ExpiresAtUnixMs: formatTime(r.ExpiresAt)}
+	case r.TTL > 0:
+		m.Expiry = &pb.PutRequest_TtlMs{TtlMs: formatTTL(r.TTL)}
+	}
+	return m
 }
 
 // ParseDelete reads and checks a delete.
@@ -176,6 +187,32 @@ func parseDurability(d pb.Durability) (kindred.Durability, *kindred.Error) {
 			int32(d), kindred.Memory, kindred.Batch, kindred.Sync)
 	}
 	return kindred.Durability(d), nil
+}
+
+// ttlMillisMax is the longest time to live that a time.Duration holds.
+const ttlMillisMax = uint64(math.MaxInt64 / time.Millisecond)
+
+// parseExpiry reads when a put is to expire. Zero is refused where it is said: it
+// was hardly meant as never.
+func parseExpiry(m *pb.PutRequest) (ttl time.Duration, at time.Time, err *kindred.Error) {
+	switch e := m.GetExpiry().(type) {
+	case *pb.PutRequest_TtlMs:
+		if e.TtlMs == 0 || e.TtlMs > ttlMillisMax {
+			return 0, at, kindred.Invalid("ttl", "ttl_ms=%d: use 1 ms to 292 years, or leave it out for a value that stays", e.TtlMs)
+		}
+		return time.Duration(e.TtlMs) * time.Millisecond, at, nil
+	case *pb.PutRequest_ExpiresAtUnixMs:
+		if e.ExpiresAtUnixMs == 0 {
+			return 0, at, kindred.Invalid("expires_at", "expires_at_unix_ms=0 has passed long ago: leave it out for a value that stays")
+		}
+		return 0, time.UnixMilli(e.ExpiresAtUnixMs).UTC(), nil
+	}
+	return 0, at, nil
+}
+
+// formatTTL rounds up: 0 is no time to live.
+func formatTTL(d time.Duration) uint64 {
+	return uint64((d-1)/time.Millisecond + 1)
 }
 
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -82,14 +82,16 @@ func ParseResult(m *pb.Result) *kindred.Response {
 // FormatScanResponse carries one page of a scan.
 func FormatScanResponse(r *kindred.Response) *pb.ScanResponse {
 	return &pb.ScanResponse{Cursor: r.Cursor, Keys: each(r.Keys, func(k *kindred.KeyEntry) *pb.KeyEntry {
-		return &pb.KeyEntry{Key: []byte(k.Key), Siblings: small(k.Siblings)}
+		return &pb.KeyEntry{Key: []byte(k.Key), Siblings: small(k.Siblings), ExpiresAtUnixMs: formatTime(k.ExpiresAt)}
 	})}
 }
 
 // ParseScanResponse is the inverse of [FormatScanResponse].
 func ParseScanResponse(m *pb.ScanResponse) *kindred.Response {
 	return &kindred.Response{Cursor: m.GetCursor(), Keys: each(m.GetKeys(), func(k **pb.KeyEntry) kindred.KeyEntry {
-		return kindred.KeyEntry{Key: string((*k).GetKey()), Siblings: int((*k).GetSiblings())}
+		return kindred.KeyEntry{
+			Key: string((*k).GetKey()), Siblings: int((*k).GetSiblings()), ExpiresAt: parseTime((*k).GetExpiresAtUnixMs()),
+		}
 	})}
 }
 
@@ -117,7 +119,8 @@ func ParseInspectResponse(m *pb.InspectResponse) *kindred.Response {
 func formatSibling(s *kindred.Sibling) *pb.Sibling {
 	return &pb.Sibling{
 		Value: s.Value, Dot: text(&s.Dot), ContentType: text(&s.ContentType),
-		WrittenAtUnixMs: formatTime(s.WrittenAt), Node: text(&s.Node), Blind: s.Blind,
+		WrittenAtUnixMs: formatTime(s.WrittenAt), Node: text(&s.Node),
+		Causes: uint32(s.Causes), ExpiresAtUnixMs: formatTime(s.ExpiresAt),
 	}
 }
 
@@ -125,14 +128,16 @@ func parseSibling(p **pb.Sibling) kindred.Sibling {
 	s := *p
 	return kindred.Sibling{
 		Value: s.GetValue(), Dot: s.GetDot(), ContentType: s.GetContentType(),
-		WrittenAt: parseTime(s.GetWrittenAtUnixMs()), Node: s.GetNode(), Blind: s.GetBlind(),
+		WrittenAt: parseTime(s.GetWrittenAtUnixMs()), Node: s.GetNode(),
+		Causes: kindred.Causes(s.GetCauses()), ExpiresAt: parseTime(s.GetExpiresAtUnixMs()),
 	}
 }
 
 func formatSiblingView(s *kindred.SiblingView) *pb.SiblingView {
 	return &pb.SiblingView{
 		Dot: text(&s.Dot), Bytes: uint64(max(0, s.Bytes)), ContentType: text(&s.ContentType),
-		WrittenAtUnixMs: formatTime(s.WrittenAt), Node: text(&s.Node), Blind: s.Blind,
+		WrittenAtUnixMs: formatTime(s.WrittenAt), Node: text(&s.Node),
+		Causes: uint32(s.Causes), ExpiresAtUnixMs: formatTime(s.ExpiresAt),
 	}
 }
 
@@ -140,7 +145,8 @@ func parseSiblingView(p **pb.SiblingView) kindred.SiblingView {
 	s := *p
 	return kindred.SiblingView{
 		Dot: s.GetDot(), Bytes: int(min(s.GetBytes(), math.MaxInt)), ContentType: s.GetContentType(),
-		WrittenAt: parseTime(s.GetWrittenAtUnixMs()), Node: s.GetNode(), Blind: s.GetBlind(),
+		WrittenAt: parseTime(s.GetWrittenAtUnixMs()), Node: s.GetNode(),
+		Causes: kindred.Causes(s.GetCauses()), ExpiresAt: parseTime(s.GetExpiresAtUnixMs()),
 	}
 }
 

@@ -61,7 +61,7 @@ func fill(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
-	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(*n % 256))
 	default:
 		panic("fill knows no " + v.Type().String())
@@ -117,27 +117,35 @@ func requestTrips(t *testing.T) map[kindred.Op]func(*kindred.Request) (*kindred.
 	}
 }
 
+// filledRequests have every field set, but one of the two that exclude each other.
+func filledRequests() [2]*kindred.Request {
+	lasting, until := filled[kindred.Request](), filled[kindred.Request]()
+	lasting.ExpiresAt, until.TTL = time.Time{}, 0
+	return [2]*kindred.Request{lasting, until}
+}
+
 // A new field of Request that no message carries, or that some message
 // garbles, fails here.
 func TestEveryRequestFieldTravels(t *testing.T) {
 	everywhere := map[string]bool{}
 	for op, trip := range requestTrips(t) {
-		sent := filled[kindred.Request]()
-		sent.Op = op
-		got, err := trip(sent)
-		require.Nil(t, err)
+		for _, sent := range filledRequests() {
+			sent.Op = op
+			got, err := trip(sent)
+			require.Nil(t, err)
 
-		fields := map[string]bool{}
-		carried(reflect.ValueOf(*got), "", fields)
-		for path, set := range fields {
-			everywhere[path] = everywhere[path] || set
-			if set {
-				require.Equal(t, at(sent, path), at(got, path), "%s of %s", path, op)
+			fields := map[string]bool{}
+			carried(reflect.ValueOf(*got), "", fields)
+			for path, set := range fields {
+				everywhere[path] = everywhere[path] || set
+				if set {
+					require.Equal(t, at(sent, path), at(got, path), "%s of %s", path, op)
+				}
 			}
+			again, err := trip(got)
+			require.Nil(t, err)
+			require.Equal(t, got, again, "%s: what arrived once arrives again", op)
 		}
-		again, err := trip(got)
-		require.Nil(t, err)
-		require.Equal(t, got, again, "%s: what arrived once arrives again", op)
 	}
 	for path, set := range everywhere {
 		require.True(t, set, "no message carries Request%s", path)
@@ -169,7 +177,7 @@ func splitPath(path string) func(func(string) bool) {
 
 func TestCallsCarryTheirRequest(t *testing.T) {
 	for _, op := range []kindred.Op{kindred.OpGet, kindred.OpPut, kindred.OpDelete} {
-		sent := filled[kindred.Request]()
+		sent := filledRequests()[0]
 		sent.Op = op
 		direct, err := requestTrips(t)[op](sent)
 		require.Nil(t, err)

@@ -119,6 +119,7 @@ func (o *operation) launch(now time.Time, a action) {
 	}
 	req := *o.req
 	req.Timeout = o.p.budget(now)
+	req.Resent = req.Op != kindred.OpGet && len(o.asked) > 0
 	size := len(req.Key) + len(req.Value) + len(req.Context)
 	c := &call{msg: api.FormatCall(0, &req), bytes: size, node: n, line: n.line(size), replies: o.waiter.replies, at: now}
 	o.p.sent(now, a)

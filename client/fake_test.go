@@ -236,7 +236,7 @@ func (f *fakeCluster) perform(q *kindred.Request) *kindred.Response {
 	k.siblings = slices.DeleteFunc(k.siblings, func(s kindred.Sibling) bool { return seen[s.Dot] })
 	written := []kindred.Sibling{}
 	if q.Op == kindred.OpPut {
-		written = append(written, kindred.Sibling{Dot: dot, Value: slices.Clone(q.Value), ContentType: q.ContentType, Blind: len(q.Context) == 0})
+		written = append(written, kindred.Sibling{Dot: dot, Value: slices.Clone(q.Value), ContentType: q.ContentType, Causes: causesOf(q), ExpiresAt: expiryOf(q)})
 	}
 	k.siblings = append(k.siblings, written...)
 	done := kindred.Response{
@@ -471,4 +471,24 @@ func (c *freezingConn) Read(b []byte) (int, error) {
 		<-gate
 	}
 	return n, err
+}
+
+func causesOf(q *kindred.Request) (c kindred.Causes) {
+	if len(q.Context) == 0 {
+		c |= kindred.CauseBlind
+	}
+	if q.Resent {
+		c |= kindred.CauseRetry
+	}
+	return c
+}
+
+// fakeNow is what the fake cluster's clock shows.
+var fakeNow = time.UnixMilli(1_790_000_000_000).UTC()
+
+func expiryOf(q *kindred.Request) time.Time {
+	if q.TTL > 0 {
+		return fakeNow.Add(q.TTL)
+	}
+	return q.ExpiresAt
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kindredkv/kindred"
 )
@@ -107,6 +108,8 @@ type Entry struct {
 	Key string
 	// Siblings is the number of concurrent values, as one replica saw it.
 	Siblings int
+	// ExpiresAt is when the last of them expires; zero if one never does.
+	ExpiresAt time.Time
 }
 
 // String is the key, with the number of siblings if there are several.

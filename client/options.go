@@ -142,10 +142,19 @@ func Timeout(d time.Duration) CallOption { return func(q *kindred.Request) { q.T
 // ContentType is stored with the value and returned with it.
 func ContentType(s string) CallOption { return func(q *kindred.Request) { q.ContentType = s } }
 
+// TTL makes the value of a put expire that long after it, by the clock of the
+// node that coordinates it. Retries of a put that was coordinated already leave
+// its expiry as it is.
+func TTL(d time.Duration) CallOption { return func(q *kindred.Request) { q.TTL = d } }
+
+// ExpiresAt makes the value of a put expire at t.
+func ExpiresAt(t time.Time) CallOption { return func(q *kindred.Request) { q.ExpiresAt = t } }
+
 // RequestID names the intention behind a write. Every write has a random one
 // by default, and its retries share it; pass one to extend that to repetitions
-// of your own, for instance after a restart. Two different intentions must
-// never share an id: the second would be answered as done.
+// of your own, for instance after a restart. Two different puts, or two different
+// deletes, must never share an id: the second would be answered as done. A put
+// and a delete may.
 func RequestID(id kindred.RequestID) CallOption {
 	return func(q *kindred.Request) { q.RequestID = id }
 }

@@ -129,7 +129,7 @@ func (s *scanner) read(ctx context.Context, n *node, patience time.Duration) err
 func (s *scanner) take(m *kindred.Response) {
 	entries := make([]Entry, len(m.Keys))
 	for i, k := range m.Keys {
-		entries[i] = Entry{Key: k.Key, Siblings: k.Siblings}
+		entries[i] = Entry{Key: k.Key, Siblings: k.Siblings, ExpiresAt: k.ExpiresAt}
 	}
 	if s.total > 0 {
 		entries = entries[:min(len(entries), s.total)]

@@ -39,7 +39,11 @@ func TestConcurrentPutsAreSiblingsUntilAContextMergesThem(t *testing.T) {
 	both := r.do("n3", get("cart"))
 	require.ElementsMatch(t, []string{"milk", "eggs"}, values(both))
 	for _, s := range both.Siblings {
-		require.True(t, s.Blind)
+		want := kindred.CauseBlind
+		if s.Node == "n2" {
+			want |= kindred.CauseBeside // it saw the other one come first
+		}
+		require.Equal(t, want, s.Causes)
 		require.Equal(t, r.now.UnixMilli(), s.WrittenAt.UnixMilli())
 	}
 	merged := r.do("n3", seen(put("cart", "milk+eggs"), both.Context))

@@ -11,6 +11,8 @@ type Held struct {
 	Keys, Steps, StepBytes int
 	// Pages are being read for scans of peers.
 	Pages int
+	// Expiring is 1 while the shard ends what has expired.
+	Expiring int
 }
 
 // IsZero reports whether the shard is idle.
@@ -20,6 +22,6 @@ func (h Held) IsZero() bool { return h == Held{} }
 func (s *Shard) Held() Held {
 	return Held{
 		Operations: len(s.operations), Late: s.late, Bytes: s.bytes,
-		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor),
+		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor), Expiring: s.expirer.busy(),
 	}
 }

@@ -56,6 +56,7 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 		do(now, k, nil)
 	}
 	k.Save(&s.out.Rows)
+	s.expirer.saved(s, now, o.replica)
 	if !k.Object().Context.IsEmpty() {
 		s.sweeper.remember(now, unstripped{row: row, replica: o.replica, bucket: o.bucket, key: o.key, tries: o.tries}, s.cfg.Limits.Unstripped)
 	}

@@ -28,6 +28,14 @@ type Limits struct {
 	Timeout, TimeoutMax time.Duration
 	// RepairWait is how long an answered read waits for its last replicas.
 	RepairWait time.Duration
+	// ExpiryGrace is how long after its expiry a version that no read shows any
+	// more is removed, and how long the shard waits when the homes do not agree
+	// that it is time. Raising it keeps expired values on disk longer, lowering
+	// it lets clocks that differ by less remove a value early.
+	ExpiryGrace time.Duration
+	// ExpiryStagger is how much longer the second home waits than the first, the
+	// third than the second: one of them does the work if it can.
+	ExpiryStagger time.Duration
 }
 
 // DefaultLimits suit a shard that owns one core and some 100 MiB of memory.
@@ -44,5 +52,7 @@ func DefaultLimits() Limits {
 		Timeout:        5 * time.Second,
 		TimeoutMax:     time.Minute,
 		RepairWait:     2 * time.Second,
+		ExpiryGrace:    10 * time.Second,
+		ExpiryStagger:  30 * time.Second,
 	}
 }

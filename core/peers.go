@@ -37,12 +37,16 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 		}
 	case *wire.ScanReply:
 		if o, ok := own[*scanOp](s, m.Op); ok {
-			o.heard(s, from, m)
+			o.heard(s, now, from, m)
 		}
 	case *wire.ForwardReply:
 		if o, ok := own[*forwardOp](s, m.Op); ok && o.to == from {
 			o.heard(s, m)
 		}
+	case *wire.TimeAsk:
+		s.send(from, &wire.TimeTell{Head: m.Head, Op: m.Op, Wall: s.wall(now)}, false)
+	case *wire.TimeTell:
+		s.expirer.told(s, now, from, m)
 	default:
 		s.stats.Stray++
 	}

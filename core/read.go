@@ -141,16 +141,16 @@ func (o *readOp) reply(s *Shard, now time.Time) {
 	case o.then != nil:
 		o.then(s, now, o.get)
 	default:
-		s.answer(o.ask, o.response())
+		s.answer(o.ask, o.response(s.wall(now)))
 	}
 }
 
-func (o *readOp) response() *kindred.Response {
+func (o *readOp) response(now int64) *kindred.Response {
 	resp := &kindred.Response{Replied: o.get.Replied()}
-	for _, v := range o.get.Siblings() {
+	for _, v := range o.get.Siblings(now) {
 		resp.Siblings = append(resp.Siblings, kindred.Sibling{
 			Dot: v.Dot.String(), Value: v.Value.Value, ContentType: v.Value.ContentType,
-			WrittenAt: v.Value.Time(), Node: v.Value.Node, Blind: v.Value.Blind,
+			WrittenAt: v.Value.Time(), Node: v.Value.Node, Causes: v.Value.Causes, ExpiresAt: v.Value.ExpiresAt.Time(),
 		})
 	}
 	if seen := o.get.Merged().Seen(); !seen.IsEmpty() {
@@ -192,7 +192,7 @@ func viewOf(node string, m *wire.ReadReply) kindred.ReplicaView {
 	for _, v := range m.Object.Versions {
 		view.Siblings = append(view.Siblings, kindred.SiblingView{
 			Dot: v.Dot.String(), Bytes: len(v.Value.Value), ContentType: v.Value.ContentType,
-			WrittenAt: v.Value.Time(), Node: v.Value.Node, Blind: v.Value.Blind,
+			WrittenAt: v.Value.Time(), Node: v.Value.Node, Causes: v.Value.Causes, ExpiresAt: v.Value.ExpiresAt.Time(),
 		})
 	}
 	return view

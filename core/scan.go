@@ -97,23 +97,23 @@ func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 }
 
 // Paged answers a page read: the shell calls replica.Page on its snapshot.
-func (s *Shard) Paged(_ time.Time, ask *wire.ScanRead, page *wire.ScanReply) {
+func (s *Shard) Paged(now time.Time, ask *wire.ScanRead, page *wire.ScanReply) {
 	if from, ok := s.pageFor[ask]; ok {
 		delete(s.pageFor, ask)
 		s.send(from, page, false)
 		return
 	}
 	if o, ok := own[*scanOp](s, ask.Op); ok {
-		o.heard(s, s.cfg.Node, page)
+		o.heard(s, now, s.cfg.Node, page)
 	}
 }
 
-func (o *scanOp) heard(s *Shard, node string, page *wire.ScanReply) {
+func (o *scanOp) heard(s *Shard, now time.Time, node string, page *wire.ScanReply) {
 	o.page.Add(node, page)
 	switch {
 	case o.page.Enough():
 		s.finish(o)
-		s.answer(o.ask, o.response(s.layout.Partitions()))
+		s.answer(o.ask, o.response(s.layout.Partitions(), s.wall(now)))
 	case o.page.Hopeless():
 		o.expire(s, time.Time{})
 	}
@@ -126,8 +126,8 @@ func (o *scanOp) fail(s *Shard, node, reason string) {
 	}
 }
 
-func (o *scanOp) response(partitions int) *kindred.Response {
-	keys, last, more := o.page.Keys(o.req.Scan.ConflictsOnly)
+func (o *scanOp) response(partitions int, now int64) *kindred.Response {
+	keys, last, more := o.page.Keys(o.req.Scan.ConflictsOnly, now)
 	if len(keys) > o.limit {
 		keys = keys[:o.limit]
 		last, more = keys[o.limit-1].Key, true

@@ -45,6 +45,9 @@ type Shard struct {
 	late       int
 	deadlines  deadlines
 	sweeper    sweeper
+	expirer    expirer
+	// ahead is what the wall clock is ahead of the time of events.
+	ahead time.Duration
 
 	// full is why writes are refused, or nil.
 	full     *kindred.Error
@@ -70,6 +73,9 @@ type Stats struct {
 	ManySiblings uint64
 	// Sweeps are objects looked at in the background to strip them (R4).
 	Sweeps uint64
+	// Expiries are delete events made for what had expired, Expired the keys
+	// that were looked at for it.
+	Expiries, Expired uint64
 	// Stray counts messages that belong to no operation in progress.
 	Stray uint64
 }
@@ -87,6 +93,8 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Retries += b.Retries
 	a.ManySiblings += b.ManySiblings
 	a.Sweeps += b.Sweeps
+	a.Expiries += b.Expiries
+	a.Expired += b.Expired
 	a.Stray += b.Stray
 	return a
 }
@@ -148,6 +156,7 @@ func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
 	s.layout = layout
 	for _, r := range recovered {
 		s.replicas[r.ID()] = r
+		s.expirer.watch(r)
 	}
 }
 
@@ -324,6 +333,9 @@ func (s *Shard) admit(req *kindred.Request) *kindred.Error {
 	if err := kindred.CheckName(req.Bucket, req.Key); err != nil {
 		return err
 	}
+	if err := kindred.CheckExpiry(req); err != nil {
+		return err
+	}
 	return kindred.CheckValue(req.Value, req.ContentType)
 }
 
@@ -402,15 +414,19 @@ func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.R
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
-	if sweep := s.sweeper.at; !sweep.IsZero() && (!ok || sweep.Before(at)) {
-		return sweep, true
+	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at} {
+		if !other.IsZero() && (!ok || other.Before(at)) {
+			at, ok = other, true
+		}
 	}
 	return at, ok
 }
 
-// Tick expires the operations whose deadline has passed, and sweeps.
+// Tick expires the operations whose deadline has passed, sweeps, and ends what
+// has expired.
 func (s *Shard) Tick(now time.Time) {
 	s.sweep(now)
+	s.expirer.tick(s, now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {

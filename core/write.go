@@ -86,8 +86,8 @@ func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
 		Head: o.head, Op: s.opID(o.seq), Durability: o.durability(),
 		Bucket: o.req.Bucket, Key: o.req.Key, Delta: delta,
 	}
-	if !o.req.RequestID.IsZero() && !delta.Has(dot) {
-		o.write.RequestIDs = []wire.DotRequest{{Dot: dot, ID: o.req.RequestID}}
+	if id := o.requestID(); !id.IsZero() && !delta.Has(dot) {
+		o.write.RequestIDs = []wire.DotRequest{{Dot: dot, ID: id}}
 	}
 	for _, h := range o.homes {
 		if h != s.cfg.Node { // also to one that may not be able to answer
@@ -103,7 +103,7 @@ func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
 
 // apply changes the object, unless the request has been served before (R19).
 func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wire.Delta, *kindred.Error) {
-	if dot, ok := k.Served(o.req.RequestID); ok {
+	if dot, ok := k.Served(o.requestID()); ok {
 		s.stats.Retries++
 		if len(o.req.Context) == 0 {
 			// What this attempt has read for a delete is not what the write had
@@ -113,14 +113,14 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		return dot, k.Whole(dot), nil
 	}
 	if o.req.Op == kindred.OpDelete {
-		dot, delta := k.Delete(o.seen, o.req.RequestID, &s.out.Rows)
+		dot, delta := k.Delete(o.seen, o.requestID(), &s.out.Rows)
 		return dot, delta, nil
 	}
-	rec := wire.Record{
-		RequestID: o.req.RequestID, Node: s.cfg.Node, WrittenAt: now.UnixMilli(),
-		Blind: len(o.req.Context) == 0, ContentType: o.req.ContentType, Value: o.req.Value,
+	rec, err := o.record(s, s.wall(now), k)
+	if err == nil {
+		err = k.CheckRoom(o.seen, rec.Causes.Has(kindred.CauseBlind), rec)
 	}
-	if err := k.CheckRoom(o.seen, rec.Blind, rec); err != nil {
+	if err != nil {
 		return vclock.Dot{}, wire.Delta{}, err
 	}
 	dot, delta := k.Write(o.seen, rec, &s.out.Rows)
@@ -128,6 +128,51 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		s.stats.ManySiblings++
 	}
 	return dot, delta, nil
+}
+
+// record is what a put stores.
+func (o *writeOp) record(s *Shard, wall int64, k *replica.Key) (wire.Record, *kindred.Error) {
+	expires, err := expiry(o.req, wall)
+	return wire.Record{
+		RequestID: o.requestID(), Node: s.cfg.Node, WrittenAt: wall, Causes: o.causes(s, wall, k),
+		ExpiresAt: expires, ContentType: o.req.ContentType, Value: o.req.Value,
+	}, err
+}
+
+// causes are the circumstances of a put, as its coordinator knows them.
+func (o *writeOp) causes(s *Shard, wall int64, k *replica.Key) (c kindred.Causes) {
+	replaced := 0
+	for _, v := range k.Object().Versions {
+		switch {
+		case o.seen.Contains(v.Dot):
+			replaced++
+		case !v.Value.ExpiresAt.Over(wall):
+			c |= kindred.CauseBeside
+		}
+	}
+	for _, f := range [...]struct {
+		is    bool
+		cause kindred.Causes
+	}{
+		{len(o.req.Context) == 0, kindred.CauseBlind},
+		{replaced > 1, kindred.CauseMerge},
+		{o.req.Resent, kindred.CauseRetry},
+		{o.ask.peer != "", kindred.CauseForwarded},
+		{slices.ContainsFunc(o.homes, func(h string) bool { return !s.reachable(h) }), kindred.CauseCut},
+	} {
+		if f.is {
+			c |= f.cause
+		}
+	}
+	return c
+}
+
+// requestID is what replicas file the write under (R19).
+func (o *writeOp) requestID() kindred.RequestID {
+	if o.req.Op == kindred.OpDelete {
+		return o.req.RequestID.ForDelete()
+	}
+	return o.req.RequestID
 }
 
 func (o *writeOp) durability() kindred.Durability {

@@ -108,11 +108,15 @@ func (g *Get) Replied() []string {
 // Merged is the join of the answers so far. Its Seen is the client's context.
 func (g *Get) Merged() wire.Object { return g.merged }
 
-// Siblings are the live versions as a client is shown them: two that one
-// request made are one intention and appear once (R19).
-func (g *Get) Siblings() []vclock.Version[wire.Record] {
+// Siblings are the live versions as a client is shown them by a wall clock that
+// shows now, in milliseconds since 1970: what has expired is not shown, and two
+// that one request made are one intention and appear once (R19).
+func (g *Get) Siblings(now int64) []vclock.Version[wire.Record] {
 	shown := make([]vclock.Version[wire.Record], 0, len(g.merged.Versions))
 	for _, v := range g.merged.Versions {
+		if v.Value.ExpiresAt.Over(now) {
+			continue
+		}
 		twin := func(s vclock.Version[wire.Record]) bool {
 			return !v.Value.RequestID.IsZero() && s.Value.RequestID == v.Value.RequestID
 		}

@@ -82,11 +82,13 @@ type Key struct {
 	// dot that tells others.
 	leaked  bool
 	touched vclock.Dot
+	// expiries are the times at which the index has a row for the object.
+	expiries []wire.Expiry
 }
 
 // Open takes an object as it was loaded. The Key owns it from here on.
 func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
-	k := &Key{r: r, bucket: bucket, name: key, object: object}
+	k := &Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object)}
 	for i := range object.Versions {
 		if v := &object.Versions[i]; v.Value.Apart {
 			k.apart = append(k.apart, v.Dot)
@@ -274,6 +276,7 @@ func (k *Key) Save(rows *storage.Batch) {
 	}
 	k.dirty = false
 	k.saveValues(rows)
+	k.saveExpiries(rows)
 	r := k.r
 	r.row = storage.ObjectKey(r.row[:0], r.id.Partition, r.id.N, k.bucket, k.name)
 	if k.object.IsGone() {

@@ -43,6 +43,8 @@ type Replica struct {
 	closing closing
 	// unsaved counts the dots since the last checkpoint.
 	unsaved int
+	// expiries tell when to look for what has expired.
+	expiries Expiries
 	// row and value are memory for building rows, which a batch copies.
 	row, value []byte
 	// was is memory for the versions of an object before a step.
@@ -90,6 +92,9 @@ func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) 
 	}
 	if err := r.readLog(store); err != nil {
 		return nil, fmt.Errorf("replica %v: reading the dot log: %w", id, err)
+	}
+	if err := r.recoverExpiries(store); err != nil {
+		return nil, err
 	}
 	if top := r.clock.Max(r.actor); top > 0 {
 		return nil, fmt.Errorf("replica %v: incarnation %v has already minted %d dots; a start needs a new one", id, r.actor, top)
@@ -150,7 +155,7 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 func (r *Replica) Clone() *Replica {
 	return &Replica{
 		id: r.id, actor: r.actor, clock: r.clock.Clone(), tree: *r.tree.Clone(),
-		recent: r.recent, closing: r.closing.clone(), unsaved: r.unsaved,
+		recent: r.recent, closing: r.closing.clone(), unsaved: r.unsaved, expiries: r.expiries,
 	}
 }
 

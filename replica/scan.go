@@ -59,9 +59,9 @@ func scanKey(row, value []byte) (wire.ScanKey, error) {
 	if err != nil {
 		return wire.ScanKey{}, fmt.Errorf("the object of key %q is damaged: %w", key, err)
 	}
-	dots := vclock.Siblings[struct{}]{Context: object.Context}
+	dots := vclock.Siblings[wire.Expiry]{Context: object.Context}
 	for _, v := range object.Versions {
-		dots.Versions = append(dots.Versions, vclock.Version[struct{}]{Dot: v.Dot})
+		dots.Versions = append(dots.Versions, vclock.Version[wire.Expiry]{Dot: v.Dot, Value: v.Value.ExpiresAt})
 	}
 	return wire.ScanKey{Key: string(key), Dots: dots}, nil
 }
@@ -126,8 +126,9 @@ func (s *ScanPage) Timeout() *kindred.Error {
 
 // Keys merges the pages. The page that ended earliest at its limit is the
 // horizon: beyond it some replica has not spoken yet. Last is where to go on,
-// and more whether there is anything beyond.
-func (s *ScanPage) Keys(conflictsOnly bool) (keys []kindred.KeyEntry, last string, more bool) {
+// and more whether there is anything beyond. What has expired by a wall clock
+// that shows now, in milliseconds since 1970, is not there.
+func (s *ScanPage) Keys(conflictsOnly bool, now int64) (keys []kindred.KeyEntry, last string, more bool) {
 	for _, p := range s.pages {
 		if p.More {
 			if end := p.Keys[len(p.Keys)-1].Key; !more || end < last {
@@ -137,8 +138,9 @@ func (s *ScanPage) Keys(conflictsOnly bool) (keys []kindred.KeyEntry, last strin
 		}
 	}
 	for _, name := range s.names(last, more) {
-		if n := s.live(name); n > 1 || n == 1 && !conflictsOnly {
-			keys = append(keys, kindred.KeyEntry{Key: name, Siblings: n})
+		entry := s.entry(name, now)
+		if n := entry.Siblings; n > 1 || n == 1 && !conflictsOnly {
+			keys = append(keys, entry)
 		}
 	}
 	return keys, last, more
@@ -158,15 +160,30 @@ func (s *ScanPage) names(last string, bounded bool) []string {
 	return slices.Compact(names)
 }
 
-// live counts the siblings of a key in the join of the pages. A page without it
-// speaks of it too: what its base covers and it does not show is gone there.
-func (s *ScanPage) live(name string) int {
-	var merged vclock.Siblings[struct{}]
+// entry counts the siblings of a key that have not expired.
+func (s *ScanPage) entry(name string, now int64) kindred.KeyEntry {
+	e, last, stays := kindred.KeyEntry{Key: name}, wire.Expiry(0), false
+	for _, v := range s.live(name).Versions {
+		if at := v.Value; !at.Over(now) {
+			e.Siblings++
+			last, stays = max(last, at), stays || at == 0
+		}
+	}
+	if !stays {
+		e.ExpiresAt = last.Time()
+	}
+	return e
+}
+
+// live is the join of the pages for a key. A page without it speaks of it too:
+// what its base covers and it does not show is gone there.
+func (s *ScanPage) live(name string) vclock.Siblings[wire.Expiry] {
+	var merged vclock.Siblings[wire.Expiry]
 	for i, p := range s.pages {
 		at, found := slices.BinarySearchFunc(p.Keys, name, func(k wire.ScanKey, name string) int {
 			return strings.Compare(k.Key, name)
 		})
-		var stored vclock.Siblings[struct{}]
+		var stored vclock.Siblings[wire.Expiry]
 		if found {
 			stored = p.Keys[at].Dots
 		}
@@ -177,5 +194,5 @@ func (s *ScanPage) live(name string) int {
 			merged = vclock.Join(merged, filled)
 		}
 	}
-	return len(merged.Versions)
+	return merged
 }

@@ -69,7 +69,9 @@ func (k *Key) change() uint64 {
 
 // versionHash is the canonical hash of a version of the key with that hash.
 func versionHash(key uint64, v *vclock.Version[wire.Record]) uint64 {
-	canonical := hashtree.Version{Key: key, Dot: v.Dot, ContentType: v.Value.ContentType, Value: v.Value.Value}
+	canonical := hashtree.Version{
+		Key: key, Dot: v.Dot, ContentType: v.Value.ContentType, Expires: int64(v.Value.ExpiresAt), Value: v.Value.Value,
+	}
 	return canonical.Hash()
 }
 

@@ -150,7 +150,7 @@ func (m *memory) write(o *object, req *kindred.Request) *kindred.Response {
 	o.siblings = slices.DeleteFunc(o.siblings, func(v kindred.Sibling) bool { return slices.Contains(s.Dots, v.Dot) })
 	if req.Op == kindred.OpPut {
 		o.siblings = append(o.siblings, kindred.Sibling{Dot: dot, Value: slices.Clone(req.Value), Node: "n1",
-			ContentType: req.ContentType, WrittenAt: time.UnixMilli(1e12), Blind: len(req.Context) == 0})
+			ContentType: req.ContentType, WrittenAt: time.UnixMilli(1e12), ExpiresAt: req.ExpiresAt})
 	}
 	return &kindred.Response{Context: o.context(req), Receipt: kindred.Receipt{
 		Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}}}

@@ -104,8 +104,8 @@ func TestSiblingsAreShownTogether(t *testing.T) {
 	require.Equal(t, "application/json", got.header.Get("Content-Type"))
 	context := got.header.Get("Kindred-Context")
 	siblings := `"context":"` + context + `","siblings":[` +
-		`{"value":"bWlsaw==","dot":"n1:1","content_type":"text/plain","written_at":"2001-09-09T01:46:40Z","node":"n1","deleted":false},` +
-		`{"value":"PGVnZ3M+","dot":"n1:2","content_type":"","written_at":"2001-09-09T01:46:40Z","node":"n1","deleted":false}]}` + "\n"
+		`{"value":"bWlsaw==","dot":"n1:1","content_type":"text/plain","written_at":"2001-09-09T01:46:40Z","node":"n1","causes":[],"deleted":false},` +
+		`{"value":"PGVnZ3M+","dot":"n1:2","content_type":"","written_at":"2001-09-09T01:46:40Z","node":"n1","causes":[],"deleted":false}]}` + "\n"
 	require.Equal(t, "{"+siblings, got.body)
 
 	one := h.get(t, alice+"?one=true")
@@ -222,7 +222,7 @@ func TestBadRequestsAreNamedAndNotAsked(t *testing.T) {
 			`"code":"invalid","message":"sloppy=true: only strict quorums exist yet: leave it out, or use sloppy=false","field":"sloppy","limit":0`},
 		{"GET", alice + "?sloppy=maybe", nil, 400, `"code":"invalid","message":"sloppy: \"maybe\" is neither true nor false","field":"sloppy","limit":0`},
 		{"GET", alice + "?R=1", nil, 400,
-			`"code":"invalid","message":"\"R\" is not a query parameter here: use r, w, pr, pw, durability, timeout, one, sloppy","field":"R","limit":0`},
+			`"code":"invalid","message":"\"R\" is not a query parameter here: use r, w, pr, pw, durability, timeout, one, ttl, expires_at, sloppy","field":"R","limit":0`},
 		{"GET", alice + "?r=1&r=2", nil, 400, `"code":"invalid","message":"r is given 2 times: give it once","field":"r","limit":0`},
 		{"GET", alice + "?r=%zz", nil, 400,
 			`"code":"invalid","message":"the query is malformed: invalid URL escape \"%zz\"","field":"query","limit":0`},

@@ -93,6 +93,10 @@ type siblingDoc struct {
 	ContentType string `json:"content_type"`
 	WrittenAt   string `json:"written_at"`
 	Node        string `json:"node"`
+	// Causes are the circumstances of the write, see kindred.Causes.
+	Causes []string `json:"causes"`
+	// ExpiresAt is left out for a value that stays.
+	ExpiresAt string `json:"expires_at,omitempty"`
 	// Deleted is always false: a delete leaves no sibling.
 	Deleted bool `json:"deleted"`
 }
@@ -126,6 +130,7 @@ func writeValue(w http.ResponseWriter, s *kindred.Sibling) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	setHeader(w, headerExpiresAt, expiryText(s.ExpiresAt))
 	w.Header().Set("Content-Length", strconv.Itoa(len(s.Value)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(s.Value) // a client that left needs no answer
@@ -134,6 +139,14 @@ func writeValue(w http.ResponseWriter, s *kindred.Sibling) {
 // rfc3339 never fails, as time.Time's own JSON does for a year beyond 9999,
 // which a broken clock may have written.
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// expiryText is empty for a value that stays.
+func expiryText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return rfc3339(t)
+}
 
 func siblingsOf(r *kindred.Response, err *kindred.Error) *siblingsDoc {
 	doc := &siblingsDoc{Context: formatBase64(r.Context), Siblings: make([]siblingDoc, len(r.Siblings))}
@@ -146,6 +159,7 @@ func siblingsOf(r *kindred.Response, err *kindred.Error) *siblingsDoc {
 		}
 		doc.Siblings[i] = siblingDoc{
 			Value: s.Value, Dot: s.Dot, ContentType: s.ContentType, WrittenAt: rfc3339(s.WrittenAt), Node: s.Node,
+			Causes: append([]string{}, s.Causes.Names()...), ExpiresAt: expiryText(s.ExpiresAt),
 		}
 	}
 	return doc
@@ -173,22 +187,24 @@ type pageDoc struct {
 }
 
 type textKeyDoc struct {
-	Key      string `json:"key"`
-	Siblings int    `json:"siblings"`
+	Key       string `json:"key"`
+	Siblings  int    `json:"siblings"`
+	ExpiresAt string `json:"expires_at,omitempty"`
 }
 
 type byteKeyDoc struct {
-	Key      []byte `json:"key_base64"`
-	Siblings int    `json:"siblings"`
+	Key       []byte `json:"key_base64"`
+	Siblings  int    `json:"siblings"`
+	ExpiresAt string `json:"expires_at,omitempty"`
 }
 
 func pageOf(r *kindred.Response) *pageDoc {
 	doc := &pageDoc{Keys: make([]any, len(r.Keys)), Cursor: formatBase64(r.Cursor)}
 	for i, k := range r.Keys {
 		if utf8.ValidString(k.Key) {
-			doc.Keys[i] = textKeyDoc{k.Key, k.Siblings}
+			doc.Keys[i] = textKeyDoc{k.Key, k.Siblings, expiryText(k.ExpiresAt)}
 		} else {
-			doc.Keys[i] = byteKeyDoc{[]byte(k.Key), k.Siblings}
+			doc.Keys[i] = byteKeyDoc{[]byte(k.Key), k.Siblings, expiryText(k.ExpiresAt)}
 		}
 	}
 	return doc

@@ -71,12 +71,14 @@ type options struct {
 	durability   kindred.Durability
 	timeout      time.Duration
 	one          bool
+	ttl          time.Duration
+	expiresAt    time.Time
 }
 
 func (o *options) request(op kindred.Op, t target) *kindred.Request {
 	return &kindred.Request{
 		Op: op, Bucket: t.bucket, Key: t.key, R: o.r, W: o.w, PR: o.pr, PW: o.pw,
-		Durability: o.durability, Timeout: o.timeout,
+		Durability: o.durability, Timeout: o.timeout, TTL: o.ttl, ExpiresAt: o.expiresAt,
 	}
 }
 
@@ -91,6 +93,8 @@ func parseOptions(query string) (options, *kindred.Error) {
 		{"durability", parsed(&o.durability, kindred.ParseDurability)},
 		{"timeout", parsed(&o.timeout, parseTimeout)},
 		{"one", parsed(&o.one, parseBool)},
+		{"ttl", parsed(&o.ttl, parseTTL)},
+		{"expires_at", parsed(&o.expiresAt, parseMoment)},
 		{"sloppy", parsed(&sloppy, parseBool)},
 	})
 	if bad == nil && sloppy {
@@ -163,6 +167,22 @@ func parseTimeout(s string) (time.Duration, error) {
 	return d, nil
 }
 
+func parseTTL(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Millisecond {
+		return 0, quoted(s, "is not a time to live: write 500ms, 90s or 24h")
+	}
+	return d, nil
+}
+
+func parseMoment(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, quoted(s, "is not a moment: write 2030-01-31T12:00:00Z")
+	}
+	return t, nil
+}
+
 func parseBool(s string) (bool, error) {
 	if s != "true" && s != "false" {
 		return false, quoted(s, "is neither true nor false")
@@ -214,6 +234,7 @@ const (
 	headerStage      = "Kindred-Stage"
 	headerDurability = "Kindred-Durability"
 	headerAcked      = "Kindred-Acked"
+	headerExpiresAt  = "Kindred-Expires-At"
 )
 
 // parseHeaders reads what a write may say in its headers.

@@ -13,6 +13,7 @@ const FormatVersion = 1
 const (
 	TableCheckpoint byte = 'c'
 	TableLog        byte = 'd'
+	TableExpiry     byte = 'e'
 	TableHint       byte = 'h'
 	TableMeta       byte = 'm'
 	TableObject     byte = 'o'
@@ -34,6 +35,7 @@ const (
 	replicaBytes = 4 // table, partition, n
 	actorBytes   = 16
 	dotBytes     = actorBytes + 8
+	expiryBytes  = 8
 )
 
 // ObjectKey appends the key of an object's row to b. The caller has checked that
@@ -97,6 +99,33 @@ func ValueKey(b []byte, partition uint32, n uint8, actor [16]byte, counter uint6
 // ParseValueKey is the inverse of ValueKey.
 func ParseValueKey(row []byte) (partition uint32, n uint8, actor [16]byte, counter uint64, err error) {
 	return parseDot(row, TableValue, "value key")
+}
+
+// ExpiryKey appends the key of the row that says: look at this object at that
+// time, in milliseconds since 1970. The row has no value.
+func ExpiryKey(b []byte, partition uint32, n uint8, at uint64, bucket, key string) []byte {
+	b = binary.BigEndian.AppendUint64(appendReplica(b, TableExpiry, partition, n), at)
+	return append(appendBucket(b, bucket), key...)
+}
+
+// ParseExpiryKey is the inverse of ExpiryKey. Bucket and key point into row.
+func ParseExpiryKey(row []byte) (partition uint32, n uint8, at uint64, bucket, key []byte, err error) {
+	const kind = "expiry key"
+	partition, n, rest, err := cutReplica(row, TableExpiry, kind)
+	if err != nil {
+		return 0, 0, 0, nil, nil, err
+	}
+	if len(rest) >= expiryBytes {
+		if bucket, key, ok := cutBucket(rest[expiryBytes:]); ok {
+			return partition, n, binary.BigEndian.Uint64(rest), bucket, key, nil
+		}
+	}
+	return 0, 0, 0, nil, nil, &RowError{Row: kind, Bytes: row, Reason: "the time or the bucket's name is cut off"}
+}
+
+// ExpiryRange returns the range of all expiries of one replica, the earliest first.
+func ExpiryRange(partition uint32, n uint8) (lo, hi []byte) {
+	return within(appendReplica(nil, TableExpiry, partition, n))
 }
 
 // ClockKey appends the key of a replica's clock checkpoint to b.
@@ -176,11 +205,11 @@ func TableRange(table byte) (lo, hi []byte) { return within([]byte{table}) }
 type KeyRange struct{ Low, High []byte }
 
 // ReplicaRanges returns the ranges that together hold every row of one replica:
-// checkpoints, log, objects, large values. Hints are apart: they belong to the
+// checkpoints, log, objects, large values, expiries. Hints are apart: they belong to the
 // guest of a partition, not to a replica of it.
-func ReplicaRanges(partition uint32, n uint8) [4]KeyRange {
-	var ranges [4]KeyRange
-	for i, table := range [4]byte{TableCheckpoint, TableLog, TableObject, TableValue} {
+func ReplicaRanges(partition uint32, n uint8) [5]KeyRange {
+	var ranges [5]KeyRange
+	for i, table := range [5]byte{TableCheckpoint, TableLog, TableObject, TableValue, TableExpiry} {
 		ranges[i].Low, ranges[i].High = within(appendReplica(nil, table, partition, n))
 	}
 	return ranges
@@ -193,7 +222,7 @@ func ParseReplica(row []byte) (table byte, partition uint32, n uint8, ok bool) {
 		return 0, 0, 0, false
 	}
 	switch row[0] {
-	case TableCheckpoint, TableLog, TableHint, TableObject, TablePromise, TableValue:
+	case TableCheckpoint, TableLog, TableExpiry, TableHint, TableObject, TablePromise, TableValue:
 		return row[0], uint32(binary.BigEndian.Uint16(row[1:])), row[3], true
 	}
 	return 0, 0, 0, false

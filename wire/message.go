@@ -30,9 +30,11 @@ const (
 	KindCloseAsk
 	KindCloseReply
 	KindCloseTell
+	KindTimeAsk
+	KindTimeTell
 )
 
-var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell"}
+var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell", "time ask", "time tell"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -160,8 +162,9 @@ type ScanReply struct {
 
 // ScanKey is one key of a page.
 type ScanKey struct {
-	Key  string
-	Dots vclock.Siblings[struct{}]
+	Key string
+	// Dots has the expiries in place of the values.
+	Dots vclock.Siblings[Expiry]
 }
 
 // Layout carries an encoded ring layout.
@@ -259,6 +262,10 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 		return decodeCloseReply(h, r)
 	case KindCloseTell:
 		return decodeCloseTell(h, r)
+	case KindTimeAsk:
+		return &TimeAsk{Head: h, Op: r.opID()}
+	case KindTimeTell:
+		return &TimeTell{Head: h, Op: r.opID(), Wall: r.varint("wall")}
 	case KindLayout:
 		if h != (Head{}) {
 			r.fail("head", "a layout message names no partition")
@@ -372,7 +379,7 @@ func (m *ScanReply) appendBody(b []byte) []byte {
 	b = m.Base.AppendTo(b)
 	b = binary.AppendUvarint(b, uint64(len(m.Keys)))
 	for _, k := range m.Keys {
-		b = vclock.AppendSiblings(appendString(b, k.Key), k.Dots, appendNothing)
+		b = vclock.AppendSiblings(appendString(b, k.Key), k.Dots, appendExpiry)
 	}
 	return appendFlag(b, m.More)
 }
@@ -387,7 +394,7 @@ func decodeScanReply(h Head, r *reader) *ScanReply {
 		if r.err != nil {
 			break
 		}
-		dots, rest, err := vclock.DecodeSiblings(r.rest, decodeNothing)
+		dots, rest, err := vclock.DecodeSiblings(r.rest, decodeExpiry)
 		if err != nil {
 			r.fail("dots of a key", "%v", err)
 			break
@@ -398,9 +405,5 @@ func decodeScanReply(h Head, r *reader) *ScanReply {
 	m.More = r.flag("more")
 	return m
 }
-
-func appendNothing(b []byte, _ struct{}) []byte { return b }
-
-func decodeNothing(b []byte) (struct{}, []byte, error) { return struct{}{}, b, nil }
 
 func (m *Layout) appendBody(b []byte) []byte { return appendBytes(b, m.Bytes) }

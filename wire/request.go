@@ -15,8 +15,11 @@ func appendRequest(b []byte, q *kindred.Request) []byte {
 	b = appendString(appendString(b, q.Bucket), q.Key)
 	b = appendBytes(b, q.Value)
 	b = appendString(b, q.ContentType)
+	b = binary.AppendVarint(b, int64(q.TTL))
+	b = appendExpiry(b, ExpiryAt(q.ExpiresAt))
 	b = appendBytes(b, q.Context)
 	b = append(b, q.RequestID[:]...)
+	b = appendFlag(b, q.Resent)
 	for _, c := range [...]kindred.Count{q.R, q.W, q.PR, q.PW} {
 		b = binary.AppendVarint(b, int64(c))
 	}
@@ -36,8 +39,11 @@ func (r *reader) request() (q kindred.Request) {
 	q.Bucket, q.Key = r.bucket(), r.key()
 	q.Value = r.bytes("value")
 	q.ContentType = r.text("content type", kindred.ContentTypeBytesMax)
+	q.TTL = time.Duration(r.varint("ttl"))
+	q.ExpiresAt = r.expiry().Time()
 	q.Context = r.bytes("context")
 	q.RequestID = r.requestID("request id")
+	q.Resent = r.flag("resent")
 	for _, c := range [...]*kindred.Count{&q.R, &q.W, &q.PR, &q.PW} {
 		*c = r.replicaCount()
 	}
@@ -67,7 +73,9 @@ func appendResponse(b []byte, p *kindred.Response) []byte {
 	for i := range p.Siblings {
 		s := &p.Siblings[i]
 		b = appendBytes(appendString(b, s.Dot), s.Value)
-		b = appendProvenance(b, s.ContentType, s.WrittenAt, s.Node, s.Blind)
+		b = appendProvenance(b, &kindred.SiblingView{
+			ContentType: s.ContentType, WrittenAt: s.WrittenAt, Node: s.Node, Causes: s.Causes, ExpiresAt: s.ExpiresAt,
+		})
 	}
 	b = appendBytes(b, p.Context)
 	b = appendString(b, p.Receipt.Dot)
@@ -87,7 +95,8 @@ func (r *reader) response() (p kindred.Response) {
 	}
 	for range r.count("siblings") {
 		s := kindred.Sibling{Dot: r.string("dot"), Value: r.bytes("value")}
-		s.ContentType, s.WrittenAt, s.Node, s.Blind = r.provenance()
+		v := r.provenance()
+		s.ContentType, s.WrittenAt, s.Node, s.Causes, s.ExpiresAt = v.ContentType, v.WrittenAt, v.Node, v.Causes, v.ExpiresAt
 		if r.err != nil {
 			return p
 		}
@@ -111,15 +120,18 @@ func (r *reader) response() (p kindred.Response) {
 	return p
 }
 
-func appendProvenance(b []byte, contentType string, at time.Time, node string, blind bool) []byte {
-	b = binary.AppendVarint(appendString(b, contentType), at.UnixMilli())
-	return appendFlag(appendString(b, node), blind)
+// appendProvenance appends everything about a version but its dot and value.
+func appendProvenance(b []byte, s *kindred.SiblingView) []byte {
+	b = binary.AppendVarint(appendString(b, s.ContentType), s.WrittenAt.UnixMilli())
+	b = binary.AppendUvarint(appendString(b, s.Node), uint64(s.Causes))
+	return appendExpiry(b, ExpiryAt(s.ExpiresAt))
 }
 
-func (r *reader) provenance() (contentType string, at time.Time, node string, blind bool) {
-	contentType = r.string("content type")
-	at = time.UnixMilli(r.varint("written at")).UTC()
-	return contentType, at, r.string("node"), r.flag("blind")
+func (r *reader) provenance() (s kindred.SiblingView) {
+	s.ContentType = r.string("content type")
+	s.WrittenAt = time.UnixMilli(r.varint("written at")).UTC()
+	s.Node, s.Causes, s.ExpiresAt = r.string("node"), r.causes(), r.expiry().Time()
+	return s
 }
 
 func appendReplicaView(b []byte, v *kindred.ReplicaView) []byte {
@@ -128,7 +140,7 @@ func appendReplicaView(b []byte, v *kindred.ReplicaView) []byte {
 	b = binary.AppendUvarint(b, uint64(len(v.Siblings)))
 	for _, s := range v.Siblings {
 		b = binary.AppendUvarint(appendString(b, s.Dot), uint64(s.Bytes))
-		b = appendProvenance(b, s.ContentType, s.WrittenAt, s.Node, s.Blind)
+		b = appendProvenance(b, &s)
 	}
 	return b
 }
@@ -137,8 +149,9 @@ func (r *reader) replicaView() (v kindred.ReplicaView) {
 	v.Node, v.Err = r.string("node"), r.string("reason")
 	v.Context, v.Clock = r.string("context"), r.string("clock")
 	for range r.count("siblings") {
-		s := kindred.SiblingView{Dot: r.string("dot"), Bytes: int(r.uvarint("size"))}
-		s.ContentType, s.WrittenAt, s.Node, s.Blind = r.provenance()
+		dot, bytes := r.string("dot"), int(r.uvarint("size"))
+		s := r.provenance()
+		s.Dot, s.Bytes = dot, bytes
 		if r.err != nil {
 			return v
 		}

@@ -39,7 +39,7 @@ func closed(a vclock.Actor, from uint64) (s vclock.DotSet) {
 }
 
 func record() Record {
-	return Record{RequestID: id, Node: "n1", WrittenAt: when.UnixMilli(), Blind: true, ContentType: "text/plain", Value: []byte("milk")}
+	return Record{RequestID: id, Node: "n1", WrittenAt: when.UnixMilli(), Causes: kindred.CauseBlind | kindred.CauseCut, ExpiresAt: ExpiryAt(when.Add(time.Hour)), ContentType: "text/plain", Value: []byte("milk")}
 }
 
 func object() Object {
@@ -65,13 +65,14 @@ func messages() []Message {
 		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}},
 		&Forward{Head: head, Op: op, Request: kindred.Request{
 			Op: kindred.OpPut, Bucket: "b", Key: "k", Value: []byte("v"), ContentType: "t", Context: []byte{1, 2}, RequestID: id,
+			TTL: time.Minute, ExpiresAt: when, Resent: true,
 			R: 1, W: kindred.CountQuorum, PR: kindred.CountAll, PW: 2, Durability: kindred.Batch, Sloppy: kindred.Strict, Timeout: 1500 * time.Millisecond,
 		}, Guest: true},
 		&ForwardReply{Head: head, Op: op, Response: kindred.Response{
-			Siblings: []kindred.Sibling{{Dot: "a:1", Value: []byte("v"), ContentType: "t", WrittenAt: when, Node: "n1", Blind: true}},
+			Siblings: []kindred.Sibling{{Dot: "a:1", Value: []byte("v"), ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseBlind | 1<<15, ExpiresAt: when.Add(time.Hour)}},
 			Context:  []byte{9},
 			Receipt:  kindred.Receipt{Dot: "a:2", Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, Guests: []string{"n2"}},
-			Replicas: []kindred.ReplicaView{{Node: "n1", Err: "e", Context: "c", Clock: "d", Siblings: []kindred.SiblingView{{Dot: "a:1", Bytes: 3, ContentType: "t", WrittenAt: when, Node: "n1", Blind: true}}}},
+			Replicas: []kindred.ReplicaView{{Node: "n1", Err: "e", Context: "c", Clock: "d", Siblings: []kindred.SiblingView{{Dot: "a:1", Bytes: 3, ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseGuest, ExpiresAt: when}}}},
 			Replied:  []string{"n3", "n4"},
 			Guests:   []string{"n4"},
 		}},
@@ -82,7 +83,7 @@ func messages() []Message {
 		&ScanRead{Head: head, Op: op, Bucket: "b", Prefix: "p", After: "pa", From: true, Limit: 100, Guest: true},
 		&ScanReply{
 			Head: head, Op: op, Failed: "f", Base: vclock.NewDotSet(dot(actorA, 1)), More: true,
-			Keys: []ScanKey{{Key: "k", Dots: vclock.New(dot(actorB, 2), struct{}{}, vclock.NewDotSet(dot(actorA, 4)))}},
+			Keys: []ScanKey{{Key: "k", Dots: vclock.New(dot(actorB, 2), ExpiryAt(when), vclock.NewDotSet(dot(actorA, 4)))}},
 		},
 		&Layout{Bytes: []byte("layout")},
 		&Hint{
@@ -97,6 +98,8 @@ func messages() []Message {
 			{Actor: actorB, Promised: round, Closed: Round{Number: 1, Proposer: 2}, Held: vclock.NewDotSet(dot(actorB, 2)), Void: closed(actorB, 3)},
 		}},
 		&CloseTell{Head: head, Records: []CloseRecord{{Actor: actorA, Round: round, Void: closed(actorA, 1)}}},
+		&TimeAsk{Head: head, Op: op},
+		&TimeTell{Head: head, Op: op, Wall: when.UnixMilli()},
 	}
 }
 

@@ -79,7 +79,7 @@ func (f *fakeCluster) Inspect(_ context.Context, bucket, key string, _ ...client
 		v := kindred.ReplicaView{Node: node, Context: "{}", Clock: "{a1:1-7}"}
 		for _, s := range f.objects[bucket+"/"+key] {
 			v.Siblings = append(v.Siblings, kindred.SiblingView{
-				Dot: s.Dot, Bytes: len(s.Value), ContentType: s.ContentType, WrittenAt: s.WrittenAt, Node: s.Node, Blind: s.Blind,
+				Dot: s.Dot, Bytes: len(s.Value), ContentType: s.ContentType, WrittenAt: s.WrittenAt, Node: s.Node, Causes: s.Causes, ExpiresAt: s.ExpiresAt,
 			})
 		}
 		switch {
@@ -174,7 +174,7 @@ func (b *fakeBucket) Put(_ context.Context, key string, value []byte, opts ...cl
 	b.dots++
 	s := kindred.Sibling{
 		Dot: fmt.Sprintf("n%d:%d", b.dots%3+1, b.dots), Value: value, ContentType: req.ContentType, Node: fmt.Sprintf("n%d", b.dots%3+1),
-		WrittenAt: time.Date(2026, 11, 20, 12, 0, b.dots, 0, time.UTC), Blind: len(req.Context) == 0,
+		WrittenAt: time.Date(2026, 11, 20, 12, 0, b.dots, 0, time.UTC), Causes: blindIf(len(req.Context) == 0), ExpiresAt: req.ExpiresAt,
 	}
 	at := b.name + "/" + key
 	b.objects[at] = append(b.objects[at], s)
@@ -246,4 +246,11 @@ func decode(s string, into any) error {
 	d := json.NewDecoder(strings.NewReader(s))
 	d.DisallowUnknownFields()
 	return d.Decode(into)
+}
+
+func blindIf(blind bool) kindred.Causes {
+	if blind {
+		return kindred.CauseBlind
+	}
+	return 0
 }

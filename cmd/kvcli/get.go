@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/cmd/kvcli/term"
 )
@@ -68,6 +69,10 @@ type siblingDoc struct {
 	WrittenAt   string  `json:"written_at"`
 	Node        string  `json:"node"`
 	Blind       bool    `json:"blind"`
+	// Causes are the circumstances of the write, see kindred.Causes.
+	Causes []string `json:"causes"`
+	// ExpiresAt is empty for a value that stays.
+	ExpiresAt string `json:"expires_at"`
 }
 
 func newObjectDoc(bucket, key string, obj *client.Object) objectDoc {
@@ -78,7 +83,8 @@ func newObjectDoc(bucket, key string, obj *client.Object) objectDoc {
 	for _, s := range obj.Siblings {
 		d := siblingDoc{
 			ValueBase64: base64.StdEncoding.EncodeToString(s.Value),
-			Dot:         s.Dot, ContentType: s.ContentType, WrittenAt: moment(s.WrittenAt), Node: s.Node, Blind: s.Blind,
+			Dot:         s.Dot, ContentType: s.ContentType, WrittenAt: moment(s.WrittenAt), Node: s.Node,
+			Blind: s.Causes.Has(kindred.CauseBlind), Causes: list(s.Causes.Names()), ExpiresAt: moment(s.ExpiresAt),
 		}
 		if utf8.Valid(s.Value) {
 			text := string(s.Value)
@@ -132,11 +138,11 @@ func (a *app) writeSiblings(w io.Writer, bucket, key string, obj *client.Object)
 		st.Bold(bucket+"/"+shown(key)), len(obj.Siblings))
 	for i, s := range obj.Siblings {
 		seen := "having seen an earlier value (with a context)"
-		if s.Blind {
+		if s.Causes.Has(kindred.CauseBlind) {
 			seen = "having seen nothing (blind)"
 		}
 		fmt.Fprintf(w, "\n%d  %s\n   %s\n", i+1, st.Bold(excerpt(s.Value)),
-			st.Dim(fmt.Sprintf("written through %s, %s, %s; dot %s", s.Node, when(s.WrittenAt), seen, s.Dot)))
+			st.Dim(fmt.Sprintf("written through %s, %s, %s%s; dot %s", s.Node, when(s.WrittenAt), seen, expiresText(s.ExpiresAt), s.Dot)))
 	}
 	_, err := fmt.Fprintf(w, "\nTo leave one value, write it in place of all of these:\n  kvcli put %s %s VALUE --context %s\n",
 		shown(bucket), shown(key), obj.Context)

@@ -167,12 +167,16 @@ type replicaDoc struct {
 }
 
 type siblingViewDoc struct {
-	Dot         string `json:"dot"`
-	Bytes       int    `json:"bytes"`
-	ContentType string `json:"content_type"`
-	WrittenAt   string `json:"written_at"`
-	Node        string `json:"node"`
-	Blind       bool   `json:"blind"`
+	Dot         string   `json:"dot"`
+	Bytes       int      `json:"bytes"`
+	ContentType string   `json:"content_type"`
+	WrittenAt   string   `json:"written_at"`
+	Node        string   `json:"node"`
+	Blind       bool     `json:"blind"`
+	Causes      []string `json:"causes"`
+	// ExpiresAt is empty for a value that stays. A value whose time has come is
+	// still held for a while, and shown here alone.
+	ExpiresAt string `json:"expires_at"`
 }
 
 func (a *app) keyInspect() *cobra.Command {
@@ -223,7 +227,8 @@ func newInspectDoc(bucket, key string, views []kindred.ReplicaView) inspectDoc {
 		r := replicaDoc{Node: v.Node, Error: v.Err, Context: v.Context, Clock: v.Clock, Siblings: []siblingViewDoc{}}
 		for _, s := range v.Siblings {
 			r.Siblings = append(r.Siblings, siblingViewDoc{
-				Dot: s.Dot, Bytes: s.Bytes, ContentType: s.ContentType, WrittenAt: moment(s.WrittenAt), Node: s.Node, Blind: s.Blind,
+				Dot: s.Dot, Bytes: s.Bytes, ContentType: s.ContentType, WrittenAt: moment(s.WrittenAt), Node: s.Node,
+				Blind: s.Causes.Has(kindred.CauseBlind), Causes: list(s.Causes.Names()), ExpiresAt: moment(s.ExpiresAt),
 			})
 		}
 		doc.Replicas = append(doc.Replicas, r)
@@ -263,19 +268,27 @@ func (a *app) writeInspection(w io.Writer, doc inspectDoc) error {
 		}
 		fmt.Fprintf(w, "  %s\n", counted(len(r.Siblings), "value", "values"))
 		for _, s := range r.Siblings {
-			fmt.Fprintf(w, "  dot %s, %s, written through %s at %s, %s\n",
-				s.Dot, counted(s.Bytes, "byte", "bytes"), s.Node, s.WrittenAt, sawText(s.Blind))
+			fmt.Fprintf(w, "  dot %s, %s, written through %s at %s, %s%s\n",
+				s.Dot, counted(s.Bytes, "byte", "bytes"), s.Node, s.WrittenAt, sawText(s), untilText(s.ExpiresAt))
 		}
 		fmt.Fprintf(w, "  %s\n", st.Dim("context "+orNone(r.Context)+"; clock "+orNone(r.Clock)))
 	}
 	return writeVerdict(w, st.Good, st.Bad, st.Warn, doc)
 }
 
-func sawText(blind bool) string {
-	if blind {
-		return "blind"
+// sawText says what the writer had seen, and the other causes.
+func sawText(s siblingViewDoc) string {
+	if s.Blind {
+		return strings.Join(s.Causes, ", ")
 	}
-	return "with a context"
+	return strings.Join(append([]string{"with a context"}, s.Causes...), ", ")
+}
+
+func untilText(moment string) string {
+	if moment == "" {
+		return ""
+	}
+	return ", expires " + moment
 }
 
 func orNone(s string) string {

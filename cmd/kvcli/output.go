@@ -126,6 +126,14 @@ func when(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05.000 MST")
 }
 
+// expiresText is an addition to what is said of a value; empty if it stays.
+func expiresText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return ", expires " + when(t)
+}
+
 func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -81,6 +81,8 @@ type scanDoc struct {
 type entryDoc struct {
 	keyDoc
 	Siblings int `json:"siblings"`
+	// ExpiresAt is when the last value expires; empty if one stays.
+	ExpiresAt string `json:"expires_at"`
 }
 
 func (a *app) scan(ctx context.Context, b bucket, f scanFlags, cursor []byte) error {
@@ -151,7 +153,7 @@ func walk(ctx context.Context, b bucket, f scanFlags, cursor []byte, limit int, 
 func newScanDoc(keys []client.Entry, cursor string) scanDoc {
 	doc := scanDoc{Keys: []entryDoc{}, Cursor: cursor}
 	for _, e := range keys {
-		doc.Keys = append(doc.Keys, entryDoc{newKeyDoc(e.Key), e.Siblings})
+		doc.Keys = append(doc.Keys, entryDoc{newKeyDoc(e.Key), e.Siblings, moment(e.ExpiresAt)})
 	}
 	return doc
 }
@@ -161,6 +163,9 @@ func (a *app) printEntry(e client.Entry) error {
 	line := shown(e.Key)
 	if e.Siblings > 1 {
 		line += "\t" + a.style().Warn(fmt.Sprintf("%d siblings", e.Siblings))
+	}
+	if !e.ExpiresAt.IsZero() {
+		line += "\t" + a.style().Dim("expires "+when(e.ExpiresAt))
 	}
 	_, err := fmt.Fprintln(a.out, line)
 	return err

@@ -78,6 +78,79 @@ func (Durability) EnumDescriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{0}
 }
 
+// Causes are bits: the circumstances of a write that later explain siblings. A
+// reader ignores bits that it does not know.
+type Cause int32
+
+const (
+	Cause_CAUSE_NONE Cause = 0
+	// The writer passed no context.
+	Cause_CAUSE_BLIND Cause = 1
+	// The coordinator held a live value that the writer had not seen.
+	Cause_CAUSE_BESIDE Cause = 2
+	// The writer had seen two or more of the siblings that it replaced.
+	Cause_CAUSE_MERGE Cause = 4
+	// The request had been sent before.
+	Cause_CAUSE_RETRY Cause = 8
+	// The request came through a node that is no home of the key.
+	Cause_CAUSE_FORWARDED Cause = 16
+	// The coordinator could not reach every home replica.
+	Cause_CAUSE_CUT Cause = 32
+	// A guest coordinated the write; it came to the homes as a hint.
+	Cause_CAUSE_GUEST Cause = 64
+)
+
+// Enum value maps for Cause.
+var (
+	Cause_name = map[int32]string{
+		0:  "CAUSE_NONE",
+		1:  "CAUSE_BLIND",
+		2:  "CAUSE_BESIDE",
+		4:  "CAUSE_MERGE",
+		8:  "CAUSE_RETRY",
+		16: "CAUSE_FORWARDED",
+		32: "CAUSE_CUT",
+		64: "CAUSE_GUEST",
+	}
+	Cause_value = map[string]int32{
+		"CAUSE_NONE":      0,
+		"CAUSE_BLIND":     1,
+		"CAUSE_BESIDE":    2,
+		"CAUSE_MERGE":     4,
+		"CAUSE_RETRY":     8,
+		"CAUSE_FORWARDED": 16,
+		"CAUSE_CUT":       32,
+		"CAUSE_GUEST":     64,
+	}
+)
+
+func (x Cause) Enum() *Cause {
+	p := new(Cause)
+	*p = x
+	return p
+}
+
+func (x Cause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Cause) Descriptor() protoreflect.EnumDescriptor {
+	return file_kindred_v1_kindred_proto_enumTypes[1].Descriptor()
+}
+
+func (Cause) Type() protoreflect.EnumType {
+	return &file_kindred_v1_kindred_proto_enumTypes[1]
+}
+
+func (x Cause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Cause.Descriptor instead.
+func (Cause) EnumDescriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{1}
+}
+
 type Stage int32
 
 const (
@@ -120,11 +193,11 @@ func (x Stage) String() string {
 }
 
 func (Stage) Descriptor() protoreflect.EnumDescriptor {
-	return file_kindred_v1_kindred_proto_enumTypes[1].Descriptor()
+	return file_kindred_v1_kindred_proto_enumTypes[2].Descriptor()
 }
 
 func (Stage) Type() protoreflect.EnumType {
-	return &file_kindred_v1_kindred_proto_enumTypes[1]
+	return &file_kindred_v1_kindred_proto_enumTypes[2]
 }
 
 func (x Stage) Number() protoreflect.EnumNumber {
@@ -133,7 +206,7 @@ func (x Stage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Stage.Descriptor instead.
 func (Stage) EnumDescriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{1}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{2}
 }
 
 // An error that says nothing of the outcome leaves it unknown.
@@ -170,11 +243,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_kindred_v1_kindred_proto_enumTypes[2].Descriptor()
+	return file_kindred_v1_kindred_proto_enumTypes[3].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_kindred_v1_kindred_proto_enumTypes[2]
+	return &file_kindred_v1_kindred_proto_enumTypes[3]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -183,7 +256,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{2}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{3}
 }
 
 type GetRequest struct {
@@ -272,10 +345,12 @@ type Sibling struct {
 	WrittenAtUnixMs int64 `protobuf:"varint,4,opt,name=written_at_unix_ms,json=writtenAtUnixMs,proto3" json:"written_at_unix_ms,omitempty"`
 	// The node that coordinated the write.
 	Node string `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
-	// The writer passed no context.
-	Blind         bool `protobuf:"varint,6,opt,name=blind,proto3" json:"blind,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Bits of Cause.
+	Causes uint32 `protobuf:"varint,7,opt,name=causes,proto3" json:"causes,omitempty"`
+	// When the value expires; 0 for never.
+	ExpiresAtUnixMs int64 `protobuf:"varint,8,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3" json:"expires_at_unix_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Sibling) Reset() {
@@ -343,11 +418,18 @@ func (x *Sibling) GetNode() string {
 	return ""
 }
 
-func (x *Sibling) GetBlind() bool {
+func (x *Sibling) GetCauses() uint32 {
 	if x != nil {
-		return x.Blind
+		return x.Causes
 	}
-	return false
+	return 0
+}
+
+func (x *Sibling) GetExpiresAtUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresAtUnixMs
+	}
+	return 0
 }
 
 type GetResponse struct {
@@ -421,11 +503,20 @@ type PutRequest struct {
 	// From an earlier read of this key; empty makes the put blind.
 	Context []byte `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
 	// 16 bytes or empty; a retry repeats it.
-	RequestId     []byte     `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	W             int32      `protobuf:"zigzag32,7,opt,name=w,proto3" json:"w,omitempty"`
-	Pw            int32      `protobuf:"zigzag32,8,opt,name=pw,proto3" json:"pw,omitempty"`
-	Durability    Durability `protobuf:"varint,9,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
-	TimeoutMs     uint32     `protobuf:"varint,10,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	RequestId  []byte     `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	W          int32      `protobuf:"zigzag32,7,opt,name=w,proto3" json:"w,omitempty"`
+	Pw         int32      `protobuf:"zigzag32,8,opt,name=pw,proto3" json:"pw,omitempty"`
+	Durability Durability `protobuf:"varint,9,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
+	TimeoutMs  uint32     `protobuf:"varint,10,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// A value without an expiry stays.
+	//
+	// Types that are valid to be assigned to Expiry:
+	//
+	//	*PutRequest_TtlMs
+	//	*PutRequest_ExpiresAtUnixMs
+	Expiry isPutRequest_Expiry `protobuf_oneof:"expiry"`
+	// The request was sent before under this request_id.
+	Resent        bool `protobuf:"varint,13,opt,name=resent,proto3" json:"resent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -529,6 +620,55 @@ func (x *PutRequest) GetTimeoutMs() uint32 {
 	}
 	return 0
 }
+
+func (x *PutRequest) GetExpiry() isPutRequest_Expiry {
+	if x != nil {
+		return x.Expiry
+	}
+	return nil
+}
+
+func (x *PutRequest) GetTtlMs() uint64 {
+	if x != nil {
+		if x, ok := x.Expiry.(*PutRequest_TtlMs); ok {
+			return x.TtlMs
+		}
+	}
+	return 0
+}
+
+func (x *PutRequest) GetExpiresAtUnixMs() int64 {
+	if x != nil {
+		if x, ok := x.Expiry.(*PutRequest_ExpiresAtUnixMs); ok {
+			return x.ExpiresAtUnixMs
+		}
+	}
+	return 0
+}
+
+func (x *PutRequest) GetResent() bool {
+	if x != nil {
+		return x.Resent
+	}
+	return false
+}
+
+type isPutRequest_Expiry interface {
+	isPutRequest_Expiry()
+}
+
+type PutRequest_TtlMs struct {
+	// How long after the put, by the coordinator's clock.
+	TtlMs uint64 `protobuf:"varint,11,opt,name=ttl_ms,json=ttlMs,proto3,oneof"`
+}
+
+type PutRequest_ExpiresAtUnixMs struct {
+	ExpiresAtUnixMs int64 `protobuf:"varint,12,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3,oneof"`
+}
+
+func (*PutRequest_TtlMs) isPutRequest_Expiry() {}
+
+func (*PutRequest_ExpiresAtUnixMs) isPutRequest_Expiry() {}
 
 type PutResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1423,11 +1563,13 @@ func (x *ScanResponse) GetCursor() []byte {
 }
 
 type KeyEntry struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Siblings      uint32                 `protobuf:"varint,2,opt,name=siblings,proto3" json:"siblings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Key      []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Siblings uint32                 `protobuf:"varint,2,opt,name=siblings,proto3" json:"siblings,omitempty"`
+	// When the last sibling expires; 0 if one of them never does.
+	ExpiresAtUnixMs int64 `protobuf:"varint,3,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3" json:"expires_at_unix_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *KeyEntry) Reset() {
@@ -1470,6 +1612,13 @@ func (x *KeyEntry) GetKey() []byte {
 func (x *KeyEntry) GetSiblings() uint32 {
 	if x != nil {
 		return x.Siblings
+	}
+	return 0
+}
+
+func (x *KeyEntry) GetExpiresAtUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresAtUnixMs
 	}
 	return 0
 }
@@ -2032,7 +2181,8 @@ type SiblingView struct {
 	ContentType     string                 `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	WrittenAtUnixMs int64                  `protobuf:"varint,4,opt,name=written_at_unix_ms,json=writtenAtUnixMs,proto3" json:"written_at_unix_ms,omitempty"`
 	Node            string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
-	Blind           bool                   `protobuf:"varint,6,opt,name=blind,proto3" json:"blind,omitempty"`
+	Causes          uint32                 `protobuf:"varint,7,opt,name=causes,proto3" json:"causes,omitempty"`
+	ExpiresAtUnixMs int64                  `protobuf:"varint,8,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3" json:"expires_at_unix_ms,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2102,11 +2252,18 @@ func (x *SiblingView) GetNode() string {
 	return ""
 }
 
-func (x *SiblingView) GetBlind() bool {
+func (x *SiblingView) GetCauses() uint32 {
 	if x != nil {
-		return x.Blind
+		return x.Causes
 	}
-	return false
+	return 0
+}
+
+func (x *SiblingView) GetExpiresAtUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresAtUnixMs
+	}
+	return 0
 }
 
 var File_kindred_v1_kindred_proto protoreflect.FileDescriptor
@@ -2122,18 +2279,19 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x01r\x18\x03 \x01(\x11R\x01r\x12\x0e\n" +
 	"\x02pr\x18\x04 \x01(\x11R\x02pr\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\"\xab\x01\n" +
+	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\"\xe0\x01\n" +
 	"\aSibling\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x10\n" +
 	"\x03dot\x18\x02 \x01(\tR\x03dot\x12!\n" +
 	"\fcontent_type\x18\x03 \x01(\tR\vcontentType\x12+\n" +
 	"\x12written_at_unix_ms\x18\x04 \x01(\x03R\x0fwrittenAtUnixMs\x12\x12\n" +
-	"\x04node\x18\x05 \x01(\tR\x04node\x12\x14\n" +
-	"\x05blind\x18\x06 \x01(\bR\x05blind\"r\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\x12\x16\n" +
+	"\x06causes\x18\a \x01(\rR\x06causes\x12+\n" +
+	"\x12expires_at_unix_ms\x18\b \x01(\x03R\x0fexpiresAtUnixMsJ\x04\b\x06\x10\a\"r\n" +
 	"\vGetResponse\x12/\n" +
 	"\bsiblings\x18\x01 \x03(\v2\x13.kindred.v1.SiblingR\bsiblings\x12\x18\n" +
 	"\acontext\x18\x02 \x01(\fR\acontext\x12\x18\n" +
-	"\areplied\x18\x03 \x03(\tR\areplied\"\x9d\x02\n" +
+	"\areplied\x18\x03 \x03(\tR\areplied\"\x87\x03\n" +
 	"\n" +
 	"PutRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
@@ -2150,7 +2308,11 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"durability\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\n" +
-	" \x01(\rR\ttimeoutMs\"V\n" +
+	" \x01(\rR\ttimeoutMs\x12\x17\n" +
+	"\x06ttl_ms\x18\v \x01(\x04H\x00R\x05ttlMs\x12-\n" +
+	"\x12expires_at_unix_ms\x18\f \x01(\x03H\x00R\x0fexpiresAtUnixMs\x12\x16\n" +
+	"\x06resent\x18\r \x01(\bR\x06resentB\b\n" +
+	"\x06expiry\"V\n" +
 	"\vPutResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\fR\acontext\x12-\n" +
 	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\xe7\x01\n" +
@@ -2217,10 +2379,11 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"timeout_ms\x18\x06 \x01(\rR\ttimeoutMs\"P\n" +
 	"\fScanResponse\x12(\n" +
 	"\x04keys\x18\x01 \x03(\v2\x14.kindred.v1.KeyEntryR\x04keys\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"8\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"e\n" +
 	"\bKeyEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
-	"\bsiblings\x18\x02 \x01(\rR\bsiblings\"\x11\n" +
+	"\bsiblings\x18\x02 \x01(\rR\bsiblings\x12+\n" +
+	"\x12expires_at_unix_ms\x18\x03 \x01(\x03R\x0fexpiresAtUnixMs\"\x11\n" +
 	"\x0fDescribeRequest\"\xb3\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1d\n" +
@@ -2276,20 +2439,31 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x123\n" +
 	"\bsiblings\x18\x03 \x03(\v2\x17.kindred.v1.SiblingViewR\bsiblings\x12\x18\n" +
 	"\acontext\x18\x04 \x01(\tR\acontext\x12\x14\n" +
-	"\x05clock\x18\x05 \x01(\tR\x05clock\"\xaf\x01\n" +
+	"\x05clock\x18\x05 \x01(\tR\x05clock\"\xe4\x01\n" +
 	"\vSiblingView\x12\x10\n" +
 	"\x03dot\x18\x01 \x01(\tR\x03dot\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
 	"\fcontent_type\x18\x03 \x01(\tR\vcontentType\x12+\n" +
 	"\x12written_at_unix_ms\x18\x04 \x01(\x03R\x0fwrittenAtUnixMs\x12\x12\n" +
-	"\x04node\x18\x05 \x01(\tR\x04node\x12\x14\n" +
-	"\x05blind\x18\x06 \x01(\bR\x05blind*f\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\x12\x16\n" +
+	"\x06causes\x18\a \x01(\rR\x06causes\x12+\n" +
+	"\x12expires_at_unix_ms\x18\b \x01(\x03R\x0fexpiresAtUnixMsJ\x04\b\x06\x10\a*f\n" +
 	"\n" +
 	"Durability\x12\x16\n" +
 	"\x12DURABILITY_DEFAULT\x10\x00\x12\x15\n" +
 	"\x11DURABILITY_MEMORY\x10\x01\x12\x14\n" +
 	"\x10DURABILITY_BATCH\x10\x02\x12\x13\n" +
-	"\x0fDURABILITY_SYNC\x10\x03*}\n" +
+	"\x0fDURABILITY_SYNC\x10\x03*\x91\x01\n" +
+	"\x05Cause\x12\x0e\n" +
+	"\n" +
+	"CAUSE_NONE\x10\x00\x12\x0f\n" +
+	"\vCAUSE_BLIND\x10\x01\x12\x10\n" +
+	"\fCAUSE_BESIDE\x10\x02\x12\x0f\n" +
+	"\vCAUSE_MERGE\x10\x04\x12\x0f\n" +
+	"\vCAUSE_RETRY\x10\b\x12\x13\n" +
+	"\x0fCAUSE_FORWARDED\x10\x10\x12\r\n" +
+	"\tCAUSE_CUT\x10 \x12\x0f\n" +
+	"\vCAUSE_GUEST\x10@*}\n" +
 	"\x05Stage\x12\x0e\n" +
 	"\n" +
 	"STAGE_NONE\x10\x00\x12\x12\n" +
@@ -2324,76 +2498,77 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 	return file_kindred_v1_kindred_proto_rawDescData
 }
 
-var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),          // 0: kindred.v1.Durability
-	(Stage)(0),               // 1: kindred.v1.Stage
-	(Outcome)(0),             // 2: kindred.v1.Outcome
-	(*GetRequest)(nil),       // 3: kindred.v1.GetRequest
-	(*Sibling)(nil),          // 4: kindred.v1.Sibling
-	(*GetResponse)(nil),      // 5: kindred.v1.GetResponse
-	(*PutRequest)(nil),       // 6: kindred.v1.PutRequest
-	(*PutResponse)(nil),      // 7: kindred.v1.PutResponse
-	(*DeleteRequest)(nil),    // 8: kindred.v1.DeleteRequest
-	(*DeleteResponse)(nil),   // 9: kindred.v1.DeleteResponse
-	(*Receipt)(nil),          // 10: kindred.v1.Receipt
-	(*Error)(nil),            // 11: kindred.v1.Error
-	(*NodeFailure)(nil),      // 12: kindred.v1.NodeFailure
-	(*PipelineRequest)(nil),  // 13: kindred.v1.PipelineRequest
-	(*Call)(nil),             // 14: kindred.v1.Call
-	(*PipelineResponse)(nil), // 15: kindred.v1.PipelineResponse
-	(*Result)(nil),           // 16: kindred.v1.Result
-	(*ScanRequest)(nil),      // 17: kindred.v1.ScanRequest
-	(*ScanResponse)(nil),     // 18: kindred.v1.ScanResponse
-	(*KeyEntry)(nil),         // 19: kindred.v1.KeyEntry
-	(*DescribeRequest)(nil),  // 20: kindred.v1.DescribeRequest
-	(*DescribeResponse)(nil), // 21: kindred.v1.DescribeResponse
-	(*Member)(nil),           // 22: kindred.v1.Member
-	(*Local)(nil),            // 23: kindred.v1.Local
-	(*InspectRequest)(nil),   // 24: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),  // 25: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),      // 26: kindred.v1.ReplicaView
-	(*SiblingView)(nil),      // 27: kindred.v1.SiblingView
+	(Cause)(0),               // 1: kindred.v1.Cause
+	(Stage)(0),               // 2: kindred.v1.Stage
+	(Outcome)(0),             // 3: kindred.v1.Outcome
+	(*GetRequest)(nil),       // 4: kindred.v1.GetRequest
+	(*Sibling)(nil),          // 5: kindred.v1.Sibling
+	(*GetResponse)(nil),      // 6: kindred.v1.GetResponse
+	(*PutRequest)(nil),       // 7: kindred.v1.PutRequest
+	(*PutResponse)(nil),      // 8: kindred.v1.PutResponse
+	(*DeleteRequest)(nil),    // 9: kindred.v1.DeleteRequest
+	(*DeleteResponse)(nil),   // 10: kindred.v1.DeleteResponse
+	(*Receipt)(nil),          // 11: kindred.v1.Receipt
+	(*Error)(nil),            // 12: kindred.v1.Error
+	(*NodeFailure)(nil),      // 13: kindred.v1.NodeFailure
+	(*PipelineRequest)(nil),  // 14: kindred.v1.PipelineRequest
+	(*Call)(nil),             // 15: kindred.v1.Call
+	(*PipelineResponse)(nil), // 16: kindred.v1.PipelineResponse
+	(*Result)(nil),           // 17: kindred.v1.Result
+	(*ScanRequest)(nil),      // 18: kindred.v1.ScanRequest
+	(*ScanResponse)(nil),     // 19: kindred.v1.ScanResponse
+	(*KeyEntry)(nil),         // 20: kindred.v1.KeyEntry
+	(*DescribeRequest)(nil),  // 21: kindred.v1.DescribeRequest
+	(*DescribeResponse)(nil), // 22: kindred.v1.DescribeResponse
+	(*Member)(nil),           // 23: kindred.v1.Member
+	(*Local)(nil),            // 24: kindred.v1.Local
+	(*InspectRequest)(nil),   // 25: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),  // 26: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),      // 27: kindred.v1.ReplicaView
+	(*SiblingView)(nil),      // 28: kindred.v1.SiblingView
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
-	4,  // 0: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
+	5,  // 0: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
 	0,  // 1: kindred.v1.PutRequest.durability:type_name -> kindred.v1.Durability
-	10, // 2: kindred.v1.PutResponse.receipt:type_name -> kindred.v1.Receipt
+	11, // 2: kindred.v1.PutResponse.receipt:type_name -> kindred.v1.Receipt
 	0,  // 3: kindred.v1.DeleteRequest.durability:type_name -> kindred.v1.Durability
-	10, // 4: kindred.v1.DeleteResponse.receipt:type_name -> kindred.v1.Receipt
-	1,  // 5: kindred.v1.Receipt.stage:type_name -> kindred.v1.Stage
+	11, // 4: kindred.v1.DeleteResponse.receipt:type_name -> kindred.v1.Receipt
+	2,  // 5: kindred.v1.Receipt.stage:type_name -> kindred.v1.Stage
 	0,  // 6: kindred.v1.Receipt.durability:type_name -> kindred.v1.Durability
-	2,  // 7: kindred.v1.Error.outcome:type_name -> kindred.v1.Outcome
-	12, // 8: kindred.v1.Error.failed:type_name -> kindred.v1.NodeFailure
-	14, // 9: kindred.v1.PipelineRequest.calls:type_name -> kindred.v1.Call
-	3,  // 10: kindred.v1.Call.get:type_name -> kindred.v1.GetRequest
-	6,  // 11: kindred.v1.Call.put:type_name -> kindred.v1.PutRequest
-	8,  // 12: kindred.v1.Call.delete:type_name -> kindred.v1.DeleteRequest
-	16, // 13: kindred.v1.PipelineResponse.results:type_name -> kindred.v1.Result
-	5,  // 14: kindred.v1.Result.get:type_name -> kindred.v1.GetResponse
-	7,  // 15: kindred.v1.Result.put:type_name -> kindred.v1.PutResponse
-	9,  // 16: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
-	11, // 17: kindred.v1.Result.error:type_name -> kindred.v1.Error
-	19, // 18: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
-	22, // 19: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
-	23, // 20: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
-	26, // 21: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	27, // 22: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
-	3,  // 23: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	6,  // 24: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	8,  // 25: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	13, // 26: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	17, // 27: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	20, // 28: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	24, // 29: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	5,  // 30: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	7,  // 31: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	9,  // 32: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	15, // 33: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	18, // 34: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	21, // 35: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	25, // 36: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	3,  // 7: kindred.v1.Error.outcome:type_name -> kindred.v1.Outcome
+	13, // 8: kindred.v1.Error.failed:type_name -> kindred.v1.NodeFailure
+	15, // 9: kindred.v1.PipelineRequest.calls:type_name -> kindred.v1.Call
+	4,  // 10: kindred.v1.Call.get:type_name -> kindred.v1.GetRequest
+	7,  // 11: kindred.v1.Call.put:type_name -> kindred.v1.PutRequest
+	9,  // 12: kindred.v1.Call.delete:type_name -> kindred.v1.DeleteRequest
+	17, // 13: kindred.v1.PipelineResponse.results:type_name -> kindred.v1.Result
+	6,  // 14: kindred.v1.Result.get:type_name -> kindred.v1.GetResponse
+	8,  // 15: kindred.v1.Result.put:type_name -> kindred.v1.PutResponse
+	10, // 16: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
+	12, // 17: kindred.v1.Result.error:type_name -> kindred.v1.Error
+	20, // 18: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
+	23, // 19: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
+	24, // 20: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
+	27, // 21: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	28, // 22: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	4,  // 23: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	7,  // 24: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	9,  // 25: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	14, // 26: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	18, // 27: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	21, // 28: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	25, // 29: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	6,  // 30: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	8,  // 31: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	10, // 32: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	16, // 33: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	19, // 34: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	22, // 35: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	26, // 36: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
 	30, // [30:37] is the sub-list for method output_type
 	23, // [23:30] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
@@ -2405,6 +2580,10 @@ func init() { file_kindred_v1_kindred_proto_init() }
 func file_kindred_v1_kindred_proto_init() {
 	if File_kindred_v1_kindred_proto != nil {
 		return
+	}
+	file_kindred_v1_kindred_proto_msgTypes[3].OneofWrappers = []any{
+		(*PutRequest_TtlMs)(nil),
+		(*PutRequest_ExpiresAtUnixMs)(nil),
 	}
 	file_kindred_v1_kindred_proto_msgTypes[11].OneofWrappers = []any{
 		(*Call_Get)(nil),
@@ -2422,7 +2601,7 @@ func file_kindred_v1_kindred_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   2,
