@@ -55,6 +55,14 @@ func (op *operation) String() string {
 	return fmt.Sprintf("%v %s by client %d (%v)", op.request.Op, op.intent.Key, op.client.number, op.request.RequestID)
 }
 
+// filedAs is the id under which replicas file the request.
+func (op *operation) filedAs() kindred.RequestID {
+	if op.request.Op == kindred.OpDelete {
+		return op.request.RequestID.ForDelete()
+	}
+	return op.request.RequestID
+}
+
 func (r *run) startClients() {
 	cfg := workload.Config{Bucket: bucket, Keys: r.cfg.Keys, Nodes: r.cfg.Nodes, SetElements: 40}
 	for i := range r.cfg.Clients {
@@ -141,7 +149,7 @@ func (c *client) begin(intent workload.Intent, then func(workload.Result)) {
 		op.context = c.run.oracle.contextOf(intent.Key, intent.Context)
 	}
 	if intent.IsWrite() {
-		c.run.oracle.operations[op.request.RequestID] = op
+		c.run.oracle.operations[op.filedAs()] = op
 	}
 	c.run.ops++
 	c.send(op, c.run.nodes[intent.Node])

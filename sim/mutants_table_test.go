@@ -69,7 +69,7 @@ var mutants = []mutant{
 		{"replica/scan.go", "filled := stored.Fill(p.Base)", "filled := stored"},
 	}},
 	{name: "retry mints a dot of its own", rule: "R19, C18", edits: []edit{
-		{"core/write.go", "if dot, ok := k.Served(o.req.RequestID); ok {", "if dot, ok := k.Served(o.req.RequestID); ok && false {"},
+		{"core/write.go", "if dot, ok := k.Served(o.requestID()); ok {", "if dot, ok := k.Served(o.requestID()); ok && false {"},
 	}},
 	{name: "late retry of a superseded request kept", rule: "R19, C18", edits: []edit{
 		{"replica/key.go", "	k.object.Merge(&k.r.clock, delta)\n	k.dropServed()\n", "	k.object.Merge(&k.r.clock, delta)\n"},
