@@ -63,7 +63,7 @@ func (e *fatal) Unwrap() error { return e.cause }
 // ever; the store fails before that, with a reason.
 const (
 	stuckFlushes     = 8
-	stopWritesTables = 12
+	stopWritesTables = stuckFlushes + 2*tablesPerCompaction
 )
 
 // events hears what happens behind the calls, counts it, and holds back what Pebble

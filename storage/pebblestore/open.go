@@ -22,6 +22,11 @@ const (
 	bloomBitsPerKey = 10
 	// memTablesMax is how many memtables may wait for the disk before Apply does.
 	memTablesMax = 4
+	// tablesPerCompaction is how many tables from memory are compacted at once.
+	// Each compaction also rewrites what earlier ones left in the next level: with
+	// four instead of Pebble's two a put costs a quarter less CPU time in the store,
+	// and a read looks at one filter more.
+	tablesPerCompaction = 4
 	// openBytes is the room that Open needs beside what the logs hold.
 	openBytes = 8 << 20
 )
@@ -111,6 +116,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableSize:                uint64(s.options.MemTableBytes),
 		MemTableStopWritesThreshold: memTablesMax,
 		L0StopWritesThreshold:       stopWritesTables,
+		L0CompactionThreshold:       2 * tablesPerCompaction, // Pebble begins at half of it
 		FormatMajorVersion:          pebble.FormatNewest,
 		EventListener:               s.events.listener(),
 		Logger:                      &pebbleLogger{log: s.options.Logger, health: s.health},
