@@ -15,12 +15,12 @@ import (
 	"github.com/kindredkv/kindred/client"
 )
 
-// EchoesMax is the limit for a put and for a get, in unary gRPC echoes.
+// EchoesMax is the limit for a put and for a get in the mean, in unary gRPC echoes.
 const EchoesMax = 3.0
 
-// rounds is how often the yardstick and the operations take turns. What counts is
-// the least that each cost: other work on the machine takes caches away and so
-// adds to the CPU time of everything, and never takes any off.
+// rounds is how often the yardstick and the operations take turns, so that other
+// work on the machine, which takes caches away, burdens all of them. The mean
+// counts: it has the rounds in which the store compacted what was written before.
 const rounds = 5
 
 func TestAPutAndAGetCostAtMostThreeEchoes(t *testing.T) {
@@ -45,12 +45,11 @@ func TestAPutAndAGetCostAtMostThreeEchoes(t *testing.T) {
 	}
 	yard := slices.Min(echoes)
 	t.Logf("least: put %.2f, get %.2f echoes of %.1f CPU-µs", slices.Min(puts)/yard, slices.Min(gets)/yard, yard)
-	t.Logf("mean: put %.2f, get %.2f echoes", mean(puts)/mean(echoes), mean(gets)/mean(echoes))
-	require.LessOrEqual(t, slices.Min(puts)/yard, EchoesMax, "put, in echoes")
-	require.LessOrEqual(t, slices.Min(gets)/yard, EchoesMax, "get, in echoes")
+	t.Logf("mean: put %.2f, get %.2f echoes of %.1f CPU-µs", mean(puts)/mean(echoes), mean(gets)/mean(echoes), mean(echoes))
+	require.LessOrEqual(t, mean(puts)/mean(echoes), EchoesMax, "put, in echoes")
+	require.LessOrEqual(t, mean(gets)/mean(echoes), EchoesMax, "get, in echoes")
 }
 
-// mean includes the rounds in which the store compacted what was written before.
 func mean(of []float64) (sum float64) {
 	for _, x := range of {
 		sum += x / float64(len(of))
