@@ -5,7 +5,7 @@
 //
 // A [Door] is how a client of the run reaches the store: through the client
 // library, or through one node and no other. A nemesis is what goes wrong
-// meanwhile. The [Runner] makes clients carry out the intents of package workload
+// meanwhile; [NetworkNemesis] cuts and slows what nodes send to one another. The [Runner] makes clients carry out the intents of package workload
 // and keeps the history; when the faults have ended it makes the final reads, at
 // every node.
 //

@@ -161,16 +161,22 @@ func TestADeadlineInACutLosesNothing(t *testing.T) {
 // X1: who closes into a cut is not seen to close until it ends.
 func TestTheEndIsNotSeenThroughACut(t *testing.T) {
 	for name, ends := range map[string]struct {
+		words string
 		after time.Duration
 		heal  bool
-	}{"healed": {time.Minute, true}, "given up": {3 * time.Minute, false}} {
+	}{
+		"healed": {"last words", time.Minute, true}, "given up": {"last words", 3 * time.Minute, false},
+		"in silence": {"", time.Minute, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := faults.New()
 				here, there := line(t, n)
 				got := arrivals(there)
 				n.Set(cut(true, true))
-				here.Write([]byte("last words"))
+				if ends.words != "" {
+					here.Write([]byte(ends.words))
+				}
 				reader := make(chan error)
 				go func() {
 					_, err := here.Read(make([]byte, 1))
@@ -191,7 +197,9 @@ func TestTheEndIsNotSeenThroughACut(t *testing.T) {
 				time.Sleep(ends.after - time.Minute)
 				if ends.heal {
 					n.Set(faults.Plan{})
-					require.Equal(t, "last words", <-got)
+				}
+				if ends.heal && ends.words != "" {
+					require.Equal(t, ends.words, <-got)
 				}
 				_, open := <-got
 				require.False(t, open)

@@ -1,11 +1,13 @@
 package gossip
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred/transport/faults"
@@ -87,6 +89,62 @@ func TestAnInjectedCutIsNoticedAndHealsByItself(t *testing.T) {
 		networks[2].Set(faults.Plan{Delay: 50 * time.Millisecond})
 		time.Sleep(time.Minute)
 		require.True(t, see(4, 4, 4, 4, 4)())
+	})
+}
+
+// Each direction of a cut and the delay, at one end that alone was told.
+func TestPacketsUnderFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, network := newMesh(t), faults.New()
+		here, there := newFaulty(m.node(addrOf(1)), network), m.node(addrOf(2))
+		defer here.Shutdown()
+		cut := func(noSend, noReceive bool) {
+			require.NoError(t, network.Set(faults.Plan{Cuts: []faults.Cut{
+				{Peer: "n2", Gossip: addrOf(2), NoSend: noSend, NoReceive: noReceive},
+			}}))
+		}
+		arrives := func(packets <-chan *memberlist.Packet) bool {
+			time.Sleep(time.Hour)
+			select {
+			case <-packets:
+				return true
+			default:
+				return false
+			}
+		}
+		send := func() bool {
+			_, err := here.WriteTo([]byte("x"), addrOf(2))
+			require.NoError(t, err)
+			return arrives(there.PacketCh())
+		}
+		receive := func() bool {
+			_, err := there.WriteTo([]byte("y"), addrOf(1))
+			require.NoError(t, err)
+			return arrives(here.PacketCh())
+		}
+		cut(true, false)
+		require.False(t, send())
+		require.True(t, receive())
+		cut(false, true)
+		require.True(t, send())
+		require.False(t, receive())
+		require.EqualValues(t, 2, network.Stats().LostPackets)
+
+		require.NoError(t, network.Set(faults.Plan{Delay: time.Second}))
+		began := time.Now()
+		for range 100 {
+			here.WriteTo([]byte("x"), addrOf(2))
+			time.Sleep(time.Millisecond)
+		}
+		for range 100 {
+			<-there.PacketCh()
+		}
+		require.Equal(t, 1099*time.Millisecond, time.Since(began))
+		here.WriteTo([]byte("x"), addrOf(2))
+		cut(true, false)
+		require.False(t, arrives(there.PacketCh()), "it was on its way when the cut came")
+		_, err := here.DialTimeout(addrOf(2), time.Minute)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 
