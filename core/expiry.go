@@ -18,7 +18,8 @@ const (
 	// expiryLook is the longest time between two looks at the wall clock while
 	// something expires: so late at most is a jump of it noticed.
 	expiryLook = time.Minute
-	// expiryPatience is how long a round waits for the clocks of the others.
+	// expiryPatience is how long a round waits for the clocks of the others, and a
+	// replica for its next round when one came to nothing.
 	expiryPatience = 2 * time.Second
 )
 
@@ -144,12 +145,11 @@ func (e *expirer) tick(s *Shard, now time.Time) {
 	if e.at.IsZero() || e.at.After(now) {
 		return
 	}
-	if r := e.round; r != nil {
-		if r.due != nil && r.left == 0 {
-			e.decide(s, now, true)
-		} else {
-			e.at = now.Add(s.cfg.Limits.ExpiryGrace + time.Second) // until the round has ended
-		}
+	if r := e.round; r != nil && r.due != nil && r.left == 0 {
+		e.decide(s, now, true)
+	}
+	if e.round != nil {
+		e.at = now.Add(expiryPatience) // its end comes by itself
 		return
 	}
 	for _, id := range s.Replicas() {
@@ -172,7 +172,7 @@ func (e *expirer) begin(s *Shard, now time.Time, r *replica.Replica) bool {
 	case r.Expiries().Soonest() == 0 || rank < 0:
 		return false
 	case s.full != nil:
-		e.look[r.ID()] = now.Add(s.cfg.Limits.ExpiryGrace + time.Second)
+		e.look[r.ID()] = now.Add(expiryPatience)
 		return false
 	}
 	if far := e.distance(s, now, r); far > 0 {
@@ -197,7 +197,7 @@ func (e *expirer) found(s *Shard, now time.Time, ask *replica.DueRead, reply rep
 	index := r.replica.Expiries()
 	if reply.Err != nil {
 		index.Back(ask.From)
-		e.end(s, now, s.cfg.Limits.ExpiryGrace)
+		e.end(s, now, expiryPatience)
 		return
 	}
 	index.Back(reply.Next)
@@ -263,7 +263,7 @@ func (e *expirer) decide(s *Shard, now time.Time, late bool) {
 		r.replica.Expiries().Back(r.due[over].At)
 	}
 	if over == 0 {
-		e.end(s, now, s.cfg.Limits.ExpiryGrace)
+		e.end(s, now, expiryPatience)
 		return
 	}
 	r.left = over
@@ -277,7 +277,7 @@ func (e *expirer) decide(s *Shard, now time.Time, late bool) {
 			}
 			pause := time.Duration(0)
 			if r.failed {
-				pause = s.cfg.Limits.ExpiryGrace
+				pause = expiryPatience
 			}
 			e.end(s, now, pause)
 		})

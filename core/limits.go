@@ -29,8 +29,7 @@ type Limits struct {
 	// RepairWait is how long an answered read waits for its last replicas.
 	RepairWait time.Duration
 	// ExpiryGrace is how long after its expiry a version that no read shows any
-	// more is removed, and how long the shard waits when the homes do not agree
-	// that it is time. Raising it keeps expired values on disk longer, lowering
+	// more is removed. Raising it keeps expired values on disk longer, lowering
 	// it lets clocks that differ by less remove a value early.
 	ExpiryGrace time.Duration
 	// ExpiryStagger is how much longer the second home waits than the first, the

@@ -12,7 +12,7 @@ import (
 
 // A version that expires is a live version like any other, for joins, hashes,
 // hints and exchange, until a home replica makes the event that ends it: a
-// delete with a dot of its own, whose context is the dots that expired. Only the
+// delete with a dot of its own, which has seen the versions that expired. Only the
 // coordinator of a read looks at a clock. See docs/decisions.
 
 // Expire ends the versions whose expiry is over by a clock that shows now. It
@@ -27,8 +27,20 @@ func (k *Key) Expire(now int64, rows *storage.Batch) (wire.Delta, bool) {
 	if over.IsEmpty() {
 		return wire.Delta{}, false
 	}
-	_, delta := k.Delete(over, kindred.RequestID{}, rows)
+	d, delta := k.Delete(over, kindred.RequestID{}, rows)
+	delta.Context = k.superseded(d)
 	return delta, true
+}
+
+// superseded is all that is known of the key but d and what is live. It is what a
+// client would have seen that read the key as it was and took only the expired
+// versions out of it. R2 demands that much: the causal past of an event holds
+// that of the versions which it ends, and this is not stored apart.
+func (k *Key) superseded(d vclock.Dot) vclock.DotSet {
+	filled := k.Filled()
+	rest := filled.Dots()
+	rest.Add(d)
+	return filled.Context.Minus(rest)
 }
 
 // Expires reports whether a live version expires at that very time. A row of the

@@ -7,6 +7,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // contextOf is what a context says. The oracle reads only contexts that a read
@@ -178,6 +179,7 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 		o.find("R8", "%v shows %v with a context that does not cover it", op, shown)
 	}
 	o.countRead(key, resp, context)
+	shown = o.hidden("a read", key, shown, a.wall)
 	o.judgeSet("a read shows", key, shown, context)
 	homes := len(o.run.homes(key))
 	q, err := kindred.Resolve(homes, op.request.R, op.request.W, 0, 0)
@@ -199,6 +201,9 @@ func (o *oracle) shownAs(op *operation, s kindred.Sibling) *write {
 	switch {
 	case err != nil || w == nil || w.key != op.intent.Key || !w.put:
 		o.find("C2", "%v shows %s, which is not a put of that key (%v)", op, s.Dot, err)
+		return nil
+	case wire.ExpiryAt(s.ExpiresAt) != w.expiry:
+		o.find("W8", "%v shows %v as expiring at %v, it is stored to expire at %d", op, w.dot, s.ExpiresAt, w.expiry)
 		return nil
 	case !bytes.Equal(s.Value, w.op.request.Value):
 		o.find("C2", "%v shows another value under %v than %v wrote", op, w.dot, w.op)

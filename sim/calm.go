@@ -30,13 +30,15 @@ func (r *run) quiet() {
 		n.setFull(false)
 	}
 	r.linksChanged()
-	r.settle()
+	r.endEverything()
+	r.demandNothingExpires()
 	r.demandIdle()
 	r.readEverything()
 	r.readEverything()
 	r.demandEqual()
 	r.finalReads()
 	r.finalScan()
+	r.demandNothingExpires()
 	r.demandIdle()
 	r.judgeHistory()
 }
@@ -156,6 +158,8 @@ func (r *run) judgeHistory() {
 	r.history = h
 	properties := []checker.Property{checker.NotApplied, checker.UniqueDots}
 	switch {
+	case r.cfg.Expire > 0:
+		// It knows nothing of values that go by themselves.
 	case r.hits[RetryMintedTwice] > 0 || !complete:
 		// It takes the second event of a request for the first one, and knows no
 		// write that has seen one which began later.

@@ -179,6 +179,9 @@ func (c *client) request(i workload.Intent) kindred.Request {
 	if i.Final {
 		q.R, q.Timeout = kindred.CountAll, time.Minute
 	}
+	if q.Op == kindred.OpPut && cfg.Expire > 0 && c.rng.Float64() < cfg.Expire {
+		q.TTL = (time.Millisecond + time.Duration(c.rng.ExpFloat64()*float64(cfg.TTL))).Round(time.Millisecond)
+	}
 	if i.IsWrite() {
 		binary.BigEndian.PutUint64(q.RequestID[:], uint64(i.Write))
 		q.RequestID[15] = 1
@@ -222,16 +225,23 @@ func (c *client) send(op *operation, n *node) {
 		}
 		r.tokens++
 		token := r.tokens
-		n.act(func() { n.request(token, &op.request, attempt.back) })
+		n.act(func() {
+			n.request(token, &op.request, func(resp *kindred.Response) {
+				attempt.wall = n.wall()
+				attempt.back(resp)
+			})
+		})
 	})
 	r.agenda.after(op.request.Timeout+time.Second, attempt.giveUp)
 }
 
 // attempt is one sending of a request.
 type attempt struct {
-	op       *operation
-	node     *node
-	at       time.Duration
+	op   *operation
+	node *node
+	at   time.Duration
+	// wall is what the clock of the node showed when it answered.
+	wall     int64
 	answered bool
 }
 

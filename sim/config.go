@@ -44,7 +44,10 @@ type Config struct {
 	EventsPerRound int
 	Round          time.Duration
 	Limits         core.Limits
-	// Skew is how far a node's wall clock may be off.
+	// Expire is how likely a put is given a time to live, TTL about how long.
+	Expire float64
+	TTL    time.Duration
+	// Skew is how far a node's wall clock may be off when it starts.
 	Skew time.Duration
 }
 
@@ -76,6 +79,8 @@ type Disk struct {
 type Faults struct {
 	Cut, Kill, Stop, Pause, Full       time.Duration
 	CutFor, KillFor, PauseFor, FullFor time.Duration
+	// Jump is the mean time between two jumps of some wall clock.
+	Jump time.Duration
 	// Blackout of the kills hit every node at once.
 	Blackout float64
 	// AfterRepair is how likely a node loses power just after a read repair.
@@ -103,6 +108,7 @@ func Draw(seed uint64) Config {
 		Stall: often(r, 0.05), StallFor: span(r, 50*time.Millisecond, 2*time.Second),
 	}
 	c.Fault = drawFaults(r)
+	drawExpiry(r, &c)
 	return c
 }
 
@@ -146,6 +152,16 @@ func drawNetwork(r *rand.Rand) Network {
 	}
 }
 
+// drawExpiry comes last: the rest of a seed's configuration is older.
+func drawExpiry(r *rand.Rand, c *Config) {
+	c.Expire, c.TTL = often(r, 0.6), span(r, 2*time.Millisecond, 4*time.Second)
+	c.Limits.ExpiryGrace = span(r, 0, time.Second)
+	c.Limits.ExpiryStagger = span(r, 0, 3*time.Second)
+	if c.Expire > 0 && r.IntN(2) == 0 {
+		c.Fault.Jump = span(r, 300*time.Millisecond, 6*time.Second)
+	}
+}
+
 func drawFaults(r *rand.Rand) Faults {
 	f := Faults{
 		CutFor: span(r, 50*time.Millisecond, 3*time.Second), KillFor: span(r, time.Millisecond, 3*time.Second),
@@ -178,7 +194,7 @@ func often(r *rand.Rand, most float64) float64 {
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
 	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
-		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, skew %v, limits %+v",
+		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, expire %.2f after %v, skew %v, limits %+v",
 		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
-		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Skew, c.Limits)
+		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.Limits)
 }

@@ -15,6 +15,7 @@ func (r *run) startFaults() {
 	r.chain(3, f.Stop, r.stopOne)
 	r.chain(4, f.Pause, r.pauseOne)
 	r.chain(5, f.Full, r.fillOne)
+	r.chain(6, f.Jump, r.jumpOne)
 }
 
 // chain lets a fault happen again and again.

@@ -50,6 +50,10 @@ const (
 	ScanComplete
 	ReadTimeout
 	KilledAfterRepair
+	WallJumped
+	ExpiredHidden
+	ExpiredEnded
+	ExpiryArrived
 	branches
 )
 
@@ -64,6 +68,7 @@ var branchNames = [branches]string{
 	"quorum unreachable", "refused for overload", "refused for a full disk", "refused while stopping",
 	"context of another key refused", "delete without a context", "scan page cut at its limit", "scan completed", "read missed its quorum",
 	"power lost just after a repair",
+	"wall clock jumped", "expired value hidden", "expired value ended", "end of an expired value arrived",
 }
 
 // String is the branch in words.

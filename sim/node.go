@@ -32,8 +32,9 @@ type node struct {
 	links   map[string]bool
 	// early are the first messages of this life.
 	early []letter
-	// skew is what its wall clock is off.
-	skew time.Duration
+	// skew is what its wall clock is off, wallMax the latest time it has shown.
+	skew    time.Duration
+	wallMax int64
 	// pending are the requests of clients that have not been answered.
 	pending map[uint64]func(*kindred.Response)
 }
@@ -51,10 +52,11 @@ type shell struct {
 
 type event func(now time.Time, s *core.Shard)
 
-// epoch is what the wall clocks show when a run begins.
+// epoch is the time of the first event of a run, and what a wall clock shows then
+// that is not off.
 var epoch = time.UnixMilli(1_790_000_000_000)
 
-func (n *node) clock() time.Time { return epoch.Add(n.run.agenda.now + n.skew) }
+func (n *node) clock() time.Time { return epoch.Add(n.run.agenda.now) }
 
 // later plans what this life of the node will do.
 func (n *node) later(d time.Duration, do func()) {
@@ -82,7 +84,6 @@ func (n *node) boot() {
 	n.links, n.pending = map[string]bool{}, map[uint64]func(*kindred.Response){}
 	n.disk = disk{node: n}
 	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
-	n.skew = time.Duration((draw.with(1).unit() - 0.5) * 2 * float64(n.run.cfg.Skew))
 	start := vclock.Actor{Disk: uint64(n.index + 1), Nonce: uint64(draw.with(2)) | 1}
 	n.run.trace.say(n.name, "start", "life %d, %v", n.lives, start)
 	n.shards = make([]*shell, n.run.cfg.Shards)
@@ -90,6 +91,7 @@ func (n *node) boot() {
 		shard := core.New(core.Config{Node: n.name, Start: start, Limits: n.run.cfg.Limits})
 		n.shards[i] = &shell{node: n, number: i, shard: shard}
 	}
+	n.setWall(time.Duration((draw.with(1).unit() - 0.5) * 2 * float64(n.run.cfg.Skew)))
 	n.recover()
 }
 

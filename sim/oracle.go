@@ -38,6 +38,8 @@ type write struct {
 	key string
 	op  *operation
 	put bool
+	// expiry is when it expires, as it was stored.
+	expiry wire.Expiry
 	// past is the context that it really had.
 	past vclock.DotSet
 	// applied, durable, acked, lost: at which nodes.
@@ -225,7 +227,11 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 	d, key := vclock.Dot{Actor: actor, Counter: counter}, string(entry.Key)
 	s := o.shadow(n, id)
 	if actor == s.actor && !s.clock.Contains(d) {
-		o.mint(b, s, d, key, entry.RequestID)
+		if entry.RequestID == [16]byte{} {
+			o.endExpired(b, d, key)
+		} else {
+			o.mint(b, s, d, key, entry.RequestID)
+		}
 	}
 	w := o.writes[d]
 	if w == nil || w.key != key {

@@ -11,11 +11,13 @@ import (
 // scanner reads all keys again and again, a page at a time, each at another
 // node.
 type scanner struct {
-	run    *run
-	began  time.Duration
-	ask    kindred.Request
-	nodes  uint64
-	found  map[string]int
+	run   *run
+	began time.Duration
+	ask   kindred.Request
+	nodes uint64
+	found map[string]int
+	// walls are what the clock showed at the node that named a key.
+	walls  map[string]int64
 	failed int
 	// then is called when a scan has ended, with what it found or nil.
 	then func(found map[string]int)
@@ -36,7 +38,7 @@ func (r *run) startScanner() {
 
 // scan reads all keys, each page from that many replicas.
 func (r *run) scan(replicas kindred.Count, then func(found map[string]int)) {
-	s := &scanner{run: r, began: r.agenda.now, found: map[string]int{}, then: then}
+	s := &scanner{run: r, began: r.agenda.now, found: map[string]int{}, walls: map[string]int64{}, then: then}
 	s.ask = kindred.Request{Op: kindred.OpScan, Bucket: bucket, R: replicas, Timeout: r.cfg.Timeout}
 	s.ask.Scan.Limit = 1 + r.draw(0x11417).below(4)
 	s.page()
@@ -50,7 +52,7 @@ func (s *scanner) page() {
 	once := func(resp *kindred.Response) {
 		if !answered {
 			answered = true
-			s.answer(resp)
+			s.answer(resp, n.wall())
 		}
 	}
 	r.agenda.after(r.delay(r.draw(0x5CAB, s.nodes)), func() {
@@ -65,7 +67,7 @@ func (s *scanner) page() {
 	})
 }
 
-func (s *scanner) answer(resp *kindred.Response) {
+func (s *scanner) answer(resp *kindred.Response, wall int64) {
 	r := s.run
 	if resp.Err != nil {
 		if s.failed++; s.failed > scanTriesMax {
@@ -79,7 +81,7 @@ func (s *scanner) answer(resp *kindred.Response) {
 		if _, twice := s.found[k.Key]; twice {
 			r.oracle.find("scan", "a scan shows %s twice", k.Key)
 		}
-		s.found[k.Key] = k.Siblings
+		s.found[k.Key], s.walls[k.Key] = k.Siblings, wall
 	}
 	r.trace.say("", "scan", "%v cursor %x", resp.Keys, resp.Cursor)
 	if len(resp.Cursor) == 0 {
@@ -122,7 +124,7 @@ func (o *oracle) siblingsMost(key string, s *scanner) int {
 	}
 	most := 0
 	for _, w := range o.history(key).writes {
-		if w.put && !gone.Contains(w.dot) {
+		if w.put && !gone.Contains(w.dot) && !w.over(s.walls[key]) {
 			most++
 		}
 	}
@@ -139,20 +141,21 @@ func (o *oracle) mustSee(w *write, s *scanner) bool {
 // that enough replicas hold, and neither that nor what followed it was deleted.
 func (o *oracle) existed(key string, s *scanner) bool {
 	for _, w := range o.history(key).writes {
-		if w.put && o.mustSee(w, s) && !w.twins() && !o.deleted(w) {
+		if w.put && w.op.request.TTL == 0 && o.mustSee(w, s) && !w.twins() && !o.deleted(w) {
 			return true
 		}
 	}
 	return false
 }
 
-// deleted reports whether a delete has seen w, or anything that followed it.
+// deleted reports whether a delete has seen w, or anything that followed it; what
+// followed it may also have expired.
 func (o *oracle) deleted(w *write) bool {
 	after := map[*write]bool{w: true}
 	for _, later := range o.history(w.key).writes { // in the order they were minted
 		for before := range after {
 			if later.past.Contains(before.dot) {
-				if !later.put || later.twins() {
+				if !later.put || later.twins() || later.op.request.TTL != 0 {
 					return true
 				}
 				after[later] = true

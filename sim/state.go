@@ -20,6 +20,7 @@ func (o *oracle) check(n *node, id replica.ID, key string) {
 		o.find("I4", "%s: %v", n.name, err)
 		return
 	}
+	o.noteExpiry(n, object)
 	s, h := o.shadow(n, id), o.history(key)
 	k := s.key(key)
 	o.learn(n, key, k, h, object.Context, s.clock)
@@ -187,7 +188,7 @@ func (o *oracle) sent(from *node, m wire.Message) {
 			}
 		}
 	case *wire.Write:
-		if m.Op.IsZero() {
+		if m.Op.IsZero() && !endsExpired(m) {
 			o.run.hits.add(ReadRepairSent)
 		}
 		for d := range m.Delta.Dots.Dots() {
@@ -242,7 +243,10 @@ func (o *oracle) arrives(n *node, from string, m wire.Message) {
 	if s.clock.Covers(d.Delta.Dots) {
 		o.run.hits.add(RepeatSeen)
 	}
-	if d.Op.IsZero() {
+	if endsExpired(d) {
+		o.run.hits.add(ExpiryArrived)
+		o.run.repairArrived(n)
+	} else if d.Op.IsZero() {
 		o.run.hits.add(ReadRepairArrived)
 		if !s.clock.Covers(d.Delta.Dots) {
 			o.run.hits.add(ReadRepairMended)

@@ -1,0 +1,205 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Wall clocks (F16) and expiry (W8). A node's wall clock may be off by hours from
+// its start, and jump while it runs; timers do not follow it. The oracle knows
+// what every clock shows, and demands
+//
+//   - that no answer shows a version which has expired by the clock of the node
+//     that gives it, and none hides one that has not,
+//   - that a version is ended for its expiry only once a majority of its homes
+//     have seen that time, by what their clocks have shown,
+//   - that in the end, when all clocks agree, nothing that expires is left.
+
+// wall is what the node's wall clock shows.
+func (n *node) wall() int64 { return n.clock().Add(n.skew).UnixMilli() }
+
+// setWall makes the wall clock jump to so much ahead of the time of events.
+func (n *node) setWall(skew time.Duration) {
+	n.skew = skew
+	for _, s := range n.shards {
+		s.shard.SetWall(skew)
+	}
+	n.sawWall()
+}
+
+// sawWall remembers the latest time that the wall clock has shown.
+func (n *node) sawWall() { n.wallMax = max(n.wallMax, n.wall()) }
+
+// jumpOne is the fault: a wall clock is set, to anything between an hour behind
+// and an hour ahead, or, more rarely, to 1970 or 2262.
+func (r *run) jumpOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !n.up {
+		return
+	}
+	n.sawWall()
+	to := time.Duration((draw.with(2).unit() - 0.5) * float64(2*time.Hour))
+	switch draw.with(3).below(10) {
+	case 0:
+		to = time.UnixMilli(0).Sub(n.clock())
+	case 1:
+		to = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC).Sub(n.clock())
+	}
+	r.trace.say(n.name, "jump", "wall clock to %v", to)
+	r.hits.add(WallJumped)
+	n.setWall(to)
+}
+
+// over reports whether it has expired by a wall clock.
+func (w *write) over(wall int64) bool { return w.expiry.Over(wall) }
+
+// noteExpiry takes over the expiry of a put from the row that its coordinator
+// writes, and demands that it is what the client asked for.
+func (o *oracle) noteExpiry(n *node, object wire.Object) {
+	for _, v := range object.Versions {
+		w := o.writes[v.Dot]
+		if w == nil || w.expiry == v.Value.ExpiresAt {
+			continue
+		}
+		ttl := w.op.request.TTL
+		if w.expiry != 0 || ttl == 0 || v.Value.ExpiresAt != wire.Expiry(v.Value.WrittenAt+ttl.Milliseconds()) {
+			o.find("W8", "%s stores %v to expire at %d, it was %d; its client asked for %v", n.name, w.dot, v.Value.ExpiresAt, w.expiry, ttl)
+		}
+		w.expiry = v.Value.ExpiresAt
+	}
+}
+
+// endExpired records a delete event that no client asked for: the end of what has
+// expired. What it has seen and nothing else had, must have expired.
+func (o *oracle) endExpired(b *batch, d vclock.Dot, key string) {
+	n := b.shell.node
+	op := &operation{client: &client{run: o.run, number: -1}, request: kindred.Request{Op: kindred.OpDelete}, record: -1}
+	op.intent.Key = key
+	w := &write{dot: d, key: key, op: op, past: b.seenByExpiry(d)}
+	op.writes = []*write{w}
+	h, ends := o.history(key), 0
+	for _, ended := range h.writes {
+		switch {
+		case !ended.put || !w.past.Contains(ended.dot):
+		case ended.expiry != 0 && o.majorityOver(ended):
+			ends++
+		case !h.pasts.Contains(ended.dot) && !ended.twins():
+			o.find("W8", "%s ends %v of %s by %v, and no majority of its homes has seen the time %d at which it expires", n.name, ended.dot, key, d, ended.expiry)
+			return
+		}
+	}
+	if ends == 0 {
+		o.find("W8", "%s mints %v for %s, which ends nothing", n.name, d, key)
+		return
+	}
+	o.run.hits.add(ExpiredEnded)
+	o.writes[d] = w
+	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
+	h.writes = append(h.writes, w)
+	h.pasts.Union(w.past)
+}
+
+// seenByExpiry is what an expiry event says it ends.
+func (b *batch) seenByExpiry(d vclock.Dot) vclock.DotSet {
+	for _, send := range b.out.Sends {
+		if m, ok := send.Msg.(*wire.Write); ok && m.Delta.Dots.Contains(d) {
+			return m.Delta.Context.Clone()
+		}
+	}
+	return vclock.DotSet{}
+}
+
+func (o *oracle) majorityOver(w *write) bool {
+	homes, seen := o.run.homes(w.key), 0
+	for _, name := range homes {
+		n := o.run.byName[name]
+		n.sawWall()
+		if w.over(n.wallMax) {
+			seen++
+		}
+	}
+	return seen > len(homes)/2
+}
+
+// hidden adds to the dots that an answer shows those that it hides because they
+// have expired by its coordinator's clock, and demands that it shows none of them.
+func (o *oracle) hidden(who, key string, shown vclock.DotSet, wall int64) vclock.DotSet {
+	h, all := o.history(key), shown.Clone()
+	for _, w := range h.writes {
+		switch {
+		case !w.put || !w.over(wall):
+		case shown.Contains(w.dot):
+			o.find("W8", "%s shows %v of %s, which expired at %d; the clock there is at %d", who, w.dot, key, w.expiry, wall)
+		case !h.pasts.Contains(w.dot):
+			all.Add(w.dot)
+			o.run.hits.add(ExpiredHidden)
+		}
+	}
+	return all
+}
+
+// endEverything sets all clocks to one time at which everything has expired, and
+// lets the homes end it.
+func (r *run) endEverything() {
+	last := r.agenda.now
+	for _, w := range r.oracle.writes {
+		if w.expiry != 0 {
+			last = max(last, w.expiry.Time().Sub(epoch))
+		}
+	}
+	last += time.Duration(r.cfg.Replicas) * (r.cfg.Limits.ExpiryGrace + r.cfg.Limits.ExpiryStagger)
+	for _, n := range r.nodes {
+		n.setWall(last - r.agenda.now + time.Second)
+	}
+	r.settle()
+}
+
+// demandNothingExpires demands that no object with an expiry is left, and no row
+// of the index (I5).
+func (r *run) demandNothingExpires() {
+	for _, n := range r.nodes {
+		for _, id := range n.owned() {
+			r.oracle.demandNoExpiry(n, id)
+		}
+	}
+}
+
+func (o *oracle) demandNoExpiry(n *node, id replica.ID) {
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		o.find("S5", "%s: snapshot: %v", n.name, err)
+		return
+	}
+	defer snapshot.Close()
+	lo, hi := storage.ExpiryRange(id.Partition, id.N)
+	err = snapshot.Scan(lo, hi, func(row, _ []byte) bool {
+		o.find("W8", "%s still has %q in the index of what expires, when everything has expired", n.name, row)
+		return false
+	})
+	for i := range o.run.cfg.Keys {
+		object, bad := replica.Load(snapshot, id, bucket, fmt.Sprintf("key-%d", i))
+		if bad != nil {
+			err = bad
+		}
+		for _, v := range object.Versions {
+			if v.Value.ExpiresAt != 0 {
+				o.find("I5", "%s still holds %v of key-%d, which has expired", n.name, v.Dot, i)
+			}
+		}
+	}
+	if err != nil {
+		o.find("S6", "%s: %v", n.name, err)
+	}
+}
+
+// endsExpired reports whether a write carries the end of something expired: a
+// dot without a value, for which nobody waits.
+func endsExpired(m *wire.Write) bool {
+	return m.Op.IsZero() && len(m.Delta.Versions) == 0 && !m.Delta.Dots.IsEmpty()
+}
