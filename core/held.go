@@ -13,6 +13,8 @@ type Held struct {
 	Pages int
 	// Expiring is 1 while the shard ends what has expired.
 	Expiring int
+	// Rebuilding are replicas being rebuilt, Serving pages being read for others.
+	Rebuilding, Serving int
 }
 
 // IsZero reports whether the shard is idle.
@@ -23,5 +25,6 @@ func (s *Shard) Held() Held {
 	return Held{
 		Operations: len(s.operations), Late: s.late, Bytes: s.bytes,
 		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor), Expiring: s.expirer.busy(),
+		Rebuilding: len(s.rebuilds.jobs), Serving: s.rebuilds.serving,
 	}
 }

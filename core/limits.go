@@ -16,6 +16,12 @@ type Limits struct {
 	StepBytes int
 	// Pages is the number of pages being read for scans of peers.
 	Pages int
+	// Rebuilds is the number of replicas that are rebuilt at a time, RebuildPages
+	// that of pages being read for other nodes' rebuilds.
+	Rebuilds, RebuildPages int
+	// RebuildPageBytes is the size at which a page for a rebuild ends. Raising it
+	// makes rebuilds quicker, and the pauses of a shard that takes one over longer.
+	RebuildPageBytes int
 	// LateReads is the number of answered reads kept until their last replica
 	// has spoken, for read repair.
 	LateReads int
@@ -40,18 +46,21 @@ type Limits struct {
 // DefaultLimits suit a shard that owns one core and some 100 MiB of memory.
 func DefaultLimits() Limits {
 	return Limits{
-		Operations:     16 << 10,
-		OperationBytes: 64 << 20,
-		Steps:          64 << 10,
-		StepBytes:      64 << 20,
-		Pages:          256,
-		LateReads:      4 << 10,
-		Unstripped:     4 << 10,
-		Requests:       16 << 10,
-		Timeout:        5 * time.Second,
-		TimeoutMax:     time.Minute,
-		RepairWait:     2 * time.Second,
-		ExpiryGrace:    10 * time.Second,
-		ExpiryStagger:  30 * time.Second,
+		Operations:       16 << 10,
+		OperationBytes:   64 << 20,
+		Steps:            64 << 10,
+		StepBytes:        64 << 20,
+		Pages:            256,
+		Rebuilds:         2,
+		RebuildPages:     8,
+		RebuildPageBytes: 256 << 10,
+		LateReads:        4 << 10,
+		Unstripped:       4 << 10,
+		Requests:         16 << 10,
+		Timeout:          5 * time.Second,
+		TimeoutMax:       time.Minute,
+		RepairWait:       2 * time.Second,
+		ExpiryGrace:      10 * time.Second,
+		ExpiryStagger:    30 * time.Second,
 	}
 }

@@ -47,6 +47,10 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 		s.send(from, &wire.TimeTell{Head: m.Head, Op: m.Op, Wall: s.wall(now)}, false)
 	case *wire.TimeTell:
 		s.expirer.told(s, now, from, m)
+	case *wire.RebuildRead:
+		s.onRebuildRead(from, m)
+	case *wire.RebuildPage:
+		s.onRebuildPage(now, from, m)
 	default:
 		s.stats.Stray++
 	}

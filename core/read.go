@@ -71,6 +71,8 @@ func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.Read
 		switch {
 		case err != nil:
 			m.Failed = err.Error()
+		case !ask.Inspect && s.Rebuilding(r.ID()):
+			m.Failed = beingRebuilt
 		default:
 			m.Object = k.Filled()
 			if ask.Inspect {

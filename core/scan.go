@@ -70,6 +70,8 @@ func (s *Shard) askPages(o *scanOp, homes []string) {
 	}
 	for _, h := range homes {
 		switch {
+		case h == s.cfg.Node && s.Rebuilding(replica.ID{Partition: o.head.Partition, N: o.head.N}):
+			o.fail(s, h, beingRebuilt)
 		case h == s.cfg.Node:
 			s.out.Pages = append(s.out.Pages, ask)
 		case s.linked[h]:
@@ -87,6 +89,8 @@ func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 		failed = notHome
 	case len(s.pageFor) >= s.cfg.Limits.Pages:
 		failed = s.overloaded("pages being read", s.cfg.Limits.Pages).Message
+	case s.Rebuilding(replica.ID{Partition: m.Partition, N: m.N}):
+		failed = beingRebuilt
 	}
 	if failed != "" {
 		s.send(from, &wire.ScanReply{Head: m.Head, Op: m.Op, Failed: failed}, false)

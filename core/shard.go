@@ -47,7 +47,8 @@ type Shard struct {
 	sweeper    sweeper
 	expirer    expirer
 	// ahead is what the wall clock is ahead of the time of events.
-	ahead time.Duration
+	ahead    time.Duration
+	rebuilds rebuilder
 
 	// full is why writes are refused, or nil.
 	full     *kindred.Error
@@ -158,6 +159,7 @@ func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
 		s.replicas[r.ID()] = r
 		s.expirer.watch(r)
 	}
+	s.resumeRebuilds(recovered)
 }
 
 // SetLink notes whether a peer can be reached. To one that came back, writes
@@ -167,6 +169,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 		return
 	}
 	s.linked[peer] = up
+	s.linkRebuilds(now, peer, up)
 	for _, seq := range s.inOrder() {
 		switch o := s.operations[seq].(type) {
 		case *writeOp:
@@ -414,7 +417,7 @@ func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.R
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
-	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at} {
+	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
 		}
@@ -427,6 +430,7 @@ func (s *Shard) Deadline() (time.Time, bool) {
 func (s *Shard) Tick(now time.Time) {
 	s.sweep(now)
 	s.expirer.tick(s, now)
+	s.rebuildsDue(now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {

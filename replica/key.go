@@ -27,19 +27,19 @@ func Load(store Reader, id ID, bucket, key string) (wire.Object, error) {
 	return decodeObject(store, id, bucket, key, row)
 }
 
-// decodeObject makes the object of its row, with all its values.
+// decodeObject makes the object of its row, which it keeps, with all its values.
 func decodeObject(store Reader, id ID, bucket, key string, row []byte) (wire.Object, error) {
 	object, rest, err := vclock.DecodeSiblings(row, wire.DecodeRecord)
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%d bytes too many", len(rest))
 	}
+	for i := range object.Versions {
+		if err == nil {
+			err = loadValue(store, id, &object.Versions[i])
+		}
+	}
 	if err != nil {
 		return wire.Object{}, damaged(id, bucket, key, err)
-	}
-	for i := range object.Versions {
-		if err := loadValue(store, id, &object.Versions[i]); err != nil {
-			return wire.Object{}, damaged(id, bucket, key, err)
-		}
 	}
 	return object, nil
 }
@@ -76,6 +76,8 @@ type Key struct {
 	// keyHash is ring.Hash of the names once it was needed.
 	keyHash uint64
 	hashed  bool
+	// passed is what a rebuild lets the replica know of this key besides.
+	passed vclock.DotSet
 	// apart holds the dots whose values have rows of their own.
 	apart []vclock.Dot
 	// leaked: the object shows the effect of a dot that is void; touched is the
@@ -88,7 +90,7 @@ type Key struct {
 
 // Open takes an object as it was loaded. The Key owns it from here on.
 func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
-	k := &Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object)}
+	k := &Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object), passed: r.passed(bucket, key)}
 	for i := range object.Versions {
 		if v := &object.Versions[i]; v.Value.Apart {
 			k.apart = append(k.apart, v.Dot)
@@ -112,7 +114,12 @@ func (k *Key) Object() wire.Object { return k.object }
 
 // Filled is what may leave this replica (R5). It shares no memory that a later
 // step changes.
-func (k *Key) Filled() wire.Object { return k.object.Fill(k.r.clock) }
+func (k *Key) Filled() wire.Object {
+	if !k.passed.IsEmpty() {
+		return k.filledPassed()
+	}
+	return k.object.Fill(k.r.clock)
+}
 
 // Whole is the delta of the whole filled object that also carries d: what a
 // coordinator sends when it meets a request that it has already served (R6).
@@ -210,7 +217,11 @@ func (k *Key) Join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, 
 		k.r.recent.Add(requestOf(d, delta, ids), k.hash(), d)
 	}
 	k.note()
-	k.object.Merge(&k.r.clock, delta)
+	if k.passed.IsEmpty() {
+		k.object.Merge(&k.r.clock, delta)
+	} else {
+		k.mergePassed(delta)
+	}
 	k.dropServed()
 	change := k.change()
 	k.dirty = k.dirty || !delta.Context.IsEmpty()

@@ -41,6 +41,9 @@ type Replica struct {
 	tree    hashtree.Tree
 	recent  *Recent
 	closing closing
+	// passes say what the replica knows of its keys besides clock and contexts,
+	// by the rebuild that it is in.
+	passes passes
 	// unsaved counts the dots since the last checkpoint.
 	unsaved int
 	// expiries tell when to look for what has expired.
@@ -95,6 +98,9 @@ func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) 
 	}
 	if err := r.recoverExpiries(store); err != nil {
 		return nil, err
+	}
+	if r.passes, err = readPasses(id, store); err != nil {
+		return nil, fmt.Errorf("replica %v: reading its rebuild: %w", id, err)
 	}
 	if top := r.clock.Max(r.actor); top > 0 {
 		return nil, fmt.Errorf("replica %v: incarnation %v has already minted %d dots; a start needs a new one", id, r.actor, top)
@@ -156,6 +162,7 @@ func (r *Replica) Clone() *Replica {
 	return &Replica{
 		id: r.id, actor: r.actor, clock: r.clock.Clone(), tree: *r.tree.Clone(),
 		recent: r.recent, closing: r.closing.clone(), unsaved: r.unsaved, expiries: r.expiries,
+		passes: r.passes.clone(),
 	}
 }
 

@@ -45,6 +45,7 @@
 //	checkpoint   'c' p n kind [index, 4 bytes]    clock (kind 'c') or part of the hash tree (kind 'h')
 //	dot log      'd' p n actor counter            LogEntry: bucket, key, request id, change of the hash tree
 //	hint         'h' p n len bucket key           what a guest owes of one key, and to which homes
+//	rebuild      'c' p n 'r' pass index           a range of keys copied in a rebuild, and as of which clock
 //	meta         'm' name                         disk id, incarnation, layout, peers, …
 //	object       'o' p n len bucket key           the object with its siblings
 //	promise      'p' p n actor                    what is promised and known about closing it

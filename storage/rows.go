@@ -24,6 +24,7 @@ const (
 const (
 	CheckpointClock    byte = 'c'
 	CheckpointHashTree byte = 'h'
+	CheckpointRebuild  byte = 'r'
 )
 
 const (
@@ -131,6 +132,37 @@ func ExpiryRange(partition uint32, n uint8) (lo, hi []byte) {
 // ClockKey appends the key of a replica's clock checkpoint to b.
 func ClockKey(b []byte, partition uint32, n uint8) []byte {
 	return append(appendReplica(b, TableCheckpoint, partition, n), CheckpointClock)
+}
+
+// RebuildKey appends the key of piece index of pass number pass of a replica's
+// rebuild to b.
+func RebuildKey(b []byte, partition uint32, n uint8, pass, index uint32) []byte {
+	b = append(appendReplica(b, TableCheckpoint, partition, n), CheckpointRebuild)
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, pass), index)
+}
+
+// ParseRebuildKey is the inverse of RebuildKey.
+func ParseRebuildKey(row []byte) (partition uint32, n uint8, pass, index uint32, err error) {
+	const name = "rebuild key"
+	partition, n, rest, err := cutReplica(row, TableCheckpoint, name)
+	if err != nil {
+		return 0, 0, 0, 0, err
+	}
+	if len(rest) != 9 || rest[0] != CheckpointRebuild {
+		return 0, 0, 0, 0, &RowError{Row: name, Bytes: row, Reason: "it is not that of a piece of a rebuild"}
+	}
+	return partition, n, binary.BigEndian.Uint32(rest[1:]), binary.BigEndian.Uint32(rest[5:]), nil
+}
+
+// RebuildRange returns the range of all pieces of a replica's rebuild.
+func RebuildRange(partition uint32, n uint8) (lo, hi []byte) {
+	return within(append(appendReplica(nil, TableCheckpoint, partition, n), CheckpointRebuild))
+}
+
+// RebuildPassRange returns the range of the pieces of one pass of it.
+func RebuildPassRange(partition uint32, n uint8, pass uint32) (lo, hi []byte) {
+	b := append(appendReplica(nil, TableCheckpoint, partition, n), CheckpointRebuild)
+	return within(binary.BigEndian.AppendUint32(b, pass))
 }
 
 // HashTreeKey appends the key of part index of a replica's hash tree to b.

@@ -40,6 +40,7 @@ func golden() []struct {
 		row  []byte
 	}{
 		{"clock key", ClockKey(nil, p, n)},
+		{"rebuild key", RebuildKey(nil, p, n, 2, 0x01020304)},
 		{"hash tree key", HashTreeKey(nil, p, n, 0x01020304)},
 		{"log key", LogKey(nil, p, n, actorA, 0x0102030405060708)},
 		{"meta key", MetaKey(nil, "incarnation")},

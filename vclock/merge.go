@@ -42,6 +42,12 @@ func (s *Siblings[V]) mergeVersions(clock DotSet, d Delta[V]) {
 	s.normalize()
 }
 
+// MergeVersions is the first line of R3 alone, for a replica that knows more of
+// this key than its clock and the key's context say: while it is being rebuilt
+// it also knows what its source had applied (R13). Clock and context are the
+// caller's to care for.
+func (s *Siblings[V]) MergeVersions(known DotSet, d Delta[V]) { s.mergeVersions(known, d) }
+
 // Join is the causal join of two filled objects, as a reader makes it of the
 // replies it got (R8): a version stays if both have it, or if the other has not
 // seen it. The result shares no memory with a or b.

@@ -32,9 +32,12 @@ const (
 	KindCloseTell
 	KindTimeAsk
 	KindTimeTell
+	KindRebuildRead
+	KindRebuildPage
 )
 
-var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell", "time ask", "time tell"}
+var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell", "time ask", "time tell",
+	"rebuild read", "rebuild page"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -277,6 +280,10 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 		return &HintOffer{Head: h, Op: r.opID(), Dots: r.dotSet("dots")}
 	case KindHintLacks:
 		return &HintLacks{Head: h, Op: r.opID(), Failed: r.string("reason"), Dots: r.dotSet("dots")}
+	case KindRebuildRead:
+		return decodeRebuildRead(h, r)
+	case KindRebuildPage:
+		return decodeRebuildPage(h, r)
 	}
 	return nil
 }

@@ -100,6 +100,12 @@ func messages() []Message {
 		&CloseTell{Head: head, Records: []CloseRecord{{Actor: actorA, Round: round, Void: closed(actorA, 1)}}},
 		&TimeAsk{Head: head, Op: op},
 		&TimeTell{Head: head, Op: op, Wall: when.UnixMilli()},
+		&RebuildRead{Head: head, Op: op, From: true, Bucket: "carts", Key: "ann", BytesMax: 1 << 18},
+		&RebuildPage{
+			Head: head, Op: op, Failed: "why", Clock: dots, Knows: dots, More: true, EndBucket: "carts", EndKey: "k2",
+			Rounds: Rounds{{Actor: actorA, Round: round}},
+			Items:  []RebuildItem{{Bucket: "a", Key: "k1", Object: o}, {Bucket: "a", Key: "k2", Object: o}, {Bucket: "carts", Key: "k1", Object: o}},
+		},
 	}
 }
 

@@ -1,0 +1,97 @@
+package core
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+)
+
+// claim begins to make the replica's own what a pass has brought that nobody can
+// go on with: its live versions are logged, so that others get them from here.
+// What the pass lets the replica know of its keys stays as long as it is needed.
+func (s *Shard) claim(now time.Time, j *rebuildJob) {
+	j.state = rebuildClaiming
+	j.walk = replica.Stretch{}
+	s.walkOn(now, j)
+}
+
+// claimed begins another pass.
+func (s *Shard) claimed(now time.Time, j *rebuildJob) {
+	j.state = rebuildCopying
+	j.machine.Restart(now)
+	s.rebuilds.stats.Restarted++
+	s.tendRebuilds(now)
+}
+
+// settle forgets what the clock says by now. Once it says everything, contexts
+// that were kept because it did not are taken out.
+func (s *Shard) settle(now time.Time, j *rebuildJob) {
+	j.looked = now
+	j.r.DropCovered(&s.out.Rows)
+	if j.r.Rebuilding() {
+		return
+	}
+	j.state = rebuildStripping
+	j.walk = replica.Stretch{}
+	s.walkOn(now, j)
+}
+
+// walkOn reads the next own objects of a walk and lets those that it is for go
+// through their latch.
+func (s *Shard) walkOn(_ time.Time, j *rebuildJob) {
+	id, within := j.r.ID(), j.walk
+	s.look(func() Reading {
+		return func(store storage.Snapshot) func(time.Time) {
+			own, err := replica.ReadRange(store, id, within, ownPages*s.cfg.Limits.RebuildPageBytes)
+			return func(now time.Time) {
+				if s.rebuilds.jobs[id] == j {
+					s.walked(now, j, own, err)
+				}
+			}
+		}
+	})
+}
+
+func (s *Shard) walked(now time.Time, j *rebuildJob, own replica.Range, err error) {
+	do := (*replica.Key).Strip
+	if j.state == rebuildClaiming {
+		do = func(k *replica.Key) { k.Claim(&s.out.Rows) }
+	}
+	for i := range own.Items {
+		item := &own.Items[i]
+		if j.state == rebuildClaiming && !j.r.Unclaimed(item) || j.state == rebuildStripping && item.Object.Context.IsEmpty() {
+			continue
+		}
+		j.busy++
+		s.enter(j.r, item.Bucket, item.Key, func(_ time.Time, k *replica.Key, err error) {
+			j.busy--
+			if err == nil {
+				do(k)
+			}
+		})
+	}
+	if own.More && err == nil {
+		last := own.Items[len(own.Items)-1]
+		j.walk = replica.Stretch{Begun: true, Bucket: last.Bucket, Key: last.Key}
+	} else {
+		j.walk.Ends = true
+	}
+	if j.held = j.busy > 0; !j.held {
+		s.walkNext(now, j)
+	}
+}
+
+// walkNext goes on with a walk, or with what comes after it. An object that
+// cannot be read ends it: what it was for is left to the next write of each key.
+func (s *Shard) walkNext(now time.Time, j *rebuildJob) {
+	switch {
+	case !j.walk.Ends:
+		s.walkOn(now, j)
+	case j.state == rebuildClaiming:
+		s.claimed(now, j)
+	default:
+		delete(s.rebuilds.jobs, j.r.ID())
+		s.tendRebuilds(now)
+	}
+}
