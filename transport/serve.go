@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -108,10 +109,8 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 
 // welcome answers a hello and judges it.
 func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, error) {
-	if t.cfg.Faults != nil {
-		if end, ok := grpcpeer.FromContext(stream.Context()); ok {
-			faults.Identify(end.Addr, faults.Named(theirs.Name))
-		}
+	if err := t.underFaults(stream.Context(), theirs.Name); err != nil {
+		return nil, err
 	}
 	mine := t.hello(theirs.Lane, theirs.Name)
 	if err := sendHello(stream, mine); err != nil {
@@ -134,6 +133,18 @@ func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, e
 		p.kick()
 	}
 	return from, nil
+}
+
+// underFaults puts a link under the faults of its peer, now that the peer is
+// known. If it is not to be heard, neither was its hello.
+func (t *Transport) underFaults(ctx context.Context, name string) error {
+	if t.cfg.Faults == nil {
+		return nil
+	}
+	if end, ok := grpcpeer.FromContext(ctx); ok {
+		faults.Identify(end.Addr, faults.Named(name))
+	}
+	return t.cfg.Faults.Hear(ctx, faults.Named(name))
 }
 
 // refuseStranger counts a link that did not begin with a hello under the empty

@@ -110,6 +110,22 @@ func (n *Network) CanSend(p Peer) bool { return !n.rules.Load().cuts[p].NoSend }
 // CanReceive reports whether a packet of a peer reaches this node.
 func (n *Network) CanReceive(p Peer) bool { return !n.rules.Load().cuts[p].NoReceive }
 
+// Hear waits until what a peer sends reaches this node: for what was received
+// before it was known from whom.
+func (n *Network) Hear(ctx context.Context, p Peer) error {
+	for {
+		r := n.rules.Load()
+		if !r.cuts[p].NoReceive {
+			return nil
+		}
+		select {
+		case <-r.changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // LosePacket counts a packet that its owner has thrown away.
 func (n *Network) LosePacket() { n.lostPackets.Add(1) }
 
