@@ -128,4 +128,32 @@ var mutants = []mutant{
 	{name: "a read that ended is kept", rule: "C14", edits: []edit{
 		{"core/read.go", "	s.finish(o)\n	if !o.answered {", "	if !o.answered {"},
 	}},
+	{name: "expiry ignored by reads", rule: "W8", edits: []edit{
+		{"replica/get.go", "if v.Value.ExpiresAt.Over(now) {", "if false {"},
+	}},
+	{name: "expiry ignored by scans", rule: "W8", edits: []edit{
+		{"replica/scan.go", "if at := v.Value; !at.Over(now) {", "if at := v.Value; true {"},
+	}},
+	{name: "expired without a dot", rule: "W8, R6", edits: []edit{
+		{"replica/expiry.go", "	d, delta := k.Delete(over, kindred.RequestID{}, rows)\n	delta.Context = k.superseded(d)\n	return delta, true\n", "	k.object.Drop(over)\n	k.dirty = kindred.RequestID{}.IsZero()\n	return wire.Delta{}, true\n"},
+	}},
+	{name: "end of an expired value tells nothing of its past", rule: "W8, R2", edits: []edit{
+		{"replica/expiry.go", "	delta.Context = k.superseded(d)\n", "	_ = d\n"},
+	}},
+	{name: "end of an expired value sent without what it ends", rule: "W8, I5", edits: []edit{
+		{"replica/expiry.go", "	delta.Context = k.superseded(d)\n", "	delta.Context = k.superseded(d).Minus(over)\n"},
+	}},
+	{name: "expired by one clock", rule: "W8", edits: []edit{
+		{"core/expiry.go", "majority := len(r.homes)/2 + 1\n", "majority := 1\n"},
+	}},
+	{name: "expiry missing in the index", rule: "W8, I5", edits: []edit{
+		{"replica/expiry.go", "			rows.Set(k.expiryRow(at), nil)\n", ""},
+	}},
+	{name: "index of expiries not read at the start", rule: "W8, I5", edits: []edit{
+		{"replica/expiry.go", "	r.expiries.note(reply.Next)\n", ""},
+	}},
+	{name: "row of the index outlives its object", rule: "W8", edits: []edit{
+		{"replica/expiry.go", "	for _, at := range k.expiries {\n		if !slices.Contains(times, at) {\n", "	for _, at := range k.expiries {\n		if false {\n"},
+		{"replica/expiry.go", "		rows.Delete(k.expiryRow(at))\n	}\n}\n\nfunc (k *Key) expiryRow", "	}\n}\n\nfunc (k *Key) expiryRow"},
+	}},
 }

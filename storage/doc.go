@@ -44,6 +44,7 @@
 //	table        key                              value
 //	checkpoint   'c' p n kind [index, 4 bytes]    clock (kind 'c') or part of the hash tree (kind 'h')
 //	dot log      'd' p n actor counter            LogEntry: bucket, key, request id, change of the hash tree
+//	expiry       'e' p n time len bucket key      nothing: look at that object then; ms since 1970 (8 bytes)
 //	hint         'h' p n len bucket key           what a guest owes of one key, and to which homes
 //	rebuild      'c' p n 'r' pass index           a range of keys copied in a rebuild, and as of which clock
 //	meta         'm' name                         disk id, incarnation, layout, peers, …
@@ -51,8 +52,8 @@
 //	promise      'p' p n actor                    what is promised and known about closing it
 //	large value  'v' p n actor counter            the bytes of one version
 //
-// All rows of one replica (p, n) are four contiguous ranges, one in each of the
-// tables c, d, o and v: ReplicaRanges. All objects of a bucket in a replica are
+// All rows of one replica (p, n) are five contiguous ranges, one in each of the
+// tables c, d, e, o and v: ReplicaRanges. All objects of a bucket in a replica are
 // one range, ordered by key: ObjectRange. The hints of a partition are a range of
 // their own, at a node that need not be a home of it: HintRange. All dots of an actor are one range,
 // ordered by counter: LogActorRange.

@@ -43,6 +43,7 @@ func golden() []struct {
 		{"rebuild key", RebuildKey(nil, p, n, 2, 0x01020304)},
 		{"hash tree key", HashTreeKey(nil, p, n, 0x01020304)},
 		{"log key", LogKey(nil, p, n, actorA, 0x0102030405060708)},
+		{"expiry key", ExpiryKey(nil, p, n, 0x0102030405060708, "carts", "ann")},
 		{"meta key", MetaKey(nil, "incarnation")},
 		{"object key", ObjectKey(nil, p, n, "carts", "ann")},
 		{"object key, empty bucket", ObjectKey(nil, p, n, "", "ann")},
@@ -233,6 +234,7 @@ func TestRows_ForeignBytesAreErrors(t *testing.T) {
 		"object key":     func(b []byte) error { _, _, _, _, err := ParseObjectKey(b); return err },
 		"hint key":       func(b []byte) error { _, _, _, _, err := ParseHintKey(b); return err },
 		"log key":        func(b []byte) error { _, _, _, _, err := ParseLogKey(b); return err },
+		"expiry key":     func(b []byte) error { _, _, _, _, _, err := ParseExpiryKey(b); return err },
 		"value key":      func(b []byte) error { _, _, _, _, err := ParseValueKey(b); return err },
 		"checkpoint key": func(b []byte) error { _, _, _, _, err := ParseCheckpointKey(b); return err },
 		"meta key":       func(b []byte) error { _, err := ParseMetaKey(b); return err },
@@ -263,6 +265,9 @@ func FuzzRows(f *testing.F) {
 		}
 		if p, n, actor, counter, err := ParseLogKey(row); err == nil {
 			require.Equal(t, row, LogKey(nil, p, n, actor, counter))
+		}
+		if p, n, at, bucket, key, err := ParseExpiryKey(row); err == nil {
+			require.Equal(t, row, ExpiryKey(nil, p, n, at, string(bucket), string(key)))
 		}
 		if p, n, actor, counter, err := ParseValueKey(row); err == nil {
 			require.Equal(t, row, ValueKey(nil, p, n, actor, counter))
