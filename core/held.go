@@ -15,6 +15,9 @@ type Held struct {
 	Expiring int
 	// Rebuilding are replicas being rebuilt, Serving pages being read for others.
 	Rebuilding, Serving int
+	// Pulls are questions to peers and answers of theirs being joined, Pulled are
+	// questions of peers that are being answered.
+	Pulls, Pulled int
 }
 
 // IsZero reports whether the shard is idle.
@@ -22,9 +25,14 @@ func (h Held) IsZero() bool { return h == Held{} }
 
 // Held counts what the shard keeps now.
 func (s *Shard) Held() Held {
+	pulls := 0
+	for _, x := range s.exchange.order {
+		pulls += x.Pulling()
+	}
 	return Held{
 		Operations: len(s.operations), Late: s.late, Bytes: s.bytes,
 		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor), Expiring: s.expirer.busy(),
 		Rebuilding: len(s.rebuilds.jobs), Serving: s.rebuilds.serving,
+		Pulls: pulls, Pulled: s.exchange.pulled,
 	}
 }

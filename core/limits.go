@@ -14,7 +14,8 @@ type Limits struct {
 	Steps int
 	// StepBytes bounds what the deltas of peers among them hold and will write.
 	StepBytes int
-	// Pages is the number of pages being read for scans of peers.
+	// Pages is the number of readings of snapshots at once, for peers: pages of
+	// scans, pieces that they pull.
 	Pages int
 	// Rebuilds is the number of replicas that are rebuilt at a time, RebuildPages
 	// that of pages being read for other nodes' rebuilds.
@@ -22,6 +23,13 @@ type Limits struct {
 	// RebuildPageBytes is the size at which a page for a rebuild ends. Raising it
 	// makes rebuilds quicker, and the pauses of a shard that takes one over longer.
 	RebuildPageBytes int
+	// Pulls is the number of answers that a shard waits for in exchange, each of
+	// about PieceBytes at most. A larger object travels alone.
+	Pulls, PieceBytes int
+	// LogRows bounds the dots in the log of one replica. What is beyond it is
+	// pruned although not every home holds it: a home that lacks it then has to be
+	// rebuilt instead of being sent what it lacks.
+	LogRows int
 	// LateReads is the number of answered reads kept until their last replica
 	// has spoken, for read repair.
 	LateReads int
@@ -54,6 +62,9 @@ func DefaultLimits() Limits {
 		Rebuilds:         2,
 		RebuildPages:     8,
 		RebuildPageBytes: 256 << 10,
+		Pulls:            8,
+		PieceBytes:       1 << 20,
+		LogRows:          4 << 20,
 		LateReads:        4 << 10,
 		Unstripped:       4 << 10,
 		Requests:         16 << 10,

@@ -23,6 +23,12 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 		s.onScanRead(from, m)
 	case *wire.Forward:
 		s.onForward(now, from, m)
+	case *wire.Clock:
+		s.onClock(now, from, m)
+	case *wire.Pull:
+		s.onPull(from, m)
+	case *wire.Pieces:
+		s.onPieces(now, from, m)
 	case *wire.WriteAck:
 		if o, ok := own[*writeOp](s, m.Op); ok && o.put != nil {
 			if m.Refused != "" {

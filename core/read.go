@@ -73,6 +73,8 @@ func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.Read
 			m.Failed = err.Error()
 		case !ask.Inspect && s.Rebuilding(r.ID()):
 			m.Failed = beingRebuilt
+		case !ask.Inspect && !s.trusted(r.ID()):
+			m.Failed = catchingUp
 		default:
 			m.Object = k.Filled()
 			if ask.Inspect {

@@ -72,6 +72,7 @@ func newRig(t *testing.T, nodes int, limits Limits) *rig {
 			}
 		}
 	}
+	r.settle()
 	return r
 }
 

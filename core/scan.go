@@ -72,6 +72,8 @@ func (s *Shard) askPages(o *scanOp, homes []string) {
 		switch {
 		case h == s.cfg.Node && s.Rebuilding(replica.ID{Partition: o.head.Partition, N: o.head.N}):
 			o.fail(s, h, beingRebuilt)
+		case h == s.cfg.Node && !s.trusted(replica.ID{Partition: ask.Partition, N: ask.N}):
+			o.fail(s, h, catchingUp)
 		case h == s.cfg.Node:
 			s.out.Pages = append(s.out.Pages, ask)
 		case s.linked[h]:
@@ -87,6 +89,8 @@ func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 	switch {
 	case !s.Has(replica.ID{Partition: m.Partition, N: m.N}):
 		failed = notHome
+	case !s.trusted(replica.ID{Partition: m.Partition, N: m.N}):
+		failed = catchingUp
 	case len(s.pageFor) >= s.cfg.Limits.Pages:
 		failed = s.overloaded("pages being read", s.cfg.Limits.Pages).Message
 	case s.Rebuilding(replica.ID{Partition: m.Partition, N: m.N}):

@@ -20,7 +20,11 @@ type Config struct {
 	Node string
 	// Start is this start of the node, durable by now (I2): the actors of its
 	// replicas are made from it, and its nonce names the process to peers (R10).
-	Start  vclock.Actor
+	Start vclock.Actor
+	// Clean says that the last life of the node ended in good order: everything
+	// that it had applied is durable. A start without that mark may have lost data
+	// (R17).
+	Clean  bool
 	Limits Limits
 }
 
@@ -38,6 +42,8 @@ type Shard struct {
 	stepBytes int
 	// pageFor is the peer that asked for a page which is being read.
 	pageFor map[*wire.ScanRead]string
+
+	exchange exchanger
 
 	operations map[uint64]operation
 	seq        uint64
@@ -77,6 +83,12 @@ type Stats struct {
 	// Expiries are delete events made for what had expired, Expired the keys
 	// that were looked at for it.
 	Expiries, Expired uint64
+	// Pulls were sent, PullsServed answered; PiecesSent and PiecesJoined are the
+	// objects in the answers.
+	Pulls, PullsServed, PiecesSent, PiecesJoined uint64
+	// Prunes shortened a log by PrunedDots that every home holds. PrunedUnshared
+	// are those pruned at the log's limit, which some home may still lack.
+	Prunes, PrunedDots, PrunedUnshared uint64
 	// Stray counts messages that belong to no operation in progress.
 	Stray uint64
 }
@@ -96,6 +108,13 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Sweeps += b.Sweeps
 	a.Expiries += b.Expiries
 	a.Expired += b.Expired
+	a.Pulls += b.Pulls
+	a.PullsServed += b.PullsServed
+	a.PiecesSent += b.PiecesSent
+	a.PiecesJoined += b.PiecesJoined
+	a.Prunes += b.Prunes
+	a.PrunedDots += b.PrunedDots
+	a.PrunedUnshared += b.PrunedUnshared
 	a.Stray += b.Stray
 	return a
 }
@@ -159,6 +178,7 @@ func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
 		s.replicas[r.ID()] = r
 		s.expirer.watch(r)
 	}
+	s.exchange.setLayout(s, layout)
 	s.resumeRebuilds(recovered)
 }
 
@@ -169,6 +189,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 		return
 	}
 	s.linked[peer] = up
+	s.exchange.setLink(s, now, peer, up)
 	s.linkRebuilds(now, peer, up)
 	for _, seq := range s.inOrder() {
 		switch o := s.operations[seq].(type) {
@@ -422,6 +443,9 @@ func (s *Shard) Deadline() (time.Time, bool) {
 			at, ok = other, true
 		}
 	}
+	if look, wanted := s.exchange.deadline(); wanted && (!ok || look.Before(at)) {
+		at, ok = look, true
+	}
 	return at, ok
 }
 
@@ -431,6 +455,7 @@ func (s *Shard) Tick(now time.Time) {
 	s.sweep(now)
 	s.expirer.tick(s, now)
 	s.rebuildsDue(now)
+	s.exchange.tick(s, now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {

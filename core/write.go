@@ -185,6 +185,9 @@ func (o *writeOp) durability() kindred.Durability {
 // Synced names operations whose rows are durable at this node.
 func (s *Shard) Synced(seqs []uint64) {
 	for _, seq := range seqs {
+		if s.exchange.synced(seq) {
+			continue
+		}
 		if o, ok := s.operations[seq].(*writeOp); ok {
 			o.ack(s, s.cfg.Node)
 		}

@@ -51,6 +51,7 @@ func (r *Replica) Void(dots vclock.DotSet) error {
 	}
 	r.closing.void.Union(dots)
 	r.closing.unswept.Union(dots)
+	r.floor.Union(dots.Minus(r.clock))
 	r.clock.Union(dots)
 	return nil
 }

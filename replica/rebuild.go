@@ -180,6 +180,7 @@ func (r *Replica) Passed(c Copied, rows *storage.Batch) {
 	index := uint32(len(newest.pieces) - 1)
 	rows.Set(storage.RebuildKey(nil, r.id.Partition, r.id.N, newest.number, index), appendPiece(nil, next))
 	if c.Last {
+		r.floor.Union(newest.pieces[0].clock.Minus(r.clock))
 		r.clock.Union(newest.pieces[0].clock)
 		r.DropCovered(rows)
 	}

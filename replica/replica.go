@@ -35,9 +35,11 @@ func (id ID) String() string { return fmt.Sprintf("%d/%d", id.Partition, id.N) }
 // Replica is the clock of one partition at one node, and what is needed to move
 // it forward. The objects stay in the store.
 type Replica struct {
-	id      ID
-	actor   vclock.Actor
-	clock   vclock.DotSet
+	id    ID
+	actor vclock.Actor
+	clock vclock.DotSet
+	// floor are the dots of the clock that are not in the log any more (R1, R12).
+	floor   vclock.DotSet
 	tree    hashtree.Tree
 	recent  *Recent
 	closing closing
@@ -81,11 +83,9 @@ func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) 
 	saved, err := store.Get(storage.ClockKey(nil, id.Partition, id.N))
 	switch err {
 	case nil:
-		clock, rest, err := vclock.DecodeDotSet(saved)
-		if err != nil || len(rest) > 0 {
-			return nil, fmt.Errorf("replica %v: the clock's checkpoint is damaged (%d bytes too many): %w", id, len(rest), err)
+		if r.clock, r.floor, err = DecodeCheckpoint(saved); err != nil {
+			return nil, fmt.Errorf("replica %v: the clock's checkpoint is damaged: %w", id, err)
 		}
-		r.clock = clock
 	case storage.ErrNotFound:
 	default:
 		return nil, fmt.Errorf("replica %v: reading the clock's checkpoint: %w", id, err)
@@ -160,7 +160,7 @@ func (r *Replica) readLog(store storage.Snapshot) error {
 // could happen next. It remembers the same requests as r.
 func (r *Replica) Clone() *Replica {
 	return &Replica{
-		id: r.id, actor: r.actor, clock: r.clock.Clone(), tree: *r.tree.Clone(),
+		id: r.id, actor: r.actor, clock: r.clock.Clone(), floor: r.floor.Clone(), tree: *r.tree.Clone(),
 		recent: r.recent, closing: r.closing.clone(), unsaved: r.unsaved, expiries: r.expiries,
 		passes: r.passes.clone(),
 	}
@@ -185,9 +185,28 @@ func (r *Replica) Checkpoint(rows *storage.Batch) {
 	if r.unsaved == 0 {
 		return
 	}
+	r.saveClock(rows)
+}
+
+func (r *Replica) saveClock(rows *storage.Batch) {
 	r.unsaved = 0
-	rows.Set(storage.ClockKey(nil, r.id.Partition, r.id.N), r.clock.AppendTo(nil))
+	rows.Set(storage.ClockKey(nil, r.id.Partition, r.id.N), r.floor.AppendTo(r.clock.AppendTo(nil)))
 	r.saveTree(rows)
+}
+
+// DecodeCheckpoint reads a clock and its floor as Checkpoint wrote them.
+func DecodeCheckpoint(b []byte) (clock, floor vclock.DotSet, err error) {
+	clock, rest, err := vclock.DecodeDotSet(b)
+	if err == nil {
+		floor, rest, err = vclock.DecodeDotSet(rest)
+	}
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes too many", len(rest))
+	}
+	if err == nil && !clock.Covers(floor) {
+		err = fmt.Errorf("the floor %v is not within the clock %v", floor, clock)
+	}
+	return clock, floor, err
 }
 
 // mint takes the next dot. The clock takes it when its effect is applied.

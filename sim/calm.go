@@ -30,11 +30,13 @@ func (r *run) quiet() {
 		n.setFull(false)
 	}
 	r.linksChanged()
+	r.calmAt = r.agenda.now
+	r.converge()
 	r.endEverything()
 	r.demandNothingExpires()
 	r.demandIdle()
-	r.readEverything()
-	r.readEverything()
+	r.stayEqual()
+	r.mend()
 	r.demandEqual()
 	r.finalReads()
 	r.finalScan()

@@ -216,6 +216,7 @@ func (c *client) send(op *operation, n *node) {
 	op.attempts++
 	r.trace.say(n.name, "ask", "%v attempt %d context%v", op, op.attempts, op.context)
 	attempt := &attempt{op: op, node: n, at: r.agenda.now}
+	r.open++
 	r.agenda.after(r.delay(r.draw(0xC11E, uint64(c.number))), func() {
 		if !n.up {
 			attempt.answer(&kindred.Response{Err: &kindred.Error{
@@ -262,6 +263,7 @@ func (a *attempt) answer(resp *kindred.Response) {
 	}
 	a.answered = true
 	op, r := a.op, a.op.client.run
+	r.open--
 	r.trace.say(a.node.name, "answer", "%v: %s", op, summary(resp))
 	r.oracle.answered(a, resp)
 	if outcome := outcomeOf(resp); outcome == kindred.Unknown {

@@ -137,6 +137,9 @@ func drawLimits(r *rand.Rand) core.Limits {
 	if r.IntN(8) == 0 {
 		l.Unstripped = r.IntN(4)
 	}
+	if r.IntN(4) == 0 {
+		l.Pulls, l.PieceBytes = 1+r.IntN(2), r.IntN(1000)
+	}
 	if r.IntN(6) == 0 {
 		l.Operations, l.Steps, l.Pages = 2+r.IntN(6), 4+r.IntN(8), 1
 	}

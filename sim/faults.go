@@ -129,6 +129,9 @@ func (r *run) restartLater(n *node, draw chance) {
 
 func (r *run) restart(n *node) {
 	n.boot()
+	if r.calm {
+		r.calmAt = r.agenda.now // it had been stopping
+	}
 	r.replay(n)
 	r.linksChanged()
 	// Peers may not have noticed that it was away, but its connections are new.

@@ -54,6 +54,15 @@ const (
 	ExpiredHidden
 	ExpiredEnded
 	ExpiryArrived
+	StartedClean
+	Pulled
+	PieceJoined
+	PieceOfGoneKey
+	PiecesCutShort
+	LogPruned
+	LogRangePruned
+	CheckpointWithFloor
+	ReadUntrusted
 	branches
 )
 
@@ -69,6 +78,9 @@ var branchNames = [branches]string{
 	"context of another key refused", "delete without a context", "scan page cut at its limit", "scan completed", "read missed its quorum",
 	"power lost just after a repair",
 	"wall clock jumped", "expired value hidden", "expired value ended", "end of an expired value arrived",
+	"start after an orderly stop",
+	"missing dots pulled", "piece joined", "piece of a key that is gone", "pieces cut short at their limit", "log pruned", "range of the log pruned",
+	"checkpoint with a floor", "read of a replica that catches up",
 }
 
 // String is the branch in words.

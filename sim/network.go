@@ -59,7 +59,9 @@ func (r *run) delay(fate chance) time.Duration {
 
 // deliver hands the message to whoever runs on that node when it arrives.
 func (r *run) deliver(from, to *node, raw []byte, id uint64, d time.Duration) {
+	r.flying++
 	r.agenda.after(d, func() {
+		r.flying--
 		if !to.up || r.blocked(from.index, to.index) {
 			return
 		}

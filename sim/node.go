@@ -86,9 +86,10 @@ func (n *node) boot() {
 	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
 	start := vclock.Actor{Disk: uint64(n.index + 1), Nonce: uint64(draw.with(2)) | 1}
 	n.run.trace.say(n.name, "start", "life %d, %v", n.lives, start)
+	clean := n.takeMark()
 	n.shards = make([]*shell, n.run.cfg.Shards)
 	for i := range n.shards {
-		shard := core.New(core.Config{Node: n.name, Start: start, Limits: n.run.cfg.Limits})
+		shard := core.New(core.Config{Node: n.name, Start: start, Clean: clean, Limits: n.run.cfg.Limits})
 		n.shards[i] = &shell{node: n, number: i, shard: shard}
 	}
 	n.setWall(time.Duration((draw.with(1).unit() - 0.5) * 2 * float64(n.run.cfg.Skew)))
@@ -118,6 +119,35 @@ func (n *node) recover() {
 	}
 	for i, s := range n.shards {
 		s.shard.SetLayout(n.run.layout, recovered[i])
+		s.plan()
+	}
+}
+
+// cleanMark is a row that an orderly stop leaves behind, as package node does it.
+func cleanMark() []byte { return storage.MetaKey(nil, "clean") }
+
+// takeMark reports whether the last life ended in good order. The mark is gone
+// before this life begins.
+func (n *node) takeMark() bool {
+	_, err := n.store.Get(cleanMark())
+	if err != nil {
+		return false
+	}
+	var rows storage.Batch
+	rows.Delete(cleanMark())
+	n.write(&rows)
+	n.run.hits.add(StartedClean)
+	return true
+}
+
+// write makes rows of the node itself durable.
+func (n *node) write(rows *storage.Batch) {
+	err := n.store.Apply(rows)
+	if err == nil {
+		err = n.store.Sync()
+	}
+	if err != nil {
+		n.run.oracle.find("S4", "%s: %v", n.name, err)
 	}
 }
 
@@ -337,9 +367,9 @@ func (n *node) stop() {
 		s.shard.Checkpoint()
 		s.perform()
 	}
-	if err := n.store.Sync(); err != nil {
-		n.run.oracle.find("S4", "%s: sync: %v", n.name, err)
-	}
+	var mark storage.Batch
+	mark.Set(cleanMark(), nil)
+	n.write(&mark)
 	n.run.oracle.synced(n)
 	n.end()
 	n.store = n.store.Crash(func(unsynced int) int { return unsynced })

@@ -28,6 +28,8 @@ type oracle struct {
 	minted  map[vclock.Actor]uint64
 	started map[vclock.Actor]bool
 	shadows map[place]*shadow
+	// mintedAt is when the last write event was made.
+	mintedAt time.Duration
 	// unsynced are the writes whose rows a node may still lose.
 	unsynced [][]*write
 }
@@ -146,7 +148,7 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 
 // applied judges a batch once it is in the store.
 func (o *oracle) applied(s *shell, out *core.Effects) {
-	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}}
+	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}, saved: map[replica.ID]vclock.DotSet{}, pruned: map[replica.ID]vclock.DotSet{}}
 	id := uint64(fnvOffset)
 	err := out.Rows.Each(func(op storage.Op) error {
 		id = hashBytes(hashBytes(id, op.Key), op.Value)
@@ -166,6 +168,7 @@ func (o *oracle) applied(s *shell, out *core.Effects) {
 		}
 	}
 	o.checkTrees(s, b.keys)
+	b.judgeCheckpoints()
 	for _, key := range sortedKeys(b.keys) {
 		o.check(s.node, b.keys[key], key)
 	}
@@ -178,6 +181,8 @@ type batch struct {
 	out    *core.Effects
 	keys   map[string]replica.ID
 	ids    map[replica.ID]bool
+	// saved are the checkpoints in the batch, pruned what it takes out of the log.
+	saved, pruned map[replica.ID]vclock.DotSet
 }
 
 func (b *batch) row(op storage.Op) {
@@ -186,6 +191,10 @@ func (b *batch) row(op storage.Op) {
 	hits := &b.oracle.run.hits
 	switch table {
 	case storage.TableLog:
+		if op.Kind != storage.OpSet {
+			b.prunedRow(id, op)
+			return
+		}
 		b.ids[id] = true
 		b.logged(id, op)
 	case storage.TableObject:
@@ -202,6 +211,7 @@ func (b *batch) row(op storage.Op) {
 		hits.add(ValueApart)
 	case storage.TableCheckpoint:
 		hits.add(CheckpointInPassing)
+		b.checkpointed(id, op)
 	}
 }
 
@@ -262,6 +272,7 @@ func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.
 		o.run.hits.add(DeletedUnread)
 	}
 	o.writes[d] = w
+	o.mintedAt = o.run.agenda.now
 	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
 	h := o.history(key)
 	h.writes = append(h.writes, w)

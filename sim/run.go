@@ -35,6 +35,9 @@ type Result struct {
 	// Stormed is the time that passed while clients worked and things went
 	// wrong. The calm after it lasts for minutes in which little happens.
 	Stormed time.Duration
+	// Converged is how long after the last write, or the end of the last fault, all
+	// homes were equal.
+	Converged time.Duration
 	// Operations of clients, and Attempts to carry them out.
 	Operations, Attempts int
 	Hits                 Hits
@@ -77,8 +80,11 @@ type run struct {
 	nodes  []*node
 	byName map[string]*node
 	cuts   []cut
-	// calm is the second act: nothing goes wrong any more.
-	calm bool
+	// calm is the second act: nothing goes wrong any more from calmAt on.
+	calm   bool
+	calmAt time.Duration
+	// unmended: homes differ in a way that only reads and audits see.
+	unmended bool
 	// stopped: clients begin nothing new.
 	stopped bool
 
@@ -91,6 +97,11 @@ type run struct {
 	stats    core.Stats
 	ops      int
 	attempts int
+	// open are attempts of clients that wait for an answer, flying the messages
+	// between nodes.
+	open, flying int
+	// converged is how long after the last write all homes were equal.
+	converged time.Duration
 }
 
 func newRun(seed uint64, cfg Config, options Options) *run {
@@ -138,8 +149,43 @@ func (r *run) until(done func() bool) {
 	}
 }
 
-// settle lets everything happen that was begun.
-func (r *run) settle() { r.until(func() bool { return false }) }
+// settleMost is the longest that a cluster may need until nothing goes on.
+const settleMost = 5 * time.Minute
+
+// settle lets everything happen that was begun. What replicas tell one another
+// every second goes on for ever and is not waited for.
+func (r *run) settle() {
+	end := r.agenda.now + settleMost
+	r.until(func() bool { return r.isQuiet() || r.agenda.now > end })
+	if r.oracle.finding == nil && !r.isQuiet() {
+		r.demandIdle()
+		r.oracle.find("C14", "something still goes on %v after everything ended: %d attempts, %d messages", settleMost, r.open, r.flying)
+	}
+}
+
+// pass lets time go by.
+func (r *run) pass(d time.Duration) {
+	end := r.agenda.now + d
+	r.until(func() bool { return r.agenda.now >= end })
+}
+
+// isQuiet reports whether no request, message or step is on its way.
+func (r *run) isQuiet() bool {
+	if r.open > 0 || r.flying > 0 {
+		return false
+	}
+	for _, n := range r.nodes {
+		if len(n.pending) > 0 {
+			return false
+		}
+		for _, s := range n.shards {
+			if len(s.inbox) > 0 || !s.shard.Held().IsZero() {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 func (r *run) result() *Result {
 	for _, n := range r.nodes {
@@ -149,10 +195,12 @@ func (r *run) result() *Result {
 	r.hits[WriteResent] += r.stats.Resends
 	r.hits[RetryServed] += r.stats.Retries
 	r.hits[Swept] += r.stats.Sweeps
+	r.hits[Pulled] += r.stats.Pulls
+	r.hits[PieceJoined] += r.stats.PiecesJoined
 	r.hits[StrayAnswer] += r.stats.Stray
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
-		History: r.history, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
+		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
 	}
 }
 

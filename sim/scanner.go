@@ -49,9 +49,11 @@ func (s *scanner) page() {
 	s.nodes++
 	n := r.nodes[r.draw(0x9A6E, s.nodes).below(len(r.nodes))]
 	ask, answered := s.ask, false
+	r.open++
 	once := func(resp *kindred.Response) {
 		if !answered {
 			answered = true
+			r.open--
 			s.answer(resp, n.wall())
 		}
 	}

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"strings"
+
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
@@ -148,6 +150,7 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 		return keys
 	}
 	defer snapshot.Close()
+	o.readCheckpoint(n, id, s, snapshot)
 	lo, hi := storage.LogRange(id.Partition, id.N)
 	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
 		_, _, raw, counter, err := storage.ParseLogKey(row)
@@ -182,11 +185,18 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 func (o *oracle) sent(from *node, m wire.Message) {
 	switch m := m.(type) {
 	case *wire.ReadReply:
+		if strings.Contains(m.Failed, "catching up") {
+			o.run.hits.add(ReadUntrusted)
+		}
 		if m.Failed == "" {
 			if key := o.keyOfRead(m); key != "" {
 				o.checkFilled(from, key, m.Object)
 			}
 		}
+	case *wire.Clock:
+		o.sentClock(from, m)
+	case *wire.Pieces:
+		o.sentPieces(from, m)
 	case *wire.Write:
 		if m.Op.IsZero() && !endsExpired(m) {
 			o.run.hits.add(ReadRepairSent)

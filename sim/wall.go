@@ -146,6 +146,9 @@ func (o *oracle) hidden(who, key string, shown vclock.DotSet, wall int64) vclock
 
 // endEverything sets all clocks to one time at which everything has expired, and
 // lets the homes end it.
+//
+// Shards look at the wall clock once a minute; and all that has not been done when
+// faults ended, late messages too, has its time here.
 func (r *run) endEverything() {
 	last := r.agenda.now
 	for _, w := range r.oracle.writes {
@@ -157,6 +160,7 @@ func (r *run) endEverything() {
 	for _, n := range r.nodes {
 		n.setWall(last - r.agenda.now + time.Second)
 	}
+	r.pass(expiryWithin)
 	r.settle()
 }
 

@@ -34,10 +34,13 @@ const (
 	KindTimeTell
 	KindRebuildRead
 	KindRebuildPage
+	KindClock
+	KindPull
+	KindPieces
 )
 
 var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell", "time ask", "time tell",
-	"rebuild read", "rebuild page"}
+	"rebuild read", "rebuild page", "clock", "pull", "pieces"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -284,6 +287,12 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 		return decodeRebuildRead(h, r)
 	case KindRebuildPage:
 		return decodeRebuildPage(h, r)
+	case KindClock:
+		return decodeClock(h, r)
+	case KindPull:
+		return &Pull{Head: h, Op: r.opID(), Dots: r.dotSet("dots")}
+	case KindPieces:
+		return decodePieces(h, r)
 	}
 	return nil
 }

@@ -106,6 +106,21 @@ func messages() []Message {
 			Rounds: Rounds{{Actor: actorA, Round: round}},
 			Items:  []RebuildItem{{Bucket: "a", Key: "k1", Object: o}, {Bucket: "a", Key: "k2", Object: o}, {Bucket: "carts", Key: "k1", Object: o}},
 		},
+		&Clock{
+			Head: head, Actor: actorA, Seq: 7, EchoActor: actorB, EchoSeq: 300, Ask: true, Vouch: true, Lost: true,
+			Durable: dots, Common: o.Dots(), Digest: 0xD16E57,
+		},
+		&Clock{Head: head, Actor: actorA, Seq: 1},
+		&Pull{Head: head, Op: op, Dots: dots},
+		&Pieces{
+			Head: head, Op: op, Failed: "why", Base: vclock.NewDotSet(dot(actorA, 1), dot(actorA, 2)), More: true,
+			Absent: vclock.NewDotSet(dot(actorB, 1)), Damaged: vclock.NewDotSet(dot(actorB, 3)),
+			Pieces: []Piece{
+				{Bucket: "carts", Key: "k\x00é", Object: o},
+				{Bucket: "b", Key: "gone", Events: []DotRequest{{Dot: dot(actorB, 8), ID: id}, {Dot: dot(actorA, 9)}}},
+				{Bucket: "carts", Key: "l", Object: vclock.New(dot(actorB, 2), record(), vclock.DotSet{})},
+			},
+		},
 	}
 }
 

@@ -1,0 +1,326 @@
+package antientropy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+const (
+	// AdvertiseEvery is the least time between two advertisements of changes to
+	// one peer. Raising it saves messages under load and delays exchange.
+	AdvertiseEvery = time.Second
+	// DigestEvery is the time after which a peer is told that nothing has
+	// changed, so that a lost message is noticed.
+	DigestEvery = 30 * time.Second
+	// PullWait is how long an answer to a pull is waited for.
+	PullWait = 4 * time.Second
+	// retryAfter is how long a peer that could not answer is left alone.
+	retryAfter = time.Second
+)
+
+// Config is what an Exchange is made of.
+type Config struct {
+	// Self is this node, Homes are all home replicas of the partition.
+	Self  string
+	Homes []string
+	Head  wire.Head
+	// Actor is the replica's incarnation, Process the nonce of the node's start.
+	Actor   vclock.Actor
+	Process uint64
+	// Clock is the replica's clock as its store had it at the start: durable.
+	Clock vclock.DotSet
+	// Clean says that the replica's last life ended in good order, so that it has
+	// lost nothing.
+	Clean bool
+}
+
+// Exchange is one home replica's knowledge of the others.
+type Exchange struct {
+	cfg   Config
+	w     int
+	peers []*peer
+	// captured is the clock as it was last advertised, durable what of it is known
+	// to be durable here. Both are never changed, only replaced.
+	captured, durable vclock.DotSet
+	// common is durable at every home now; announced is all that ever was.
+	common, announced vclock.DotSet
+	// seq numbers advertisements, ops pulls.
+	seq, ops uint64
+	clean    bool
+	trusted  bool
+	// missing was lacking at the last look, wanted at the one before as well.
+	missing, wanted vclock.DotSet
+	// hurry: everything that is missing is wanted at the next look.
+	hurry bool
+	out   []Send
+}
+
+// Send is a message for a peer. Durable messages leave when everything applied
+// so far is durable.
+type Send struct {
+	To      string
+	Msg     wire.Message
+	Durable bool
+}
+
+// NewExchange begins with no knowledge of anybody.
+func NewExchange(cfg Config) *Exchange {
+	clock := cfg.Clock.Clone()
+	e := &Exchange{cfg: cfg, captured: clock, durable: clock, clean: cfg.Clean}
+	e.SetHomes(cfg.Homes, clock)
+	return e
+}
+
+// SetHomes takes another list of homes. What is known of those that stay is kept.
+func (e *Exchange) SetHomes(homes []string, clock vclock.DotSet) {
+	var peers []*peer
+	for _, name := range homes {
+		if name == e.cfg.Self {
+			continue
+		}
+		at := slices.IndexFunc(e.peers, func(p *peer) bool { return p.name == name })
+		if at >= 0 {
+			peers = append(peers, e.peers[at])
+		} else {
+			peers = append(peers, &peer{name: name})
+		}
+	}
+	e.peers, e.w = peers, len(homes)/2+1
+	e.recount()
+	e.consider(clock)
+}
+
+func (e *Exchange) peer(name string) *peer {
+	for _, p := range e.peers {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// SetLink notes whether a peer can be reached. One that can is greeted.
+func (e *Exchange) SetLink(now time.Time, name string, up bool, clock vclock.DotSet) {
+	p := e.peer(name)
+	if p == nil || p.linked == up {
+		return
+	}
+	p.linked, p.retryAt = up, time.Time{}
+	if up {
+		p.told, p.urgent = state{}, true
+		e.advertise(now, p, clock, true)
+	} else if p.pull != nil && !p.pull.joining {
+		p.pull = nil
+	}
+	e.consider(clock)
+}
+
+// Heard takes an advertisement of a peer.
+func (e *Exchange) Heard(now time.Time, name string, m *wire.Clock, clock vclock.DotSet) {
+	p := e.peer(name)
+	if p == nil {
+		return
+	}
+	known := m.EchoActor == e.cfg.Actor
+	if m.Actor != p.actor {
+		if !known || !p.mayBecome(m) {
+			e.meet(now, p, m, clock)
+			return
+		}
+		p.accept(m.Actor)
+	}
+	if !known { // it has not heard of this incarnation, whatever it was told
+		p.heardSeq = max(p.heardSeq, m.Seq)
+		e.reply(now, p, clock)
+		return
+	}
+	if m.EchoSeq >= p.challenge {
+		p.candidate = vclock.Actor{} // whoever that was is dead
+	}
+	p.learn(m)
+	if m.Lost {
+		e.doubt()
+	}
+	e.recount()
+	e.consider(clock)
+	if m.Ask || !p.complete {
+		e.reply(now, p, clock)
+	}
+	if p.urgent && p.complete {
+		p.urgent = false
+		lacking := finite(p.durable.Minus(clock))
+		e.missing.Union(lacking)
+		e.wanted.Union(lacking)
+	}
+}
+
+// mayBecome reports whether a peer that speaks as another incarnation than the
+// known one is alive as that: it echoes what was said after it was met.
+func (p *peer) mayBecome(m *wire.Clock) bool {
+	return p.actor.IsZero() || m.Actor == p.candidate && m.EchoSeq >= p.challenge
+}
+
+// meet challenges a peer who speaks as an incarnation that is not the known one.
+func (e *Exchange) meet(now time.Time, p *peer, m *wire.Clock, clock vclock.DotSet) {
+	if p.candidate != m.Actor {
+		p.candidate, p.candidateSeq, p.challenge = m.Actor, 0, e.seq+1
+	}
+	p.candidateSeq = max(p.candidateSeq, m.Seq)
+	e.reply(now, p, clock)
+}
+
+// reply tells a peer everything at once.
+func (e *Exchange) reply(now time.Time, p *peer, clock vclock.DotSet) {
+	if p.replies++; p.replies > repliesMax {
+		return // the next tick will
+	}
+	p.told = state{}
+	e.advertise(now, p, clock, !p.complete || e.clean && !p.vouched)
+}
+
+// advertise tells a peer what was added since it was last told.
+func (e *Exchange) advertise(now time.Time, p *peer, clock vclock.DotSet, ask bool) {
+	if !p.linked {
+		return
+	}
+	if clock.Compare(e.captured) != vclock.Equal {
+		e.captured = clock.Clone()
+	}
+	e.seq++
+	mine := state{e.captured, e.announced}
+	m := &wire.Clock{
+		Head: e.cfg.Head, Actor: e.cfg.Actor, Seq: e.seq, EchoActor: p.actor, EchoSeq: p.heardSeq,
+		Ask: ask, Lost: p.lost, Vouch: p.complete && !p.lost, Digest: digest(mine.durable, mine.common),
+	}
+	if !p.candidate.IsZero() {
+		m.EchoActor, m.EchoSeq = p.candidate, p.candidateSeq
+	}
+	added := mine.minus(p.told)
+	if mine.spans() <= added.spans() {
+		added = mine
+	}
+	m.Durable, m.Common = added.durable, added.common
+	p.told, p.toldAt = mine, now
+	_, volatile := e.Captured()
+	e.out = append(e.out, Send{To: p.name, Msg: m, Durable: volatile})
+}
+
+// Captured is the clock that the last advertisement holds, for Synced. Needed
+// says whether it is not known to be durable yet.
+func (e *Exchange) Captured() (clock vclock.DotSet, needed bool) {
+	return e.captured, e.captured.Compare(e.durable) != vclock.Equal
+}
+
+// Synced says that a clock which was captured is durable now.
+func (e *Exchange) Synced(clock vclock.DotSet) {
+	if !e.durable.Covers(clock) {
+		e.durable = clock
+		e.recount()
+	}
+}
+
+// recount finds out what every home holds for certain.
+func (e *Exchange) recount() {
+	common := e.durable
+	for _, p := range e.peers {
+		common = common.Intersect(p.durable)
+	}
+	e.common = common
+	if !e.announced.Covers(common) {
+		announced := e.announced.Clone()
+		announced.Union(common)
+		e.announced = announced
+	}
+}
+
+// Tick lets a second pass: it advertises what has changed, forgets what was not
+// answered, and looks what is missing.
+func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
+	if clock.Compare(e.captured) != vclock.Equal {
+		e.captured = clock.Clone()
+	}
+	mine := state{e.captured, e.announced}
+	for _, p := range e.peers {
+		p.replies = 0
+		if p.pull != nil && now.After(p.pull.until) {
+			p.pull, p.retryAt = nil, now.Add(retryAfter)
+		}
+		since := now.Sub(p.toldAt)
+		switch recent := since >= 0 && since < AdvertiseEvery; {
+		case !p.linked || recent:
+		case !p.complete || !p.candidate.IsZero():
+			p.told = state{}
+			e.advertise(now, p, clock, true)
+		case since < 0 || since >= DigestEvery || !p.told.equal(mine):
+			e.advertise(now, p, clock, false)
+		}
+	}
+	e.look(clock)
+	e.consider(clock)
+}
+
+// look finds what is missing, and wants what was missing at the last look too.
+func (e *Exchange) look(clock vclock.DotSet) {
+	var missing vclock.DotSet
+	for _, p := range e.peers {
+		if !clock.Covers(p.durable) {
+			missing.Union(finite(p.durable.Minus(clock)))
+		}
+	}
+	switch {
+	case missing.IsEmpty():
+		e.wanted = vclock.DotSet{}
+	case e.hurry || !e.trusted:
+		e.wanted = missing.Clone()
+	default:
+		e.wanted = missing.Intersect(e.missing)
+	}
+	e.missing, e.hurry = missing, false
+}
+
+// Hurry wants everything that is missing without a second look.
+func (e *Exchange) Hurry() { e.hurry = true }
+
+// Lag counts the dots that other homes are known to hold for certain and that
+// this one lacks.
+func (e *Exchange) Lag(clock vclock.DotSet) uint64 {
+	var missing vclock.DotSet
+	for _, p := range e.peers {
+		missing.Union(finite(p.durable.Minus(clock)))
+	}
+	return Count(missing)
+}
+
+// Common are the dots that are durable at every home. The caller must not
+// change it.
+func (e *Exchange) Common() vclock.DotSet { return e.common }
+
+// Durable are the dots that are known to be durable here.
+func (e *Exchange) Durable() vclock.DotSet { return e.durable }
+
+// Stage is how far a write event has travelled, as far as it is known here.
+func (e *Exchange) Stage(d vclock.Dot, clock vclock.DotSet) kindred.Stage {
+	switch {
+	case !clock.Contains(d):
+		return kindred.StageNone
+	case !e.announced.Contains(d):
+		return kindred.Accepted
+	}
+	for _, p := range e.peers {
+		if !p.common.Contains(d) {
+			return kindred.Propagated
+		}
+	}
+	return kindred.Settled
+}
+
+// Take returns what is to be sent and forgets it.
+func (e *Exchange) Take() []Send {
+	out := e.out
+	e.out = nil
+	return out
+}

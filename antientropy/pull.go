@@ -1,0 +1,110 @@
+package antientropy
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// pull is a question that a peer has not answered yet, or whose answer is being
+// joined.
+type pull struct {
+	op      wire.OpID
+	dots    vclock.DotSet
+	until   time.Time
+	joining bool
+}
+
+// Pull asks for what is wanted: each dot one linked holder, each holder one
+// question at a time, at most room of them. It returns how many it asked.
+func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int) (asked int) {
+	if e.wanted.IsEmpty() {
+		return 0
+	}
+	rest := e.wanted.Minus(clock)
+	e.wanted = rest
+	for _, p := range e.peers {
+		if p.pull != nil {
+			rest = rest.Minus(p.pull.dots)
+		}
+	}
+	for i := range e.peers {
+		// Which peer comes first differs from partition to partition.
+		p := e.peers[(i+int(e.cfg.Head.Partition))%len(e.peers)]
+		if asked >= room || rest.IsEmpty() {
+			break
+		}
+		if !p.linked || p.pull != nil || now.Before(p.retryAt) {
+			continue
+		}
+		dots := first(rest.Intersect(p.durable).Minus(p.absent), wire.PullDotsMax)
+		if dots.IsEmpty() {
+			continue
+		}
+		rest = rest.Minus(dots)
+		e.ops++
+		p.pull = &pull{op: wire.OpID{Process: e.cfg.Process, Seq: e.ops}, dots: dots, until: now.Add(PullWait)}
+		e.out = append(e.out, Send{To: p.name, Msg: &wire.Pull{Head: e.cfg.Head, Op: p.pull.op, Dots: dots}})
+		asked++
+	}
+	return asked
+}
+
+// Answered takes the answer to a pull. It reports whether its pieces are to be
+// joined; then Joined is to be called once they are.
+func (e *Exchange) Answered(now time.Time, name string, m *wire.Pieces) bool {
+	p := e.peer(name)
+	if p == nil || p.pull == nil || p.pull.op != m.Op || p.pull.joining {
+		return false
+	}
+	p.absent.Union(m.Absent.Intersect(p.pull.dots))
+	p.absent.Union(m.Damaged.Intersect(p.pull.dots))
+	if m.Failed != "" || len(m.Pieces) == 0 {
+		p.pull, p.retryAt = nil, now.Add(retryAfter)
+		return false
+	}
+	p.pull.joining = true
+	p.pull.until = now.Add(PullWait)
+	return true
+}
+
+// Joined says that the pieces of an answer have been joined, or could not be.
+func (e *Exchange) Joined(name string, op wire.OpID) {
+	if p := e.peer(name); p != nil && p.pull != nil && p.pull.op == op {
+		p.pull = nil
+	}
+}
+
+// Pulling counts the pulls that are under way.
+func (e *Exchange) Pulling() (n int) {
+	for _, p := range e.peers {
+		if p.pull != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Unserved are dots that this home lacks and that no home which has them can
+// give any more: they were pruned from every log, or cannot be read. From is a
+// linked home that has them; this one has to be rebuilt from it, or from another
+// (R13).
+func (e *Exchange) Unserved(clock vclock.DotSet) (dots vclock.DotSet, from string) {
+	for _, p := range e.peers {
+		dots.Union(p.absent)
+	}
+	if dots.IsEmpty() {
+		return dots, ""
+	}
+	dots = dots.Minus(clock)
+	for _, p := range e.peers {
+		dots = dots.Minus(p.durable.Minus(p.absent))
+	}
+	for _, p := range e.peers {
+		if p.linked && from == "" && !dots.Intersect(p.durable).IsEmpty() {
+			from = p.name
+		}
+	}
+	return dots, from
+}

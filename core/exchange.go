@@ -1,0 +1,304 @@
+package core
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred/antientropy"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+const (
+	// exchangeEvery is the time between two looks at the clocks of all replicas.
+	exchangeEvery = time.Second
+	// pruneDots and pruneAfter make prunes few and large: ranges removed from the
+	// log one by one would ruin an engine that compacts.
+	pruneDots  = 1000
+	pruneAfter = time.Minute
+
+	catchingUp = "is catching up after its start"
+)
+
+// exchanger keeps the home replicas of a shard equal to their peers (R9), prunes
+// their logs (R12), and knows which may count toward reads (R17).
+type exchanger struct {
+	of    map[replica.ID]*exchange
+	order []*exchange
+	// at is the next tick, if any replica is here.
+	at time.Time
+	// syncs are the clocks that are durable once that operation is synced.
+	syncs map[uint64][]capture
+	// pulled are the pulls of peers that are being read.
+	pulled int
+	// turn is the replica that pulls first next time.
+	turn int
+	// unlinked: some exchange has not been told of the links yet.
+	unlinked bool
+}
+
+// exchange is that of one replica.
+type exchange struct {
+	*antientropy.Exchange
+	replica *replica.Replica
+	// asked is the clock that was last to be made durable.
+	asked    vclock.DotSet
+	prunedAt time.Time
+}
+
+type capture struct {
+	x     *exchange
+	clock vclock.DotSet
+}
+
+func (x *exchange) clock() vclock.DotSet { return x.replica.Clock() }
+
+// setLayout begins or corrects the exchange of every home replica.
+func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
+	if e.of == nil {
+		e.of, e.syncs = map[replica.ID]*exchange{}, map[uint64][]capture{}
+	}
+	for _, id := range s.Replicas() {
+		homes := layout.Homes(ring.Partition(id.Partition), int(id.N))
+		x, known := e.of[id]
+		switch r := s.replicas[id]; {
+		case !slices.Contains(homes, s.cfg.Node):
+			delete(e.of, id)
+		case known:
+			x.SetHomes(homes, x.clock())
+		default:
+			x = &exchange{replica: r, Exchange: antientropy.NewExchange(antientropy.Config{
+				Self: s.cfg.Node, Homes: homes, Head: wire.Head{Partition: id.Partition, N: id.N},
+				Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Clock(), Clean: s.cfg.Clean,
+			})}
+			e.of[id] = x
+		}
+	}
+	e.order = e.order[:0]
+	for _, id := range s.Replicas() {
+		if x := e.of[id]; x != nil {
+			e.order = append(e.order, x)
+		}
+	}
+	e.turn, e.at, e.unlinked = 0, time.Time{}, true
+}
+
+// setLink tells every exchange that a peer can, or cannot, be reached.
+func (e *exchanger) setLink(s *Shard, now time.Time, peer string, up bool) {
+	for _, x := range e.order {
+		x.SetLink(now, peer, up, x.clock())
+	}
+	e.flush(s, e.order...)
+}
+
+func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
+	x := s.exchange.of[replica.ID{Partition: m.Partition, N: m.N}]
+	if x == nil {
+		s.stats.Stray++
+		return
+	}
+	x.Heard(now, from, m, x.clock())
+	s.exchange.flush(s, x)
+	s.exchange.pull(s, now)
+}
+
+func (s *Shard) onPull(from string, m *wire.Pull) {
+	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	failed := ""
+	switch err := replica.CheckPull(m); {
+	case r == nil:
+		failed = notHome
+	case err != nil:
+		failed = err.Error()
+	case s.exchange.pulled >= s.cfg.Limits.Pages:
+		failed = s.overloaded("pulls being read", s.cfg.Limits.Pages).Message
+	default:
+		s.servePull(from, r, m)
+		return
+	}
+	s.send(from, &wire.Pieces{Head: m.Head, Op: m.Op, Failed: failed}, false)
+}
+
+// servePull reads what a peer pulls. The pieces leave once all that they tell of
+// is durable here: what leaks and is then lost would be missed by nobody (C8).
+func (s *Shard) servePull(from string, r *replica.Replica, m *wire.Pull) {
+	s.stats.PullsServed++
+	s.exchange.pulled++
+	s.look(func() Reading {
+		clock := r.Clock().Clone()
+		// Void dots come with the record that made them void, not from a log.
+		m.Dots = m.Dots.Minus(r.Voided())
+		return func(store storage.Snapshot) func(time.Time) {
+			pieces := replica.ReadPieces(store, r.ID(), clock, m, s.cfg.Limits.PieceBytes)
+			return func(time.Time) {
+				s.exchange.pulled--
+				s.stats.PiecesSent += uint64(len(pieces.Pieces))
+				s.send(from, pieces, true)
+			}
+		}
+	})
+}
+
+// onPieces joins each piece by itself (R9).
+func (s *Shard) onPieces(now time.Time, from string, m *wire.Pieces) {
+	x := s.exchange.of[replica.ID{Partition: m.Partition, N: m.N}]
+	if x == nil || !x.Answered(now, from, m) {
+		return
+	}
+	left := len(m.Pieces)
+	for i := range m.Pieces {
+		p := &m.Pieces[i]
+		s.enter(x.replica, p.Bucket, p.Key, func(now time.Time, k *replica.Key, err error) {
+			s.joinPiece(k, p, m, err)
+			if left--; left == 0 {
+				x.Joined(from, m.Op)
+				s.exchange.pull(s, now)
+			}
+		})
+	}
+}
+
+func (s *Shard) joinPiece(k *replica.Key, p *wire.Piece, m *wire.Pieces, err error) {
+	if err == nil {
+		err = k.Join(p.Delta(m.Base), p.Events, m.Rounds, &s.out.Rows)
+	}
+	if err != nil {
+		s.stats.RefusedJoins++
+		return
+	}
+	s.stats.PiecesJoined++
+}
+
+// pull asks for what is wanted, as far as there is room for the answers.
+func (e *exchanger) pull(s *Shard, now time.Time) {
+	if s.full != nil || len(e.order) == 0 {
+		return
+	}
+	room := s.cfg.Limits.Pulls
+	for _, x := range e.order {
+		room -= x.Pulling()
+	}
+	for i := range e.order {
+		if room <= 0 {
+			e.turn += i
+			break
+		}
+		x := e.order[(e.turn+i)%len(e.order)]
+		asked := x.Pull(now, x.clock(), room)
+		s.stats.Pulls += uint64(asked)
+		room -= asked
+		if asked > 0 {
+			e.flush(s, x)
+		}
+	}
+}
+
+// tick looks at all replicas.
+func (e *exchanger) tick(s *Shard, now time.Time) {
+	if len(e.order) == 0 || e.at.After(now) {
+		return
+	}
+	e.at = now.Add(exchangeEvery)
+	for _, x := range e.order {
+		if e.unlinked {
+			for _, peer := range slices.Sorted(maps.Keys(s.linked)) {
+				x.SetLink(now, peer, s.linked[peer], x.clock())
+			}
+		}
+		x.Tick(now, x.clock())
+		e.prune(s, now, x)
+	}
+	e.unlinked = false
+	e.flush(s, e.order...)
+	e.pull(s, now)
+}
+
+func (e *exchanger) deadline() (time.Time, bool) { return e.at, len(e.order) > 0 }
+
+// prune removes from the log what every home holds for certain, in large strides,
+// and what is beyond the log's limit, loudly.
+func (e *exchanger) prune(s *Shard, now time.Time, x *exchange) {
+	if x.prunedAt.IsZero() {
+		x.prunedAt = now
+	}
+	ripe := x.Common().Minus(x.replica.Floor())
+	if n := antientropy.Count(ripe); n >= pruneDots || n > 0 && now.Sub(x.prunedAt) >= pruneAfter {
+		x.replica.Prune(ripe, &s.out.Rows)
+		x.prunedAt = now
+		s.stats.Prunes++
+		s.stats.PrunedDots += n
+	}
+	if beyond := antientropy.Oldest(x.replica.Logged(), uint64(s.cfg.Limits.LogRows)); !beyond.IsEmpty() {
+		x.replica.Prune(beyond, &s.out.Rows)
+		s.stats.PrunedUnshared += antientropy.Count(beyond)
+	}
+}
+
+// flush sends what the exchanges want sent, and asks to be told when the clocks
+// that they speak of are durable.
+func (e *exchanger) flush(s *Shard, changed ...*exchange) {
+	var captured []capture
+	for _, x := range changed {
+		for _, send := range x.Take() {
+			s.send(send.To, send.Msg, send.Durable)
+		}
+		if clock, volatile := x.Captured(); volatile && clock.Compare(x.asked) != vclock.Equal {
+			x.asked = clock
+			captured = append(captured, capture{x, clock})
+		}
+	}
+	if len(captured) > 0 {
+		s.seq++
+		e.syncs[s.seq] = captured
+		s.out.Syncs = append(s.out.Syncs, s.seq)
+	}
+}
+
+// synced notes that clocks are durable.
+func (e *exchanger) synced(seq uint64) bool {
+	captured, ok := e.syncs[seq]
+	delete(e.syncs, seq)
+	for _, c := range captured {
+		c.x.Synced(c.clock)
+	}
+	return ok
+}
+
+// trusted reports whether a replica may count toward a read quorum (R17).
+func (s *Shard) trusted(id replica.ID) bool {
+	x := s.exchange.of[id]
+	return x == nil || x.Trusted()
+}
+
+// ExchangeStatus is what is known of the exchange of one home replica.
+type ExchangeStatus struct {
+	Replica replica.ID
+	// Trusted: it counts toward read quorums. If not, Waits are the homes that it
+	// has to catch up with, and Unreachable those of them that are not linked.
+	Trusted            bool
+	Waits, Unreachable []string
+	// Lag are the dots that other homes hold for certain and it lacks, Unserved
+	// those of them that no home can give out of its log (R13).
+	Lag, Unserved uint64
+	// LogRows are the dots in its log; Unshared are not held by all homes yet.
+	LogRows, Unshared uint64
+}
+
+// Exchanges lists the state of every home replica, in order.
+func (s *Shard) Exchanges() []ExchangeStatus {
+	list := make([]ExchangeStatus, 0, len(s.exchange.order))
+	for _, x := range s.exchange.order {
+		unserved, _ := x.Unserved(x.clock())
+		status := ExchangeStatus{
+			Replica: x.replica.ID(), Trusted: x.Trusted(), Lag: x.Lag(x.clock()), Unserved: antientropy.Count(unserved),
+			LogRows: antientropy.Count(x.replica.Logged()), Unshared: antientropy.Count(x.clock().Minus(x.Common())),
+		}
+		status.Waits, status.Unreachable = x.Waits()
+		list = append(list, status)
+	}
+	return list
+}
