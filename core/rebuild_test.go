@@ -273,6 +273,7 @@ func TestR13_ASourceThatHasForgottenIsNotUsed(t *testing.T) {
 		}
 		return false
 	}
+	r.noExchange = true
 	r.rebuild("n3", "n1")
 	r.settle()
 	began := map[replica.ID]vclock.DotSet{}
@@ -324,6 +325,7 @@ func TestR13_APassThatNobodyCanGoOnWithIsGivenUp(t *testing.T) {
 		}
 		return false
 	}
+	r.noExchange = true
 	r.wipe("n3", 77<<32)
 	r.nodes["n3"].shard.Rebuild(r.now, id, "n1")
 	r.settle()
