@@ -148,9 +148,12 @@ func (g *Gossip) announce() {
 	}
 }
 
-// rejoin calls one absent member at a time until Close (G1).
+// rejoin calls absent members until Close (G1): one after the other, and many at
+// once while the node is alone. It does not wait for answers, because a call
+// across a cut hangs for seconds.
 func (g *Gossip) rejoin() {
 	pause := time.Duration(0)
+	calls := newCalls()
 	for {
 		if !g.sleep(pause) {
 			return
@@ -162,12 +165,16 @@ func (g *Gossip) rejoin() {
 				missed = append(missed, m.Addr)
 			}
 		}
-		if addr, ok := pick(missed); ok {
-			if _, err := g.list.Join([]string{addr}); err != nil {
-				g.log.Debug("gossip: absent member does not answer", "addr", addr, "err", err)
-			}
+		alone := contested || len(live) == 0
+		for _, addr := range calls.begin(missed, alone) {
+			g.running.Go(func() {
+				defer calls.end(addr)
+				if _, err := g.list.Join([]string{addr}); err != nil {
+					g.log.Debug("gossip: absent member does not answer", "addr", addr, "err", err)
+				}
+			})
 		}
-		pause = nextPause(pause, g.cfg.RejoinEvery, contested || len(live) == 0)
+		pause = nextPause(pause, g.cfg.RejoinEvery, alone)
 	}
 }
 
@@ -196,11 +203,39 @@ func (c Config) absent(self string, live []Member) []string {
 	return slices.DeleteFunc(addrs, func(a string) bool { return present[a] })
 }
 
-func pick(addrs []string) (string, bool) {
-	if len(addrs) == 0 {
-		return "", false
+// callsMax bounds the calls of absent members that wait for an answer.
+const callsMax = 8
+
+// calls are the addresses that are being called.
+type calls struct {
+	mu   sync.Mutex
+	open map[string]bool
+}
+
+func newCalls() *calls { return &calls{open: map[string]bool{}} }
+
+// begin chooses whom to call now: one at random that is not being called yet,
+// or as many of them as may be called at once.
+func (c *calls) begin(missed []string, many bool) (chosen []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := 1
+	if many {
+		most = callsMax
 	}
-	return addrs[rand.N(len(addrs))], true
+	for _, i := range rand.Perm(len(missed)) {
+		if addr := missed[i]; !c.open[addr] && len(c.open) < callsMax && len(chosen) < most {
+			c.open[addr] = true
+			chosen = append(chosen, addr)
+		}
+	}
+	return chosen
+}
+
+func (c *calls) end(addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, addr)
 }
 
 func (g *Gossip) sleep(d time.Duration) bool {

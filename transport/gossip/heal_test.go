@@ -77,6 +77,28 @@ func TestLesson28_ACutThatOutlastsTheMemoryOfTheDeadHeals(t *testing.T) {
 	})
 }
 
+// A call across a cut hangs until it times out. It must not keep a node that
+// starts inside the cut from those it could reach.
+func TestANodeThatStartsInsideACutFindsItsOwnSideAtOnce(t *testing.T) {
+	const nodes, tries = 7, 20
+	known := map[string]string{}
+	for i := 1; i <= nodes; i++ {
+		known[fmt.Sprintf("n%d", i)] = addrOf(i)
+	}
+	worst := time.Duration(0)
+	for range tries { // whom it calls first is chance
+		synctest.Test(t, func(t *testing.T) {
+			m := newMesh(t)
+			m.cut(addrOf(1), addrOf(2))
+			one, _ := meshed(t, m, 1, known)
+			two, _ := meshed(t, m, 2, known)
+			worst = max(worst, until(t, time.Minute, func() bool { return len(one.Members()) == 1 && len(two.Members()) == 1 }))
+		})
+	}
+	t.Log("at worst they met after", worst)
+	require.Less(t, worst, 5*time.Second, "one hanging call takes 10 s")
+}
+
 func TestANodeMayReturnAtAnotherAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t)
