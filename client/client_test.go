@@ -304,3 +304,23 @@ func TestABatchAnswersInItsOwnOrder(t *testing.T) {
 	_, err = b.Batch(t.Context(), make([]client.Operation, kindred.BatchMax+1))
 	require.True(t, kindred.HasCode(err, kindred.CodeTooLarge))
 }
+
+func TestAValueIsToldWhenToExpire(t *testing.T) {
+	b := dial(t, cluster(t, 3)).Bucket("carts")
+	ctx := t.Context()
+	_, err := b.Put(ctx, "alice", []byte("milk"), client.TTL(time.Minute))
+	require.NoError(t, err)
+	obj, err := b.Get(ctx, "alice")
+	require.NoError(t, err)
+	require.Equal(t, fakeNow.Add(time.Minute), obj.Siblings[0].ExpiresAt)
+	until := fakeNow.Add(time.Hour)
+	_, err = b.Put(ctx, "alice", []byte("bread"), client.ExpiresAt(until), client.Seen(obj.Context))
+	require.NoError(t, err)
+	obj, err = b.Get(ctx, "alice")
+	require.NoError(t, err)
+	require.Equal(t, until, obj.Siblings[0].ExpiresAt)
+	for _, opt := range []client.CallOption{client.TTL(time.Microsecond), client.TTL(-time.Hour), client.ExpiresAt(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))} {
+		_, err = b.Put(ctx, "alice", []byte("x"), opt)
+		require.True(t, kindred.HasCode(err, kindred.CodeInvalid), "%v", err)
+	}
+}

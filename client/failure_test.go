@@ -118,14 +118,18 @@ func TestAFrozenNodeCostsAPartOfTheDeadlineOnce(t *testing.T) {
 
 func TestARetryRepeatsTheRequestID(t *testing.T) {
 	f := cluster(t, 3)
-	b := dial(t, f).Bucket("carts")
+	c := dial(t, f)
+	b := c.Bucket("carts")
 	for _, n := range f.nodes[:2] {
 		n.swallow.Store(true) // these act and do not answer
 	}
+	resent := false
 	for i := range 3 {
 		_, err := b.Put(t.Context(), "alice", []byte{byte(i)}, client.Timeout(800*time.Millisecond))
 		require.NoError(t, err)
+		resent = resent || f.lastRequest().Resent
 	}
+	require.Equal(t, c.Stats().Retries > 0, resent, "and says that it is one")
 	require.Equal(t, 3, f.writes())
 	for _, n := range f.nodes {
 		n.swallow.Store(false)

@@ -150,7 +150,7 @@ func (m *memory) write(o *object, req *kindred.Request) *kindred.Response {
 	o.siblings = slices.DeleteFunc(o.siblings, func(v kindred.Sibling) bool { return slices.Contains(s.Dots, v.Dot) })
 	if req.Op == kindred.OpPut {
 		o.siblings = append(o.siblings, kindred.Sibling{Dot: dot, Value: slices.Clone(req.Value), Node: "n1",
-			ContentType: req.ContentType, WrittenAt: time.UnixMilli(1e12), ExpiresAt: req.ExpiresAt})
+			ContentType: req.ContentType, WrittenAt: time.UnixMilli(1e12), ExpiresAt: expiryOf(req)})
 	}
 	return &kindred.Response{Context: o.context(req), Receipt: kindred.Receipt{
 		Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}}}
@@ -196,4 +196,12 @@ func (instant) Do(req *kindred.Request, done func(*kindred.Response)) {
 		Context: req.Context,
 		Receipt: kindred.Receipt{Dot: "n1.7f3a:12345", Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}},
 	})
+}
+
+// expiryOf takes the time at which everything is written here for now.
+func expiryOf(req *kindred.Request) time.Time {
+	if req.TTL > 0 {
+		return time.UnixMilli(1e12).Add(req.TTL)
+	}
+	return req.ExpiresAt
 }

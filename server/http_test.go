@@ -392,3 +392,27 @@ func TestHTTPErrorsAreAlwaysDocuments(t *testing.T) {
 		require.True(t, json.Valid([]byte(got.body)), got.body)
 	}
 }
+
+func TestAValueSaysWhenItExpires(t *testing.T) {
+	h := open(t)
+	require.Equal(t, 204, h.put(t, alice+"?ttl=90s", "milk").status)
+	require.Equal(t, "2001-09-09T01:48:10Z", h.get(t, alice).header.Get("Kindred-Expires-At"))
+	h.put(t, alice+"?expires_at=2030-01-31T12:00:00%2B01:00", "eggs")
+	got := h.get(t, alice)
+	require.Contains(t, got.body, `"expires_at":"2001-09-09T01:48:10Z"`)
+	require.Contains(t, got.body, `"expires_at":"2030-01-31T11:00:00Z"`)
+	const stays = "/v1/buckets/carts/keys/stays"
+	h.put(t, stays, "bread")
+	require.Empty(t, h.get(t, stays).header.Values("Kindred-Expires-At"))
+	for query, message := range map[string]string{
+		"ttl=0s":                                 `ttl: \"0s\" is not a time to live: write 500ms, 90s or 24h`,
+		"ttl=soon":                               `ttl: \"soon\" is not a time to live: write 500ms, 90s or 24h`,
+		"expires_at=1234":                        `expires_at: \"1234\" is not a moment: write 2030-01-31T12:00:00Z`,
+		"ttl=1s&expires_at=2030-01-31T12:00:00Z": "ttl and expires_at exclude each other: give one of them",
+	} {
+		got := h.put(t, stays+"?"+query, "x")
+		require.Equal(t, 400, got.status, query)
+		require.Contains(t, got.body, message)
+	}
+	require.Equal(t, 400, h.get(t, alice+"?ttl=1s").status, "a get has no expiry")
+}

@@ -176,6 +176,9 @@ func (b *fakeBucket) Put(_ context.Context, key string, value []byte, opts ...cl
 		Dot: fmt.Sprintf("n%d:%d", b.dots%3+1, b.dots), Value: value, ContentType: req.ContentType, Node: fmt.Sprintf("n%d", b.dots%3+1),
 		WrittenAt: time.Date(2026, 11, 20, 12, 0, b.dots, 0, time.UTC), Causes: blindIf(len(req.Context) == 0), ExpiresAt: req.ExpiresAt,
 	}
+	if req.TTL > 0 {
+		s.ExpiresAt = s.WrittenAt.Add(req.TTL)
+	}
 	at := b.name + "/" + key
 	b.objects[at] = append(b.objects[at], s)
 	return b.receipt(s.Dot, key), nil
