@@ -492,9 +492,3 @@ func expiryOf(q *kindred.Request) time.Time {
 	}
 	return q.ExpiresAt
 }
-
-func (f *fakeCluster) lastRequest() kindred.Request {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.last
-}

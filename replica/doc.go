@@ -25,5 +25,6 @@
 //
 // # What is not here
 //
-// No exchange, no hints, no closing of dead incarnations, no expiry.
+// No exchange, no hints, no closing of dead incarnations, and no clock: [Key.Expire]
+// is told what time it is.
 package replica
