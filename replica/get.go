@@ -13,6 +13,7 @@ import (
 // (R8). Answers that come after that still help read repair.
 type Get struct {
 	homes   []string
+	guests  []string
 	quorum  kindred.Quorum
 	replies []reply
 	failed  []kindred.NodeFailure
@@ -33,14 +34,28 @@ type Repair struct {
 	Rounds wire.Rounds
 }
 
-// NewGet waits for quorum.R of homes. In a strict quorum R covers PR.
+// NewGet waits for quorum.R answers, quorum.PR of them of homes. In a strict quorum
+// every one is a home's.
 func NewGet(homes []string, quorum kindred.Quorum) *Get {
 	return &Get{homes: homes, quorum: quorum}
 }
 
-// Add counts a replica's filled object, once per home.
+// Invite lets a node answer that is no home and may hold hints for one that cannot
+// be reached. A strict quorum takes no guests.
+func (g *Get) Invite(guest string) {
+	if g.quorum.Sloppy && !g.counts(guest) {
+		g.guests = append(g.guests, guest)
+	}
+}
+
+// counts reports whether an answer of the node means anything.
+func (g *Get) counts(node string) bool {
+	return slices.Contains(g.homes, node) || slices.Contains(g.guests, node)
+}
+
+// Add counts a replica's filled object, or what a guest holds, once per node.
 func (g *Get) Add(node string, filled wire.Object) {
-	if !slices.Contains(g.homes, node) || g.heard(node) {
+	if !g.counts(node) || g.heard(node) {
 		return
 	}
 	if len(g.replies) == 0 {
@@ -76,9 +91,9 @@ func (g *Get) common() wire.Rounds {
 	return common
 }
 
-// Fail notes why a home gave no answer.
+// Fail notes why a node gave no answer.
 func (g *Get) Fail(node, reason string) {
-	if slices.Contains(g.homes, node) && !g.heard(node) {
+	if g.counts(node) && !g.heard(node) {
 		g.failed = noteFailure(g.failed, node, reason)
 	}
 }
@@ -91,12 +106,30 @@ func (g *Get) heard(node string) bool {
 func (g *Get) Homes() []string { return g.homes }
 
 // Enough reports whether the read quorum is met.
-func (g *Get) Enough() bool { return len(g.replies) >= g.quorum.R }
+func (g *Get) Enough() bool {
+	return len(g.replies) >= g.quorum.R && len(g.replies)-len(g.Guests()) >= g.quorum.PR
+}
 
-// Over reports whether every home has answered or failed.
-func (g *Get) Over() bool { return len(g.replies)+len(g.failed) >= len(g.homes) }
+// Over reports whether everybody has answered or failed.
+func (g *Get) Over() bool { return len(g.replies)+len(g.failed) >= len(g.homes)+len(g.guests) }
 
-// Replied lists the homes whose answers were counted so far.
+// Failed reports whether the node has said that it cannot answer.
+func (g *Get) Failed(node string) bool {
+	return slices.ContainsFunc(g.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
+}
+
+// Waiting lists the homes and guests that have not answered.
+func (g *Get) Waiting() []string { return without(slices.Concat(g.homes, g.guests), g.Replied()) }
+
+// Guests lists those of Replied that are no homes.
+func (g *Get) Guests() []string {
+	if len(g.guests) == 0 {
+		return nil
+	}
+	return without(g.Replied(), g.homes)
+}
+
+// Replied lists the nodes whose answers were counted so far.
 func (g *Get) Replied() []string {
 	nodes := make([]string, len(g.replies))
 	for i, r := range g.replies {
@@ -130,12 +163,12 @@ func (g *Get) Siblings(now int64) []vclock.Version[wire.Record] {
 // Repairs is the final action: for each replica whose live versions are not
 // those of the merged object, the whole merged object with the dots of its live
 // versions, and no other dot (R8, C7). Replicas that agree get nothing: a read
-// writes only where there is something to mend.
+// writes only where there is something to mend. Guests are no replicas.
 func (g *Get) Repairs() []Repair {
 	var repairs []Repair
 	live, common := g.merged.Dots(), g.common()
 	for _, r := range g.replies {
-		if r.dots.Compare(live) != vclock.Equal {
+		if slices.Contains(g.homes, r.node) && r.dots.Compare(live) != vclock.Equal {
 			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}, Rounds: common})
 		}
 	}
@@ -145,19 +178,13 @@ func (g *Get) Repairs() []Repair {
 // Timeout is the answer when the quorum was not met in time. A read changes
 // nothing, so nothing is unknown about its effect.
 func (g *Get) Timeout(op kindred.Op) *kindred.Error {
-	var waiting []string
-	for _, h := range g.homes {
-		if !g.heard(h) {
-			waiting = append(waiting, h)
-		}
-	}
 	code := kindred.CodeTimeout
 	if g.Over() {
 		code = kindred.CodeUnavailable
 	}
 	return &kindred.Error{
 		Code: code, Outcome: kindred.NotApplied, Need: g.quorum.R, Got: len(g.replies),
-		Failed:  unanswered(g.failed, waiting),
-		Message: fmt.Sprintf("%s: %d of %d replicas answered, %d wanted", op, len(g.replies), len(g.homes), g.quorum.R),
+		Failed:  unanswered(g.failed, g.Waiting()),
+		Message: fmt.Sprintf("%s: %d of %d replicas answered, %d wanted", op, len(g.replies), len(g.homes)+len(g.guests), g.quorum.R),
 	}
 }

@@ -148,18 +148,23 @@ func (k *Key) Served(id kindred.RequestID) (vclock.Dot, bool) {
 	return vclock.Dot{}, false
 }
 
-// CheckRoom refuses a write that would make the object larger than its limits:
-// a blind put on too many siblings, or one that grows the object beyond its
-// size. It is asked before the dot is minted.
+// CheckRoom refuses a write that would make the object larger than its limits. It
+// is asked before the dot is minted.
 func (k *Key) CheckRoom(seen vclock.DotSet, blind bool, rec wire.Record) *kindred.Error {
-	if n := len(k.object.Versions); blind && n >= kindred.SiblingsMax {
+	return CheckRoom(k.object.Versions, seen, blind, rec)
+}
+
+// CheckRoom refuses a write beside those versions that would pass the limits of an
+// object: a blind put on too many siblings, or one that grows it beyond its size.
+func CheckRoom(versions []vclock.Version[wire.Record], seen vclock.DotSet, blind bool, rec wire.Record) *kindred.Error {
+	if n := len(versions); blind && n >= kindred.SiblingsMax {
 		return &kindred.Error{
 			Code: kindred.CodeSiblings, Field: "context", Limit: kindred.SiblingsMax, Got: n, Outcome: kindred.NotApplied,
 			Message: fmt.Sprintf("the key has %d siblings, the limit for a blind put is %d: read it and put again with its context", n, kindred.SiblingsMax),
 		}
 	}
 	before, after := 0, len(rec.Value)
-	for _, v := range k.object.Versions {
+	for _, v := range versions {
 		before += len(v.Value.Value)
 		if !seen.Contains(v.Dot) {
 			after += len(v.Value.Value)

@@ -8,18 +8,20 @@ import (
 	"github.com/kindredkv/kindred/vclock"
 )
 
-// Put decides when a write has been acknowledged by enough replicas. It counts
-// each home replica once, whatever is repeated, and never fewer than asked.
+// Put decides when a write has been acknowledged by enough nodes. It counts each
+// home replica once, and each guest that was invited, whatever is repeated, and
+// never fewer than asked.
 type Put struct {
 	homes  []string
+	guests []string
 	quorum kindred.Quorum
 	dot    vclock.Dot
 	acked  []string
 	failed []kindred.NodeFailure
 }
 
-// NewPut waits for quorum.W of homes to acknowledge the write event d. In a
-// strict quorum every replica is a home, so that W covers PW.
+// NewPut waits for quorum.W nodes to acknowledge the write event d, quorum.PW of
+// them homes. In a strict quorum every one is a home.
 func NewPut(homes []string, quorum kindred.Quorum, d vclock.Dot) *Put {
 	return &Put{homes: homes, quorum: quorum, dot: d}
 }
@@ -27,9 +29,23 @@ func NewPut(homes []string, quorum kindred.Quorum, d vclock.Dot) *Put {
 // Dot names the write event.
 func (p *Put) Dot() vclock.Dot { return p.dot }
 
-// Ack counts an acknowledgement. It reports whether it was the first from a home.
+// Invite lets a node acknowledge that is no home and keeps the write for one that
+// cannot be reached. A strict quorum takes no guests.
+func (p *Put) Invite(guest string) {
+	if p.quorum.Sloppy && !p.counts(guest) {
+		p.guests = append(p.guests, guest)
+	}
+}
+
+// counts reports whether an answer of the node means anything.
+func (p *Put) counts(node string) bool {
+	return slices.Contains(p.homes, node) || slices.Contains(p.guests, node)
+}
+
+// Ack counts an acknowledgement. It reports whether it was the first of a node
+// that counts.
 func (p *Put) Ack(node string) bool {
-	if slices.Contains(p.acked, node) || !slices.Contains(p.homes, node) {
+	if slices.Contains(p.acked, node) || !p.counts(node) {
 		return false
 	}
 	p.acked = append(p.acked, node)
@@ -37,34 +53,53 @@ func (p *Put) Ack(node string) bool {
 	return true
 }
 
-// Fail notes why a home has not acknowledged. It may still do so later.
+// Fail notes why a node has not acknowledged. It may still do so later.
 func (p *Put) Fail(node, reason string) {
-	if slices.Contains(p.homes, node) && !slices.Contains(p.acked, node) {
+	if p.counts(node) && !slices.Contains(p.acked, node) {
 		p.failed = noteFailure(p.failed, node, reason)
 	}
 }
 
-// Waiting lists the homes that have not acknowledged.
-func (p *Put) Waiting() []string {
-	var waiting []string
-	for _, h := range p.homes {
-		if !slices.Contains(p.acked, h) {
-			waiting = append(waiting, h)
-		}
-	}
-	return waiting
+// Failed reports whether the node has said that it cannot take the write.
+func (p *Put) Failed(node string) bool {
+	return slices.ContainsFunc(p.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
 }
+
+// Waiting lists the homes and guests that have not acknowledged.
+func (p *Put) Waiting() []string { return without(p.asked(), p.acked) }
+
+func (p *Put) asked() []string { return slices.Concat(p.homes, p.guests) }
 
 // Enough reports whether the write quorum is met.
-func (p *Put) Enough() bool { return len(p.acked) >= p.quorum.W }
-
-// Hopeless reports whether every home has answered and the quorum is not met.
-func (p *Put) Hopeless() bool {
-	return !p.Enough() && len(p.acked)+len(p.failed) >= len(p.homes)
+func (p *Put) Enough() bool {
+	return len(p.acked) >= p.quorum.W && len(p.acked)-len(p.Guests()) >= p.quorum.PW
 }
 
-// Acked lists the homes that acknowledged, in the order in which they did.
+// Hopeless reports whether everybody has answered and the quorum is not met.
+func (p *Put) Hopeless() bool {
+	return !p.Enough() && len(p.acked)+len(p.failed) >= len(p.homes)+len(p.guests)
+}
+
+// Acked lists the nodes that acknowledged, in the order in which they did.
 func (p *Put) Acked() []string { return p.acked }
+
+// Guests lists those of them that are no homes.
+func (p *Put) Guests() []string {
+	if len(p.guests) == 0 {
+		return nil
+	}
+	return without(p.acked, p.homes)
+}
+
+// without lists the nodes of all that are not in some.
+func without(all, some []string) (rest []string) {
+	for _, n := range all {
+		if !slices.Contains(some, n) {
+			rest = append(rest, n)
+		}
+	}
+	return rest
+}
 
 // Timeout is the answer when the quorum was not met in time: the write exists
 // and may still spread, so its outcome is unknown (I10).
@@ -72,12 +107,12 @@ func (p *Put) Timeout(op kindred.Op) *kindred.Error {
 	return &kindred.Error{
 		Code: kindred.CodeTimeout, Outcome: kindred.Unknown, Dot: p.dot.String(),
 		Need: p.quorum.W, Got: len(p.acked), Failed: unanswered(p.failed, p.Waiting()),
-		Message: fmt.Sprintf("%s: %d of %d replicas acknowledged, %d wanted", op, len(p.acked), len(p.homes), p.quorum.W),
+		Message: fmt.Sprintf("%s: %d of %d replicas acknowledged, %d wanted", op, len(p.acked), len(p.homes)+len(p.guests), p.quorum.W),
 	}
 }
 
-// Unavailable is the answer when fewer than need of homes can be reached before
-// anything was done.
+// Unavailable is the answer when fewer than need of the nodes that count can be
+// reached, before anything was done.
 func Unavailable(op kindred.Op, homes []string, need int, reachable func(string) bool) *kindred.Error {
 	e := &kindred.Error{Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: need}
 	for _, h := range homes {

@@ -69,7 +69,20 @@ func New(id ID, start vclock.Actor, recent *Recent) *Replica {
 // nonce only: the finisher of splitmix64 maps the replicas of one start to
 // different nonces, because it is a bijection.
 func incarnation(id ID, start vclock.Actor) vclock.Actor {
-	x := start.Nonce + (uint64(id.Partition)<<8|uint64(id.N))*0x9e3779b97f4a7c15
+	return scatter(uint64(id.Partition)<<8|uint64(id.N), start)
+}
+
+// asGuest keeps the guests of a start apart from its replicas: an id has 24 bits.
+const asGuest = 1 << 24
+
+// GuestIncarnation is the actor of the guest that a node is of a partition. It is
+// none of the actors of the replicas of that start.
+func GuestIncarnation(id ID, start vclock.Actor) vclock.Actor {
+	return scatter(asGuest|uint64(id.Partition)<<8|uint64(id.N), start)
+}
+
+func scatter(number uint64, start vclock.Actor) vclock.Actor {
+	x := start.Nonce + number*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return vclock.Actor{Disk: start.Disk, Nonce: x ^ x>>31}
@@ -224,6 +237,17 @@ func (r *Replica) log(rows *storage.Batch, d vclock.Dot, k *Key, id kindred.Requ
 
 // admit reports why a delta cannot be from an honest peer (I2, I11), or nil.
 func (r *Replica) admit(d wire.Delta) error {
+	if err := CheckDelta(d); err != nil {
+		return err
+	}
+	if r.forges(d.Dots) || r.forges(d.Context) {
+		return kindred.Invalid("dots", "a delta speaks of dots of %v, which this very incarnation has not minted", r.actor)
+	}
+	return nil
+}
+
+// CheckDelta reports why a delta cannot be from an honest peer, whoever takes it.
+func CheckDelta(d wire.Delta) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
@@ -241,9 +265,6 @@ func (r *Replica) admit(d wire.Delta) error {
 		}
 		total += size
 	}
-	if r.forges(d.Dots) || r.forges(d.Context) {
-		return kindred.Invalid("dots", "a delta speaks of dots of %v, which this very incarnation has not minted", r.actor)
-	}
 	return nil
 }
 
@@ -252,9 +273,14 @@ func (r *Replica) admit(d wire.Delta) error {
 // that has seen those writes: they would be dropped when they are made.
 func (r *Replica) CheckContext(seen vclock.DotSet) *kindred.Error {
 	if r.forges(seen) {
-		return badContext("the context names writes that were never made: pass it exactly as a read of this key returned it")
+		return ForgedContext()
 	}
 	return nil
+}
+
+// ForgedContext is the refusal of a context that names writes which do not exist.
+func ForgedContext() *kindred.Error {
+	return badContext("the context names writes that were never made: pass it exactly as a read of this key returned it")
 }
 
 // forges reports whether a set holds dots that only this incarnation can mint

@@ -70,20 +70,33 @@ func scanKey(row, value []byte) (wire.ScanKey, error) {
 // key is reported if it is live in the join of a read quorum.
 type ScanPage struct {
 	homes  []string
+	guests []string
 	quorum kindred.Quorum
 	pages  []*wire.ScanReply
 	heard  []string
 	failed []kindred.NodeFailure
 }
 
-// NewScanPage waits for quorum.R of homes.
+// NewScanPage waits for quorum.R pages.
 func NewScanPage(homes []string, quorum kindred.Quorum) *ScanPage {
 	return &ScanPage{homes: homes, quorum: quorum}
 }
 
-// Add counts a home's page, once.
+// Invite lets a node answer that is no home and may hold hints for one that cannot
+// be reached. A strict quorum takes no guests.
+func (s *ScanPage) Invite(guest string) {
+	if s.quorum.Sloppy && !s.counts(guest) {
+		s.guests = append(s.guests, guest)
+	}
+}
+
+func (s *ScanPage) counts(node string) bool {
+	return slices.Contains(s.homes, node) || slices.Contains(s.guests, node)
+}
+
+// Add counts the page of a node, once.
 func (s *ScanPage) Add(node string, page *wire.ScanReply) {
-	if !slices.Contains(s.homes, node) || slices.Contains(s.heard, node) {
+	if !s.counts(node) || slices.Contains(s.heard, node) {
 		return
 	}
 	if page.Failed != "" {
@@ -100,9 +113,9 @@ func (s *ScanPage) Add(node string, page *wire.ScanReply) {
 	s.failed = slices.DeleteFunc(s.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
 }
 
-// Fail notes why a home gave no page.
+// Fail notes why a node gave no page.
 func (s *ScanPage) Fail(node, reason string) {
-	if slices.Contains(s.homes, node) && !slices.Contains(s.heard, node) {
+	if s.counts(node) && !slices.Contains(s.heard, node) {
 		s.failed = noteFailure(s.failed, node, reason)
 	}
 }
@@ -110,14 +123,23 @@ func (s *ScanPage) Fail(node, reason string) {
 // Enough reports whether the read quorum is met.
 func (s *ScanPage) Enough() bool { return len(s.pages) >= s.quorum.R }
 
-// Hopeless reports whether every home has answered and the quorum is not met.
+// Hopeless reports whether everybody has answered and the quorum is not met.
 func (s *ScanPage) Hopeless() bool {
-	return !s.Enough() && len(s.heard)+len(s.failed) >= len(s.homes)
+	return !s.Enough() && len(s.heard)+len(s.failed) >= len(s.homes)+len(s.guests)
+}
+
+// Replied lists the nodes whose pages were counted, and those of them that are no
+// homes.
+func (s *ScanPage) Replied() (nodes, guests []string) {
+	if len(s.guests) > 0 {
+		guests = without(s.heard, s.homes)
+	}
+	return s.heard, guests
 }
 
 // Timeout is the answer when the quorum was not met.
 func (s *ScanPage) Timeout() *kindred.Error {
-	g := Get{homes: s.homes, quorum: s.quorum, failed: s.failed}
+	g := Get{homes: s.homes, guests: s.guests, quorum: s.quorum, failed: s.failed}
 	for _, n := range s.heard {
 		g.replies = append(g.replies, reply{node: n})
 	}
