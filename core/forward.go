@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -9,37 +10,102 @@ import (
 
 // forwardOp is a write that another node coordinates, because this one is no
 // home of the key. The request goes one hop, and the dot is minted there.
+//
+// A sloppy write goes on to the next home when one says that it has done nothing,
+// and to a guest when there is no other home; if it has a request id (R19), also
+// when one stays silent or its link breaks.
 type forwardOp struct {
 	request
-	to string
+	homes  []string
+	quorum kindred.Quorum
+	to     string
+	tried  []string
+	// last is the latest refusal.
+	last *kindred.Error
 }
 
-func (s *Shard) startForward(base request, homes []string) {
-	if base.ask.peer != "" {
+func (s *Shard) startForward(now time.Time, base request, homes []string, quorum kindred.Quorum) {
+	switch {
+	case base.ask.peer != "" && base.ask.guest && quorum.Sloppy:
+		s.startGuest(now, base, homes, quorum)
+		return
+	case base.ask.peer != "":
 		s.refuse(base.ask, s.wrongRing("is not a home of the key"))
 		return
 	}
-	for _, h := range homes {
-		if !s.linked[h] {
-			continue
+	o := &forwardOp{request: base, homes: homes, quorum: quorum}
+	o.nudged = s.forwardNudge(now, o)
+	s.register(o)
+	if !o.next(s, now) {
+		o.giveUp(s)
+	}
+}
+
+// forwardNudge is when a forwarded write that can go on elsewhere does so. The home
+// turns to its fallbacks before that.
+func (s *Shard) forwardNudge(now time.Time, o *forwardOp) time.Time {
+	if !o.repeats() {
+		return time.Time{}
+	}
+	return now.Add(min(3*s.cfg.Limits.GuestAfter, o.deadline.Sub(now)/2))
+}
+
+// repeats reports whether the write may be sent elsewhere although it may have been
+// made: a retry, with all that R19 does about those.
+func (o *forwardOp) repeats() bool { return o.quorum.Sloppy && !o.req.RequestID.IsZero() }
+
+// next sends the write to who has not been tried: homes first, then whoever stands
+// in for them. It reports false if there is nobody.
+func (o *forwardOp) next(s *Shard, now time.Time) bool {
+	untried := func(node string) bool { return s.reachable(node) && !slices.Contains(o.tried, node) }
+	for _, h := range o.homes {
+		if untried(h) {
+			o.send(s, now, h, false)
+			return true
 		}
-		o := &forwardOp{request: base, to: h}
-		s.register(o)
-		s.stats.Forwards++
-		forwarded := *base.req
-		// The home knows more about a failure than this node: let it answer first.
-		forwarded.Timeout = s.timeout(base.req) * 9 / 10
-		s.send(h, &wire.Forward{Head: base.head, Op: s.opID(o.seq), Request: forwarded}, false)
+	}
+	if !o.quorum.Sloppy {
+		return false
+	}
+	places := s.standIns(o.head, o.homes, untried)
+	for _, p := range places {
+		if p.Node == s.cfg.Node {
+			s.finish(o)
+			s.startGuest(now, o.request, o.homes, o.quorum)
+			return true
+		}
+	}
+	if len(places) > 0 {
+		o.send(s, now, places[0].Node, true)
+		return true
+	}
+	return false
+}
+
+func (o *forwardOp) send(s *Shard, now time.Time, to string, guest bool) {
+	o.to, o.tried = to, append(o.tried, to)
+	s.stats.Forwards++
+	forwarded := *o.req
+	// The home knows more about a failure than this node: let it answer first.
+	forwarded.Timeout = o.deadline.Sub(now) * 9 / 10
+	s.send(to, &wire.Forward{Head: o.head, Op: s.opID(o.seq), Request: forwarded, Guest: guest}, false)
+}
+
+// giveUp answers when nobody is left to be tried.
+func (o *forwardOp) giveUp(s *Shard) {
+	s.finish(o)
+	if o.last != nil {
+		s.refuse(o.ask, o.last)
 		return
 	}
 	e := &kindred.Error{
 		Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: 1,
-		Message: base.req.Op.String() + ": no home replica of the key can be reached from " + s.cfg.Node + "; nothing was done",
+		Message: o.req.Op.String() + ": no home replica of the key can be reached from " + s.cfg.Node + "; nothing was done",
 	}
-	for _, h := range homes {
+	for _, h := range o.homes {
 		e.Failed = append(e.Failed, kindred.NodeFailure{Node: h, Reason: "unreachable"})
 	}
-	s.refuse(base.ask, e)
+	s.refuse(o.ask, e)
 }
 
 // wrongRing is the answer to a forwarded request that came by another layout.
@@ -51,12 +117,64 @@ func (s *Shard) wrongRing(why string) *kindred.Error {
 }
 
 func (s *Shard) onForward(now time.Time, from string, m *wire.Forward) {
-	s.start(now, asker{peer: from, op: m.Op, head: m.Head}, &m.Request)
+	s.start(now, asker{peer: from, op: m.Op, head: m.Head, guest: m.Guest}, &m.Request)
 }
 
-func (o *forwardOp) heard(s *Shard, m *wire.ForwardReply) {
-	s.finish(o)
-	s.answer(o.ask, &m.Response)
+// heard passes an answer on, unless it is a refusal that another node may not give.
+// Of a node that was given up on, only a success counts.
+func (o *forwardOp) heard(s *Shard, now time.Time, from string, m *wire.ForwardReply) {
+	err := m.Response.Err
+	switch {
+	case !slices.Contains(o.tried, from) || from != o.to && err != nil:
+		s.stats.Stray++
+	case err != nil && o.quorum.Sloppy && elsewhere(err):
+		if o.last = err; !o.next(s, now) {
+			o.giveUp(s)
+		}
+	case err != nil:
+		s.finish(o)
+		s.refuse(o.ask, err)
+	default:
+		s.finish(o)
+		s.answer(o.ask, &m.Response)
+	}
+}
+
+// elsewhere reports whether a refusal is one of the node and not of the request.
+func elsewhere(err *kindred.Error) bool {
+	if err.Outcome != kindred.NotApplied {
+		return false
+	}
+	switch err.Code {
+	case kindred.CodeUnavailable, kindred.CodeOverloaded, kindred.CodeDiskFull, kindred.CodeStopping,
+		kindred.CodeWrongRing, kindred.CodeNoLayout, kindred.CodeTimeout:
+		return true
+	}
+	return false
+}
+
+// nudge goes on to the next node when this one stays silent.
+func (o *forwardOp) nudge(s *Shard, now time.Time) (again time.Time) {
+	o.goOn(s, now)
+	return s.forwardNudge(now, o)
+}
+
+// goOn sends the write to somebody else although it may have been made.
+func (o *forwardOp) goOn(s *Shard, now time.Time) bool {
+	before := o.ask.doubt
+	o.ask.doubt = true
+	if o.next(s, now) {
+		return true
+	}
+	o.ask.doubt = before
+	return false
+}
+
+// lost is the end of the link to the node that has the request.
+func (o *forwardOp) lost(s *Shard, now time.Time) {
+	if !o.repeats() || !o.goOn(s, now) {
+		o.expire(s, now)
+	}
 }
 
 // expire answers for a home that did not: the write may have been made there.

@@ -18,6 +18,9 @@ type Held struct {
 	// Pulls are questions to peers and answers of theirs being joined, Pulled are
 	// questions of peers that are being answered.
 	Pulls, Pulled int
+	// Hints are those being read, Deliveries pages of them on their way, Parcels
+	// the writes of those.
+	Hints, Deliveries, Parcels int
 }
 
 // IsZero reports whether the shard is idle.
@@ -34,5 +37,6 @@ func (s *Shard) Held() Held {
 		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor), Expiring: s.expirer.busy(),
 		Rebuilding: len(s.rebuilds.jobs), Serving: s.rebuilds.serving,
 		Pulls: pulls, Pulled: s.exchange.pulled,
+		Hints: len(s.debts.open), Deliveries: len(s.debts.sessions), Parcels: len(s.debts.parcels),
 	}
 }

@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/hintedhandoff"
+)
 
 // Limits bounds what clients and peers can make a shard hold.
 type Limits struct {
@@ -37,6 +41,17 @@ type Limits struct {
 	Unstripped int
 	// Requests is the number of request ids remembered (R19).
 	Requests int
+	// Hints and HintBytes bound what the shard keeps for homes of other partitions
+	// that cannot be reached. Raising them takes writes through longer cuts and
+	// costs disk; at the limit hints are refused, and guests do not count.
+	Hints     int
+	HintBytes int64
+	// HintPace is how fast hints are delivered.
+	HintPace hintedhandoff.Pace
+	// GuestAfter is how long a sloppy operation waits for a home that seems to be
+	// there before it turns to the fallback as well. Lowering it makes a frozen node
+	// felt less and doubles more writes when a disk is slow.
+	GuestAfter time.Duration
 	// Timeout is the time an operation gets if the client names none;
 	// TimeoutMax is the most it gets.
 	Timeout, TimeoutMax time.Duration
@@ -73,5 +88,9 @@ func DefaultLimits() Limits {
 		RepairWait:       2 * time.Second,
 		ExpiryGrace:      10 * time.Second,
 		ExpiryStagger:    30 * time.Second,
+		Hints:            512 << 10,
+		HintBytes:        1 << 30,
+		HintPace:         hintedhandoff.DefaultPace(),
+		GuestAfter:       300 * time.Millisecond,
 	}
 }

@@ -29,7 +29,16 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 		s.onPull(from, m)
 	case *wire.Pieces:
 		s.onPieces(now, from, m)
+	case *wire.Hint:
+		s.onHint(from, m)
+	case *wire.HintOffer:
+		s.onHintOffer(from, m)
+	case *wire.HintLacks:
+		s.onHintLacks(now, from, m)
 	case *wire.WriteAck:
+		if s.delivered(now, from, m) {
+			return
+		}
 		if o, ok := own[*writeOp](s, m.Op); ok && o.put != nil {
 			if m.Refused != "" {
 				o.fail(s, from, m.Refused)
@@ -46,8 +55,8 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 			o.heard(s, now, from, m)
 		}
 	case *wire.ForwardReply:
-		if o, ok := own[*forwardOp](s, m.Op); ok && o.to == from {
-			o.heard(s, m)
+		if o, ok := own[*forwardOp](s, m.Op); ok {
+			o.heard(s, now, from, m)
 		}
 	case *wire.TimeAsk:
 		s.send(from, &wire.TimeTell{Head: m.Head, Op: m.Op, Wall: s.wall(now)}, false)
@@ -79,20 +88,27 @@ func (s *Shard) onWrite(from string, m *wire.Write) {
 			s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
 		}
 	}
-	weight := weigh(m)
-	switch {
-	case s.steps >= s.cfg.Limits.Steps:
-		ack(false, s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message)
-		return
-	case s.stepBytes > 0 && s.stepBytes+weight > s.cfg.Limits.StepBytes:
-		ack(false, s.overloaded("bytes of writes waiting for the disk", s.cfg.Limits.StepBytes).Message)
+	if why := s.refuseStep(m); why != "" {
+		ack(false, why)
 		return
 	}
+	weight := weigh(m)
 	s.stepBytes += weight
 	s.join(m, func(sync bool, refused string) {
 		s.stepBytes -= weight
 		ack(sync, refused)
 	})
+}
+
+// refuseStep says why a delta of a peer cannot wait for the disk here, if it cannot.
+func (s *Shard) refuseStep(m *wire.Write) string {
+	switch {
+	case s.steps >= s.cfg.Limits.Steps:
+		return s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message
+	case s.stepBytes > 0 && s.stepBytes+weigh(m) > s.cfg.Limits.StepBytes:
+		return s.overloaded("bytes of writes waiting for the disk", s.cfg.Limits.StepBytes).Message
+	}
+	return ""
 }
 
 // spanBytes is the memory of one span of a dot set.
@@ -151,9 +167,9 @@ func joinKey(k *replica.Key, m *wire.Write, rows *storage.Batch) error {
 }
 
 func (s *Shard) onRead(from string, m *wire.Read) {
-	failed := ""
+	failed, home := "", s.Has(replica.ID(m.Head))
 	switch {
-	case !s.Has(replica.ID{Partition: m.Partition, N: m.N}):
+	case !home && !m.Guest:
 		failed = notHome
 	case s.steps >= s.cfg.Limits.Steps:
 		failed = s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message
@@ -162,5 +178,10 @@ func (s *Shard) onRead(from string, m *wire.Read) {
 		s.send(from, &wire.ReadReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
 		return
 	}
-	s.serveRead(m, func(_ time.Time, reply *wire.ReadReply) { s.send(from, reply, false) })
+	reply := func(_ time.Time, reply *wire.ReadReply) { s.send(from, reply, false) }
+	if home {
+		s.serveRead(m, reply)
+	} else {
+		s.serveHint(m, reply)
+	}
 }

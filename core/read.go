@@ -15,6 +15,10 @@ type readOp struct {
 	get      *replica.Get
 	views    map[string]kindred.ReplicaView
 	answered bool
+	// sloppy: guests are asked too, those that were are in guests. Silent are the
+	// nodes that have not answered in good time.
+	sloppy         bool
+	guests, silent []string
 	// then takes the place of the answer, for a delete that reads first.
 	then func(s *Shard, now time.Time, get *replica.Get)
 }
@@ -23,11 +27,12 @@ func (s *Shard) startRead(now time.Time, base request, homes []string, quorum ki
 	o := &readOp{request: base}
 	if base.req.Op == kindred.OpInspect {
 		o.views = map[string]kindred.ReplicaView{}
-		quorum.R = len(homes)
-	} else if err := replica.Unavailable(base.req.Op, homes, quorum.R, s.reachable); err != nil {
+		quorum.R, quorum.Sloppy = len(homes), false
+	} else if err := s.unavailable(&base, homes, quorum.Sloppy, quorum.R, quorum.PR); err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
+	o.sloppy = quorum.Sloppy
 	o.get = replica.NewGet(homes, quorum)
 	s.read(now, o, homes)
 }
@@ -35,22 +40,25 @@ func (s *Shard) startRead(now time.Time, base request, homes []string, quorum ki
 // readThenDelete gives a delete without a context the context of a quorum read:
 // it removes what that read sees, as somebody who deletes by name expects.
 func (s *Shard) readThenDelete(now time.Time, base request, homes []string, quorum kindred.Quorum) {
-	if err := replica.Unavailable(kindred.OpDelete, homes, quorum.R, s.reachable); err != nil {
+	if err := s.unavailable(&base, homes, quorum.Sloppy, quorum.R, quorum.PR); err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
-	o := &readOp{request: base, get: replica.NewGet(homes, quorum)}
-	o.then = func(s *Shard, _ time.Time, get *replica.Get) {
-		r := s.replicas[replica.ID{Partition: base.head.Partition, N: base.head.N}]
-		s.coordinate(&writeOp{request: base, homes: homes, quorum: quorum, seen: get.Merged().Seen()}, r)
+	o := &readOp{request: base, get: replica.NewGet(homes, quorum), sloppy: quorum.Sloppy}
+	o.then = func(s *Shard, now time.Time, get *replica.Get) {
+		s.coordinate(now, &writeOp{request: base, homes: homes, quorum: quorum, seen: get.Merged().Seen()})
 	}
 	s.read(now, o, homes)
 }
 
 func (s *Shard) read(now time.Time, o *readOp, homes []string) {
+	if o.sloppy {
+		o.nudged = s.nudgeAfter(now, &o.request)
+	}
 	s.register(o)
 	s.stats.Reads++
-	ask := &wire.Read{Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Key: o.req.Key, Inspect: o.views != nil}
+	o.turn(s, now)
+	ask := o.question(s)
 	for _, h := range homes {
 		switch {
 		case h == s.cfg.Node:
@@ -61,6 +69,10 @@ func (s *Shard) read(now time.Time, o *readOp, homes []string) {
 			o.fail(s, now, h, "unreachable")
 		}
 	}
+}
+
+func (o *readOp) question(s *Shard) *wire.Read {
+	return &wire.Read{Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Key: o.req.Key, Inspect: o.views != nil}
 }
 
 // serveRead reads the object at this replica and gives the filled reply (R5).
@@ -119,6 +131,9 @@ func (o *readOp) proceed(s *Shard, now time.Time) {
 		return
 	}
 	over := o.get.Over()
+	if over && !o.answered && !o.get.Enough() && o.turn(s, now) {
+		return
+	}
 	if !o.answered && (over || o.get.Enough() && o.views == nil) {
 		o.reply(s, now)
 	}
@@ -150,7 +165,7 @@ func (o *readOp) reply(s *Shard, now time.Time) {
 }
 
 func (o *readOp) response(now int64) *kindred.Response {
-	resp := &kindred.Response{Replied: o.get.Replied()}
+	resp := &kindred.Response{Replied: o.get.Replied(), Guests: o.get.Guests()}
 	for _, v := range o.get.Siblings(now) {
 		resp.Siblings = append(resp.Siblings, kindred.Sibling{
 			Dot: v.Dot.String(), Value: v.Value.Value, ContentType: v.Value.ContentType,

@@ -45,16 +45,17 @@ type scanOp struct {
 	page   *replica.ScanPage
 	cursor Cursor
 	limit  int
+	sloppy bool
 }
 
 // startScan reads a page of the cursor's partition. It ends where the partition
 // ends: the shell goes on with the cursor, on the shard of the next one.
 func (s *Shard) startScan(base request, cursor Cursor, homes []string, quorum kindred.Quorum) {
-	if err := replica.Unavailable(kindred.OpScan, homes, quorum.R, s.reachable); err != nil {
+	if err := s.unavailable(&base, homes, quorum.Sloppy, quorum.R, quorum.PR); err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
-	o := &scanOp{request: base, page: replica.NewScanPage(homes, quorum), cursor: cursor, limit: base.req.Scan.Limit}
+	o := &scanOp{request: base, page: replica.NewScanPage(homes, quorum), cursor: cursor, limit: base.req.Scan.Limit, sloppy: quorum.Sloppy}
 	if o.limit <= 0 || o.limit > kindred.ScanPageMax {
 		o.limit = kindred.ScanPageMax
 	}
@@ -64,10 +65,8 @@ func (s *Shard) startScan(base request, cursor Cursor, homes []string, quorum ki
 }
 
 func (s *Shard) askPages(o *scanOp, homes []string) {
-	ask := &wire.ScanRead{
-		Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Prefix: o.req.Scan.Prefix,
-		After: o.cursor.After, From: o.cursor.From, Limit: uint32(o.limit),
-	}
+	o.turn(s, homes)
+	ask := o.question(s)
 	for _, h := range homes {
 		switch {
 		case h == s.cfg.Node && s.Rebuilding(replica.ID{Partition: o.head.Partition, N: o.head.N}):
@@ -84,10 +83,17 @@ func (s *Shard) askPages(o *scanOp, homes []string) {
 	}
 }
 
+func (o *scanOp) question(s *Shard) *wire.ScanRead {
+	return &wire.ScanRead{
+		Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Prefix: o.req.Scan.Prefix,
+		After: o.cursor.After, From: o.cursor.From, Limit: uint32(o.limit),
+	}
+}
+
 func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
-	failed := ""
+	failed, home := "", s.Has(replica.ID(m.Head))
 	switch {
-	case !s.Has(replica.ID{Partition: m.Partition, N: m.N}):
+	case !home && !m.Guest:
 		failed = notHome
 	case !s.trusted(replica.ID{Partition: m.Partition, N: m.N}):
 		failed = catchingUp
@@ -101,6 +107,10 @@ func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 		return
 	}
 	s.pageFor[m] = from
+	if !home {
+		s.pageOfHints(m)
+		return
+	}
 	s.out.Pages = append(s.out.Pages, m)
 }
 
@@ -145,6 +155,7 @@ func (o *scanOp) response(partitions int, now int64) *kindred.Response {
 		next = Cursor{Partition: o.cursor.Partition, From: true, After: last}
 	}
 	resp := &kindred.Response{Keys: keys}
+	resp.Replied, resp.Guests = o.page.Replied()
 	if int(next.Partition) < partitions {
 		resp.Cursor = next.Bytes()
 	}

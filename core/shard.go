@@ -55,6 +55,7 @@ type Shard struct {
 	// ahead is what the wall clock is ahead of the time of events.
 	ahead    time.Duration
 	rebuilds rebuilder
+	debts    debtor
 
 	// full is why writes are refused, or nil.
 	full     *kindred.Error
@@ -91,6 +92,17 @@ type Stats struct {
 	Prunes, PrunedDots, PrunedUnshared uint64
 	// Stray counts messages that belong to no operation in progress.
 	Stray uint64
+	// GuestWrites were coordinated without being a home, GuestReads answered so.
+	GuestWrites, GuestReads uint64
+	// HintsAsked are deltas that fallbacks were asked to keep, HintsKept those that
+	// were kept here for others, HintsRefused those that had no room or no sense.
+	HintsAsked, HintsKept, HintsRefused uint64
+	// HintOffers are pages that were offered; of the hints on them, HintsContained
+	// were with their home already, HintsSent counts the writes that brought the
+	// others, and HintsPaid the debts that ended, each to one home.
+	HintOffers, HintsContained, HintsSent, HintsPaid uint64
+	// HintPagesFailed are pages of hints that could not be read.
+	HintPagesFailed uint64
 }
 
 // Plus adds the counters of another shard.
@@ -116,6 +128,16 @@ func (a Stats) Plus(b Stats) Stats {
 	a.PrunedDots += b.PrunedDots
 	a.PrunedUnshared += b.PrunedUnshared
 	a.Stray += b.Stray
+	a.GuestWrites += b.GuestWrites
+	a.GuestReads += b.GuestReads
+	a.HintsAsked += b.HintsAsked
+	a.HintsKept += b.HintsKept
+	a.HintsRefused += b.HintsRefused
+	a.HintOffers += b.HintOffers
+	a.HintsContained += b.HintsContained
+	a.HintsSent += b.HintsSent
+	a.HintsPaid += b.HintsPaid
+	a.HintPagesFailed += b.HintPagesFailed
 	return a
 }
 
@@ -126,6 +148,12 @@ type operation interface {
 	common() *request
 }
 
+// nudger is an operation that can turn to others when somebody stays silent.
+type nudger interface {
+	// nudge is called at the time that nudged says; again is the next one, if any.
+	nudge(s *Shard, now time.Time) (again time.Time)
+}
+
 // request is what every operation has.
 type request struct {
 	seq      uint64
@@ -133,11 +161,19 @@ type request struct {
 	req      *kindred.Request
 	head     wire.Head
 	deadline time.Time
+	// nudged, if set, is when the operation looks for others than those it waits
+	// for.
+	nudged time.Time
+	// guest: this node coordinates, and is no home.
+	guest bool
 	// held is the bytes of values that the operation keeps in memory.
 	held int
 }
 
 func (r *request) common() *request { return r }
+
+// atOnce is a time that has passed.
+var atOnce = time.Unix(0, 0)
 
 // asker is where an answer goes: to a client of this node, or to the peer that
 // forwarded the request.
@@ -146,6 +182,11 @@ type asker struct {
 	peer  string
 	op    wire.OpID
 	head  wire.Head
+	// guest: the peer wants this node to coordinate although it is no home.
+	guest bool
+	// doubt: another node has been given the request, which may have been made
+	// there. No refusal is a "not applied" then (I10).
+	doubt bool
 }
 
 // New is a shard without a layout: it refuses everything until it gets one.
@@ -158,6 +199,7 @@ func New(cfg Config) *Shard {
 		open:       map[string]*openKey{},
 		pageFor:    map[*wire.ScanRead]string{},
 		operations: map[uint64]operation{},
+		debts:      newDebtor(cfg.Limits),
 		out:        &Effects{},
 	}
 }
@@ -180,6 +222,7 @@ func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
 	}
 	s.exchange.setLayout(s, layout)
 	s.resumeRebuilds(recovered)
+	s.debts.at = atOnce // what is owed may have other targets now
 }
 
 // SetLink notes whether a peer can be reached. To one that came back, writes
@@ -191,11 +234,14 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 	s.linked[peer] = up
 	s.exchange.setLink(s, now, peer, up)
 	s.linkRebuilds(now, peer, up)
+	s.linkDebts(now, peer, up)
 	for _, seq := range s.inOrder() {
 		switch o := s.operations[seq].(type) {
 		case *writeOp:
 			if up {
 				o.resend(s, peer)
+			} else if o.put != nil {
+				o.turn(s)
 			}
 		case *readOp:
 			if !up {
@@ -207,7 +253,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 			}
 		case *forwardOp:
 			if !up && o.to == peer {
-				o.expire(s, now)
+				o.lost(s, now)
 			}
 		}
 	}
@@ -310,6 +356,7 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.refuse(ask, err)
 		return
 	}
+	quorum.Sloppy = req.Sloppy.IsSloppy()
 	switch req.Op {
 	case kindred.OpGet, kindred.OpInspect:
 		s.startRead(now, base, homes, quorum)
@@ -392,7 +439,11 @@ func (s *Shard) register(o operation) {
 	c.seq = s.seq
 	s.operations[c.seq] = o
 	s.hold(c, load(c.req))
-	s.deadlines.add(c.deadline, c.seq)
+	if at := c.nudged; !at.IsZero() && at.Before(c.deadline) {
+		s.deadlines.add(at, c.seq)
+	} else {
+		s.deadlines.add(c.deadline, c.seq)
+	}
 	s.deadlines.forget(len(s.operations), func(seq uint64) bool { return s.operations[seq] != nil })
 }
 
@@ -433,12 +484,20 @@ func (s *Shard) answer(ask asker, resp *kindred.Response) {
 	s.send(ask.peer, &wire.ForwardReply{Head: ask.head, Op: ask.op, Response: *resp}, false)
 }
 
-func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.Response{Err: err}) }
+func (s *Shard) refuse(ask asker, err *kindred.Error) {
+	if ask.doubt && err.Outcome == kindred.NotApplied {
+		unknown := *err
+		unknown.Outcome = kindred.Unknown
+		unknown.Message += " here, but a node that was asked before may have done it"
+		err = &unknown
+	}
+	s.answer(ask, &kindred.Response{Err: err})
+}
 
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
-	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at} {
+	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
 		}
@@ -456,6 +515,7 @@ func (s *Shard) Tick(now time.Time) {
 	s.expirer.tick(s, now)
 	s.rebuildsDue(now)
 	s.exchange.tick(s, now)
+	s.deliver(now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {
@@ -466,9 +526,22 @@ func (s *Shard) Tick(now time.Time) {
 			continue
 		}
 		if c := o.common(); c.deadline.After(now) {
-			s.deadlines.add(c.deadline, seq)
+			s.deadlines.add(s.nudge(now, o), seq)
 			continue
 		}
 		o.expire(s, now)
 	}
+}
+
+// nudge lets an operation look for others than those it waits for, if it is time,
+// and says when to look at it again.
+func (s *Shard) nudge(now time.Time, o operation) time.Time {
+	c := o.common()
+	if n, ok := o.(nudger); ok && !c.nudged.IsZero() && !c.nudged.After(now) {
+		c.nudged = n.nudge(s, now)
+	}
+	if at := c.nudged; at.After(now) && at.Before(c.deadline) {
+		return at
+	}
+	return c.deadline
 }

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
-// writeOp is a put or delete that this node coordinates as a home replica.
+// writeOp is a put or delete that this node coordinates, as a home replica or as a
+// guest.
 type writeOp struct {
 	request
 	homes  []string
@@ -19,15 +21,19 @@ type writeOp struct {
 	// put is nil until the dot is minted: so long nothing has been applied.
 	put   *replica.Put
 	write *wire.Write
+	// hints are the fallbacks that were asked, and for which slots; silent are the
+	// nodes that have not answered in good time.
+	hints  map[string]wire.Slots
+	silent []string
 }
 
 func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum kindred.Quorum) {
-	r := s.replicas[replica.ID{Partition: base.head.Partition, N: base.head.N}]
+	r := s.replicas[replica.ID(base.head)]
 	if r == nil || !slices.Contains(homes, s.cfg.Node) {
-		s.startForward(base, homes)
+		s.startForward(now, base, homes, quorum)
 		return
 	}
-	if err := s.admitWrite(base.req, homes, quorum); err != nil {
+	if err := s.admitWrite(&base, homes, quorum); err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
@@ -43,20 +49,30 @@ func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum k
 		s.readThenDelete(now, base, homes, quorum)
 		return
 	}
-	s.coordinate(&writeOp{request: base, homes: homes, quorum: quorum, seen: seen}, r)
+	s.coordinate(now, &writeOp{request: base, homes: homes, quorum: quorum, seen: seen})
 }
 
 // admitWrite refuses what cannot succeed before a dot exists for it.
-func (s *Shard) admitWrite(req *kindred.Request, homes []string, quorum kindred.Quorum) *kindred.Error {
+func (s *Shard) admitWrite(base *request, homes []string, quorum kindred.Quorum) *kindred.Error {
 	if s.full != nil {
 		return s.full
 	}
-	return replica.Unavailable(req.Op, homes, quorum.W, s.reachable)
+	return s.unavailable(base, homes, quorum.Sloppy, quorum.W, quorum.PW)
 }
 
-func (s *Shard) coordinate(o *writeOp, r *replica.Replica) {
+func (s *Shard) coordinate(now time.Time, o *writeOp) {
+	if o.quorum.Sloppy {
+		o.nudged = s.nudgeAfter(now, &o.request)
+	}
 	s.register(o)
 	s.stats.Writes++
+	if o.guest {
+		s.enterHint(o.head, o.req.Bucket, o.req.Key, func(now time.Time, h *hintedhandoff.Hint, err error) {
+			o.mintAsGuest(s, now, h, err)
+		})
+		return
+	}
+	r := s.replicas[replica.ID(o.head)]
 	s.enter(r, o.req.Bucket, o.req.Key, func(now time.Time, k *replica.Key, err error) {
 		o.mint(s, now, k, err)
 	})
@@ -69,11 +85,7 @@ func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
 		return
 	}
 	if err != nil {
-		o.refuse(s, &kindred.Error{
-			Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: o.quorum.W,
-			Failed:  []kindred.NodeFailure{{Node: s.cfg.Node, Reason: err.Error()}},
-			Message: o.req.Op.String() + ": the coordinator cannot read the object; nothing was done",
-		})
+		o.refuse(s, o.unreadable(s, err))
 		return
 	}
 	dot, delta, refused := o.apply(s, now, k)
@@ -81,19 +93,42 @@ func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
 		o.refuse(s, refused)
 		return
 	}
+	o.minted(s, dot, delta, o.requestIDs(dot, delta))
+}
+
+func (o *writeOp) unreadable(s *Shard, err error) *kindred.Error {
+	return &kindred.Error{
+		Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: o.quorum.W,
+		Failed:  []kindred.NodeFailure{{Node: s.cfg.Node, Reason: err.Error()}},
+		Message: o.req.Op.String() + ": the coordinator cannot read the object; nothing was done",
+	}
+}
+
+// requestIDs names the request of a dot that the delta does not name.
+func (o *writeOp) requestIDs(dot vclock.Dot, delta wire.Delta) []wire.DotRequest {
+	id := o.requestID()
+	if id.IsZero() || delta.Has(dot) {
+		return nil
+	}
+	return []wire.DotRequest{{Dot: dot, ID: id}}
+}
+
+// minted sends what the step at this node has made to everybody else, and waits.
+func (o *writeOp) minted(s *Shard, dot vclock.Dot, delta wire.Delta, ids []wire.DotRequest) {
 	o.put = replica.NewPut(o.homes, o.quorum, dot)
 	o.write = &wire.Write{
 		Head: o.head, Op: s.opID(o.seq), Durability: o.durability(),
-		Bucket: o.req.Bucket, Key: o.req.Key, Delta: delta,
-	}
-	if id := o.requestID(); !id.IsZero() && !delta.Has(dot) {
-		o.write.RequestIDs = []wire.DotRequest{{Dot: dot, ID: id}}
+		Bucket: o.req.Bucket, Key: o.req.Key, Delta: delta, RequestIDs: ids,
 	}
 	for _, h := range o.homes {
 		if h != s.cfg.Node { // also to one that may not be able to answer
 			s.send(h, o.write, false)
 		}
 	}
+	if o.guest {
+		o.put.Invite(s.cfg.Node)
+	}
+	o.turn(s)
 	if o.durability() == kindred.Sync {
 		s.out.Syncs = append(s.out.Syncs, o.seq)
 		return
@@ -116,7 +151,7 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		dot, delta := k.Delete(o.seen, o.requestID(), &s.out.Rows)
 		return dot, delta, nil
 	}
-	rec, err := o.record(s, s.wall(now), k)
+	rec, err := o.record(s, s.wall(now), k.Object().Versions)
 	if err == nil {
 		err = k.CheckRoom(o.seen, rec.Causes.Has(kindred.CauseBlind), rec)
 	}
@@ -130,19 +165,19 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 	return dot, delta, nil
 }
 
-// record is what a put stores.
-func (o *writeOp) record(s *Shard, wall int64, k *replica.Key) (wire.Record, *kindred.Error) {
+// record is what a put stores beside those versions.
+func (o *writeOp) record(s *Shard, wall int64, beside []vclock.Version[wire.Record]) (wire.Record, *kindred.Error) {
 	expires, err := expiry(o.req, wall)
 	return wire.Record{
-		RequestID: o.requestID(), Node: s.cfg.Node, WrittenAt: wall, Causes: o.causes(s, wall, k),
+		RequestID: o.requestID(), Node: s.cfg.Node, WrittenAt: wall, Causes: o.causes(s, wall, beside),
 		ExpiresAt: expires, ContentType: o.req.ContentType, Value: o.req.Value,
 	}, err
 }
 
 // causes are the circumstances of a put, as its coordinator knows them.
-func (o *writeOp) causes(s *Shard, wall int64, k *replica.Key) (c kindred.Causes) {
+func (o *writeOp) causes(s *Shard, wall int64, beside []vclock.Version[wire.Record]) (c kindred.Causes) {
 	replaced := 0
-	for _, v := range k.Object().Versions {
+	for _, v := range beside {
 		switch {
 		case o.seen.Contains(v.Dot):
 			replaced++
@@ -158,6 +193,7 @@ func (o *writeOp) causes(s *Shard, wall int64, k *replica.Key) (c kindred.Causes
 		{replaced > 1, kindred.CauseMerge},
 		{o.req.Resent, kindred.CauseRetry},
 		{o.ask.peer != "", kindred.CauseForwarded},
+		{o.guest, kindred.CauseGuest},
 		{slices.ContainsFunc(o.homes, func(h string) bool { return !s.reachable(h) }), kindred.CauseCut},
 	} {
 		if f.is {
@@ -206,17 +242,19 @@ func (o *writeOp) ack(s *Shard, node string) {
 	s.answer(o.ask, &kindred.Response{
 		Context: replica.EncodeContext(o.req.Bucket, o.req.Key, after),
 		Receipt: kindred.Receipt{
-			Dot: o.put.Dot().String(), Stage: kindred.Replicated, Durability: o.durability(), Acked: o.put.Acked(),
+			Dot: o.put.Dot().String(), Stage: kindred.Replicated, Durability: o.durability(),
+			Acked: o.put.Acked(), Guests: o.put.Guests(),
 		},
 	})
 }
 
 func (o *writeOp) fail(s *Shard, node, reason string) {
 	o.put.Fail(node, reason)
+	o.turn(s)
 	o.giveUp(s)
 }
 
-// giveUp answers as soon as every home has spoken and the quorum is not met.
+// giveUp answers as soon as everybody has spoken and the quorum is not met.
 func (o *writeOp) giveUp(s *Shard) {
 	if o.put.Hopeless() {
 		s.finish(o)
@@ -229,11 +267,13 @@ func (o *writeOp) resend(s *Shard, peer string) {
 	if o.put == nil {
 		return
 	}
-	for _, h := range o.put.Waiting() {
-		if h == peer {
-			s.stats.Resends++
-			s.send(peer, o.write, false)
-		}
+	if slices.Contains(o.homes, peer) && slices.Contains(o.put.Waiting(), peer) {
+		s.stats.Resends++
+		s.send(peer, o.write, false)
+	}
+	if slots := o.hints[peer]; slots != 0 && slices.Contains(o.put.Waiting(), peer) {
+		s.stats.Resends++
+		s.sendHint(peer, o.write, slots)
 	}
 }
 

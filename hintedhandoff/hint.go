@@ -207,9 +207,10 @@ func split(dots vclock.DotSet, most int) []vclock.DotSet {
 }
 
 // CheckRoom refuses what would make the hint larger than a row may be. It is asked
-// before a dot is minted, and before another guest's delta is taken.
-func (h *Hint) CheckRoom(delta wire.Delta) *kindred.Error {
-	size := weigh(h.row.Delta) + weigh(delta)
+// before a dot is minted, when value is still beside the delta, and before another
+// guest's delta is taken.
+func (h *Hint) CheckRoom(delta wire.Delta, value int) *kindred.Error {
+	size := weigh(h.row.Delta) + weigh(delta) + value
 	if size <= HintBytesMax {
 		return nil
 	}

@@ -214,6 +214,9 @@ func (n *Node) recover(s *core.Shard, i int, owned []ring.Partition, copies uint
 		return nil, err
 	}
 	defer snapshot.Close()
+	if err := s.RecoverHints(snapshot, func(p uint32) bool { return int(p)%len(n.workers) == i }); err != nil {
+		return nil, err
+	}
 	var recovered []*replica.Replica
 	for _, p := range owned {
 		id := replica.ID{Partition: uint32(p), N: copies}

@@ -118,6 +118,9 @@ func (n *node) recover() {
 		recovered[i] = append(recovered[i], r)
 	}
 	for i, s := range n.shards {
+		if err := s.shard.RecoverHints(snapshot, func(p uint32) bool { return n.shardOf(p) == i }); err != nil {
+			n.run.oracle.find("I4", "%s cannot count its hints: %v", n.name, err)
+		}
 		s.shard.SetLayout(n.run.layout, recovered[i])
 		s.plan()
 	}

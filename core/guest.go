@@ -1,0 +1,240 @@
+package core
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/hintedhandoff"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// standIns are the fallbacks of the homes that are not up: for each a node, and the
+// slot that it stands in for. A node that no hint can go to is not up.
+func (s *Shard) standIns(head wire.Head, homes []string, up func(node string) bool) []ring.Place {
+	if !slices.ContainsFunc(homes, func(h string) bool { return !up(h) }) {
+		return nil
+	}
+	places := s.layout.Preference(ring.Partition(head.Partition), int(head.N), up)
+	return slices.DeleteFunc(places, func(p ring.Place) bool { return p.Home })
+}
+
+// unavailable refuses what cannot meet its quorum now, before anything is done: need
+// nodes of those that count, and primary of them homes.
+func (s *Shard) unavailable(base *request, homes []string, sloppy bool, need, primary int) *kindred.Error {
+	if !sloppy {
+		return replica.Unavailable(base.req.Op, homes, need, s.reachable)
+	}
+	nodes := homes
+	for _, p := range s.standIns(base.head, homes, s.reachable) {
+		nodes = append(nodes[:len(nodes):len(nodes)], p.Node)
+	}
+	if !slices.Contains(nodes, s.cfg.Node) && base.guest {
+		nodes = append(nodes[:len(nodes):len(nodes)], s.cfg.Node)
+	}
+	if err := replica.Unavailable(base.req.Op, nodes, need, s.reachable); err != nil {
+		return err
+	}
+	return replica.Unavailable(base.req.Op, homes, primary, s.reachable)
+}
+
+// nudgeAfter is when a sloppy operation stops waiting for silent nodes alone.
+func (s *Shard) nudgeAfter(now time.Time, base *request) time.Time {
+	return now.Add(min(s.cfg.Limits.GuestAfter, base.deadline.Sub(now)/3))
+}
+
+// startGuest coordinates a write at this node, which is no home of the key and
+// reaches none that takes it (R7).
+func (s *Shard) startGuest(now time.Time, base request, homes []string, quorum kindred.Quorum) {
+	base.guest, base.held, base.nudged = true, 0, time.Time{}
+	if err := s.admitGuest(&base, homes, quorum); err != nil {
+		s.refuse(base.ask, err)
+		return
+	}
+	seen, err := replica.DecodeContext(base.req.Bucket, base.req.Key, base.req.Context)
+	if err == nil && s.guestOf(base.head).Forges(seen) {
+		err = replica.ForgedContext()
+	}
+	if err != nil {
+		s.refuse(base.ask, err)
+		return
+	}
+	if base.req.Op == kindred.OpDelete && len(base.req.Context) == 0 {
+		s.readThenDelete(now, base, homes, quorum)
+		return
+	}
+	s.coordinate(now, &writeOp{request: base, homes: homes, quorum: quorum, seen: seen})
+}
+
+// admitGuest refuses what cannot succeed before a dot exists for it.
+func (s *Shard) admitGuest(base *request, homes []string, quorum kindred.Quorum) *kindred.Error {
+	if s.full != nil {
+		return s.full
+	}
+	if err := s.debts.ledger.CheckRoom(); err != nil {
+		s.stats.HintsRefused++
+		return err
+	}
+	return s.unavailable(base, homes, true, quorum.W, quorum.PW)
+}
+
+// guestOf is the guest that this node is of a partition.
+func (s *Shard) guestOf(head wire.Head) *hintedhandoff.Guest {
+	id := replica.ID(head)
+	g := s.debts.guests[id]
+	if g == nil {
+		g = hintedhandoff.NewGuest(replica.GuestIncarnation(id, s.cfg.Start))
+		s.debts.guests[id] = g
+	}
+	return g
+}
+
+// mintAsGuest is the step at this node: it makes the write event, once, keeps it
+// for every home, and sends it to those that may yet hear it.
+func (o *writeOp) mintAsGuest(s *Shard, now time.Time, h *hintedhandoff.Hint, err error) {
+	if _, waiting := s.operations[o.seq]; !waiting {
+		return
+	}
+	if err != nil {
+		o.refuse(s, o.unreadable(s, err))
+		return
+	}
+	dot, delta, ids, refused := o.owe(s, now, h)
+	if refused != nil {
+		o.refuse(s, refused)
+		return
+	}
+	s.stats.GuestWrites++
+	o.minted(s, dot, delta, ids)
+}
+
+// owe adds the write to what this node keeps for the homes, unless the request has
+// been served before (R19). The delta has one dot and no other (R7, C1).
+func (o *writeOp) owe(s *Shard, now time.Time, h *hintedhandoff.Hint) (vclock.Dot, wire.Delta, []wire.DotRequest, *kindred.Error) {
+	if dot, ok := h.Served(o.requestID()); ok {
+		s.stats.Retries++
+		if len(o.req.Context) == 0 {
+			o.seen = vclock.DotSet{} // as in apply
+		}
+		delta, ids := h.Whole()
+		return dot, delta, ids, nil
+	}
+	delta := wire.Delta{Siblings: wire.Object{Context: o.seen.Clone()}}
+	rec, err := o.record(s, s.wall(now), h.Versions())
+	if err == nil && o.req.Op == kindred.OpPut {
+		err = replica.CheckRoom(h.Versions(), o.seen, rec.Causes.Has(kindred.CauseBlind), rec)
+	}
+	if err == nil {
+		err = h.CheckRoom(delta, len(rec.Value))
+	}
+	if err != nil {
+		return vclock.Dot{}, delta, nil, err
+	}
+	dot := s.guestOf(o.head).Mint()
+	delta.Dots = vclock.NewDotSet(dot)
+	if o.req.Op == kindred.OpPut {
+		delta.Siblings = vclock.New(dot, rec, o.seen)
+	}
+	ids := o.requestIDs(dot, delta)
+	h.Owe(wire.AllSlots(len(o.homes)), delta, ids, now)
+	return dot, delta, ids, nil
+}
+
+// turn asks the fallbacks of homes that cannot be reached, have refused, or stay
+// silent, each to keep the write for the home that it stands in for. Their answers
+// count in a sloppy quorum only; a strict one has the hints for its safety.
+func (o *writeOp) turn(s *Shard) {
+	for _, p := range s.standIns(o.head, o.homes, func(node string) bool { return o.expects(s, node) }) {
+		slots := wire.Slots(0).With(p.For)
+		if p.Node == s.cfg.Node || o.hints[p.Node].Has(p.For) {
+			continue // a guest that coordinates keeps it for everybody
+		}
+		if o.hints == nil {
+			o.hints = map[string]wire.Slots{}
+		}
+		o.hints[p.Node] |= slots
+		o.put.Invite(p.Node)
+		s.sendHint(p.Node, o.write, slots)
+	}
+}
+
+// expects reports whether the node can be expected to take the write, or has done
+// so.
+func (o *writeOp) expects(s *Shard, node string) bool {
+	return s.reachable(node) && !o.put.Failed(node) && !slices.Contains(o.silent, node)
+}
+
+// nudge turns to the fallbacks of who stays silent.
+func (o *writeOp) nudge(s *Shard, now time.Time) (again time.Time) {
+	if o.put == nil {
+		return time.Time{}
+	}
+	o.silent = o.put.Waiting()
+	o.turn(s)
+	return s.nudgeAfter(now, &o.request)
+}
+
+func (s *Shard) sendHint(to string, w *wire.Write, slots wire.Slots) {
+	s.stats.HintsAsked++
+	s.send(to, &wire.Hint{
+		Head: w.Head, Op: w.Op, Durability: w.Durability, Bucket: w.Bucket, Key: w.Key,
+		Slots: slots, Delta: w.Delta, RequestIDs: w.RequestIDs,
+	}, false)
+}
+
+// turn asks the fallbacks that stand in for homes which cannot be reached, have
+// failed, or stay silent. It reports whether there was one that was not asked yet.
+func (o *readOp) turn(s *Shard, now time.Time) (asked bool) {
+	if !o.sloppy {
+		return false
+	}
+	up := func(node string) bool {
+		return s.reachable(node) && !o.get.Failed(node) && !slices.Contains(o.silent, node)
+	}
+	for _, p := range s.standIns(o.head, o.get.Homes(), up) {
+		if slices.Contains(o.guests, p.Node) {
+			continue
+		}
+		asked = true
+		o.guests = append(o.guests, p.Node)
+		o.get.Invite(p.Node)
+		ask := o.question(s)
+		ask.Guest = true
+		if p.Node == s.cfg.Node {
+			s.serveHint(ask, func(now time.Time, m *wire.ReadReply) { o.heard(s, now, s.cfg.Node, m) })
+		} else {
+			s.send(p.Node, ask, false)
+		}
+	}
+	return asked
+}
+
+// nudge turns to the fallbacks of who stays silent.
+func (o *readOp) nudge(s *Shard, now time.Time) (again time.Time) {
+	if o.answered {
+		return time.Time{}
+	}
+	o.silent = o.get.Waiting()
+	o.turn(s, now)
+	return s.nudgeAfter(now, &o.request)
+}
+
+// turn asks the fallbacks that stand in for homes which cannot be reached.
+func (o *scanOp) turn(s *Shard, homes []string) {
+	if !o.sloppy {
+		return
+	}
+	for _, p := range s.standIns(o.head, homes, s.reachable) {
+		o.page.Invite(p.Node)
+		ask := o.question(s)
+		ask.Guest = true
+		if p.Node == s.cfg.Node {
+			s.pageOfHints(ask)
+		} else {
+			s.send(p.Node, ask, false)
+		}
+	}
+}
