@@ -12,8 +12,9 @@ import (
 // home of the key. The request goes one hop, and the dot is minted there.
 //
 // A sloppy write goes on to the next home when one says that it has done nothing,
-// and to a guest when there is no other home; if it has a request id (R19), also
-// when one stays silent or its link breaks.
+// and to a guest when there is no other home. It does not go on when one stays
+// silent: the write may have been made there, and a second one would be a twin that
+// no client asked for. Who wants that retries with the request's id (R19).
 type forwardOp struct {
 	request
 	homes  []string
@@ -34,25 +35,11 @@ func (s *Shard) startForward(now time.Time, base request, homes []string, quorum
 		return
 	}
 	o := &forwardOp{request: base, homes: homes, quorum: quorum}
-	o.nudged = s.forwardNudge(now, o)
 	s.register(o)
 	if !o.next(s, now) {
 		o.giveUp(s)
 	}
 }
-
-// forwardNudge is when a forwarded write that can go on elsewhere does so. The home
-// turns to its fallbacks before that.
-func (s *Shard) forwardNudge(now time.Time, o *forwardOp) time.Time {
-	if !o.repeats() {
-		return time.Time{}
-	}
-	return now.Add(min(3*s.cfg.Limits.GuestAfter, o.deadline.Sub(now)/2))
-}
-
-// repeats reports whether the write may be sent elsewhere although it may have been
-// made: a retry, with all that R19 does about those.
-func (o *forwardOp) repeats() bool { return o.quorum.Sloppy && !o.req.RequestID.IsZero() }
 
 // next sends the write to who has not been tried: homes first, then whoever stands
 // in for them. It reports false if there is nobody.
@@ -121,19 +108,15 @@ func (s *Shard) onForward(now time.Time, from string, m *wire.Forward) {
 }
 
 // heard passes an answer on, unless it is a refusal that another node may not give.
-// Of a node that was given up on, only a success counts.
 func (o *forwardOp) heard(s *Shard, now time.Time, from string, m *wire.ForwardReply) {
 	err := m.Response.Err
 	switch {
-	case !slices.Contains(o.tried, from) || from != o.to && err != nil:
+	case from != o.to:
 		s.stats.Stray++
 	case err != nil && o.quorum.Sloppy && elsewhere(err):
 		if o.last = err; !o.next(s, now) {
 			o.giveUp(s)
 		}
-	case err != nil:
-		s.finish(o)
-		s.refuse(o.ask, err)
 	default:
 		s.finish(o)
 		s.answer(o.ask, &m.Response)
@@ -151,30 +134,6 @@ func elsewhere(err *kindred.Error) bool {
 		return true
 	}
 	return false
-}
-
-// nudge goes on to the next node when this one stays silent.
-func (o *forwardOp) nudge(s *Shard, now time.Time) (again time.Time) {
-	o.goOn(s, now)
-	return s.forwardNudge(now, o)
-}
-
-// goOn sends the write to somebody else although it may have been made.
-func (o *forwardOp) goOn(s *Shard, now time.Time) bool {
-	before := o.ask.doubt
-	o.ask.doubt = true
-	if o.next(s, now) {
-		return true
-	}
-	o.ask.doubt = before
-	return false
-}
-
-// lost is the end of the link to the node that has the request.
-func (o *forwardOp) lost(s *Shard, now time.Time) {
-	if !o.repeats() || !o.goOn(s, now) {
-		o.expire(s, now)
-	}
 }
 
 // expire answers for a home that did not: the write may have been made there.

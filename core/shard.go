@@ -184,9 +184,6 @@ type asker struct {
 	head  wire.Head
 	// guest: the peer wants this node to coordinate although it is no home.
 	guest bool
-	// doubt: another node has been given the request, which may have been made
-	// there. No refusal is a "not applied" then (I10).
-	doubt bool
 }
 
 // New is a shard without a layout: it refuses everything until it gets one.
@@ -253,7 +250,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 			}
 		case *forwardOp:
 			if !up && o.to == peer {
-				o.lost(s, now)
+				o.expire(s, now)
 			}
 		}
 	}
@@ -484,15 +481,7 @@ func (s *Shard) answer(ask asker, resp *kindred.Response) {
 	s.send(ask.peer, &wire.ForwardReply{Head: ask.head, Op: ask.op, Response: *resp}, false)
 }
 
-func (s *Shard) refuse(ask asker, err *kindred.Error) {
-	if ask.doubt && err.Outcome == kindred.NotApplied {
-		unknown := *err
-		unknown.Outcome = kindred.Unknown
-		unknown.Message += " here, but a node that was asked before may have done it"
-		err = &unknown
-	}
-	s.answer(ask, &kindred.Response{Err: err})
-}
+func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.Response{Err: err}) }
 
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {

@@ -24,7 +24,7 @@ func (o *oracle) contextOf(key string, token []byte) vclock.DotSet {
 func (o *oracle) answered(a *attempt, resp *kindred.Response) {
 	op := a.op
 	if resp.Err != nil {
-		o.countError(op, resp.Err)
+		o.countError(a, resp.Err)
 		return
 	}
 	switch {
@@ -37,7 +37,8 @@ func (o *oracle) answered(a *attempt, resp *kindred.Response) {
 	}
 }
 
-func (o *oracle) countError(op *operation, e *kindred.Error) {
+func (o *oracle) countError(a *attempt, e *kindred.Error) {
+	op := a.op
 	hits := &o.run.hits
 	switch {
 	case e.Code == kindred.CodeBadContext && op.forbidden:
@@ -52,6 +53,7 @@ func (o *oracle) countError(op *operation, e *kindred.Error) {
 		hits.add(Draining)
 	case e.Code == kindred.CodeUnavailable && e.Need > 0:
 		hits.add(QuorumUnreachable)
+		o.judgeAvailability(a, e)
 	case e.Code == kindred.CodeTimeout && e.Dot != "":
 		o.judgeUnknown(op, e)
 	case e.Code == kindred.CodeTimeout && !op.intent.IsWrite() && e.Need > 0:
@@ -115,11 +117,15 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 		return
 	}
 	var acked nodes
+	guests := 0
 	for _, name := range resp.Receipt.Acked {
 		n := o.run.byName[name]
-		if n == nil || !slices.Contains(homes, name) {
-			o.find("R10", "%v is acknowledged by %s, which is not a home of it", op, name)
-			return
+		if !slices.Contains(homes, name) {
+			if !o.judgeGuest(op, w, n, resp) {
+				return
+			}
+			guests++
+			continue
 		}
 		acked.add(n)
 		if w.lost.has(n) {
@@ -127,7 +133,7 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 		}
 		o.judgeHeld(op, w, n, resp.Receipt.Durability)
 	}
-	if acked.len() < q.W {
+	if acked.len()+guests < q.W {
 		o.find("I1", "%v is acknowledged by %v, %d were wanted", op, resp.Receipt.Acked, q.W)
 	}
 	w.acked |= acked
@@ -187,8 +193,15 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 		o.find("R8", "%v is answered by %v, %d were wanted (%v)", op, resp.Replied, q.R, err)
 		return
 	}
+	if len(resp.Guests) > 0 {
+		o.run.hits.add(GuestsRead)
+	}
+	if len(resp.Guests) > 0 && !op.request.Sloppy.IsSloppy() {
+		o.find("I1", "%v is strict and answered by the guests %v", op, resp.Guests)
+	}
+	heard := len(resp.Replied) - len(resp.Guests)
 	for _, w := range o.history(key).writes {
-		if w.isAcked && w.ackedAt < a.at && (w.acked&^w.lost).len()+q.R > homes {
+		if w.isAcked && w.ackedAt < a.at && (w.acked&^w.lost).len()+heard > homes {
 			o.judgeCovered("C5", "a read that began after it was acknowledged", w, shown, context)
 		}
 	}

@@ -35,6 +35,7 @@ func (r *run) quiet() {
 	r.endEverything()
 	r.demandNothingExpires()
 	r.demandIdle()
+	r.demandNoHints()
 	r.stayEqual()
 	r.mend()
 	r.demandEqual()
@@ -101,7 +102,7 @@ func (r *run) readFinally(intent workload.Intent, judge func(*operation)) {
 // has kept (I1).
 func (o *oracle) judgeFinal(op *operation) {
 	for _, w := range o.history(op.intent.Key).writes {
-		if w.applied != 0 {
+		if w.applied != 0 { // every hint was delivered
 			// Whoever kept it acknowledges it for this read.
 			w.isAcked, w.acked, w.lost, w.ackedAt = true, w.acked|w.applied, w.lost&^w.applied, min(w.ackedAt, o.run.agenda.now-1)
 		}

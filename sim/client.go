@@ -176,7 +176,11 @@ func (c *client) request(i workload.Intent) kindred.Request {
 	if cfg.Durability == kindred.DurabilityDefault {
 		q.Durability = kindred.Durability(c.rng.IntN(4))
 	}
+	if c.rng.Float64() < cfg.Strict {
+		q.Sloppy = kindred.Strict
+	}
 	if i.Final {
+		q.Sloppy = kindred.Strict
 		q.R, q.Timeout = kindred.CountAll, time.Minute
 	}
 	if q.Op == kindred.OpPut && cfg.Expire > 0 && c.rng.Float64() < cfg.Expire {
@@ -334,6 +338,7 @@ func (c *client) result(op *operation, a *attempt, resp *kindred.Response) workl
 			result.Outcome = kindred.Unknown
 		}
 	}
+	result.Sloppy = len(resp.Guests)+len(resp.Receipt.Guests) > 0
 	for _, s := range resp.Siblings {
 		result.Siblings = append(result.Siblings, workload.Found{Value: slim(s.Value), Dot: s.Dot})
 	}

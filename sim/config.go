@@ -28,7 +28,9 @@ type Config struct {
 	R, W       kindred.Count
 	Mixed      bool
 	Durability kindred.Durability
-	Timeout    time.Duration
+	// Strict of the operations take no guests.
+	Strict  float64
+	Timeout time.Duration
 	// Retry is how likely a failed attempt is made again under its request id,
 	// Again how likely one that succeeded is. Foreign is how likely a write is
 	// tried with the context of another key, Large how likely a value is large,
@@ -83,8 +85,9 @@ type Faults struct {
 	Jump time.Duration
 	// Blackout of the kills hit every node at once.
 	Blackout float64
-	// AfterRepair is how likely a node loses power just after a read repair.
-	AfterRepair float64
+	// AfterRepair is how likely a node loses power just after a read repair,
+	// AfterHint just after a hint was delivered to it.
+	AfterRepair, AfterHint float64
 }
 
 // Draw is the configuration of a seed.
@@ -109,6 +112,7 @@ func Draw(seed uint64) Config {
 	}
 	c.Fault = drawFaults(r)
 	drawExpiry(r, &c)
+	drawGuests(r, &c)
 	return c
 }
 
@@ -144,6 +148,16 @@ func drawLimits(r *rand.Rand) core.Limits {
 		l.Operations, l.Steps, l.Pages = 2+r.IntN(6), 4+r.IntN(8), 1
 	}
 	return l
+}
+
+func drawGuests(r *rand.Rand, c *Config) {
+	c.Strict = []float64{0, 0, 0.3, 1}[r.IntN(4)]
+	c.Fault.AfterHint = often(r, 0.1)
+	c.Limits.HintPace = drawPace(r.IntN)
+	c.Limits.GuestAfter = span(r, 10*time.Millisecond, 500*time.Millisecond)
+	if r.IntN(8) == 0 {
+		c.Limits.Hints = 1 + r.IntN(8)
+	}
 }
 
 func drawNetwork(r *rand.Rand) Network {
@@ -196,8 +210,8 @@ func often(r *rand.Rand, most float64) float64 {
 
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
-	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
+	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
 		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, expire %.2f after %v, skew %v, limits %+v",
-		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
+		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
 		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.Limits)
 }

@@ -137,7 +137,7 @@ func (r *run) restart(n *node) {
 	// Peers may not have noticed that it was away, but its connections are new.
 	for _, peer := range r.nodes {
 		if peer != n && peer.up && peer.links[n.name] {
-			peer.links[n.name] = false
+			peer.links[n.name], peer.linkedAt = false, r.agenda.now
 			for _, s := range peer.shards {
 				s.put(func(now time.Time, shard *core.Shard) { shard.SetLink(now, n.name, false) })
 			}

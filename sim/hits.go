@@ -63,6 +63,14 @@ const (
 	LogRangePruned
 	CheckpointWithFloor
 	ReadUntrusted
+	HintKept
+	GuestMinted
+	HintPaid
+	HintArrived
+	SloppyAcknowledged
+	GuestsRead
+	CrashLostHints
+	KilledAfterHint
 	branches
 )
 
@@ -81,6 +89,8 @@ var branchNames = [branches]string{
 	"start after an orderly stop",
 	"missing dots pulled", "piece joined", "piece of a key that is gone", "pieces cut short at their limit", "log pruned", "range of the log pruned",
 	"checkpoint with a floor", "read of a replica that catches up",
+	"hint kept", "write coordinated by a guest", "hint dropped when its home held it", "hint arrived at its home", "guest's acknowledgement counted",
+	"guest's answer counted", "crash lost hints", "power lost just after a hint arrived",
 }
 
 // String is the branch in words.

@@ -124,7 +124,7 @@ func (r *run) notice(a, b *node) {
 		if a.links[b.name] == up || !up && !r.calm && draw.with(1).happens(r.cfg.Net.Unnoticed) {
 			return
 		}
-		a.links[b.name] = up
+		a.links[b.name], a.linkedAt = up, r.agenda.now
 		r.trace.say(a.name, "link", "%s %v", b.name, up)
 		for _, s := range a.shards {
 			s.put(func(now time.Time, shard *core.Shard) { shard.SetLink(now, b.name, up) })

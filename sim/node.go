@@ -30,6 +30,9 @@ type node struct {
 	// stalled is what the process would do if it were not paused.
 	stalled []func()
 	links   map[string]bool
+	// linkedAt is when the last of them changed, start the incarnation of this life.
+	linkedAt time.Duration
+	start    vclock.Actor
 	// early are the first messages of this life.
 	early []letter
 	// skew is what its wall clock is off, wallMax the latest time it has shown.
@@ -85,6 +88,7 @@ func (n *node) boot() {
 	n.disk = disk{node: n}
 	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
 	start := vclock.Actor{Disk: uint64(n.index + 1), Nonce: uint64(draw.with(2)) | 1}
+	n.start, n.linkedAt = start, n.run.agenda.now
 	n.run.trace.say(n.name, "start", "life %d, %v", n.lives, start)
 	clean := n.takeMark()
 	n.shards = make([]*shell, n.run.cfg.Shards)

@@ -32,6 +32,7 @@ type oracle struct {
 	mintedAt time.Duration
 	// unsynced are the writes whose rows a node may still lose.
 	unsynced [][]*write
+	debts    debts
 }
 
 // write is one write event: the dot, and what it really did.
@@ -46,6 +47,7 @@ type write struct {
 	past vclock.DotSet
 	// applied, durable, acked, lost: at which nodes.
 	applied, durable, acked, lost nodes
+	held                          holding
 	ackedAt                       time.Duration
 	isAcked                       bool
 }
@@ -93,6 +95,7 @@ func newOracle(r *run) *oracle {
 		run: r, operations: map[kindred.RequestID]*operation{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
 		shadows: map[place]*shadow{}, unsynced: make([][]*write, r.cfg.Nodes),
+		debts: newDebts(r.cfg.Nodes),
 	}
 }
 
@@ -207,6 +210,8 @@ func (b *batch) row(op storage.Op) {
 		if op.Kind == storage.OpDelete {
 			hits.add(ObjectRemoved)
 		}
+	case storage.TableHint:
+		b.hinted(id, op)
 	case storage.TableValue:
 		hits.add(ValueApart)
 	case storage.TableCheckpoint:
@@ -319,9 +324,11 @@ func (o *oracle) synced(n *node) {
 	for _, w := range o.unsynced[n.index] {
 		if w.applied.has(n) {
 			w.durable.add(n)
+			w.held.reached.add(n)
 		}
 	}
 	o.unsynced[n.index] = o.unsynced[n.index][:0]
+	o.hintsSynced(n)
 }
 
 // sameValue reports whether a stored version is what its write wrote.

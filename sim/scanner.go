@@ -19,6 +19,8 @@ type scanner struct {
 	// walls are what the clock showed at the node that named a key.
 	walls  map[string]int64
 	failed int
+	// homes is how many home replicas each page came from, at least.
+	homes int
 	// then is called when a scan has ended, with what it found or nil.
 	then func(found map[string]int)
 }
@@ -38,8 +40,11 @@ func (r *run) startScanner() {
 
 // scan reads all keys, each page from that many replicas.
 func (r *run) scan(replicas kindred.Count, then func(found map[string]int)) {
-	s := &scanner{run: r, began: r.agenda.now, found: map[string]int{}, walls: map[string]int64{}, then: then}
+	s := &scanner{run: r, began: r.agenda.now, found: map[string]int{}, walls: map[string]int64{}, then: then, homes: r.cfg.Replicas}
 	s.ask = kindred.Request{Op: kindred.OpScan, Bucket: bucket, R: replicas, Timeout: r.cfg.Timeout}
+	if r.calm || r.draw(0x57C7).happens(0.5) {
+		s.ask.Sloppy = kindred.Strict
+	}
 	s.ask.Scan.Limit = 1 + r.draw(0x11417).below(4)
 	s.page()
 }
@@ -79,6 +84,7 @@ func (s *scanner) answer(resp *kindred.Response, wall int64) {
 		r.agenda.after(50*time.Millisecond, s.page)
 		return
 	}
+	s.homes = min(s.homes, len(resp.Replied)-len(resp.Guests))
 	for _, k := range resp.Keys {
 		if _, twice := s.found[k.Key]; twice {
 			r.oracle.find("scan", "a scan shows %s twice", k.Key)
@@ -136,7 +142,7 @@ func (o *oracle) siblingsMost(key string, s *scanner) int {
 // mustSee reports whether every quorum of the scan has a replica that holds w.
 func (o *oracle) mustSee(w *write, s *scanner) bool {
 	held := (w.acked &^ w.lost).len()
-	return w.isAcked && w.ackedAt < s.began && held+int(s.ask.R) > len(o.run.homes(w.key))
+	return w.isAcked && w.ackedAt < s.began && held+s.homes > len(o.run.homes(w.key))
 }
 
 // existed reports whether a scan had to see the key: it has an acknowledged put

@@ -126,6 +126,7 @@ func (o *oracle) crashed(n *node) {
 			o.check(n, id, key)
 		}
 	}
+	o.hintsCrashed(n)
 	o.synced(n) // a restart finds what the disk kept, and it stays
 }
 
@@ -263,6 +264,7 @@ func (o *oracle) arrives(n *node, from string, m wire.Message) {
 		}
 		o.run.repairArrived(n)
 	}
+	o.run.hintArrived(n, from, d)
 	k := s.key(d.Key)
 	for _, v := range d.Delta.Versions {
 		if k.past.Contains(v.Dot) {

@@ -1,0 +1,337 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/hintedhandoff"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// guest is what a node owes of one key, from the rows that were applied.
+type guest struct {
+	slots wire.Slots
+	dots  vclock.DotSet
+}
+
+// debtKey names a hint: the node, the partition and the key.
+type debtKey struct {
+	place place
+	key   string
+}
+
+// holding is where a write is held by guests.
+type holding struct {
+	// kept: has ever been; durable: is, for certain; lost: was, until a crash.
+	kept, durable, lost nodes
+	// acked: guests that receipts have named.
+	acked nodes
+	// reached are homes that have ever held the write durably.
+	reached nodes
+}
+
+// debts is what the oracle knows of guests.
+type debts struct {
+	hints map[debtKey]guest
+	// unsynced are the hints that a node may still lose.
+	unsynced [][]*write
+}
+
+func newDebts(nodes int) debts {
+	return debts{hints: map[debtKey]guest{}, unsynced: make([][]*write, nodes)}
+}
+
+// hinted takes a row of the hint table.
+func (b *batch) hinted(id replica.ID, op storage.Op) {
+	o, n := b.oracle, b.shell.node
+	_, _, _, name, err := storage.ParseHintKey(op.Key)
+	if err != nil {
+		o.find("rows", "%s: %v", n.name, err)
+		return
+	}
+	key := string(name)
+	at := debtKey{place{n.index, id}, key}
+	before, after := o.debts.hints[at], guest{}
+	if op.Kind == storage.OpSet {
+		stored, err := wire.DecodeStoredHint(op.Value)
+		if err != nil {
+			o.find("rows", "%s: %v", n.name, err)
+			return
+		}
+		b.mintedAsGuest(id, key, before, &stored)
+		after = guest{stored.Slots, stored.Delta.Dots.Clone()}
+		o.checkHint(n, key, &stored)
+		o.run.hits.add(HintKept)
+	}
+	o.checkPaid(n, at, before, after)
+	o.keepHint(n, at, after)
+}
+
+// mintedAsGuest records the dots of this very guest that nobody has seen yet.
+func (b *batch) mintedAsGuest(id replica.ID, key string, before guest, h *wire.StoredHint) {
+	o, n := b.oracle, b.shell.node
+	own := replica.GuestIncarnation(id, n.start)
+	for d := range h.Delta.Dots.Minus(before.dots).Dots() {
+		if d.Actor != own || o.writes[d] != nil {
+			continue
+		}
+		o.mint(b, &shadow{}, d, key, requestOfHint(h, d))
+		o.run.hits.add(GuestMinted)
+	}
+}
+
+func requestOfHint(h *wire.StoredHint, d vclock.Dot) (id kindred.RequestID) {
+	for _, v := range h.Delta.Versions {
+		if v.Dot == d {
+			return v.Value.RequestID
+		}
+	}
+	for _, dr := range h.RequestIDs {
+		if dr.Dot == d {
+			return dr.ID
+		}
+	}
+	return id
+}
+
+// checkHint demands that a hint speaks of writes of its key that exist, and of no
+// others (R7, C1), and that what it shows is exact for what it knows.
+func (o *oracle) checkHint(n *node, key string, h *wire.StoredHint) {
+	for d := range h.Delta.Dots.Dots() {
+		if w := o.writes[d]; w == nil || w.key != key {
+			o.find("R7", "%s holds %v as a hint of %s, which is not a write of that key", n.name, d, key)
+			return
+		}
+	}
+	object := wire.Object{Versions: h.Delta.Versions, Context: h.Delta.Context.Clone()}
+	object.Context.Union(h.Delta.Dots)
+	o.checkFilled(n, key, object)
+}
+
+// checkPaid demands that what a guest has dropped is durable at the home that it was
+// owed to (I7).
+func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
+	homes := o.run.homes(at.key)
+	for slot, name := range homes {
+		if !before.slots.Has(slot) {
+			continue
+		}
+		gone := before.dots
+		if after.slots.Has(slot) {
+			gone = before.dots.Minus(after.dots)
+		} else {
+			o.run.hits.add(HintPaid)
+		}
+		for d := range gone.Dots() {
+			if !o.writes[d].held.reached.has(o.run.byName[name]) {
+				o.find("I7", "%s drops its hint of %v of %s for %s, which has never held it durably", n.name, d, at.key, name)
+				return
+			}
+		}
+	}
+}
+
+func (o *oracle) keepHint(n *node, at debtKey, after guest) {
+	for d := range o.debts.hints[at].dots.Minus(after.dots).Dots() {
+		o.writes[d].held.durable.remove(n) // paid: the row may go
+	}
+	if after.slots == 0 {
+		delete(o.debts.hints, at)
+		return
+	}
+	o.debts.hints[at] = after
+	for d := range after.dots.Dots() {
+		w := o.writes[d]
+		if w == nil {
+			return // found already
+		}
+		w.held.kept.add(n)
+		w.held.lost.remove(n)
+		o.debts.unsynced[n.index] = append(o.debts.unsynced[n.index], w)
+	}
+}
+
+// hintsSynced notes that the hints that a node holds are durable.
+func (o *oracle) hintsSynced(n *node) {
+	held := vclock.DotSet{}
+	for at, h := range o.debts.hints {
+		if at.place.node == n.index {
+			held.Union(h.dots)
+		}
+	}
+	for _, w := range o.debts.unsynced[n.index] {
+		if held.Contains(w.dot) {
+			w.held.durable.add(n)
+		}
+	}
+	o.debts.unsynced[n.index] = o.debts.unsynced[n.index][:0]
+}
+
+// hintsCrashed compares the hints that a disk kept with what it had promised.
+func (o *oracle) hintsCrashed(n *node) {
+	before := map[debtKey]guest{}
+	for at, h := range o.debts.hints {
+		if at.place.node == n.index {
+			before[at] = h
+			delete(o.debts.hints, at)
+		}
+	}
+	o.readHints(n)
+	for at, h := range before {
+		for d := range h.dots.Minus(o.debts.hints[at].dots).Dots() {
+			o.loseHint(n, o.writes[d])
+		}
+	}
+}
+
+func (o *oracle) loseHint(n *node, w *write) {
+	o.run.hits.add(CrashLostHints)
+	w.held.lost.add(n)
+	if w.held.durable.has(n) {
+		o.find("S4", "%s lost its hint of %v, which it had synced", n.name, w.dot)
+	}
+	if w.held.acked.has(n) {
+		o.run.hits.add(CrashLostAcknowledged)
+	}
+}
+
+// readHints reads what a disk holds.
+func (o *oracle) readHints(n *node) {
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		o.find("S5", "%s: %v", n.name, err)
+		return
+	}
+	defer snapshot.Close()
+	lo, hi := storage.TableRange(storage.TableHint)
+	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
+		partition, copies, _, key, err := storage.ParseHintKey(row)
+		stored, bad := wire.DecodeStoredHint(value)
+		if err != nil || bad != nil {
+			o.find("rows", "%s has a hint that cannot be read", n.name)
+			return false
+		}
+		at := debtKey{place{n.index, replica.ID{Partition: partition, N: copies}}, string(key)}
+		o.keepHint(n, at, guest{stored.Slots, stored.Delta.Dots.Clone()})
+		return true
+	})
+	if err != nil {
+		o.find("S6", "%s: %v", n.name, err)
+	}
+}
+
+// demandNoHints demands that every debt is paid once nothing goes wrong any more
+// (C13).
+func (r *run) demandNoHints() {
+	for _, n := range r.nodes {
+		for _, s := range n.shards {
+			if st := s.shard.Hints(); st.Hints != 0 || st.Bytes != 0 || len(st.Debts) > 0 {
+				r.oracle.find("C13", "%s still owes %+v when nothing is going on", n.name, st)
+			}
+		}
+	}
+	for at := range r.oracle.debts.hints {
+		r.oracle.find("C13", "%s still has a hint of %s", r.nodes[at.place.node].name, at.key)
+	}
+}
+
+// judgeGuest looks at an acknowledgement of a node that is no home of the key. It
+// reports whether it counts.
+func (o *oracle) judgeGuest(op *operation, w *write, n *node, resp *kindred.Response) bool {
+	name := n.name
+	switch {
+	case !slices.Contains(resp.Receipt.Guests, name):
+		o.find("R10", "%v is acknowledged by %s, which is not a home of it", op, name)
+	case !op.request.Sloppy.IsSloppy():
+		o.find("I1", "%v is strict and acknowledged by the guest %s", op, name)
+	case resp.Receipt.Durability == kindred.Sync && !w.held.reached.has(n) && !w.held.durable.has(n) && !o.paid(w, n):
+		o.find("I1", "%v is acknowledged as durable at the guest %s, where %v is not", op, name, w.dot)
+	case !w.held.kept.has(n):
+		o.find("I1", "%v is acknowledged by the guest %s, which has never held %v", op, name, w.dot)
+	default:
+		w.held.acked.add(n)
+		o.run.hits.add(SloppyAcknowledged)
+		if w.held.lost.has(n) {
+			o.run.hits.add(CrashLostAcknowledged)
+		}
+		return true
+	}
+	return false
+}
+
+// paid reports whether a guest has held a write and holds it no more, because every
+// home that it was owed to has it.
+func (o *oracle) paid(w *write, n *node) bool {
+	at := debtKey{place{n.index, o.run.idOf(w.key)}, w.key}
+	h, held := o.debts.hints[at]
+	return w.held.kept.has(n) && !w.held.lost.has(n) && (!held || !h.dots.Contains(w.dot))
+}
+
+func (r *run) idOf(key string) replica.ID {
+	return replica.ID{Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas)}
+}
+
+// judgeAvailability demands that no sloppy operation is refused by a node that
+// reaches enough nodes of the preference list, as far as it knows and as long as
+// that did not change meanwhile (C15).
+func (o *oracle) judgeAvailability(a *attempt, e *kindred.Error) {
+	op, n := a.op, a.node
+	if !op.request.Sloppy.IsSloppy() || e.Outcome != kindred.NotApplied || !n.up || n.linkedAt >= a.at {
+		return
+	}
+	if slices.ContainsFunc(e.Failed, func(f kindred.NodeFailure) bool { return f.Reason != "unreachable" }) {
+		return // somebody was reached, and had no room
+	}
+	q, err := kindred.Resolve(len(o.run.homes(op.intent.Key)), op.request.R, op.request.W, 0, 0)
+	if err != nil {
+		return
+	}
+	need := q.R
+	if op.intent.IsWrite() {
+		need = q.W
+		if op.request.Op == kindred.OpDelete && len(op.request.Context) == 0 {
+			need = max(need, q.R)
+		}
+	}
+	up := func(name string) bool { return name == n.name || n.links[name] }
+	places := o.run.layout.Preference(ring.Partition(o.run.idOf(op.intent.Key).Partition), o.run.cfg.Replicas, up)
+	if len(places) >= need {
+		o.find("C15", "%v was refused at %s, which reaches %d nodes of the preference list: %v", op, n.name, len(places), e)
+	}
+}
+
+// hintArrived loses a node's power now and then, just after a hint was delivered to
+// it: what it has taken is applied and not durable.
+func (r *run) hintArrived(n *node, from string, m *wire.Write) {
+	if m.Op.IsZero() || slices.Contains(r.homes(m.Key), from) {
+		return
+	}
+	r.hits.add(HintArrived)
+	draw := r.draw(0x417D, uint64(n.index))
+	if r.calm || !draw.happens(r.cfg.Fault.AfterHint) {
+		return
+	}
+	life := n.lives
+	r.agenda.after(draw.with(1).about(2*time.Millisecond), func() {
+		if n.lives == life && n.up && !r.calm {
+			r.hits.add(KilledAfterHint)
+			r.kill(n, 0, draw.with(2))
+		}
+	})
+}
+
+// drawPace is a pace that lets much happen in a short run.
+func drawPace(draw func(n int) int) hintedhandoff.Pace {
+	p := hintedhandoff.DefaultPace()
+	p.PageHints = 1 + draw(32)
+	p.Sessions = 1 + draw(3)
+	p.HintsPerSecond = []int{20, 200, 2500}[draw(3)]
+	p.Again = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second}[draw(3)]
+	p.Patience = []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second}[draw(3)]
+	return p
+}
