@@ -48,7 +48,7 @@ func strict(q kindred.Request) kindred.Request {
 }
 
 // stored is what a home shows of a key by itself.
-func (r *rig) stored(node, key string) (values []string) {
+func (r *rig) valuesAt(node, key string) (values []string) {
 	id := replica.ID{Partition: uint32(r.layout.PartitionOf("b", key)), N: 3}
 	object, err := replica.Load(r.nodes[node].engine, id, "b", key)
 	require.NoError(r.t, err)
@@ -96,7 +96,7 @@ func TestACutStopsNobodyAndAfterwardsAllAgree(t *testing.T) {
 	r.heal()
 	r.payHints()
 	for _, h := range homes {
-		require.ElementsMatch(t, []string{"milk", "eggs and ham"}, r.stored(h, key), h)
+		require.ElementsMatch(t, []string{"milk", "eggs and ham"}, r.valuesAt(h, key), h)
 	}
 	require.ElementsMatch(t, []string{"milk", "eggs and ham"}, values(r.do(away[0], strict(get(key)))))
 	r.idle()
@@ -181,7 +181,7 @@ func TestADeleteByNameAtAGuestDeletesWhatItReaches(t *testing.T) {
 	r.heal()
 	r.payHints()
 	for _, h := range homes {
-		require.Equal(t, []string{"milk"}, r.stored(h, key), "the delete had not seen it")
+		require.Equal(t, []string{"milk"}, r.valuesAt(h, key), "the delete had not seen it")
 	}
 	r.idle()
 }
@@ -207,7 +207,7 @@ func TestASilentHomeIsReplacedByItsFallback(t *testing.T) {
 	r.heal()
 	r.payHints()
 	for _, h := range homes {
-		require.Equal(t, []string{"milk"}, r.stored(h, key))
+		require.Equal(t, []string{"milk"}, r.valuesAt(h, key))
 	}
 	r.idle()
 }
@@ -230,7 +230,7 @@ func TestAHintAcknowledgedWhileVolatileIsKept(t *testing.T) {
 	r.nodes[victim].engine = r.nodes[victim].engine.Crash(func(int) int { return 0 })
 	r.nodes[victim].held, r.nodes[victim].syncs = nil, nil
 	r.boot(victim, 99<<32, DefaultLimits())
-	require.Empty(t, r.stored(victim, key))
+	require.Empty(t, r.valuesAt(victim, key))
 	r.holdSyncs = false
 	for _, n := range r.names {
 		if n != victim {
@@ -242,7 +242,7 @@ func TestAHintAcknowledgedWhileVolatileIsKept(t *testing.T) {
 	r.settle()
 	r.payHints()
 	for _, h := range homes {
-		require.Equal(t, []string{"milk"}, r.stored(h, key), h)
+		require.Equal(t, []string{"milk"}, r.valuesAt(h, key), h)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestAGuestRemembersItsDebtsAcrossAStart(t *testing.T) {
 	r.heal()
 	r.payHints()
 	for _, h := range homes {
-		require.Equal(t, []string{"milk"}, r.stored(h, key), h)
+		require.Equal(t, []string{"milk"}, r.valuesAt(h, key), h)
 	}
 }
 
@@ -307,7 +307,7 @@ func TestAStrangerForwardsToAGuest(t *testing.T) {
 	r.heal()
 	r.payHints()
 	for _, h := range homes {
-		require.ElementsMatch(t, away, r.stored(h, key))
+		require.ElementsMatch(t, away, r.valuesAt(h, key))
 	}
 }
 

@@ -64,6 +64,7 @@ func (b *batch) hinted(id replica.ID, op storage.Op) {
 			return
 		}
 		b.mintedAsGuest(id, key, before, &stored)
+		o.noteExpiry(n, stored.Delta.Siblings)
 		after = guest{stored.Slots, stored.Delta.Dots.Clone()}
 		o.checkHint(n, key, &stored)
 		o.run.hits.add(HintKept)
