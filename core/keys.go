@@ -49,7 +49,7 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 		for _, do := range o.steps {
 			do(now, nil, err)
 		}
-		s.rebuildSaved(now, o.replica, row)
+		s.rebuildSaved(now, o.replica, row, false)
 		return
 	}
 	k := o.replica.Open(o.bucket, o.key, object)
@@ -61,5 +61,5 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	if !k.Object().Context.IsEmpty() {
 		s.sweeper.remember(now, unstripped{row: row, replica: o.replica, bucket: o.bucket, key: o.key, tries: o.tries}, s.cfg.Limits.Unstripped)
 	}
-	s.rebuildSaved(now, o.replica, row)
+	s.rebuildSaved(now, o.replica, row, !k.Object().Context.IsEmpty())
 }

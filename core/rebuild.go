@@ -76,6 +76,8 @@ type rebuildJob struct {
 	busy          int
 	// held: what comes next waits for them.
 	held bool
+	// contexts: keys were saved with one, so that there is something to strip.
+	contexts bool
 	// walk is how far a walk through the own keys has come.
 	walk replica.Stretch
 	// looked is when it was last tried to forget pieces.
@@ -205,6 +207,7 @@ func (s *Shard) resumeRebuilds(recovered []*replica.Replica) {
 		} else {
 			j.state = rebuildSettling
 		}
+		j.contexts = true // nobody remembers
 		s.rebuilds.at = time.Unix(0, 0)
 	}
 }
@@ -474,7 +477,7 @@ func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
 	c0, _ := j.machine.C0()
 	for i := range pairs {
 		p := &pairs[i]
-		if j.done[s.rowOf(j.r.ID(), p.bucket, p.key)] {
+		if len(j.done) > 0 && j.done[s.rowOf(j.r.ID(), p.bucket, p.key)] {
 			continue
 		}
 		k := j.r.Open(p.bucket, p.key, p.own)
@@ -482,6 +485,7 @@ func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
 			panic("core: a page that was checked is refused: " + err.Error())
 		}
 		k.Save(&s.out.Rows)
+		j.contexts = j.contexts || !k.Object().Context.IsEmpty()
 	}
 	j.r.Passed(copied, &s.out.Rows)
 	j.first = false
@@ -569,6 +573,9 @@ func (s *Shard) rowOf(id replica.ID, bucket, key string) string {
 // open, through their latch, and reports whether there are any. Such a key is
 // taken over wholly: the range that it lies in is not passed yet.
 func (s *Shard) enterBusy(j *rebuildJob, pairs []pair, copied replica.Copied) bool {
+	if len(j.touched)+len(s.open) == 0 {
+		return false
+	}
 	id := j.r.ID()
 	known := map[string]bool{}
 	for i := range pairs {
@@ -623,11 +630,12 @@ func (s *Shard) enterCopy(j *rebuildJob, row, bucket, key string, theirs wire.Ob
 
 // rebuildSaved takes note that an object was saved, or was to be, and goes on
 // with what has waited for that.
-func (s *Shard) rebuildSaved(now time.Time, r *replica.Replica, row string) {
+func (s *Shard) rebuildSaved(now time.Time, r *replica.Replica, row string, context bool) {
 	j := s.rebuilds.jobs[r.ID()]
 	if j == nil {
 		return
 	}
+	j.contexts = j.contexts || context
 	if j.touched != nil && !j.done[row] {
 		j.touched[row] = true
 	}

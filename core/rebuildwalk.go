@@ -32,6 +32,10 @@ func (s *Shard) settle(now time.Time, j *rebuildJob) {
 	if j.r.Rebuilding() {
 		return
 	}
+	if !j.contexts {
+		delete(s.rebuilds.jobs, j.r.ID())
+		return
+	}
 	j.state = rebuildStripping
 	j.walk = replica.Stretch{}
 	s.walkOn(now, j)

@@ -442,25 +442,44 @@ type Range struct {
 // ReadRange reads objects as they are stored, with all their values, up to a
 // limit of bytes, of which the last object may be beyond.
 func ReadRange(store storage.Snapshot, id ID, within Stretch, bytesMax int) (Range, error) {
+	return readRange(store, id, within, bytesMax, func(item *wire.RebuildItem, value []byte) (size int, err error) {
+		if item.Object, err = decodeObject(store, id, item.Bucket, item.Key, slices.Clone(value)); err != nil {
+			return 0, err
+		}
+		for _, v := range item.Object.Versions {
+			if v.Value.Apart {
+				size += len(v.Value.Value)
+			}
+		}
+		return size, nil
+	})
+}
+
+// readRange visits the rows of a stretch; take makes an item of each and says how
+// much it holds beside the row.
+func readRange(store storage.Snapshot, id ID, within Stretch, bytesMax int, take func(item *wire.RebuildItem, value []byte) (int, error)) (Range, error) {
 	var read Range
 	lo, hi := within.rows(id)
-	size := 0
+	size, bucket := 0, ""
 	var bad error
 	err := store.Scan(lo, hi, func(row, value []byte) bool {
 		if size >= bytesMax {
 			read.More = true
 			return false
 		}
-		var item wire.RebuildItem
-		if item, bad = readItem(store, id, row, value); bad != nil {
+		var b, key []byte
+		if _, _, b, key, bad = storage.ParseObjectKey(row); bad != nil {
 			return false
 		}
-		size += len(row) + len(value)
-		for _, v := range item.Object.Versions {
-			if v.Value.Apart {
-				size += len(v.Value.Value)
-			}
+		if string(b) != bucket {
+			bucket = string(b)
 		}
+		item := wire.RebuildItem{Bucket: bucket, Key: string(key)}
+		var besides int
+		if besides, bad = take(&item, value); bad != nil {
+			return false
+		}
+		size += len(row) + len(value) + besides
 		read.Items = append(read.Items, item)
 		return true
 	})
@@ -470,14 +489,14 @@ func ReadRange(store storage.Snapshot, id ID, within Stretch, bytesMax int) (Ran
 	return read, err
 }
 
-func readItem(store Reader, id ID, row, value []byte) (wire.RebuildItem, error) {
-	_, _, bucket, key, err := storage.ParseObjectKey(row)
-	if err != nil {
-		return wire.RebuildItem{}, err
-	}
-	item := wire.RebuildItem{Bucket: string(bucket), Key: string(key)}
-	item.Object, err = decodeObject(store, id, item.Bucket, item.Key, slices.Clone(value))
-	return item, err
+// hasValuesApart reports whether any value of a replica lies in its own row.
+func hasValuesApart(store storage.Snapshot, id ID) (found bool, err error) {
+	values := storage.ReplicaRanges(id.Partition, id.N)[3]
+	err = store.Scan(values.Low, values.High, func(_, _ []byte) bool {
+		found = true
+		return false
+	})
+	return found, err
 }
 
 // rows is the range of the rows of a stretch.
@@ -498,8 +517,7 @@ func (s Stretch) rows(id ID) (lo, hi []byte) {
 func (m *Moment) Serve(store storage.Snapshot, ask *wire.RebuildRead) *wire.RebuildPage {
 	within := Stretch{Begun: ask.From, Bucket: ask.Bucket, Key: ask.Key}
 	knows := m.passes.from(&within)
-	limit := min(int(min(ask.BytesMax, math.MaxInt32)), PageBytesMax)
-	read, err := ReadRange(store, m.id, within, limit)
+	read, err := m.read(store, within, min(int(min(ask.BytesMax, math.MaxInt32)), PageBytesMax))
 	if err != nil {
 		return &wire.RebuildPage{Head: ask.Head, Op: ask.Op, Failed: err.Error()}
 	}
@@ -511,12 +529,29 @@ func (m *Moment) Serve(store storage.Snapshot, ask *wire.RebuildRead) *wire.Rebu
 	case within.Ends:
 		page.More, page.EndBucket, page.EndKey = true, within.ToBucket, within.ToKey
 	}
-	for i := range page.Items {
-		for j := range page.Items[i].Object.Versions {
-			page.Items[i].Object.Versions[j].Value.Apart = false
+	return page
+}
+
+// read reads objects in the form in which they travel: the stored one, unless
+// values have to be brought in.
+func (m *Moment) read(store storage.Snapshot, within Stretch, bytesMax int) (Range, error) {
+	apart, err := hasValuesApart(store, m.id)
+	if err != nil {
+		return Range{}, err
+	}
+	if !apart {
+		return readRange(store, m.id, within, bytesMax, func(item *wire.RebuildItem, value []byte) (int, error) {
+			item.Stored = slices.Clone(value)
+			return 0, nil
+		})
+	}
+	read, err := ReadRange(store, m.id, within, bytesMax)
+	for i := range read.Items {
+		for j := range read.Items[i].Object.Versions {
+			read.Items[i].Object.Versions[j].Value.Apart = false
 		}
 	}
-	return page
+	return read, err
 }
 
 // from is what the pieces say of the keys of a stretch, and ends the stretch where

@@ -39,6 +39,9 @@ type RebuildPage struct {
 type RebuildItem struct {
 	Bucket, Key string
 	Object      Object
+	// Stored, if not nil, is the object in the form in which it is stored, with all
+	// values in line; it saves a sender from taking it apart.
+	Stored []byte
 }
 
 func (*RebuildRead) kind() Kind { return KindRebuildRead }
@@ -66,7 +69,11 @@ func (m *RebuildPage) appendBody(b []byte) []byte {
 			bucket = item.Bucket
 			b = appendString(b, bucket)
 		}
-		b = appendObject(appendString(b, item.Key), item.Object)
+		if b = appendString(b, item.Key); item.Stored != nil {
+			b = append(b, item.Stored...)
+		} else {
+			b = appendObject(b, item.Object)
+		}
 	}
 	return AppendRounds(appendString(appendString(appendFlag(b, m.More), m.EndBucket), m.EndKey), m.Rounds)
 }
