@@ -205,6 +205,9 @@ func (m *Rebuild) anyLinked() bool {
 	return false
 }
 
+// Stuck reports whether nobody could go on when it was last asked.
+func (m *Rebuild) Stuck() bool { return !m.stuck.IsZero() }
+
 // Restart begins anew, from whoever answers first.
 func (m *Rebuild) Restart(now time.Time) {
 	m.c0, m.begun, m.asked, m.stuck = vclock.DotSet{}, false, nil, time.Time{}

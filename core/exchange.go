@@ -129,11 +129,11 @@ func (s *Shard) servePull(from string, r *replica.Replica, m *wire.Pull) {
 	s.stats.PullsServed++
 	s.exchange.pulled++
 	s.look(func() Reading {
-		clock := r.Clock().Clone()
+		moment := r.Moment()
 		// Void dots come with the record that made them void, not from a log.
 		m.Dots = m.Dots.Minus(r.Voided())
 		return func(store storage.Snapshot) func(time.Time) {
-			pieces := replica.ReadPieces(store, r.ID(), clock, m, s.cfg.Limits.PieceBytes)
+			pieces := moment.Pieces(store, m, s.cfg.Limits.PieceBytes)
 			return func(time.Time) {
 				s.exchange.pulled--
 				s.stats.PiecesSent += uint64(len(pieces.Pieces))
@@ -188,6 +188,9 @@ func (e *exchanger) pull(s *Shard, now time.Time) {
 			break
 		}
 		x := e.order[(e.turn+i)%len(e.order)]
+		if s.copying(x.replica.ID()) {
+			continue // most of what is missing comes that way
+		}
 		asked := x.Pull(now, x.clock(), room)
 		s.stats.Pulls += uint64(asked)
 		room -= asked
@@ -210,6 +213,7 @@ func (e *exchanger) tick(s *Shard, now time.Time) {
 			}
 		}
 		x.Tick(now, x.clock())
+		s.rebuildLost(now, x)
 		e.prune(s, now, x)
 	}
 	e.unlinked = false

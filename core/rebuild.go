@@ -151,7 +151,7 @@ func (s *Shard) RebuildStats() RebuildStats { return s.rebuilds.stats }
 // nothing if that is being done already.
 func (s *Shard) Rebuild(now time.Time, id replica.ID, from string) {
 	r := s.replicas[id]
-	if r == nil {
+	if r == nil || r.Passes() >= replica.PassesMax {
 		return
 	}
 	if j := s.rebuilds.jobs[id]; j != nil {

@@ -3,6 +3,7 @@ package core
 import (
 	"time"
 
+	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 )
@@ -98,4 +99,31 @@ func (s *Shard) walkNext(now time.Time, j *rebuildJob) {
 		delete(s.rebuilds.jobs, j.r.ID())
 		s.tendRebuilds(now)
 	}
+}
+
+// rebuildManyDots is the number of missing dots from which a replica that lacks
+// more than it has is rebuilt, although the logs of others have them all: reading
+// objects in order is quicker than by dots.
+const rebuildManyDots = 10_000
+
+// rebuildLost begins to rebuild a replica that an exchange cannot, or should not,
+// bring up to date.
+func (s *Shard) rebuildLost(now time.Time, x *exchange) {
+	id := x.replica.ID()
+	if j := s.rebuilds.jobs[id]; j != nil && j.state < rebuildSettling {
+		return
+	}
+	lost, from := x.Unserved(x.clock())
+	if lost.IsEmpty() {
+		if lag := x.Lag(x.clock()); lag < rebuildManyDots || lag < antientropy.Count(x.clock()) {
+			return
+		}
+	}
+	s.Rebuild(now, id, from)
+}
+
+// copying reports whether pages of a replica are being taken over now.
+func (s *Shard) copying(id replica.ID) bool {
+	j := s.rebuilds.jobs[id]
+	return j != nil && (j.state == rebuildCopying || j.state == rebuildWaiting) && !j.machine.Stuck()
 }

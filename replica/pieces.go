@@ -8,17 +8,16 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
-// ReadPieces answers a pull from a snapshot (R9). Clock is the replica's clock
-// at the very moment of the snapshot (R5). What is asked for and was pruned from
+// Pieces answers a pull from a snapshot of this moment (R9, R5). What is asked for and was pruned from
 // the log is reported, not skipped: a receiver that took it for nothing would
 // lack it for ever. The answer is cut short at bytesMax; a larger object travels
 // alone.
-func ReadPieces(store storage.Snapshot, id ID, clock vclock.DotSet, ask *wire.Pull, bytesMax int) *wire.Pieces {
+func (m *Moment) Pieces(store storage.Snapshot, ask *wire.Pull, bytesMax int) *wire.Pieces {
 	p := pieces{
-		store: store, id: id, bytesMax: bytesMax, at: map[name]int{},
-		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: clock.Bases()},
+		store: store, id: m.id, passes: m.passes, bytesMax: bytesMax, at: map[name]int{},
+		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: m.clock.Bases()},
 	}
-	for actor, span := range ask.Dots.Intersect(clock).Spans() {
+	for actor, span := range ask.Dots.Intersect(m.clock).Spans() {
 		if err := p.read(actor, span); err != nil {
 			return &wire.Pieces{Head: ask.Head, Op: ask.Op, Failed: err.Error()}
 		}
@@ -46,9 +45,10 @@ type name struct{ bucket, key string }
 
 // pieces gathers the objects behind a set of dots, each once.
 type pieces struct {
-	store storage.Snapshot
-	id    ID
-	out   *wire.Pieces
+	store  storage.Snapshot
+	id     ID
+	passes passes
+	out    *wire.Pieces
 	// at is where the piece of an object is; a negative number is one that
 	// cannot be read.
 	at              map[name]int
@@ -117,6 +117,9 @@ func (p *pieces) add(d vclock.Dot, row logged) bool {
 		default:
 			for i := range piece.Object.Versions {
 				piece.Object.Versions[i].Value.Apart = false
+			}
+			if len(p.passes) > 0 {
+				piece.Object.Context.Union(p.passes.knows(place(nil, row.name.bucket, row.name.key)))
 			}
 			p.out.Pieces = append(p.out.Pieces, piece)
 			p.bytes += size

@@ -13,10 +13,20 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
+// Knows is what a stored replica knows of a key by its rebuild.
+func Knows(store storage.Snapshot, id ID, bucket, key string) (vclock.DotSet, error) {
+	ps, err := readPasses(id, store)
+	return ps.knows(place(nil, bucket, key)), err
+}
+
 // PiecesMax bounds the ranges of keys that a rebuild keeps apart because they
 // were copied as of different clocks. A source that takes no writes makes one of
 // them, one under load one for each page.
 const PiecesMax = 64 << 10
+
+// PassesMax bounds the passes that are kept because the clock does not cover them
+// yet; beyond it no other begins.
+const PassesMax = 8
 
 // A rebuild copies the keys of another home replica, the source, in the order of
 // rows, a page at a time (R13). A page was read from one snapshot, and for the
@@ -191,6 +201,9 @@ func (r *Replica) Passed(c Copied, rows *storage.Batch) {
 func (p *piece) sameClocks(o *piece) bool {
 	return p.clock.Compare(o.clock) == vclock.Equal && p.knows.Compare(o.knows) == vclock.Equal
 }
+
+// Passes is the number of passes that are kept.
+func (r *Replica) Passes() int { return len(r.passes) }
 
 // Pieces is the number of pieces that are kept.
 func (r *Replica) Pieces() (n int) {
