@@ -54,4 +54,6 @@ type Local struct {
 	Partitions, Shards int
 	DiskBytes          uint64
 	DiskFreeBytes      uint64
+	// Replication is nil where nobody asked for it: it costs the node more.
+	Replication *Replication
 }

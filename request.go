@@ -60,9 +60,15 @@ const (
 	OpInspect
 	// OpScan asks for one page of keys.
 	OpScan
+	// OpRepair makes the home replicas of a key equal and reports what each of
+	// them lacked.
+	OpRepair
+	// OpStage waits until a write has reached a stage, and reports the one that
+	// it has reached by then or at the timeout.
+	OpStage
 )
 
-var ops = [...]string{"", "get", "put", "delete", "inspect", "scan"}
+var ops = [...]string{"", "get", "put", "delete", "inspect", "scan", "repair", "stage"}
 
 // String is the lower-case verb.
 func (o Op) String() string {
@@ -97,6 +103,10 @@ type Request struct {
 	Timeout time.Duration
 	// Scan is set for OpScan.
 	Scan Scan
+	// Dot and Stage are set for OpStage: which write, and what to wait for. The
+	// zero stage waits for nothing.
+	Dot   string
+	Stage Stage
 }
 
 // Scan selects a page of keys of a bucket, in partition order.
@@ -118,7 +128,7 @@ type Response struct {
 	// Context is what a following write of the same key should carry. A get
 	// of an absent key that once existed has one too.
 	Context []byte
-	// Receipt is set for writes.
+	// Receipt is set for writes. For OpStage it has the dot and the stage alone.
 	Receipt Receipt
 	// Replicas is set for an inspection: one entry per home replica.
 	Replicas []ReplicaView
@@ -170,6 +180,9 @@ type ReplicaView struct {
 	Context string
 	// Clock is the replica's clock for the partition in readable form.
 	Clock string
+	// Repaired: the replica was behind the others and is not any more. Set for a
+	// repair.
+	Repaired bool
 }
 
 // SiblingView is a version without its value.

@@ -86,3 +86,13 @@ func (s Stage) String() string {
 	}
 	return fmt.Sprintf("Stage(%d)", uint8(s))
 }
+
+// ParseStage reads propagated, settled, audited and the other stages' words.
+func ParseStage(s string) (Stage, error) {
+	for i, w := range stages {
+		if s == w && w != "" {
+			return Stage(i), nil
+		}
+	}
+	return StageNone, fmt.Errorf("%q is not a stage: use accepted, replicated, propagated, settled or audited", s)
+}

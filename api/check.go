@@ -7,8 +7,10 @@ import "github.com/kindredkv/kindred"
 // the node that holds the key can say more.
 func Check(r *kindred.Request) *kindred.Error {
 	switch r.Op {
-	case kindred.OpGet, kindred.OpPut, kindred.OpDelete, kindred.OpInspect:
+	case kindred.OpGet, kindred.OpPut, kindred.OpDelete, kindred.OpInspect, kindred.OpRepair:
 		return checkKey(r)
+	case kindred.OpStage:
+		return checkStage(r)
 	case kindred.OpScan:
 		return checkScan(r)
 	}
@@ -36,6 +38,21 @@ func checkKey(r *kindred.Request) *kindred.Error {
 		return err
 	}
 	return checkCounts(r)
+}
+
+// DotBytesMax bounds the name of a write; ours are much shorter.
+const DotBytesMax = 128
+
+func checkStage(r *kindred.Request) *kindred.Error {
+	switch {
+	case r.Dot == "":
+		return kindred.Invalid("dot", "the dot is empty: pass the one that the receipt of the write names")
+	case len(r.Dot) > DotBytesMax:
+		return kindred.TooLarge("dot", DotBytesMax, len(r.Dot), "pass the one that the receipt of the write names")
+	case r.Stage > kindred.Audited:
+		return kindred.Invalid("stage", "%s is not a stage: use propagated, settled or audited", r.Stage)
+	}
+	return checkKey(r)
 }
 
 func checkCounts(r *kindred.Request) *kindred.Error {

@@ -47,7 +47,7 @@ func formatLocal(l *kindred.Local) *pb.Local {
 	return &pb.Local{
 		Node: text(&l.Node), Version: text(&l.Version), StartedUnixMs: formatTime(l.Started),
 		Ready: l.Ready, Reason: text(&l.Reason), Partitions: small(l.Partitions), Shards: small(l.Shards),
-		DiskBytes: l.DiskBytes, DiskFreeBytes: l.DiskFreeBytes,
+		DiskBytes: l.DiskBytes, DiskFreeBytes: l.DiskFreeBytes, Replication: formatReplication(l.Replication),
 	}
 }
 
@@ -55,6 +55,6 @@ func parseLocal(l *pb.Local) kindred.Local {
 	return kindred.Local{
 		Node: l.GetNode(), Version: l.GetVersion(), Started: parseTime(l.GetStartedUnixMs()),
 		Ready: l.GetReady(), Reason: l.GetReason(), Partitions: int(l.GetPartitions()), Shards: int(l.GetShards()),
-		DiskBytes: l.GetDiskBytes(), DiskFreeBytes: l.GetDiskFreeBytes(),
+		DiskBytes: l.GetDiskBytes(), DiskFreeBytes: l.GetDiskFreeBytes(), Replication: parseReplication(l.GetReplication()),
 	}
 }

@@ -159,6 +159,31 @@ func FormatInspect(r *kindred.Request) *pb.InspectRequest {
 	return &pb.InspectRequest{Bucket: r.Bucket, Key: []byte(r.Key), TimeoutMs: inMillis(r.Timeout)}
 }
 
+// ParseRepairKey reads and checks the repair of a key.
+func ParseRepairKey(m *pb.InspectRequest) (*kindred.Request, *kindred.Error) {
+	return checked(&kindred.Request{
+		Op: kindred.OpRepair, Bucket: m.GetBucket(), Key: string(m.GetKey()), Timeout: millis(m.GetTimeoutMs()),
+	})
+}
+
+// ParseStage reads and checks a question for the stage of a write.
+func ParseStage(m *pb.StageRequest) (*kindred.Request, *kindred.Error) {
+	if s := m.GetStage(); s < 0 || s > pb.Stage(kindred.Audited) {
+		return nil, kindred.Invalid("stage", "%d is not a stage: use 1 (accepted) to %d (audited), or 0 not to wait", int32(s), kindred.Audited)
+	}
+	return checked(&kindred.Request{
+		Op: kindred.OpStage, Bucket: m.GetBucket(), Key: string(m.GetKey()), Timeout: millis(m.GetTimeoutMs()),
+		Dot: m.GetDot(), Stage: kindred.Stage(m.GetStage()),
+	})
+}
+
+// FormatStage is the inverse of [ParseStage].
+func FormatStage(r *kindred.Request) *pb.StageRequest {
+	return &pb.StageRequest{
+		Bucket: r.Bucket, Key: []byte(r.Key), Dot: r.Dot, Stage: pb.Stage(r.Stage), TimeoutMs: inMillis(r.Timeout),
+	}
+}
+
 func checked(r *kindred.Request) (*kindred.Request, *kindred.Error) {
 	if err := Check(r); err != nil {
 		return nil, err

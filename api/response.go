@@ -95,12 +95,22 @@ func ParseScanResponse(m *pb.ScanResponse) *kindred.Response {
 	})}
 }
 
+// FormatStageResponse carries how far a write has come.
+func FormatStageResponse(r *kindred.Response) *pb.StageResponse {
+	return &pb.StageResponse{Dot: text(&r.Receipt.Dot), Stage: pb.Stage(r.Receipt.Stage)}
+}
+
+// ParseStageResponse is the inverse of [FormatStageResponse].
+func ParseStageResponse(m *pb.StageResponse) *kindred.Response {
+	return &kindred.Response{Receipt: parseReceipt(&pb.Receipt{Dot: m.GetDot(), Stage: m.GetStage()})}
+}
+
 // FormatInspectResponse carries what each home replica holds of a key.
 func FormatInspectResponse(r *kindred.Response) *pb.InspectResponse {
 	return &pb.InspectResponse{Replicas: each(r.Replicas, func(v *kindred.ReplicaView) *pb.ReplicaView {
 		return &pb.ReplicaView{
 			Node: text(&v.Node), Error: text(&v.Err), Siblings: each(v.Siblings, formatSiblingView),
-			Context: text(&v.Context), Clock: text(&v.Clock),
+			Context: text(&v.Context), Clock: text(&v.Clock), Repaired: v.Repaired,
 		}
 	})}
 }
@@ -111,7 +121,7 @@ func ParseInspectResponse(m *pb.InspectResponse) *kindred.Response {
 		v := *p
 		return kindred.ReplicaView{
 			Node: v.GetNode(), Err: v.GetError(), Siblings: each(v.GetSiblings(), parseSiblingView),
-			Context: v.GetContext(), Clock: v.GetClock(),
+			Context: v.GetContext(), Clock: v.GetClock(), Repaired: v.GetRepaired(),
 		}
 	})}
 }

@@ -110,6 +110,12 @@ func requestTrips(t *testing.T) map[kindred.Op]func(*kindred.Request) (*kindred.
 		kindred.OpInspect: func(r *kindred.Request) (*kindred.Request, *kindred.Error) {
 			return api.ParseInspect(travel(t, api.FormatInspect(r)))
 		},
+		kindred.OpStage: func(r *kindred.Request) (*kindred.Request, *kindred.Error) {
+			return api.ParseStage(travel(t, api.FormatStage(r)))
+		},
+		kindred.OpRepair: func(r *kindred.Request) (*kindred.Request, *kindred.Error) {
+			return api.ParseRepairKey(travel(t, api.FormatInspect(r)))
+		},
 		kindred.OpScan: func(r *kindred.Request) (*kindred.Request, *kindred.Error) {
 			q, _, err := api.ParseScan(travel(t, api.FormatScan(r, uint64(r.Scan.Limit))))
 			return q, err
@@ -207,6 +213,9 @@ func TestEveryResponseFieldTravels(t *testing.T) {
 		},
 		"inspect": func(r *kindred.Response) *kindred.Response {
 			return api.ParseInspectResponse(travel(t, api.FormatInspectResponse(r)))
+		},
+		"stage": func(r *kindred.Response) *kindred.Response {
+			return api.ParseStageResponse(travel(t, api.FormatStageResponse(r)))
 		},
 		"error": func(r *kindred.Response) *kindred.Response {
 			return api.ParseResult(travel(t, api.FormatResult(1, kindred.OpPut, r)))

@@ -1623,15 +1623,148 @@ func (x *KeyEntry) GetExpiresAtUnixMs() int64 {
 	return 0
 }
 
+type StageRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bucket string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key    []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The write, as its receipt names it.
+	Dot string `protobuf:"bytes,3,opt,name=dot,proto3" json:"dot,omitempty"`
+	// What to wait for; none asks what is known now.
+	Stage         Stage  `protobuf:"varint,4,opt,name=stage,proto3,enum=kindred.v1.Stage" json:"stage,omitempty"`
+	TimeoutMs     uint32 `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageRequest) Reset() {
+	*x = StageRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageRequest) ProtoMessage() {}
+
+func (x *StageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageRequest.ProtoReflect.Descriptor instead.
+func (*StageRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *StageRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *StageRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *StageRequest) GetDot() string {
+	if x != nil {
+		return x.Dot
+	}
+	return ""
+}
+
+func (x *StageRequest) GetStage() Stage {
+	if x != nil {
+		return x.Stage
+	}
+	return Stage_STAGE_NONE
+}
+
+func (x *StageRequest) GetTimeoutMs() uint32 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+type StageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Dot   string                 `protobuf:"bytes,1,opt,name=dot,proto3" json:"dot,omitempty"`
+	// How far the write has come for certain.
+	Stage         Stage `protobuf:"varint,2,opt,name=stage,proto3,enum=kindred.v1.Stage" json:"stage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageResponse) Reset() {
+	*x = StageResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageResponse) ProtoMessage() {}
+
+func (x *StageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageResponse.ProtoReflect.Descriptor instead.
+func (*StageResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StageResponse) GetDot() string {
+	if x != nil {
+		return x.Dot
+	}
+	return ""
+}
+
+func (x *StageResponse) GetStage() Stage {
+	if x != nil {
+		return x.Stage
+	}
+	return Stage_STAGE_NONE
+}
+
 type DescribeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Also fill in replication, which costs the node more.
+	Replication   bool `protobuf:"varint,1,opt,name=replication,proto3" json:"replication,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[17]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1776,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[17]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1789,14 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{17}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DescribeRequest) GetReplication() bool {
+	if x != nil {
+		return x.Replication
+	}
+	return false
 }
 
 type DescribeResponse struct {
@@ -1677,7 +1817,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[18]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1829,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[18]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1842,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{18}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DescribeResponse) GetNode() string {
@@ -1788,7 +1928,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[19]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1940,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[19]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1953,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{19}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Member) GetName() string {
@@ -1897,13 +2037,15 @@ type Local struct {
 	Shards        uint32                 `protobuf:"varint,7,opt,name=shards,proto3" json:"shards,omitempty"`
 	DiskBytes     uint64                 `protobuf:"varint,8,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
 	DiskFreeBytes uint64                 `protobuf:"varint,9,opt,name=disk_free_bytes,json=diskFreeBytes,proto3" json:"disk_free_bytes,omitempty"`
+	// Missing unless it was asked for.
+	Replication   *Replication `protobuf:"bytes,10,opt,name=replication,proto3" json:"replication,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[20]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +2057,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[20]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2070,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{20}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Local) GetNode() string {
@@ -1994,6 +2136,842 @@ func (x *Local) GetDiskFreeBytes() uint64 {
 	return 0
 }
 
+func (x *Local) GetReplication() *Replication {
+	if x != nil {
+		return x.Replication
+	}
+	return nil
+}
+
+// Replication is what a node knows of its replicas, of what it owes others, and
+// of what it has done to make all of them equal.
+type Replication struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why this could not be found out; the rest is then not the whole truth.
+	Unknown       string           `protobuf:"bytes,1,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	AtUnixMs      int64            `protobuf:"varint,2,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	Replicas      []*ReplicaStatus `protobuf:"bytes,3,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Hints         *HintStatus      `protobuf:"bytes,4,opt,name=hints,proto3" json:"hints,omitempty"`
+	Repairs       *Repairs         `protobuf:"bytes,5,opt,name=repairs,proto3" json:"repairs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replication) Reset() {
+	*x = Replication{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replication) ProtoMessage() {}
+
+func (x *Replication) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replication.ProtoReflect.Descriptor instead.
+func (*Replication) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Replication) GetUnknown() string {
+	if x != nil {
+		return x.Unknown
+	}
+	return ""
+}
+
+func (x *Replication) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
+func (x *Replication) GetReplicas() []*ReplicaStatus {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *Replication) GetHints() *HintStatus {
+	if x != nil {
+		return x.Hints
+	}
+	return nil
+}
+
+func (x *Replication) GetRepairs() *Repairs {
+	if x != nil {
+		return x.Repairs
+	}
+	return nil
+}
+
+// ReplicaStatus is the state of one home replica. Write events are counted as dots.
+type ReplicaStatus struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Partition uint32                 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	N         uint32                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	Trusted   bool                   `protobuf:"varint,3,opt,name=trusted,proto3" json:"trusted,omitempty"`
+	// The homes that it has yet to catch up with.
+	Waits              []string `protobuf:"bytes,4,rep,name=waits,proto3" json:"waits,omitempty"`
+	Lag                uint64   `protobuf:"varint,5,opt,name=lag,proto3" json:"lag,omitempty"`
+	Unserved           uint64   `protobuf:"varint,6,opt,name=unserved,proto3" json:"unserved,omitempty"`
+	LagSinceUnixMs     int64    `protobuf:"varint,7,opt,name=lag_since_unix_ms,json=lagSinceUnixMs,proto3" json:"lag_since_unix_ms,omitempty"`
+	Unsettled          uint64   `protobuf:"varint,8,opt,name=unsettled,proto3" json:"unsettled,omitempty"`
+	LogRows            uint64   `protobuf:"varint,9,opt,name=log_rows,json=logRows,proto3" json:"log_rows,omitempty"`
+	HeardUnixMs        int64    `protobuf:"varint,10,opt,name=heard_unix_ms,json=heardUnixMs,proto3" json:"heard_unix_ms,omitempty"`
+	Rebuild            *Rebuild `protobuf:"bytes,11,opt,name=rebuild,proto3" json:"rebuild,omitempty"`
+	Audit              *Audit   `protobuf:"bytes,12,opt,name=audit,proto3" json:"audit,omitempty"`
+	Missing            uint64   `protobuf:"varint,13,opt,name=missing,proto3" json:"missing,omitempty"`
+	MissingSinceUnixMs int64    `protobuf:"varint,14,opt,name=missing_since_unix_ms,json=missingSinceUnixMs,proto3" json:"missing_since_unix_ms,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *ReplicaStatus) Reset() {
+	*x = ReplicaStatus{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicaStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicaStatus) ProtoMessage() {}
+
+func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
+func (*ReplicaStatus) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReplicaStatus) GetPartition() uint32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetTrusted() bool {
+	if x != nil {
+		return x.Trusted
+	}
+	return false
+}
+
+func (x *ReplicaStatus) GetWaits() []string {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *ReplicaStatus) GetLag() uint64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetUnserved() uint64 {
+	if x != nil {
+		return x.Unserved
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetLagSinceUnixMs() int64 {
+	if x != nil {
+		return x.LagSinceUnixMs
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetUnsettled() uint64 {
+	if x != nil {
+		return x.Unsettled
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetLogRows() uint64 {
+	if x != nil {
+		return x.LogRows
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetHeardUnixMs() int64 {
+	if x != nil {
+		return x.HeardUnixMs
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetRebuild() *Rebuild {
+	if x != nil {
+		return x.Rebuild
+	}
+	return nil
+}
+
+func (x *ReplicaStatus) GetAudit() *Audit {
+	if x != nil {
+		return x.Audit
+	}
+	return nil
+}
+
+func (x *ReplicaStatus) GetMissing() uint64 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *ReplicaStatus) GetMissingSinceUnixMs() int64 {
+	if x != nil {
+		return x.MissingSinceUnixMs
+	}
+	return 0
+}
+
+type Rebuild struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// waiting, copying, claiming, settling or stripping; empty if there is none.
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	Source        string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	BeganUnixMs   int64  `protobuf:"varint,3,opt,name=began_unix_ms,json=beganUnixMs,proto3" json:"began_unix_ms,omitempty"`
+	Keys          uint64 `protobuf:"varint,4,opt,name=keys,proto3" json:"keys,omitempty"`
+	Bytes         uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rebuild) Reset() {
+	*x = Rebuild{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rebuild) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rebuild) ProtoMessage() {}
+
+func (x *Rebuild) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rebuild.ProtoReflect.Descriptor instead.
+func (*Rebuild) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Rebuild) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Rebuild) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Rebuild) GetBeganUnixMs() int64 {
+	if x != nil {
+		return x.BeganUnixMs
+	}
+	return 0
+}
+
+func (x *Rebuild) GetKeys() uint64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *Rebuild) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type Audit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Damaged       uint32                 `protobuf:"varint,1,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	Running       bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Wanted        bool                   `protobuf:"varint,3,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	EndedUnixMs   int64                  `protobuf:"varint,4,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"`
+	Complete      bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`
+	Problem       string                 `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	Unaudited     uint64                 `protobuf:"varint,7,opt,name=unaudited,proto3" json:"unaudited,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audit) Reset() {
+	*x = Audit{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audit) ProtoMessage() {}
+
+func (x *Audit) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audit.ProtoReflect.Descriptor instead.
+func (*Audit) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Audit) GetDamaged() uint32 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
+func (x *Audit) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *Audit) GetWanted() bool {
+	if x != nil {
+		return x.Wanted
+	}
+	return false
+}
+
+func (x *Audit) GetEndedUnixMs() int64 {
+	if x != nil {
+		return x.EndedUnixMs
+	}
+	return 0
+}
+
+func (x *Audit) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *Audit) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *Audit) GetUnaudited() uint64 {
+	if x != nil {
+		return x.Unaudited
+	}
+	return 0
+}
+
+type HintStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hints         uint64                 `protobuf:"varint,1,opt,name=hints,proto3" json:"hints,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	HintsMax      uint64                 `protobuf:"varint,3,opt,name=hints_max,json=hintsMax,proto3" json:"hints_max,omitempty"`
+	BytesMax      uint64                 `protobuf:"varint,4,opt,name=bytes_max,json=bytesMax,proto3" json:"bytes_max,omitempty"`
+	Debts         []*HintDebt            `protobuf:"bytes,5,rep,name=debts,proto3" json:"debts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HintStatus) Reset() {
+	*x = HintStatus{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HintStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HintStatus) ProtoMessage() {}
+
+func (x *HintStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HintStatus.ProtoReflect.Descriptor instead.
+func (*HintStatus) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *HintStatus) GetHints() uint64 {
+	if x != nil {
+		return x.Hints
+	}
+	return 0
+}
+
+func (x *HintStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *HintStatus) GetHintsMax() uint64 {
+	if x != nil {
+		return x.HintsMax
+	}
+	return 0
+}
+
+func (x *HintStatus) GetBytesMax() uint64 {
+	if x != nil {
+		return x.BytesMax
+	}
+	return 0
+}
+
+func (x *HintStatus) GetDebts() []*HintDebt {
+	if x != nil {
+		return x.Debts
+	}
+	return nil
+}
+
+type HintDebt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Hints         uint64                 `protobuf:"varint,2,opt,name=hints,proto3" json:"hints,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	OldestUnixMs  int64                  `protobuf:"varint,4,opt,name=oldest_unix_ms,json=oldestUnixMs,proto3" json:"oldest_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HintDebt) Reset() {
+	*x = HintDebt{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HintDebt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HintDebt) ProtoMessage() {}
+
+func (x *HintDebt) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HintDebt.ProtoReflect.Descriptor instead.
+func (*HintDebt) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *HintDebt) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *HintDebt) GetHints() uint64 {
+	if x != nil {
+		return x.Hints
+	}
+	return 0
+}
+
+func (x *HintDebt) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *HintDebt) GetOldestUnixMs() int64 {
+	if x != nil {
+		return x.OldestUnixMs
+	}
+	return 0
+}
+
+// Repairs counts since the node started.
+type Repairs struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Pulls              uint64                 `protobuf:"varint,1,opt,name=pulls,proto3" json:"pulls,omitempty"`
+	PiecesReceived     uint64                 `protobuf:"varint,2,opt,name=pieces_received,json=piecesReceived,proto3" json:"pieces_received,omitempty"`
+	PiecesSent         uint64                 `protobuf:"varint,3,opt,name=pieces_sent,json=piecesSent,proto3" json:"pieces_sent,omitempty"`
+	RebuildsBegun      uint64                 `protobuf:"varint,4,opt,name=rebuilds_begun,json=rebuildsBegun,proto3" json:"rebuilds_begun,omitempty"`
+	RebuildsFinished   uint64                 `protobuf:"varint,5,opt,name=rebuilds_finished,json=rebuildsFinished,proto3" json:"rebuilds_finished,omitempty"`
+	RebuildKeys        uint64                 `protobuf:"varint,6,opt,name=rebuild_keys,json=rebuildKeys,proto3" json:"rebuild_keys,omitempty"`
+	HintsKept          uint64                 `protobuf:"varint,7,opt,name=hints_kept,json=hintsKept,proto3" json:"hints_kept,omitempty"`
+	HintsDelivered     uint64                 `protobuf:"varint,8,opt,name=hints_delivered,json=hintsDelivered,proto3" json:"hints_delivered,omitempty"`
+	HintsRefused       uint64                 `protobuf:"varint,9,opt,name=hints_refused,json=hintsRefused,proto3" json:"hints_refused,omitempty"`
+	Audits             uint64                 `protobuf:"varint,10,opt,name=audits,proto3" json:"audits,omitempty"`
+	AuditedObjects     uint64                 `protobuf:"varint,11,opt,name=audited_objects,json=auditedObjects,proto3" json:"audited_objects,omitempty"`
+	LostParts          uint64                 `protobuf:"varint,12,opt,name=lost_parts,json=lostParts,proto3" json:"lost_parts,omitempty"`
+	Restored           uint64                 `protobuf:"varint,13,opt,name=restored,proto3" json:"restored,omitempty"`
+	DifferingParts     uint64                 `protobuf:"varint,14,opt,name=differing_parts,json=differingParts,proto3" json:"differing_parts,omitempty"`
+	Diverged           uint64                 `protobuf:"varint,15,opt,name=diverged,proto3" json:"diverged,omitempty"`
+	Conflicts          uint64                 `protobuf:"varint,16,opt,name=conflicts,proto3" json:"conflicts,omitempty"`
+	KeysRepaired       uint64                 `protobuf:"varint,17,opt,name=keys_repaired,json=keysRepaired,proto3" json:"keys_repaired,omitempty"`
+	ReadRepairs        uint64                 `protobuf:"varint,18,opt,name=read_repairs,json=readRepairs,proto3" json:"read_repairs,omitempty"`
+	ClosedIncarnations uint64                 `protobuf:"varint,19,opt,name=closed_incarnations,json=closedIncarnations,proto3" json:"closed_incarnations,omitempty"`
+	Touches            uint64                 `protobuf:"varint,20,opt,name=touches,proto3" json:"touches,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Repairs) Reset() {
+	*x = Repairs{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Repairs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Repairs) ProtoMessage() {}
+
+func (x *Repairs) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Repairs.ProtoReflect.Descriptor instead.
+func (*Repairs) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Repairs) GetPulls() uint64 {
+	if x != nil {
+		return x.Pulls
+	}
+	return 0
+}
+
+func (x *Repairs) GetPiecesReceived() uint64 {
+	if x != nil {
+		return x.PiecesReceived
+	}
+	return 0
+}
+
+func (x *Repairs) GetPiecesSent() uint64 {
+	if x != nil {
+		return x.PiecesSent
+	}
+	return 0
+}
+
+func (x *Repairs) GetRebuildsBegun() uint64 {
+	if x != nil {
+		return x.RebuildsBegun
+	}
+	return 0
+}
+
+func (x *Repairs) GetRebuildsFinished() uint64 {
+	if x != nil {
+		return x.RebuildsFinished
+	}
+	return 0
+}
+
+func (x *Repairs) GetRebuildKeys() uint64 {
+	if x != nil {
+		return x.RebuildKeys
+	}
+	return 0
+}
+
+func (x *Repairs) GetHintsKept() uint64 {
+	if x != nil {
+		return x.HintsKept
+	}
+	return 0
+}
+
+func (x *Repairs) GetHintsDelivered() uint64 {
+	if x != nil {
+		return x.HintsDelivered
+	}
+	return 0
+}
+
+func (x *Repairs) GetHintsRefused() uint64 {
+	if x != nil {
+		return x.HintsRefused
+	}
+	return 0
+}
+
+func (x *Repairs) GetAudits() uint64 {
+	if x != nil {
+		return x.Audits
+	}
+	return 0
+}
+
+func (x *Repairs) GetAuditedObjects() uint64 {
+	if x != nil {
+		return x.AuditedObjects
+	}
+	return 0
+}
+
+func (x *Repairs) GetLostParts() uint64 {
+	if x != nil {
+		return x.LostParts
+	}
+	return 0
+}
+
+func (x *Repairs) GetRestored() uint64 {
+	if x != nil {
+		return x.Restored
+	}
+	return 0
+}
+
+func (x *Repairs) GetDifferingParts() uint64 {
+	if x != nil {
+		return x.DifferingParts
+	}
+	return 0
+}
+
+func (x *Repairs) GetDiverged() uint64 {
+	if x != nil {
+		return x.Diverged
+	}
+	return 0
+}
+
+func (x *Repairs) GetConflicts() uint64 {
+	if x != nil {
+		return x.Conflicts
+	}
+	return 0
+}
+
+func (x *Repairs) GetKeysRepaired() uint64 {
+	if x != nil {
+		return x.KeysRepaired
+	}
+	return 0
+}
+
+func (x *Repairs) GetReadRepairs() uint64 {
+	if x != nil {
+		return x.ReadRepairs
+	}
+	return 0
+}
+
+func (x *Repairs) GetClosedIncarnations() uint64 {
+	if x != nil {
+		return x.ClosedIncarnations
+	}
+	return 0
+}
+
+func (x *Repairs) GetTouches() uint64 {
+	if x != nil {
+		return x.Touches
+	}
+	return 0
+}
+
+type RepairNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The partition to look at; without it all that the node is a home of.
+	Partition     *uint32 `protobuf:"varint,1,opt,name=partition,proto3,oneof" json:"partition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairNodeRequest) Reset() {
+	*x = RepairNodeRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairNodeRequest) ProtoMessage() {}
+
+func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
+func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RepairNodeRequest) GetPartition() uint32 {
+	if x != nil && x.Partition != nil {
+		return *x.Partition
+	}
+	return 0
+}
+
+type RepairNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many replicas were asked.
+	Replicas      uint32 `protobuf:"varint,1,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairNodeResponse) Reset() {
+	*x = RepairNodeResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairNodeResponse) ProtoMessage() {}
+
+func (x *RepairNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairNodeResponse.ProtoReflect.Descriptor instead.
+func (*RepairNodeResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RepairNodeResponse) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
 type InspectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
@@ -2005,7 +2983,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[21]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2995,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[21]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +3008,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{21}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *InspectRequest) GetBucket() string {
@@ -2063,7 +3041,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[22]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +3053,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[22]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +3066,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{22}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *InspectResponse) GetReplicas() []*ReplicaView {
@@ -2099,19 +3077,21 @@ func (x *InspectResponse) GetReplicas() []*ReplicaView {
 }
 
 type ReplicaView struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
-	Siblings      []*SiblingView         `protobuf:"bytes,3,rep,name=siblings,proto3" json:"siblings,omitempty"`
-	Context       string                 `protobuf:"bytes,4,opt,name=context,proto3" json:"context,omitempty"`
-	Clock         string                 `protobuf:"bytes,5,opt,name=clock,proto3" json:"clock,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Error    string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Siblings []*SiblingView         `protobuf:"bytes,3,rep,name=siblings,proto3" json:"siblings,omitempty"`
+	Context  string                 `protobuf:"bytes,4,opt,name=context,proto3" json:"context,omitempty"`
+	Clock    string                 `protobuf:"bytes,5,opt,name=clock,proto3" json:"clock,omitempty"`
+	// After a repair: the replica was behind and is not any more.
+	Repaired      bool `protobuf:"varint,6,opt,name=repaired,proto3" json:"repaired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplicaView) Reset() {
 	*x = ReplicaView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[23]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +3103,7 @@ func (x *ReplicaView) String() string {
 func (*ReplicaView) ProtoMessage() {}
 
 func (x *ReplicaView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[23]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +3116,7 @@ func (x *ReplicaView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaView.ProtoReflect.Descriptor instead.
 func (*ReplicaView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{23}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReplicaView) GetNode() string {
@@ -2174,6 +3154,13 @@ func (x *ReplicaView) GetClock() string {
 	return ""
 }
 
+func (x *ReplicaView) GetRepaired() bool {
+	if x != nil {
+		return x.Repaired
+	}
+	return false
+}
+
 type SiblingView struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Dot             string                 `protobuf:"bytes,1,opt,name=dot,proto3" json:"dot,omitempty"`
@@ -2189,7 +3176,7 @@ type SiblingView struct {
 
 func (x *SiblingView) Reset() {
 	*x = SiblingView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[24]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +3188,7 @@ func (x *SiblingView) String() string {
 func (*SiblingView) ProtoMessage() {}
 
 func (x *SiblingView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[24]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +3201,7 @@ func (x *SiblingView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiblingView.ProtoReflect.Descriptor instead.
 func (*SiblingView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{24}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SiblingView) GetDot() string {
@@ -2383,8 +3370,19 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\bKeyEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
 	"\bsiblings\x18\x02 \x01(\rR\bsiblings\x12+\n" +
-	"\x12expires_at_unix_ms\x18\x03 \x01(\x03R\x0fexpiresAtUnixMs\"\x11\n" +
-	"\x0fDescribeRequest\"\xb3\x02\n" +
+	"\x12expires_at_unix_ms\x18\x03 \x01(\x03R\x0fexpiresAtUnixMs\"\x92\x01\n" +
+	"\fStageRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x10\n" +
+	"\x03dot\x18\x03 \x01(\tR\x03dot\x12'\n" +
+	"\x05stage\x18\x04 \x01(\x0e2\x11.kindred.v1.StageR\x05stage\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\"J\n" +
+	"\rStageResponse\x12\x10\n" +
+	"\x03dot\x18\x01 \x01(\tR\x03dot\x12'\n" +
+	"\x05stage\x18\x02 \x01(\x0e2\x11.kindred.v1.StageR\x05stage\"3\n" +
+	"\x0fDescribeRequest\x12 \n" +
+	"\vreplication\x18\x01 \x01(\bR\vreplication\"\xb3\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1d\n" +
 	"\n" +
@@ -2413,7 +3411,7 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\n" +
 	" \x01(\rR\n" +
-	"partitions\"\x8a\x02\n" +
+	"partitions\"\xc5\x02\n" +
 	"\x05Local\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12&\n" +
@@ -2426,20 +3424,103 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06shards\x18\a \x01(\rR\x06shards\x12\x1d\n" +
 	"\n" +
 	"disk_bytes\x18\b \x01(\x04R\tdiskBytes\x12&\n" +
-	"\x0fdisk_free_bytes\x18\t \x01(\x04R\rdiskFreeBytes\"Y\n" +
+	"\x0fdisk_free_bytes\x18\t \x01(\x04R\rdiskFreeBytes\x129\n" +
+	"\vreplication\x18\n" +
+	" \x01(\v2\x17.kindred.v1.ReplicationR\vreplication\"\xd9\x01\n" +
+	"\vReplication\x12\x18\n" +
+	"\aunknown\x18\x01 \x01(\tR\aunknown\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x02 \x01(\x03R\batUnixMs\x125\n" +
+	"\breplicas\x18\x03 \x03(\v2\x19.kindred.v1.ReplicaStatusR\breplicas\x12,\n" +
+	"\x05hints\x18\x04 \x01(\v2\x16.kindred.v1.HintStatusR\x05hints\x12-\n" +
+	"\arepairs\x18\x05 \x01(\v2\x13.kindred.v1.RepairsR\arepairs\"\xc6\x03\n" +
+	"\rReplicaStatus\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\f\n" +
+	"\x01n\x18\x02 \x01(\rR\x01n\x12\x18\n" +
+	"\atrusted\x18\x03 \x01(\bR\atrusted\x12\x14\n" +
+	"\x05waits\x18\x04 \x03(\tR\x05waits\x12\x10\n" +
+	"\x03lag\x18\x05 \x01(\x04R\x03lag\x12\x1a\n" +
+	"\bunserved\x18\x06 \x01(\x04R\bunserved\x12)\n" +
+	"\x11lag_since_unix_ms\x18\a \x01(\x03R\x0elagSinceUnixMs\x12\x1c\n" +
+	"\tunsettled\x18\b \x01(\x04R\tunsettled\x12\x19\n" +
+	"\blog_rows\x18\t \x01(\x04R\alogRows\x12\"\n" +
+	"\rheard_unix_ms\x18\n" +
+	" \x01(\x03R\vheardUnixMs\x12-\n" +
+	"\arebuild\x18\v \x01(\v2\x13.kindred.v1.RebuildR\arebuild\x12'\n" +
+	"\x05audit\x18\f \x01(\v2\x11.kindred.v1.AuditR\x05audit\x12\x18\n" +
+	"\amissing\x18\r \x01(\x04R\amissing\x121\n" +
+	"\x15missing_since_unix_ms\x18\x0e \x01(\x03R\x12missingSinceUnixMs\"\x85\x01\n" +
+	"\aRebuild\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\"\n" +
+	"\rbegan_unix_ms\x18\x03 \x01(\x03R\vbeganUnixMs\x12\x12\n" +
+	"\x04keys\x18\x04 \x01(\x04R\x04keys\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xcb\x01\n" +
+	"\x05Audit\x12\x18\n" +
+	"\adamaged\x18\x01 \x01(\rR\adamaged\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\bR\arunning\x12\x16\n" +
+	"\x06wanted\x18\x03 \x01(\bR\x06wanted\x12\"\n" +
+	"\rended_unix_ms\x18\x04 \x01(\x03R\vendedUnixMs\x12\x1a\n" +
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete\x12\x18\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\x1c\n" +
+	"\tunaudited\x18\a \x01(\x04R\tunaudited\"\x9e\x01\n" +
+	"\n" +
+	"HintStatus\x12\x14\n" +
+	"\x05hints\x18\x01 \x01(\x04R\x05hints\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x1b\n" +
+	"\thints_max\x18\x03 \x01(\x04R\bhintsMax\x12\x1b\n" +
+	"\tbytes_max\x18\x04 \x01(\x04R\bbytesMax\x12*\n" +
+	"\x05debts\x18\x05 \x03(\v2\x14.kindred.v1.HintDebtR\x05debts\"t\n" +
+	"\bHintDebt\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x14\n" +
+	"\x05hints\x18\x02 \x01(\x04R\x05hints\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12$\n" +
+	"\x0eoldest_unix_ms\x18\x04 \x01(\x03R\foldestUnixMs\"\xbf\x05\n" +
+	"\aRepairs\x12\x14\n" +
+	"\x05pulls\x18\x01 \x01(\x04R\x05pulls\x12'\n" +
+	"\x0fpieces_received\x18\x02 \x01(\x04R\x0epiecesReceived\x12\x1f\n" +
+	"\vpieces_sent\x18\x03 \x01(\x04R\n" +
+	"piecesSent\x12%\n" +
+	"\x0erebuilds_begun\x18\x04 \x01(\x04R\rrebuildsBegun\x12+\n" +
+	"\x11rebuilds_finished\x18\x05 \x01(\x04R\x10rebuildsFinished\x12!\n" +
+	"\frebuild_keys\x18\x06 \x01(\x04R\vrebuildKeys\x12\x1d\n" +
+	"\n" +
+	"hints_kept\x18\a \x01(\x04R\thintsKept\x12'\n" +
+	"\x0fhints_delivered\x18\b \x01(\x04R\x0ehintsDelivered\x12#\n" +
+	"\rhints_refused\x18\t \x01(\x04R\fhintsRefused\x12\x16\n" +
+	"\x06audits\x18\n" +
+	" \x01(\x04R\x06audits\x12'\n" +
+	"\x0faudited_objects\x18\v \x01(\x04R\x0eauditedObjects\x12\x1d\n" +
+	"\n" +
+	"lost_parts\x18\f \x01(\x04R\tlostParts\x12\x1a\n" +
+	"\brestored\x18\r \x01(\x04R\brestored\x12'\n" +
+	"\x0fdiffering_parts\x18\x0e \x01(\x04R\x0edifferingParts\x12\x1a\n" +
+	"\bdiverged\x18\x0f \x01(\x04R\bdiverged\x12\x1c\n" +
+	"\tconflicts\x18\x10 \x01(\x04R\tconflicts\x12#\n" +
+	"\rkeys_repaired\x18\x11 \x01(\x04R\fkeysRepaired\x12!\n" +
+	"\fread_repairs\x18\x12 \x01(\x04R\vreadRepairs\x12/\n" +
+	"\x13closed_incarnations\x18\x13 \x01(\x04R\x12closedIncarnations\x12\x18\n" +
+	"\atouches\x18\x14 \x01(\x04R\atouches\"D\n" +
+	"\x11RepairNodeRequest\x12!\n" +
+	"\tpartition\x18\x01 \x01(\rH\x00R\tpartition\x88\x01\x01B\f\n" +
+	"\n" +
+	"_partition\"0\n" +
+	"\x12RepairNodeResponse\x12\x1a\n" +
+	"\breplicas\x18\x01 \x01(\rR\breplicas\"Y\n" +
 	"\x0eInspectRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x03 \x01(\rR\ttimeoutMs\"F\n" +
 	"\x0fInspectResponse\x123\n" +
-	"\breplicas\x18\x01 \x03(\v2\x17.kindred.v1.ReplicaViewR\breplicas\"\x9c\x01\n" +
+	"\breplicas\x18\x01 \x03(\v2\x17.kindred.v1.ReplicaViewR\breplicas\"\xb8\x01\n" +
 	"\vReplicaView\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x123\n" +
 	"\bsiblings\x18\x03 \x03(\v2\x17.kindred.v1.SiblingViewR\bsiblings\x12\x18\n" +
 	"\acontext\x18\x04 \x01(\tR\acontext\x12\x14\n" +
-	"\x05clock\x18\x05 \x01(\tR\x05clock\"\xe4\x01\n" +
+	"\x05clock\x18\x05 \x01(\tR\x05clock\x12\x1a\n" +
+	"\brepaired\x18\x06 \x01(\bR\brepaired\"\xe4\x01\n" +
 	"\vSiblingView\x12\x10\n" +
 	"\x03dot\x18\x01 \x01(\tR\x03dot\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +
@@ -2475,16 +3556,20 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\aOutcome\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_APPLIED\x10\x01\x12\x17\n" +
-	"\x13OUTCOME_NOT_APPLIED\x10\x022\xbd\x02\n" +
+	"\x13OUTCOME_NOT_APPLIED\x10\x022\xfb\x02\n" +
 	"\x02KV\x126\n" +
 	"\x03Get\x12\x16.kindred.v1.GetRequest\x1a\x17.kindred.v1.GetResponse\x126\n" +
 	"\x03Put\x12\x16.kindred.v1.PutRequest\x1a\x17.kindred.v1.PutResponse\x12?\n" +
 	"\x06Delete\x12\x19.kindred.v1.DeleteRequest\x1a\x1a.kindred.v1.DeleteResponse\x12I\n" +
 	"\bPipeline\x12\x1b.kindred.v1.PipelineRequest\x1a\x1c.kindred.v1.PipelineResponse(\x010\x01\x12;\n" +
-	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x012\x94\x01\n" +
+	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x01\x12<\n" +
+	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xa7\x02\n" +
 	"\aCluster\x12E\n" +
 	"\bDescribe\x12\x1b.kindred.v1.DescribeRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
-	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
+	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12D\n" +
+	"\tRepairKey\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12K\n" +
+	"\n" +
+	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
 
 var (
 	file_kindred_v1_kindred_proto_rawDescOnce sync.Once
@@ -2499,37 +3584,48 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_kindred_v1_kindred_proto_goTypes = []any{
-	(Durability)(0),          // 0: kindred.v1.Durability
-	(Cause)(0),               // 1: kindred.v1.Cause
-	(Stage)(0),               // 2: kindred.v1.Stage
-	(Outcome)(0),             // 3: kindred.v1.Outcome
-	(*GetRequest)(nil),       // 4: kindred.v1.GetRequest
-	(*Sibling)(nil),          // 5: kindred.v1.Sibling
-	(*GetResponse)(nil),      // 6: kindred.v1.GetResponse
-	(*PutRequest)(nil),       // 7: kindred.v1.PutRequest
-	(*PutResponse)(nil),      // 8: kindred.v1.PutResponse
-	(*DeleteRequest)(nil),    // 9: kindred.v1.DeleteRequest
-	(*DeleteResponse)(nil),   // 10: kindred.v1.DeleteResponse
-	(*Receipt)(nil),          // 11: kindred.v1.Receipt
-	(*Error)(nil),            // 12: kindred.v1.Error
-	(*NodeFailure)(nil),      // 13: kindred.v1.NodeFailure
-	(*PipelineRequest)(nil),  // 14: kindred.v1.PipelineRequest
-	(*Call)(nil),             // 15: kindred.v1.Call
-	(*PipelineResponse)(nil), // 16: kindred.v1.PipelineResponse
-	(*Result)(nil),           // 17: kindred.v1.Result
-	(*ScanRequest)(nil),      // 18: kindred.v1.ScanRequest
-	(*ScanResponse)(nil),     // 19: kindred.v1.ScanResponse
-	(*KeyEntry)(nil),         // 20: kindred.v1.KeyEntry
-	(*DescribeRequest)(nil),  // 21: kindred.v1.DescribeRequest
-	(*DescribeResponse)(nil), // 22: kindred.v1.DescribeResponse
-	(*Member)(nil),           // 23: kindred.v1.Member
-	(*Local)(nil),            // 24: kindred.v1.Local
-	(*InspectRequest)(nil),   // 25: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),  // 26: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),      // 27: kindred.v1.ReplicaView
-	(*SiblingView)(nil),      // 28: kindred.v1.SiblingView
+	(Durability)(0),            // 0: kindred.v1.Durability
+	(Cause)(0),                 // 1: kindred.v1.Cause
+	(Stage)(0),                 // 2: kindred.v1.Stage
+	(Outcome)(0),               // 3: kindred.v1.Outcome
+	(*GetRequest)(nil),         // 4: kindred.v1.GetRequest
+	(*Sibling)(nil),            // 5: kindred.v1.Sibling
+	(*GetResponse)(nil),        // 6: kindred.v1.GetResponse
+	(*PutRequest)(nil),         // 7: kindred.v1.PutRequest
+	(*PutResponse)(nil),        // 8: kindred.v1.PutResponse
+	(*DeleteRequest)(nil),      // 9: kindred.v1.DeleteRequest
+	(*DeleteResponse)(nil),     // 10: kindred.v1.DeleteResponse
+	(*Receipt)(nil),            // 11: kindred.v1.Receipt
+	(*Error)(nil),              // 12: kindred.v1.Error
+	(*NodeFailure)(nil),        // 13: kindred.v1.NodeFailure
+	(*PipelineRequest)(nil),    // 14: kindred.v1.PipelineRequest
+	(*Call)(nil),               // 15: kindred.v1.Call
+	(*PipelineResponse)(nil),   // 16: kindred.v1.PipelineResponse
+	(*Result)(nil),             // 17: kindred.v1.Result
+	(*ScanRequest)(nil),        // 18: kindred.v1.ScanRequest
+	(*ScanResponse)(nil),       // 19: kindred.v1.ScanResponse
+	(*KeyEntry)(nil),           // 20: kindred.v1.KeyEntry
+	(*StageRequest)(nil),       // 21: kindred.v1.StageRequest
+	(*StageResponse)(nil),      // 22: kindred.v1.StageResponse
+	(*DescribeRequest)(nil),    // 23: kindred.v1.DescribeRequest
+	(*DescribeResponse)(nil),   // 24: kindred.v1.DescribeResponse
+	(*Member)(nil),             // 25: kindred.v1.Member
+	(*Local)(nil),              // 26: kindred.v1.Local
+	(*Replication)(nil),        // 27: kindred.v1.Replication
+	(*ReplicaStatus)(nil),      // 28: kindred.v1.ReplicaStatus
+	(*Rebuild)(nil),            // 29: kindred.v1.Rebuild
+	(*Audit)(nil),              // 30: kindred.v1.Audit
+	(*HintStatus)(nil),         // 31: kindred.v1.HintStatus
+	(*HintDebt)(nil),           // 32: kindred.v1.HintDebt
+	(*Repairs)(nil),            // 33: kindred.v1.Repairs
+	(*RepairNodeRequest)(nil),  // 34: kindred.v1.RepairNodeRequest
+	(*RepairNodeResponse)(nil), // 35: kindred.v1.RepairNodeResponse
+	(*InspectRequest)(nil),     // 36: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),    // 37: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),        // 38: kindred.v1.ReplicaView
+	(*SiblingView)(nil),        // 39: kindred.v1.SiblingView
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	5,  // 0: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
@@ -2551,29 +3647,44 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	10, // 16: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
 	12, // 17: kindred.v1.Result.error:type_name -> kindred.v1.Error
 	20, // 18: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
-	23, // 19: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
-	24, // 20: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
-	27, // 21: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	28, // 22: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
-	4,  // 23: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	7,  // 24: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	9,  // 25: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	14, // 26: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	18, // 27: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	21, // 28: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	25, // 29: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	6,  // 30: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	8,  // 31: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	10, // 32: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	16, // 33: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	19, // 34: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	22, // 35: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	26, // 36: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	30, // [30:37] is the sub-list for method output_type
-	23, // [23:30] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	2,  // 19: kindred.v1.StageRequest.stage:type_name -> kindred.v1.Stage
+	2,  // 20: kindred.v1.StageResponse.stage:type_name -> kindred.v1.Stage
+	25, // 21: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
+	26, // 22: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
+	27, // 23: kindred.v1.Local.replication:type_name -> kindred.v1.Replication
+	28, // 24: kindred.v1.Replication.replicas:type_name -> kindred.v1.ReplicaStatus
+	31, // 25: kindred.v1.Replication.hints:type_name -> kindred.v1.HintStatus
+	33, // 26: kindred.v1.Replication.repairs:type_name -> kindred.v1.Repairs
+	29, // 27: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
+	30, // 28: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
+	32, // 29: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
+	38, // 30: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	39, // 31: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	4,  // 32: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	7,  // 33: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	9,  // 34: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	14, // 35: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	18, // 36: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	21, // 37: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
+	23, // 38: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	36, // 39: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	36, // 40: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	34, // 41: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
+	6,  // 42: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	8,  // 43: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	10, // 44: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	16, // 45: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	19, // 46: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	22, // 47: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	24, // 48: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	37, // 49: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	37, // 50: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	35, // 51: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	42, // [42:52] is the sub-list for method output_type
+	32, // [32:42] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_kindred_v1_kindred_proto_init() }
@@ -2596,13 +3707,14 @@ func file_kindred_v1_kindred_proto_init() {
 		(*Result_Delete)(nil),
 		(*Result_Error)(nil),
 	}
+	file_kindred_v1_kindred_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   25,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -29,6 +29,7 @@ const (
 	KV_Delete_FullMethodName   = "/kindred.v1.KV/Delete"
 	KV_Pipeline_FullMethodName = "/kindred.v1.KV/Pipeline"
 	KV_Scan_FullMethodName     = "/kindred.v1.KV/Scan"
+	KV_Stage_FullMethodName    = "/kindred.v1.KV/Stage"
 )
 
 // KVClient is the client API for KV service.
@@ -48,6 +49,9 @@ type KVClient interface {
 	// Scan lists the keys of a bucket in partition order, page by page. A
 	// complete scan sees every key that existed throughout.
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error)
+	// Stage waits until a write has travelled as far as asked, or for as long as
+	// the request allows, and says how far it has come. Nothing is claimed early.
+	Stage(ctx context.Context, in *StageRequest, opts ...grpc.CallOption) (*StageResponse, error)
 }
 
 type kVClient struct {
@@ -120,6 +124,16 @@ func (c *kVClient) Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallO
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KV_ScanClient = grpc.ServerStreamingClient[ScanResponse]
 
+func (c *kVClient) Stage(ctx context.Context, in *StageRequest, opts ...grpc.CallOption) (*StageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StageResponse)
+	err := c.cc.Invoke(ctx, KV_Stage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // KVServer is the server API for KV service.
 // All implementations must embed UnimplementedKVServer
 // for forward compatibility.
@@ -137,6 +151,9 @@ type KVServer interface {
 	// Scan lists the keys of a bucket in partition order, page by page. A
 	// complete scan sees every key that existed throughout.
 	Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error
+	// Stage waits until a write has travelled as far as asked, or for as long as
+	// the request allows, and says how far it has come. Nothing is claimed early.
+	Stage(context.Context, *StageRequest) (*StageResponse, error)
 	mustEmbedUnimplementedKVServer()
 }
 
@@ -161,6 +178,9 @@ func (UnimplementedKVServer) Pipeline(grpc.BidiStreamingServer[PipelineRequest, 
 }
 func (UnimplementedKVServer) Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error {
 	return status.Error(codes.Unimplemented, "method Scan not implemented")
+}
+func (UnimplementedKVServer) Stage(context.Context, *StageRequest) (*StageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stage not implemented")
 }
 func (UnimplementedKVServer) mustEmbedUnimplementedKVServer() {}
 func (UnimplementedKVServer) testEmbeddedByValue()            {}
@@ -255,6 +275,24 @@ func _KV_Scan_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KV_ScanServer = grpc.ServerStreamingServer[ScanResponse]
 
+func _KV_Stage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KVServer).Stage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KV_Stage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KVServer).Stage(ctx, req.(*StageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // KV_ServiceDesc is the grpc.ServiceDesc for KV service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -274,6 +312,10 @@ var KV_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Delete",
 			Handler:    _KV_Delete_Handler,
 		},
+		{
+			MethodName: "Stage",
+			Handler:    _KV_Stage_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -292,8 +334,10 @@ var KV_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Cluster_Describe_FullMethodName = "/kindred.v1.Cluster/Describe"
-	Cluster_Inspect_FullMethodName  = "/kindred.v1.Cluster/Inspect"
+	Cluster_Describe_FullMethodName   = "/kindred.v1.Cluster/Describe"
+	Cluster_Inspect_FullMethodName    = "/kindred.v1.Cluster/Inspect"
+	Cluster_RepairKey_FullMethodName  = "/kindred.v1.Cluster/RepairKey"
+	Cluster_RepairNode_FullMethodName = "/kindred.v1.Cluster/RepairNode"
 )
 
 // ClusterClient is the client API for Cluster service.
@@ -305,6 +349,13 @@ type ClusterClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Inspect asks every home replica what it holds of one key.
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
+	// RepairKey makes the home replicas of one key equal, and says what each held
+	// before and which of them were behind.
+	RepairKey(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
+	// RepairNode asks the node that is spoken to for an exchange and an audit of
+	// its replicas at once. It does not wait for them: Describe shows how far they
+	// are.
+	RepairNode(ctx context.Context, in *RepairNodeRequest, opts ...grpc.CallOption) (*RepairNodeResponse, error)
 }
 
 type clusterClient struct {
@@ -335,6 +386,26 @@ func (c *clusterClient) Inspect(ctx context.Context, in *InspectRequest, opts ..
 	return out, nil
 }
 
+func (c *clusterClient) RepairKey(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InspectResponse)
+	err := c.cc.Invoke(ctx, Cluster_RepairKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) RepairNode(ctx context.Context, in *RepairNodeRequest, opts ...grpc.CallOption) (*RepairNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepairNodeResponse)
+	err := c.cc.Invoke(ctx, Cluster_RepairNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
@@ -344,6 +415,13 @@ type ClusterServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Inspect asks every home replica what it holds of one key.
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
+	// RepairKey makes the home replicas of one key equal, and says what each held
+	// before and which of them were behind.
+	RepairKey(context.Context, *InspectRequest) (*InspectResponse, error)
+	// RepairNode asks the node that is spoken to for an exchange and an audit of
+	// its replicas at once. It does not wait for them: Describe shows how far they
+	// are.
+	RepairNode(context.Context, *RepairNodeRequest) (*RepairNodeResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -359,6 +437,12 @@ func (UnimplementedClusterServer) Describe(context.Context, *DescribeRequest) (*
 }
 func (UnimplementedClusterServer) Inspect(context.Context, *InspectRequest) (*InspectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Inspect not implemented")
+}
+func (UnimplementedClusterServer) RepairKey(context.Context, *InspectRequest) (*InspectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepairKey not implemented")
+}
+func (UnimplementedClusterServer) RepairNode(context.Context, *RepairNodeRequest) (*RepairNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepairNode not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -417,6 +501,42 @@ func _Cluster_Inspect_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_RepairKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InspectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).RepairKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_RepairKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).RepairKey(ctx, req.(*InspectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_RepairNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepairNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).RepairNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_RepairNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).RepairNode(ctx, req.(*RepairNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -431,6 +551,14 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Inspect",
 			Handler:    _Cluster_Inspect_Handler,
+		},
+		{
+			MethodName: "RepairKey",
+			Handler:    _Cluster_RepairKey_Handler,
+		},
+		{
+			MethodName: "RepairNode",
+			Handler:    _Cluster_RepairNode_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
