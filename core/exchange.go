@@ -292,17 +292,31 @@ type ExchangeStatus struct {
 	LogRows, Unshared uint64
 }
 
+// Untrusted lists the replicas that do not count toward read quorums.
+func (s *Shard) Untrusted() (list []ExchangeStatus) {
+	for _, x := range s.exchange.order {
+		if !x.Trusted() {
+			list = append(list, x.status())
+		}
+	}
+	return list
+}
+
 // Exchanges lists the state of every home replica, in order.
 func (s *Shard) Exchanges() []ExchangeStatus {
 	list := make([]ExchangeStatus, 0, len(s.exchange.order))
 	for _, x := range s.exchange.order {
-		unserved, _ := x.Unserved(x.clock())
-		status := ExchangeStatus{
-			Replica: x.replica.ID(), Trusted: x.Trusted(), Lag: x.Lag(x.clock()), Unserved: antientropy.Count(unserved),
-			LogRows: antientropy.Count(x.replica.Logged()), Unshared: antientropy.Count(x.clock().Minus(x.Common())),
-		}
-		status.Waits, status.Unreachable = x.Waits()
-		list = append(list, status)
+		list = append(list, x.status())
 	}
 	return list
+}
+
+func (x *exchange) status() ExchangeStatus {
+	unserved, _ := x.Unserved(x.clock())
+	status := ExchangeStatus{
+		Replica: x.replica.ID(), Trusted: x.Trusted(), Lag: x.Lag(x.clock()), Unserved: antientropy.Count(unserved),
+		LogRows: antientropy.Count(x.replica.Logged()), Unshared: antientropy.Count(x.clock().Minus(x.Common())),
+	}
+	status.Waits, status.Unreachable = x.Waits()
+	return status
 }

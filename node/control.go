@@ -150,6 +150,7 @@ func (c *control) run() {
 			c.core.Tick(now)
 			c.node.checkSpace()
 			c.node.checkSiblings()
+			c.node.checkTrust()
 		}
 		c.perform(c.core.Take())
 	}

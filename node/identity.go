@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ const (
 	metaIncarnation = "incarnation"
 	metaLayout      = "layout"
 	metaPeers       = "peers"
+	metaClean       = "clean"
 
 	incarnationForm = 1
 )
@@ -31,6 +33,8 @@ func (e *NameError) Error() string {
 type incarnation struct {
 	Start uint64
 	Actor vclock.Actor
+	// Clean: the last life ended in good order, with everything on the disk.
+	Clean bool
 }
 
 // beginIncarnation draws a new actor and makes it durable before anybody can
@@ -51,11 +55,24 @@ func beginIncarnation(engine storage.Engine, disk [16]byte, random io.Reader) (i
 	if _, err := io.ReadFull(random, nonce[:]); err != nil {
 		return now, fmt.Errorf("node: drawing a new incarnation: %w", err)
 	}
+	var rows storage.Batch
+	clean, err := loadMeta(engine, metaClean)
+	if err != nil {
+		return now, err
+	}
+	// The mark is gone before anything can be applied that a crash might lose.
+	now.Clean = bytes.Equal(clean, cleanMark(now.Start))
+	rows.Delete(storage.MetaKey(nil, metaClean))
 	now.Start++
 	now.Actor = vclock.Actor{Disk: binary.BigEndian.Uint64(disk[:]), Nonce: binary.BigEndian.Uint64(nonce[:])}
 	row := binary.BigEndian.AppendUint64([]byte{incarnationForm}, now.Start)
-	return now, saveMeta(engine, metaIncarnation, append(row, nonce[:]...))
+	rows.Set(key, append(row, nonce[:]...))
+	return now, saveRows(engine, metaIncarnation, &rows)
 }
+
+// cleanMark is what an orderly stop of that start leaves behind (R17). It says
+// which start it was, so that a mark which outlived another start is none.
+func cleanMark(start uint64) []byte { return binary.BigEndian.AppendUint64(nil, start) }
 
 // claimFolder ties the folder to the node's name, for ever.
 func claimFolder(engine storage.Engine, dir, name string) error {
@@ -75,8 +92,13 @@ func claimFolder(engine storage.Engine, dir, name string) error {
 func saveMeta(engine storage.Engine, name string, value []byte) error {
 	var b storage.Batch
 	b.Set(storage.MetaKey(nil, name), value)
+	return saveRows(engine, name, &b)
+}
+
+// saveRows applies rows about the node itself and returns when they are durable.
+func saveRows(engine storage.Engine, name string, b *storage.Batch) error {
 	b.MarkEssential()
-	if err := engine.Apply(&b); err != nil {
+	if err := engine.Apply(b); err != nil {
 		return fmt.Errorf("node: writing %s: %w", name, err)
 	}
 	if err := engine.Sync(); err != nil {

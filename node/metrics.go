@@ -87,6 +87,12 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("retries_total", "Requests that had been served before."), counter, func(s core.Stats) float64 { return float64(s.Retries) }},
 		{desc("many_siblings_total", "Writes that left more siblings than is healthy."), counter, func(s core.Stats) float64 { return float64(s.ManySiblings) }},
 		{desc("sweeps_total", "Objects looked at in the background to drop what their clock says by itself."), counter, func(s core.Stats) float64 { return float64(s.Sweeps) }},
+		{desc("exchange_pulls_total", "Questions to peers for writes that they hold and this node lacks."), counter, func(s core.Stats) float64 { return float64(s.Pulls) }},
+		{desc("exchange_pulls_served_total", "Such questions of peers."), counter, func(s core.Stats) float64 { return float64(s.PullsServed) }},
+		{desc("exchange_objects_sent_total", "Objects sent to peers that lacked something of them."), counter, func(s core.Stats) float64 { return float64(s.PiecesSent) }},
+		{desc("exchange_objects_joined_total", "Objects of peers merged because this node lacked something of them."), counter, func(s core.Stats) float64 { return float64(s.PiecesJoined) }},
+		{desc("log_pruned_total", "Dots pruned from the log because every home holds them for certain."), counter, func(s core.Stats) float64 { return float64(s.PrunedDots) }},
+		{desc("log_pruned_unshared_total", "Dots pruned at the limit of the log that some home may lack: it has to be rebuilt then."), counter, func(s core.Stats) float64 { return float64(s.PrunedUnshared) }},
 		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
 	}
 }

@@ -47,6 +47,8 @@ type Node struct {
 	recovered atomic.Int32
 	malformed atomic.Uint64
 	full      atomic.Pointer[kindred.Error]
+	// untrusted says which partitions are not read here, nil if all are.
+	untrusted atomic.Pointer[string]
 	// manySiblings is the count that was last logged; only the control
 	// goroutine touches it.
 	manySiblings uint64
@@ -94,7 +96,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.commit = startCommitter(n.store, n.fail)
 	for range n.cfg.Shards {
-		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Limits: n.cfg.Limits})
+		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits})
 		w := newWorker(shard, n.store, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
@@ -142,7 +144,7 @@ func (n *Node) openStore() error {
 	if err != nil {
 		return err
 	}
-	n.log.Info("data folder opened", "dir", n.cfg.DataDir, "start", n.self.Start, "actor", n.self.Actor.String())
+	n.log.Info("data folder opened", "dir", n.cfg.DataDir, "start", n.self.Start, "actor", n.self.Actor.String(), "stopped_in_order", n.self.Clean)
 	return nil
 }
 
@@ -309,6 +311,7 @@ func (n *Node) release(ctx context.Context) {
 	n.end("closing doors", n.serving.Wait)
 	if n.commit != nil {
 		n.end("the last sync", n.commit.stop)
+		n.end("noting that all is on the disk", n.leaveMark)
 	}
 	if n.store != nil {
 		n.end("closing the data folder", n.closeStore)

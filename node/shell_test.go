@@ -260,3 +260,24 @@ func TestAnIncarnationIsDurableBeforeItIsUsed(t *testing.T) {
 	_, err = beginIncarnation(disk, [16]byte{9}, random)
 	require.ErrorContains(t, err, "damaged")
 }
+
+// A start knows whether the one before it ended in good order (R17): the mark is
+// of that start, and gone before anything else happens.
+func TestAnOrderlyStopIsKnownAtTheNextStartAndAtNoLaterOne(t *testing.T) {
+	disk := memstore.New()
+	random := rand.NewChaCha8([32]byte{1})
+	begin := func() incarnation {
+		now, err := beginIncarnation(disk, [16]byte{9}, random)
+		require.NoError(t, err)
+		disk = disk.Crash(func(int) int { return 0 })
+		return now
+	}
+	first := begin()
+	require.False(t, first.Clean, "an empty disk may be one that was lost")
+	require.NoError(t, saveMeta(disk, metaClean, cleanMark(first.Start)))
+	require.True(t, begin().Clean)
+	third := begin()
+	require.False(t, third.Clean, "the mark is of the start before the last")
+	require.NoError(t, saveMeta(disk, metaClean, cleanMark(first.Start)))
+	require.False(t, begin().Clean, "a mark of an older start, from wherever it came, is none")
+}

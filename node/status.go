@@ -27,6 +27,9 @@ func (n *Node) Cluster() kindred.Cluster {
 	if full := n.full.Load(); full != nil {
 		info.Problems = append(slices.Clone(info.Problems), full.Message)
 	}
+	if untrusted := n.untrusted.Load(); untrusted != nil {
+		info.Problems = append(slices.Clone(info.Problems), *untrusted)
+	}
 	if faulty := n.faultProblem(); faulty != "" {
 		info.Problems = append(slices.Clone(info.Problems), faulty)
 	}
@@ -60,6 +63,9 @@ func (n *Node) notReady() string {
 		return "no layout yet"
 	case int(n.recovered.Load()) < len(n.workers):
 		return "reading the clocks of its partitions"
+	}
+	if reason := n.catchingUp().reason(time.Since(n.started)); reason != "" {
+		return reason
 	}
 	for _, m := range n.Cluster().Members {
 		if _, member := layout.Node(m.Name); member && m.State == kindred.Suspect {

@@ -201,10 +201,26 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 	}
 	heard := len(resp.Replied) - len(resp.Guests)
 	for _, w := range o.history(key).writes {
-		if w.isAcked && w.ackedAt < a.at && (w.acked&^w.lost).len()+heard > homes {
+		if w.isAcked && w.ackedAt < a.at && o.held(w, homes).len()+heard > homes {
 			o.judgeCovered("C5", "a read that began after it was acknowledged", w, shown, context)
 		}
 	}
+}
+
+// held is who must show an acknowledged write when it is read: those who
+// acknowledged it, also one that lost it since, because it does not count toward
+// reads before it has caught up with so many others that one of them has the
+// write (R17). That holds within the fault budget: while no more have lost it than
+// a quorum can spare.
+func (o *oracle) held(w *write, homes int) nodes {
+	quorum := homes/2 + 1
+	if w.acked.len() >= quorum && w.lost.len() <= homes-quorum {
+		if w.acked&w.lost != 0 {
+			o.run.hits.add(LostAndCaughtUp)
+		}
+		return w.acked
+	}
+	return w.acked &^ w.lost
 }
 
 // shownAs is the write that a sibling is, as it was written.

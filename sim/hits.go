@@ -71,6 +71,7 @@ const (
 	GuestsRead
 	CrashLostHints
 	KilledAfterHint
+	LostAndCaughtUp
 	branches
 )
 
@@ -91,6 +92,7 @@ var branchNames = [branches]string{
 	"checkpoint with a floor", "read of a replica that catches up",
 	"hint kept", "write coordinated by a guest", "hint dropped when its home held it", "hint arrived at its home", "guest's acknowledgement counted",
 	"guest's answer counted", "crash lost hints", "power lost just after a hint arrived",
+	"read of a write that a replica lost and got back",
 }
 
 // String is the branch in words.
