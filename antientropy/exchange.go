@@ -167,10 +167,14 @@ func (p *peer) mayBecome(m *wire.Clock) bool {
 // meet challenges a peer who speaks as an incarnation that is not the known one.
 func (e *Exchange) meet(now time.Time, p *peer, m *wire.Clock, clock vclock.DotSet) {
 	if p.candidate != m.Actor {
-		p.candidate, p.candidateSeq, p.challenge = m.Actor, 0, e.seq+1
+		p.candidate, p.challenge = m.Actor, e.seq+1
 	}
-	p.candidateSeq = max(p.candidateSeq, m.Seq)
+	before := len(e.out)
 	e.reply(now, p, clock)
+	for _, send := range e.out[before:] { // to whom it speaks as now
+		greeting := send.Msg.(*wire.Clock)
+		greeting.EchoActor, greeting.EchoSeq = m.Actor, m.Seq
+	}
 }
 
 // reply tells a peer everything at once.
@@ -195,9 +199,6 @@ func (e *Exchange) advertise(now time.Time, p *peer, clock vclock.DotSet, ask bo
 	m := &wire.Clock{
 		Head: e.cfg.Head, Actor: e.cfg.Actor, Seq: e.seq, EchoActor: p.actor, EchoSeq: p.heardSeq,
 		Ask: ask, Lost: p.lost, Vouch: p.complete && !p.lost, Digest: digest(mine.durable, mine.common),
-	}
-	if !p.candidate.IsZero() {
-		m.EchoActor, m.EchoSeq = p.candidate, p.candidateSeq
 	}
 	added := mine.minus(p.told)
 	if mine.spans() <= added.spans() {
@@ -252,7 +253,7 @@ func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
 		since := now.Sub(p.toldAt)
 		switch recent := since >= 0 && since < AdvertiseEvery; {
 		case !p.linked || recent:
-		case !p.complete || !p.candidate.IsZero():
+		case !p.complete:
 			p.told = state{}
 			e.advertise(now, p, clock, true)
 		case since < 0 || since >= DigestEvery || !p.told.equal(mine):

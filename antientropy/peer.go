@@ -17,9 +17,8 @@ type peer struct {
 
 	// actor is its incarnation, heardSeq the last of its advertisements. A
 	// candidate has been met and must echo the challenge to become the actor.
-	actor, candidate       vclock.Actor
-	heardSeq, candidateSeq uint64
-	challenge              uint64
+	actor, candidate    vclock.Actor
+	heardSeq, challenge uint64
 	// durable and common are what that incarnation has advertised. Complete says
 	// that nothing of it is missing here.
 	durable, common vclock.DotSet
@@ -56,7 +55,7 @@ const repliesMax = 16
 // is remembered, to be compared with what it has now.
 func (p *peer) accept(a vclock.Actor) {
 	p.actor, p.candidate = a, vclock.Actor{}
-	p.heardSeq, p.candidateSeq = 0, 0
+	p.heardSeq = 0
 	p.durable, p.common, p.absent = vclock.DotSet{}, vclock.DotSet{}, vclock.DotSet{}
 	p.complete, p.lost, p.vouched = false, false, false
 	p.answered, p.target = false, vclock.DotSet{}
