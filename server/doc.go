@@ -35,16 +35,20 @@
 // Query parameters of a key: r, w, pr, pw (a number, one, quorum, all),
 // durability (memory, batch, sync), timeout (a Go duration), one (true, false),
 // sloppy (false). All are checked; those that do not concern the method have no
-// further effect. Anything else is refused by name.
+// further effect. A put may have one of ttl (a Go duration) and expires_at (RFC
+// 3339); elsewhere they are refused. Anything else is refused by name.
 //
 // Request headers: Content-Type, Kindred-Context (base64url), Kindred-Request-Id
 // (32 hexadecimal digits). A write answers 204 with Kindred-Context,
 // Kindred-Receipt (the dot), Kindred-Stage, Kindred-Durability and
-// Kindred-Acked; a read of one value answers 200 with its bytes, of siblings
-// 300 with
+// Kindred-Acked; a read of one value answers 200 with its bytes, and with
+// Kindred-Expires-At (RFC 3339) if it expires; of siblings 300 with
 //
 //	{"context":"base64url","siblings":[{"value":"base64","dot":"…",
-//	  "content_type":"…","written_at":"RFC 3339","node":"…","deleted":false}]}
+//	  "content_type":"…","written_at":"RFC 3339","node":"…","causes":["…"],
+//	  "expires_at":"RFC 3339","deleted":false}]}
+//
+// where expires_at is left out for a value that stays,
 //
 // of none 404 without a body. With one=true siblings are a 409 whose document
 // also has an error, of code "siblings". Failures have one shape,
