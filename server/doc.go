@@ -48,9 +48,7 @@
 //	  "content_type":"…","written_at":"RFC 3339","node":"…","causes":["…"],
 //	  "expires_at":"RFC 3339","deleted":false}]}
 //
-// where expires_at is left out for a value that stays,
-//
-// of none 404 without a body. With one=true siblings are a 409 whose document
+// where expires_at is left out for a value that stays; of none 404 without a body. With one=true siblings are a 409 whose document
 // also has an error, of code "siblings". Failures have one shape,
 //
 //	{"error":{"code":"…","message":"…","field":"…","limit":0,
