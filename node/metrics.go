@@ -93,6 +93,7 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("exchange_objects_joined_total", "Objects of peers merged because this node lacked something of them."), counter, func(s core.Stats) float64 { return float64(s.PiecesJoined) }},
 		{desc("log_pruned_total", "Dots pruned from the log because every home holds them for certain."), counter, func(s core.Stats) float64 { return float64(s.PrunedDots) }},
 		{desc("log_pruned_unshared_total", "Dots pruned at the limit of the log that some home may lack: it has to be rebuilt then."), counter, func(s core.Stats) float64 { return float64(s.PrunedUnshared) }},
+		{desc("expiries_total", "Delete events made for values that had expired."), counter, func(s core.Stats) float64 { return float64(s.Expiries) }},
 		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
 	}
 }
