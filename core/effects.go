@@ -16,6 +16,10 @@ type Effects struct {
 	Loads   []Load
 	Pages   []*wire.ScanRead
 	Looks   []Look
+	// Discards are ranges of rows that cannot be read, and that Rows deletes. They
+	// are to be thrown away, if the engine can do that, once Rows is durable and
+	// before anything else is applied; if that fails it is tried again.
+	Discards []storage.KeyRange
 	// Syncs lists operations to be named to Synced once everything applied so
 	// far is durable.
 	Syncs []uint64
@@ -44,7 +48,7 @@ type Load struct {
 // Empty reports whether there is nothing to do.
 func (e *Effects) Empty() bool {
 	return e.Rows.Len() == 0 && len(e.Sends) == 0 && len(e.Replies) == 0 &&
-		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Looks) == 0 && len(e.Syncs) == 0
+		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Looks) == 0 && len(e.Discards) == 0 && len(e.Syncs) == 0
 }
 
 // Reset empties e and keeps its memory for the next take. Rows may be reset
@@ -57,5 +61,7 @@ func (e *Effects) Reset() {
 	clear(e.Looks)
 	e.Rows.Reset()
 	e.Sends, e.Replies, e.Loads = e.Sends[:0], e.Replies[:0], e.Loads[:0]
+	clear(e.Discards)
+	e.Discards = e.Discards[:0]
 	e.Pages, e.Looks, e.Syncs = e.Pages[:0], e.Looks[:0], e.Syncs[:0]
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"time"
 
 	"github.com/kindredkv/kindred/replica"
@@ -46,6 +47,9 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	delete(s.open, row)
 	s.steps -= len(o.steps)
 	if err != nil {
+		if damage := (*replica.DamageError)(nil); errors.As(err, &damage) {
+			s.auditor.unreadable(s, o.replica)
+		}
 		for _, do := range o.steps {
 			do(now, nil, err)
 		}

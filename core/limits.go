@@ -55,6 +55,10 @@ type Limits struct {
 	// Timeout is the time an operation gets if the client names none;
 	// TimeoutMax is the most it gets.
 	Timeout, TimeoutMax time.Duration
+	// AuditEvery is the time in which every replica is audited once (R20): read
+	// whole, and compared with the others. Zero audits only what is asked for.
+	// Raising it finds damage later, lowering it reads the disk more often.
+	AuditEvery time.Duration
 	// RepairWait is how long an answered read waits for its last replicas.
 	RepairWait time.Duration
 	// ExpiryGrace is how long after its expiry a version that no read shows any
@@ -85,6 +89,7 @@ func DefaultLimits() Limits {
 		Requests:         16 << 10,
 		Timeout:          5 * time.Second,
 		TimeoutMax:       time.Minute,
+		AuditEvery:       24 * time.Hour,
 		RepairWait:       2 * time.Second,
 		ExpiryGrace:      10 * time.Second,
 		ExpiryStagger:    30 * time.Second,

@@ -36,20 +36,25 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 	case *wire.HintLacks:
 		s.onHintLacks(now, from, m)
 	case *wire.WriteAck:
-		if s.delivered(now, from, m) {
-			return
-		}
-		if o, ok := own[*writeOp](s, m.Op); ok && o.put != nil {
-			if m.Refused != "" {
-				o.fail(s, from, m.Refused)
-			} else {
-				o.ack(s, from)
-			}
+		if !s.delivered(now, from, m) {
+			s.onWriteAck(now, from, m)
 		}
 	case *wire.ReadReply:
-		if o, ok := own[*readOp](s, m.Op); ok {
+		if o, ok := own[hearer](s, m.Op); ok {
 			o.heard(s, now, from, m)
 		}
+	case *wire.AuditTree:
+		s.onAuditTree(from, m)
+	case *wire.AuditList:
+		s.onAuditList(from, m)
+	case *wire.AuditFetch:
+		s.onAuditFetch(from, m)
+	case *wire.AuditLeaves:
+		s.auditor.onLeaves(s, now, from, m)
+	case *wire.AuditKeys:
+		s.auditor.onKeys(s, now, from, m)
+	case *wire.AuditObjects:
+		s.auditor.onObjects(s, now, from, m)
 	case *wire.ScanReply:
 		if o, ok := own[*scanOp](s, m.Op); ok {
 			o.heard(s, now, from, m)
@@ -68,6 +73,31 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 		s.onRebuildPage(now, from, m)
 	default:
 		s.stats.Stray++
+	}
+}
+
+// hearer is an operation that asks replicas for what they hold.
+type hearer interface {
+	operation
+	heard(s *Shard, now time.Time, node string, m *wire.ReadReply)
+}
+
+func (s *Shard) onWriteAck(now time.Time, from string, m *wire.WriteAck) {
+	o, ok := own[operation](s, m.Op)
+	if !ok {
+		return
+	}
+	switch o := o.(type) {
+	case *writeOp:
+		switch {
+		case o.put == nil:
+		case m.Refused != "":
+			o.fail(s, from, m.Refused)
+		default:
+			o.ack(s, from)
+		}
+	case *repairOp:
+		o.acked(s, now, from, m.Refused)
 	}
 }
 

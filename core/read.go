@@ -87,6 +87,8 @@ func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.Read
 			m.Failed = beingRebuilt
 		case !ask.Inspect && !s.trusted(r.ID()):
 			m.Failed = catchingUp
+		case k.Damaged():
+			m.Failed = isDamaged
 		default:
 			m.Object = k.Filled()
 			if ask.Inspect {

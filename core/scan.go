@@ -73,6 +73,8 @@ func (s *Shard) askPages(o *scanOp, homes []string) {
 			o.fail(s, h, beingRebuilt)
 		case h == s.cfg.Node && !s.trusted(replica.ID{Partition: ask.Partition, N: ask.N}):
 			o.fail(s, h, catchingUp)
+		case h == s.cfg.Node && s.IsDamaged(replica.ID{Partition: ask.Partition, N: ask.N}):
+			o.fail(s, h, isDamaged)
 		case h == s.cfg.Node:
 			s.out.Pages = append(s.out.Pages, ask)
 		case s.linked[h]:
@@ -97,6 +99,8 @@ func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 		failed = notHome
 	case !s.trusted(replica.ID{Partition: m.Partition, N: m.N}):
 		failed = catchingUp
+	case s.IsDamaged(replica.ID{Partition: m.Partition, N: m.N}):
+		failed = isDamaged // a page without what was lost claims that it is absent
 	case len(s.pageFor) >= s.cfg.Limits.Pages:
 		failed = s.overloaded("pages being read", s.cfg.Limits.Pages).Message
 	case s.Rebuilding(replica.ID{Partition: m.Partition, N: m.N}):

@@ -52,6 +52,7 @@ type Shard struct {
 	deadlines  deadlines
 	sweeper    sweeper
 	expirer    expirer
+	auditor    auditor
 	// ahead is what the wall clock is ahead of the time of events.
 	ahead    time.Duration
 	rebuilds rebuilder
@@ -90,6 +91,7 @@ type Stats struct {
 	// Prunes shortened a log by PrunedDots that every home holds. PrunedUnshared
 	// are those pruned at the log's limit, which some home may still lack.
 	Prunes, PrunedDots, PrunedUnshared uint64
+	AuditStats
 	// Stray counts messages that belong to no operation in progress.
 	Stray uint64
 	// GuestWrites were coordinated without being a home, GuestReads answered so.
@@ -127,6 +129,7 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Prunes += b.Prunes
 	a.PrunedDots += b.PrunedDots
 	a.PrunedUnshared += b.PrunedUnshared
+	a.AuditStats = a.AuditStats.plus(b.AuditStats)
 	a.Stray += b.Stray
 	a.GuestWrites += b.GuestWrites
 	a.GuestReads += b.GuestReads
@@ -216,6 +219,7 @@ func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
 	for _, r := range recovered {
 		s.replicas[r.ID()] = r
 		s.expirer.watch(r)
+		s.auditor.watch(s, r)
 	}
 	s.exchange.setLayout(s, layout)
 	s.resumeRebuilds(recovered)
@@ -359,6 +363,8 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.startRead(now, base, homes, quorum)
 	case kindred.OpPut, kindred.OpDelete:
 		s.startWrite(now, base, homes, quorum)
+	case kindred.OpRepair:
+		s.startRepair(now, base, homes, nil)
 	case kindred.OpScan:
 		s.startScan(base, cursor, homes, quorum)
 	default:
@@ -486,7 +492,7 @@ func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.R
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
-	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at} {
+	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at, s.auditor.at} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
 		}
@@ -505,6 +511,7 @@ func (s *Shard) Tick(now time.Time) {
 	s.rebuildsDue(now)
 	s.exchange.tick(s, now)
 	s.deliver(now)
+	s.auditor.tick(s, now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {

@@ -57,6 +57,8 @@ type worker struct {
 	// absent counts the loads that the filter answered, read the others.
 	absent, read atomic.Uint64
 	filterBytes  atomic.Int64
+	// undiscarded counts ranges of damaged rows that the engine could not get rid of.
+	undiscarded atomic.Uint64
 
 	buf []byte
 }
@@ -199,6 +201,9 @@ func (w *worker) perform(out *core.Effects) error {
 		}
 		w.commit.touch()
 	}
+	if err := w.discard(out.Discards); err != nil {
+		return err
+	}
 	w.release(out)
 	for _, r := range out.Replies {
 		w.reply(r.Token, r.Response)
@@ -273,6 +278,30 @@ func (w *worker) readPages(asks []*wire.ScanRead) error {
 		}
 	}
 	w.loads.pages(snapshot, reads)
+	return nil
+}
+
+// discarder is an engine that can throw rows away without reading them.
+type discarder interface {
+	Discard(low, high []byte) error
+}
+
+// discard throws away what the disk has spoilt, before this shard writes anything
+// else there. If it cannot be done now, the next audit asks again; the rows are
+// deleted all the same.
+func (w *worker) discard(ranges []storage.KeyRange) error {
+	engine, ok := w.engine.(discarder)
+	if !ok || len(ranges) == 0 {
+		return nil
+	}
+	if err := w.engine.Sync(); err != nil {
+		return err
+	}
+	for _, r := range ranges {
+		if err := engine.Discard(r.Low, r.High); err != nil {
+			w.undiscarded.Add(1)
+		}
+	}
 	return nil
 }
 

@@ -22,7 +22,7 @@ func Load(store Reader, id ID, bucket, key string) (wire.Object, error) {
 		return wire.Object{}, nil
 	}
 	if err != nil {
-		return wire.Object{}, err
+		return wire.Object{}, damaged(id, bucket, key, err)
 	}
 	return decodeObject(store, id, bucket, key, row)
 }
@@ -59,10 +59,6 @@ func loadValue(store Reader, id ID, v *vclock.Version[wire.Record]) error {
 	}
 	v.Value.Value = value
 	return nil
-}
-
-func damaged(id ID, bucket, key string, err error) error {
-	return fmt.Errorf("object %s/%q of replica %v is damaged: %w", bucket, key, id, err)
 }
 
 // Key is one object opened for a step.
@@ -295,6 +291,7 @@ func (k *Key) Save(rows *storage.Batch) {
 	k.saveExpiries(rows)
 	r := k.r
 	r.row = storage.ObjectKey(r.row[:0], r.id.Partition, r.id.N, k.bucket, k.name)
+	r.watched.add(r.row)
 	if k.object.IsGone() {
 		rows.Delete(r.row)
 	} else {

@@ -45,7 +45,9 @@ type Replica struct {
 	closing closing
 	// passes say what the replica knows of its keys besides clock and contexts,
 	// by the rebuild that it is in.
-	passes passes
+	passes  passes
+	damage  damage
+	watched watch
 	// unsaved counts the dots since the last checkpoint.
 	unsaved int
 	// expiries tell when to look for what has expired.
@@ -105,6 +107,9 @@ func Recover(id ID, start vclock.Actor, recent *Recent, store storage.Snapshot) 
 	}
 	if err := r.readTree(store); err != nil {
 		return nil, fmt.Errorf("replica %v: reading the hash tree's checkpoint: %w", id, err)
+	}
+	if err := r.readDamage(store); err != nil {
+		return nil, fmt.Errorf("replica %v: reading the marks of damage: %w", id, err)
 	}
 	if err := r.readLog(store); err != nil {
 		return nil, fmt.Errorf("replica %v: reading the dot log: %w", id, err)

@@ -84,27 +84,17 @@ func objectHash(key uint64, object *wire.Object) (h uint64) {
 }
 
 // Recount makes the hash tree of a replica anew from the objects that a store
-// holds.
+// holds. It ends at the first that cannot be read.
 func Recount(store storage.Snapshot, id ID) (*hashtree.Tree, error) {
-	tree := &hashtree.Tree{}
-	objects := storage.ReplicaRanges(id.Partition, id.N)[2]
-	var bad error
-	err := store.Scan(objects.Low, objects.High, func(row, value []byte) bool {
-		var key uint64
-		var object wire.Object
-		if key, object, bad = readObject(store, id, row, value); bad != nil {
-			return false
-		}
-		tree.Change(key, objectHash(key, &object))
-		return true
-	})
-	if err == nil {
-		err = bad
+	s := Surveyor{id: id}
+	found, err := s.Read(store, hashtree.Set{})
+	if err == nil && len(found.Unreadable) > 0 {
+		err = fmt.Errorf("replica %v: %d ranges of rows cannot be read", id, len(found.Unreadable))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("replica %v: %w", id, err)
+		return nil, err
 	}
-	return tree, nil
+	return found.Tree, nil
 }
 
 // readObject decodes an object's row and reads its large values.

@@ -131,6 +131,7 @@ func drawQuorums(r *rand.Rand, c *Config) {
 
 func drawLimits(r *rand.Rand) core.Limits {
 	l := core.DefaultLimits()
+	l.AuditEvery = 0 // faults call for audits, or an idle cluster would never be
 	l.RepairWait = span(r, 20*time.Millisecond, 2*time.Second)
 	if r.IntN(3) == 0 {
 		l.Requests = 1 + r.IntN(16)

@@ -42,7 +42,7 @@
 // (1 byte); an actor has 16 bytes, a counter 8.
 //
 //	table        key                              value
-//	checkpoint   'c' p n kind [index, 4 bytes]    clock (kind 'c') or part of the hash tree (kind 'h')
+//	checkpoint   'c' p n kind [index, 4 bytes]    clock (kind 'c') part of the hash tree ('h'), or marks of damage ('d')
 //	dot log      'd' p n actor counter            LogEntry: bucket, key, request id, change of the hash tree
 //	expiry       'e' p n time len bucket key      nothing: look at that object then; ms since 1970 (8 bytes)
 //	hint         'h' p n len bucket key           what a guest owes of one key, and to which homes

@@ -37,7 +37,7 @@ type Snapshot interface {
 	// Key and value are valid during the visit only. Scan returns nil when visit
 	// ended it.
 	//
-	// A *CorruptError ends a scan; its High, where known, is where the damage
+	// A *CorruptError ends a scan; its Resume, where known, is where the damage
 	// ends, and a scan may start again there.
 	Scan(lo, hi []byte, visit func(key, value []byte) bool) error
 

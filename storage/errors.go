@@ -26,7 +26,10 @@ type CorruptError struct {
 	// Low and High bound the rows that the file holds, Low <= key < High. Both
 	// are nil where that is unknown.
 	Low, High []byte
-	Cause     error
+	// Resume is where a scan that stopped at Key can go on: the rows between the
+	// two cannot be read. Nil where that is unknown, and for Get.
+	Resume []byte
+	Cause  error
 }
 
 func (e *CorruptError) Error() string {

@@ -25,6 +25,7 @@ const (
 	CheckpointClock    byte = 'c'
 	CheckpointHashTree byte = 'h'
 	CheckpointRebuild  byte = 'r'
+	CheckpointDamage   byte = 'd'
 )
 
 const (
@@ -171,8 +172,13 @@ func HashTreeKey(b []byte, partition uint32, n uint8, index uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, index)
 }
 
-// ParseCheckpointKey is the inverse of ClockKey and HashTreeKey. The index of a
-// clock is 0.
+// DamageKey appends the key of the row that marks what a replica has lost to b.
+func DamageKey(b []byte, partition uint32, n uint8) []byte {
+	return append(appendReplica(b, TableCheckpoint, partition, n), CheckpointDamage)
+}
+
+// ParseCheckpointKey is the inverse of ClockKey, HashTreeKey and DamageKey. The
+// index of what has one row only is 0.
 func ParseCheckpointKey(row []byte) (partition uint32, n uint8, kind byte, index uint32, err error) {
 	const name = "checkpoint key"
 	partition, n, rest, err := cutReplica(row, TableCheckpoint, name)
@@ -180,8 +186,8 @@ func ParseCheckpointKey(row []byte) (partition uint32, n uint8, kind byte, index
 		return 0, 0, 0, 0, err
 	}
 	switch {
-	case len(rest) == 1 && rest[0] == CheckpointClock:
-		return partition, n, CheckpointClock, 0, nil
+	case len(rest) == 1 && (rest[0] == CheckpointClock || rest[0] == CheckpointDamage):
+		return partition, n, rest[0], 0, nil
 	case len(rest) == 5 && rest[0] == CheckpointHashTree:
 		return partition, n, CheckpointHashTree, binary.BigEndian.Uint32(rest[1:]), nil
 	}

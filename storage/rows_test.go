@@ -42,6 +42,7 @@ func golden() []struct {
 		{"clock key", ClockKey(nil, p, n)},
 		{"rebuild key", RebuildKey(nil, p, n, 2, 0x01020304)},
 		{"hash tree key", HashTreeKey(nil, p, n, 0x01020304)},
+		{"damage key", DamageKey(nil, p, n)},
 		{"log key", LogKey(nil, p, n, actorA, 0x0102030405060708)},
 		{"expiry key", ExpiryKey(nil, p, n, 0x0102030405060708, "carts", "ann")},
 		{"meta key", MetaKey(nil, "incarnation")},

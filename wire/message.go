@@ -37,10 +37,16 @@ const (
 	KindClock
 	KindPull
 	KindPieces
+	KindAuditTree
+	KindAuditLeaves
+	KindAuditList
+	KindAuditKeys
+	KindAuditFetch
+	KindAuditObjects
 )
 
 var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell", "time ask", "time tell",
-	"rebuild read", "rebuild page", "clock", "pull", "pieces"}
+	"rebuild read", "rebuild page", "clock", "pull", "pieces", "audit tree", "audit leaves", "audit list", "audit keys", "audit fetch", "audit objects"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -266,6 +272,8 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 		return decodeCloseAsk(h, r)
 	case KindCloseReply:
 		return decodeCloseReply(h, r)
+	case KindAuditTree, KindAuditLeaves, KindAuditList, KindAuditKeys, KindAuditFetch, KindAuditObjects:
+		return decodeAudit(kind, h, r)
 	case KindCloseTell:
 		return decodeCloseTell(h, r)
 	case KindTimeAsk:

@@ -61,6 +61,15 @@ func messages() []Message {
 			Rounds:     Rounds{{Actor: actorA, Round: round}, {Actor: actorB, Round: round}},
 		},
 		&WriteAck{Head: head, Op: op, Refused: "disk full"},
+		&AuditTree{Head: head, Op: op, Parts: []uint64{1, math.MaxUint64}},
+		&AuditLeaves{Head: head, Op: op, Failed: "why", Parts: []AuditPart{{Index: 63, Leaves: bytes.Repeat([]byte{7}, AuditPartBytes)}}},
+		&AuditList{Head: head, Op: op, Leaves: []uint32{0, 1, 700, 1023}},
+		&AuditKeys{Head: head, Op: op, Failed: "why", Clock: dots, Leaves: []uint32{700}, Keys: []AuditKey{{Bucket: "carts", Key: "k", Hash: 9}}},
+		&AuditFetch{Head: head, Op: op, Keys: []AuditName{{Bucket: "carts", Key: "k"}}},
+		&AuditObjects{
+			Head: head, Op: op, Failed: "why", Clock: dots, Objects: []AuditObject{{AuditName: AuditName{Bucket: "carts", Key: "k"}, Object: o}},
+			Rounds: Rounds{{Actor: actorA, Round: round}},
+		},
 		&Read{Head: head, Op: op, Bucket: "carts", Key: "k", Inspect: true, Guest: true},
 		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}},
 		&Forward{Head: head, Op: op, Request: kindred.Request{

@@ -198,7 +198,6 @@ func (s *Store) readable(key []byte) error {
 		return nil
 	}
 	key = append([]byte{}, key...)
-	return &storage.CorruptError{
-		Key: key, File: "memory", Low: key, High: append(append([]byte{}, key...), 0), Cause: errRot,
-	}
+	after := append(append([]byte{}, key...), 0)
+	return &storage.CorruptError{Key: key, File: "memory", Low: key, High: after, Resume: after, Cause: errRot}
 }

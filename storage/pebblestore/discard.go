@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -26,9 +27,45 @@ func (s *Store) Discard(low, high []byte) error {
 	if err := s.health.failed(); err != nil {
 		return err
 	}
-	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: low, End: high}); err != nil {
+	if err := s.excise(low, high); err != nil {
 		return fmt.Errorf("storage: discard rows of %s: %w", s.dir, err)
 	}
 	s.events.cured()
 	return s.health.failed()
+}
+
+// excise cuts a range out of all tables. Pebble looks for the last row that a table
+// keeps on either side, and where it cannot read that it takes the rest of the
+// table for empty and says nothing: so the edges are read first. Where a scan
+// stopped, behind the last row that it could read, that row goes as well and is
+// written again.
+func (s *Store) excise(low, high []byte) error {
+	if !s.readable(&pebble.IterOptions{LowerBound: high}, (*pebble.Iterator).First) {
+		return errors.New("the rows behind the range cannot be read")
+	}
+	before := func(key []byte) bool {
+		return s.readable(&pebble.IterOptions{UpperBound: key}, (*pebble.Iterator).Last)
+	}
+	if before(low) {
+		return s.db.Excise(context.Background(), pebble.KeyRange{Start: low, End: high})
+	}
+	last := low[:len(low)-1]
+	value, err := s.get(s.db, last)
+	if err != nil || low[len(last)] != 0 || !before(last) {
+		return errors.New("the rows before the range cannot be read")
+	}
+	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: last, End: high}); err != nil {
+		return err
+	}
+	return s.db.Set(last, value, pebble.Sync)
+}
+
+// readable reports whether every table has a sound block at an edge.
+func (s *Store) readable(bounds *pebble.IterOptions, move func(*pebble.Iterator) bool) bool {
+	rows, err := s.db.NewIter(bounds)
+	if err != nil {
+		return false
+	}
+	move(rows)
+	return rows.Close() == nil
 }

@@ -1,6 +1,11 @@
 package pebblestore
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/kindredkv/kindred/storage"
@@ -77,9 +82,93 @@ func (sn *snapshot) Scan(lo, hi []byte, visit func(key, value []byte) bool) erro
 		err = closing // the iterator's own error
 	}
 	if err != nil {
-		return sn.store.readError(next, err)
+		return sn.scanError(next, hi, err)
 	}
 	return nil
+}
+
+// scanError makes the error of a scan that stopped at a row the caller's. Where
+// the cause is damage it finds out where reading can go on.
+func (sn *snapshot) scanError(next, hi []byte, err error) error {
+	err = sn.store.readError(next, err)
+	if damage := (*storage.CorruptError)(nil); errors.As(err, &damage) {
+		damage.Resume = sn.beyond(next, damage.High, hi)
+	}
+	return err
+}
+
+// beyondSteps bounds the search for the end of damage. Each halves what is in
+// question, so that the keys around it are told apart by 32 bytes and more.
+const beyondSteps = 320
+
+// beyond finds the first row behind low that can be read, short of the end of a
+// scan. Pebble does not say which block is damaged; so this asks for rows further
+// and further on, by bisection.
+func (sn *snapshot) beyond(low, fileEnd, hi []byte) []byte {
+	high := hi
+	if fileEnd != nil && (len(hi) == 0 || bytes.Compare(fileEnd, hi) < 0) {
+		high = fileEnd
+	}
+	if len(high) == 0 {
+		return nil
+	}
+	for range beyondSteps {
+		middle := between(low, high)
+		if middle == nil {
+			break
+		}
+		if row, ok := sn.firstFrom(middle, high); ok {
+			high = row
+		} else {
+			low = middle
+		}
+	}
+	return high
+}
+
+// firstFrom gives the first row from lo on, or hi if there is none; ok is false if
+// it cannot be read.
+func (sn *snapshot) firstFrom(lo, hi []byte) (row []byte, ok bool) {
+	rows, err := sn.at.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return nil, false
+	}
+	row = hi
+	if rows.First() {
+		row = append([]byte{}, rows.Key()...)
+	}
+	return row, rows.Close() == nil
+}
+
+// between gives a key about half-way between two, nil if there is none of a
+// reasonable length.
+func between(low, high []byte) []byte {
+	shared := 0
+	for shared < len(low) && shared < len(high) && low[shared] == high[shared] {
+		shared++
+	}
+	from, to := word(low, shared), word(high, shared)
+	if to-from < 2 { // neighbours in these bytes: go on behind those of low
+		shared += wordBytes
+		from, to = word(low, shared), math.MaxUint64
+		if shared > len(low) || to-from < 2 {
+			return nil
+		}
+	}
+	middle := make([]byte, shared, shared+wordBytes)
+	copy(middle, low)
+	return binary.BigEndian.AppendUint64(middle, from+(to-from)/2)
+}
+
+const wordBytes = 8
+
+// word reads 8 bytes of a key, as if zeros followed it.
+func word(key []byte, at int) uint64 {
+	var buf [wordBytes]byte
+	if at < len(key) {
+		copy(buf[:], key[at:])
+	}
+	return binary.BigEndian.Uint64(buf[:])
 }
 
 // visitRows visits rows until visit or the iterator ends it. It returns where it

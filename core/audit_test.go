@@ -1,0 +1,272 @@
+package core
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// auditRig is a cluster of three nodes with keys in one partition. It audits what
+// it is asked to audit and nothing else, and counts what audits move.
+type auditRig struct {
+	*rig
+	id    replica.ID
+	keys  []string
+	bytes int
+}
+
+func newAuditRig(t *testing.T, keys int) *auditRig {
+	limits := DefaultLimits()
+	limits.AuditEvery = 0
+	a := &auditRig{rig: newRig(t, 3, limits), id: replica.ID{N: 3}}
+	a.lose = func(_, _ string, m wire.Message) bool {
+		if wire.KindOf(m) >= wire.KindAuditTree && wire.KindOf(m) <= wire.KindAuditObjects {
+			a.bytes += len(wire.Append(nil, m))
+		}
+		return false
+	}
+	for i := 0; len(a.keys) < keys; i++ {
+		if key := fmt.Sprintf("key-%06d", i); a.layout.PartitionOf("b", key) == ring.Partition(a.id.Partition) {
+			a.keys = append(a.keys, key)
+			resp := a.do("n1", kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: key, Value: []byte("value of " + key)})
+			require.Nil(t, resp.Err)
+		}
+	}
+	return a
+}
+
+func (a *auditRig) row(key string) []byte {
+	return storage.ObjectKey(nil, a.id.Partition, a.id.N, "b", key)
+}
+
+// lose takes rows away behind the back of a node.
+func (a *auditRig) take(node string, keys ...string) {
+	var rows storage.Batch
+	for _, key := range keys {
+		rows.Delete(a.row(key))
+	}
+	require.NoError(a.t, a.nodes[node].engine.Apply(&rows))
+}
+
+// audit lets a node audit its replica, and all that follows from it.
+func (a *auditRig) audit(node string) AuditStatus {
+	a.nodes[node].shard.Audit(a.id)
+	a.ticks()
+	return a.nodes[node].shard.Audits()[a.id]
+}
+
+func (a *auditRig) ticks() {
+	for range 10 {
+		for _, name := range a.names {
+			a.nodes[name].shard.Tick(a.now)
+		}
+		a.settle()
+		a.now = a.now.Add(2 * time.Second)
+	}
+}
+
+// shown is what a node stores of a key.
+func (a *auditRig) shown(node, key string) []string {
+	object, err := replica.Load(a.nodes[node].engine, a.id, "b", key)
+	require.NoError(a.t, err)
+	var values []string
+	for _, v := range object.Versions {
+		values = append(values, string(v.Value.Value))
+	}
+	return values
+}
+
+// demandEqual demands that all nodes store the same, and that their trees say so.
+func (a *auditRig) demandEqual() {
+	var trees []*hashtree.Tree
+	for _, name := range a.names {
+		snapshot, err := a.nodes[name].engine.Snapshot()
+		require.NoError(a.t, err)
+		stored, err := replica.Recount(snapshot, a.id)
+		require.NoError(a.t, err)
+		require.NoError(a.t, snapshot.Close())
+		require.Empty(a.t, stored.Differing(a.nodes[name].shard.Tree(a.id)), name)
+		damage := a.nodes[name].shard.Damage(a.id)
+		require.True(a.t, damage.IsEmpty(), name)
+		trees = append(trees, stored)
+	}
+	require.Empty(a.t, trees[0].Differing(trees[1]))
+	require.Empty(a.t, trees[0].Differing(trees[2]))
+}
+
+func TestAnAuditOfEqualReplicasFindsNothing(t *testing.T) {
+	a := newAuditRig(t, 50)
+	status := a.audit("n2")
+	require.True(t, status.Complete, status.Problem)
+	stats := a.nodes["n2"].shard.Stats().AuditStats
+	require.Equal(t, AuditStats{Audits: 1, AuditedObjects: 50}, stats)
+	require.Less(t, a.bytes, 2<<10, "two comparisons of 64 numbers")
+}
+
+// R20: a row that is gone behind the store's back is found and put back, although
+// the clock says that it was superseded. It costs what is missing.
+func TestARowThatWasLostIsPutBack(t *testing.T) {
+	a := newAuditRig(t, 400)
+	lost := a.keys[123]
+	a.take("n1", lost)
+	status := a.audit("n1")
+	require.True(t, status.Complete, status.Problem)
+	require.Equal(t, []string{"value of " + lost}, a.shown("n1", lost))
+	a.demandEqual()
+	stats := a.nodes["n1"].shard.Stats()
+	require.Equal(t, uint64(1), stats.LostLeaves)
+	require.Equal(t, uint64(1), stats.Restored)
+	require.Zero(t, stats.Diverged)
+	t.Logf("%d bytes moved", a.bytes)
+	require.Less(t, a.bytes, 64<<10)
+}
+
+// A replica that knows that it has lost something speaks for none of the keys it
+// may have lost: to a reader they would look deleted.
+func TestADamagedReplicaDoesNotSpeak(t *testing.T) {
+	a := newAuditRig(t, 20)
+	lost := a.keys[3]
+	a.take("n1", lost)
+	for _, peer := range []string{"n2", "n3"} {
+		a.nodes["n1"].shard.SetLink(a.now, peer, false) // it cannot be restored now
+	}
+	status := a.audit("n1")
+	require.Equal(t, 1, status.Damaged)
+	require.False(t, status.Complete)
+	snapshot, err := a.nodes["n1"].engine.Snapshot()
+	require.NoError(t, err)
+	defer snapshot.Close()
+
+	resp := a.do("n1", kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: lost, R: 1})
+	require.NotNil(t, resp.Err)
+	resp = a.do("n1", kindred.Request{Op: kindred.OpScan, Bucket: "b", R: 1})
+	require.NotNil(t, resp.Err, "a page without the key says that it is absent")
+	resp = a.do("n2", kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: lost, R: 2})
+	require.Nil(t, resp.Err, "the others answer")
+	require.Len(t, resp.Siblings, 1)
+	require.Len(t, a.shown("n2", lost), 1, "and nobody has deleted it")
+
+	// The mark is on the disk: a start does not forget it.
+	a.boot("n1", 77<<32, a.nodes["n1"].shard.cfg.Limits)
+	require.Equal(t, 1, a.nodes["n1"].shard.Audits()[a.id].Damaged)
+	for _, peer := range []string{"n2", "n3"} {
+		a.nodes["n1"].shard.SetLink(a.now, peer, true)
+	}
+	a.ticks()
+	require.Len(t, a.shown("n1", lost), 1)
+	a.demandEqual()
+}
+
+// A row that rots is an error to its reader and nobody else; that error calls for
+// the audit which mends it.
+func TestARottenRowIsMendedByTheReadThatMeetsIt(t *testing.T) {
+	a := newAuditRig(t, 30)
+	rotten := a.keys[7]
+	a.nodes["n1"].engine.Rot(a.row(rotten))
+	resp := a.do("n1", kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: rotten})
+	require.Nil(t, resp.Err)
+	require.Len(t, resp.Siblings, 1)
+	a.ticks()
+	require.Equal(t, []string{"value of " + rotten}, a.shown("n1", rotten))
+	a.demandEqual()
+	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().Unreadable)
+	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().UnreadableRanges)
+}
+
+// What was written to a damaged leaf meanwhile is kept, and what was deleted stays
+// deleted.
+func TestARestoreKeepsWhatCameMeanwhile(t *testing.T) {
+	a := newAuditRig(t, 30)
+	over, gone, same := a.keys[1], a.keys[2], a.keys[3]
+	a.take("n1", over, gone, same)
+	for _, peer := range []string{"n2", "n3"} {
+		a.nodes["n1"].shard.SetLink(a.now, peer, false)
+	}
+	require.Equal(t, 3, a.audit("n1").Damaged)
+	for _, key := range []string{over, gone} {
+		seen := a.do("n2", kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: key, R: 2})
+		require.Nil(t, seen.Err)
+		req := kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: key, Value: []byte("new"), Context: seen.Context}
+		if key == gone {
+			req.Op, req.Value = kindred.OpDelete, nil
+		}
+		require.Nil(t, a.do("n2", req).Err)
+	}
+	for _, peer := range []string{"n2", "n3"} {
+		a.nodes["n1"].shard.SetLink(a.now, peer, true)
+	}
+	a.ticks()
+	require.Equal(t, []string{"new"}, a.shown("n1", over))
+	require.Empty(t, a.shown("n1", gone))
+	require.Equal(t, []string{"value of " + same}, a.shown("n1", same))
+	a.demandEqual()
+}
+
+// A replica that holds something which the others lack cannot be told by them what
+// it has lost of that very key: they would bring back what that superseded.
+func TestARestoreWaitsForWhatTheOthersLack(t *testing.T) {
+	a := newAuditRig(t, 30)
+	key := a.keys[5]
+	seen := a.do("n1", kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: key})
+	count := a.lose
+	a.lose = func(from, to string, m wire.Message) bool { return wire.KindOf(m) == wire.KindWrite }
+	require.Nil(t, a.do("n1", kindred.Request{Op: kindred.OpDelete, Bucket: "b", Key: key, Context: seen.Context, W: 1}).Err)
+	a.lose = count
+	a.take("n1", a.keys[6])
+	other := a.audit("n1")
+	require.True(t, other.Complete || other.Damaged == 0, other.Problem)
+	require.Len(t, a.shown("n1", a.keys[6]), 1, "other keys do not wait")
+	require.Empty(t, a.shown("n1", key), "the delete has won by the comparison that followed")
+	a.demandEqual()
+}
+
+// C8: the effect of a delete arrived without its dot, so that the clocks agree and
+// the replicas do not. Nothing but the audit sees that.
+func TestAnAuditMendsWhatClocksDoNotShow(t *testing.T) {
+	a := newAuditRig(t, 30)
+	key := a.keys[9]
+	object, err := replica.Load(a.nodes["n3"].engine, a.id, "b", key)
+	require.NoError(t, err)
+	leaked := &wire.Write{Head: wire.Head{N: 3}, Bucket: "b", Key: key, Delta: wire.Delta{Siblings: wire.Object{Context: object.Dots()}}}
+	a.nodes["n3"].shard.Message(a.now, "n1", leaked)
+	a.settle()
+	require.Empty(t, a.shown("n3", key))
+	require.True(t, a.nodes["n3"].shard.Clock(a.id).Compare(a.nodes["n1"].shard.Clock(a.id)) == vclock.Equal)
+
+	status := a.audit("n1")
+	require.True(t, status.Complete, status.Problem)
+	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().Diverged)
+	a.demandEqual()
+}
+
+func TestARepairSaysWhatItMended(t *testing.T) {
+	a := newAuditRig(t, 1)
+	key := a.keys[0]
+	a.lose = func(_, to string, m wire.Message) bool { return wire.KindOf(m) == wire.KindWrite && to == "n3" }
+	require.Nil(t, a.do("n1", kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: key, Value: []byte("sibling")}).Err)
+	a.lose = func(string, string, wire.Message) bool { return false }
+	resp := a.do("n2", kindred.Request{Op: kindred.OpRepair, Bucket: "b", Key: key})
+	require.Nil(t, resp.Err)
+	require.Len(t, resp.Replicas, 3)
+	for _, v := range resp.Replicas {
+		require.Empty(t, v.Err)
+		require.Equal(t, v.Node == "n3", v.Repaired, v.Node)
+	}
+	a.demandEqual()
+	for _, name := range a.names {
+		require.True(t, a.nodes[name].shard.Held().IsZero(), name)
+	}
+	a.nodes["n2"].shard.SetLink(a.now, "n3", false)
+	resp = a.do("n2", kindred.Request{Op: kindred.OpRepair, Bucket: "b", Key: key})
+	require.Equal(t, "unreachable", resp.Replicas[2].Err)
+}

@@ -1,0 +1,163 @@
+package core
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// storageSnapshot is what a reading reads.
+type storageSnapshot = storage.Snapshot
+
+// auditListBytes bounds the keys of one answer, auditFetchBytes the objects, but
+// for the first leaf and the first object.
+const (
+	auditListBytes  = 256 << 10
+	auditFetchBytes = 1 << 20
+)
+
+const isDamaged = "has lost something itself and is being restored"
+
+// onAuditTree answers with the parts of the hash tree that differ.
+func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
+	reply := &wire.AuditLeaves{Head: m.Head, Op: m.Op}
+	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	switch {
+	case r == nil:
+		reply.Failed = notHome
+	case r.IsDamaged():
+		reply.Failed = isDamaged
+	case len(m.Parts) != hashtree.Parts:
+		reply.Failed = "wants a hash tree of another shape"
+	default:
+		tree := r.Tree()
+		for i := range hashtree.Parts {
+			if tree.Part(i) != m.Parts[i] {
+				reply.Parts = append(reply.Parts, wire.AuditPart{Index: uint8(i), Leaves: tree.AppendPart(nil, i)})
+			}
+		}
+	}
+	s.send(from, reply, false)
+}
+
+// onAuditList answers with the keys of leaves in which what is stored is what it
+// should be.
+func (s *Shard) onAuditList(from string, m *wire.AuditList) {
+	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	failed := ""
+	switch {
+	case r == nil:
+		failed = notHome
+	case s.auditor.surveys >= surveysMax:
+		failed = s.overloaded("surveys being read", surveysMax).Message
+	}
+	if failed != "" {
+		s.send(from, &wire.AuditKeys{Head: m.Head, Op: m.Op, Failed: failed}, false)
+		return
+	}
+	s.auditor.surveys++
+	s.look(func() Reading {
+		surveyor, leaves := r.Surveyor(), hashtree.Set{}
+		damage := r.Damage()
+		for _, leaf := range m.Leaves {
+			if !damage.Has(int(leaf)) {
+				leaves.Add(int(leaf))
+			}
+		}
+		return func(store storageSnapshot) func(time.Time) {
+			found, err := surveyor.Read(store, leaves)
+			reply := &wire.AuditKeys{Head: m.Head, Op: m.Op}
+			if err != nil {
+				reply.Failed = err.Error()
+			} else {
+				listKeys(reply, found, leaves)
+			}
+			return func(time.Time) {
+				s.auditor.surveys--
+				if err == nil && found.IsDamaged() {
+					s.Audit(r.ID())
+				}
+				s.send(from, reply, false)
+			}
+		}
+	})
+}
+
+// listKeys fills an answer with whole leaves, as many as fit.
+func listKeys(reply *wire.AuditKeys, found *replica.Survey, leaves hashtree.Set) {
+	lost := found.Lost()
+	byLeaf := map[int][]wire.AuditKey{}
+	for _, k := range found.Keys {
+		leaf := hashtree.LeafOf(ring.Hash(k.Bucket, k.Key))
+		byLeaf[leaf] = append(byLeaf[leaf], k)
+	}
+	reply.Clock = found.Clock
+	for leaf := range leaves.Leaves() {
+		keys := byLeaf[leaf]
+		if lost.Has(leaf) || found.Cut || len(reply.Keys)+len(keys) > wire.AuditKeysMax {
+			continue
+		}
+		if reply.Bytes() > auditListBytes {
+			break
+		}
+		reply.Leaves = append(reply.Leaves, uint32(leaf))
+		reply.Keys = append(reply.Keys, keys...)
+	}
+	if len(reply.Leaves) == 0 {
+		reply.Failed = isDamaged
+	}
+}
+
+// onAuditFetch answers with filled objects and the clock of their moment.
+func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
+	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	failed := ""
+	switch {
+	case r == nil:
+		failed = notHome
+	case s.auditor.surveys >= surveysMax:
+		failed = s.overloaded("surveys being read", surveysMax).Message
+	}
+	if failed != "" {
+		s.send(from, &wire.AuditObjects{Head: m.Head, Op: m.Op, Failed: failed}, false)
+		return
+	}
+	s.auditor.surveys++
+	s.look(func() Reading {
+		clock, damage := r.Clock().Clone(), r.Damage()
+		return func(store storageSnapshot) func(time.Time) {
+			reply := &wire.AuditObjects{Head: m.Head, Op: m.Op, Clock: clock}
+			fetchObjects(reply, store, r.ID(), m.Keys, damage)
+			return func(time.Time) {
+				s.auditor.surveys--
+				s.send(from, reply, true)
+			}
+		}
+	})
+}
+
+// fetchObjects fills an answer with objects in the order in which they were asked
+// for, up to the first that this replica cannot speak for.
+func fetchObjects(reply *wire.AuditObjects, store storageSnapshot, id replica.ID, names []wire.AuditName, damage hashtree.Set) {
+	size := 0
+	for _, name := range names {
+		if size > auditFetchBytes || damage.Has(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key))) {
+			return
+		}
+		object, err := replica.Load(store, id, name.Bucket, name.Key)
+		if err != nil {
+			reply.Failed = err.Error()
+			return
+		}
+		for i := range object.Versions {
+			v := &object.Versions[i]
+			v.Value.Apart = false // it travels in line
+			size += len(v.Value.Value)
+		}
+		reply.Objects = append(reply.Objects, wire.AuditObject{AuditName: name, Object: object.Fill(reply.Clock)})
+	}
+}

@@ -1,0 +1,123 @@
+package replica
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// Survey is what was found in a store about one replica: what its objects hash to,
+// and what cannot be read.
+type Survey struct {
+	// Tree is of what is stored, Expected the replica's own at the same moment.
+	Tree, Expected *hashtree.Tree
+	// Clock is the replica's at that moment.
+	Clock vclock.DotSet
+	// Unreadable are ranges whose rows cannot be read.
+	Unreadable []storage.KeyRange
+	// Keys are those of the leaves that were asked for, in the order of their rows.
+	Keys []wire.AuditKey
+	// Objects and Bytes count what was read.
+	Objects, Bytes int
+	// Cut: there were more keys than may be listed.
+	Cut bool
+}
+
+// Lost are the leaves in which the store is not what the replica made it.
+func (s *Survey) Lost() hashtree.Set { return hashtree.SetOf(s.Tree.Differing(s.Expected)...) }
+
+// IsDamaged reports whether anything is not as it should be.
+func (s *Survey) IsDamaged() bool {
+	lost := s.Lost()
+	return !lost.IsEmpty() || len(s.Unreadable) > 0
+}
+
+// KeysListedMax bounds the keys that one survey lists.
+const KeysListedMax = 64 << 10
+
+// Surveyor takes along what a survey has to be compared with. It is to be made at
+// the moment of the snapshot (R5).
+func (r *Replica) Surveyor() *Surveyor {
+	return &Surveyor{id: r.id, expected: r.tree.Clone(), clock: r.clock.Clone()}
+}
+
+// Surveyor reads every object of a replica from a snapshot.
+type Surveyor struct {
+	id       ID
+	expected *hashtree.Tree
+	clock    vclock.DotSet
+}
+
+// Read reads all objects and lists the keys of the leaves in list. Damage does not
+// end it; an error is not of the disk's making.
+func (s *Surveyor) Read(store storage.Snapshot, list hashtree.Set) (*Survey, error) {
+	found := &Survey{Tree: &hashtree.Tree{}, Expected: s.expected, Clock: s.clock}
+	objects := storage.ReplicaRanges(s.id.Partition, s.id.N)[2]
+	for lo := objects.Low; lo != nil; {
+		err := store.Scan(lo, objects.High, func(row, value []byte) bool {
+			found.add(store, s.id, row, value, &list)
+			return true
+		})
+		lo = nil
+		var damage *storage.CorruptError
+		if errors.As(err, &damage) && damage.Resume != nil {
+			found.Unreadable = append(found.Unreadable, storage.KeyRange{Low: damage.Key, High: damage.Resume})
+			lo = damage.Resume
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// add takes an object. One that cannot be understood, or whose large values cannot
+// be read, is as good as unreadable.
+func (s *Survey) add(store Reader, id ID, row, value []byte, list *hashtree.Set) {
+	key, object, err := readObject(store, id, row, value)
+	if err != nil {
+		row = slices.Clone(row)
+		s.Unreadable = append(s.Unreadable, storage.KeyRange{Low: row, High: append(slices.Clone(row), 0)})
+		return
+	}
+	hash := objectHash(key, &object)
+	s.Tree.Change(key, hash)
+	s.Objects++
+	s.Bytes += len(value)
+	if !list.Has(hashtree.LeafOf(key)) || hash == 0 {
+		return
+	}
+	if len(s.Keys) >= KeysListedMax {
+		s.Cut = true
+		return
+	}
+	_, _, bucket, name, _ := storage.ParseObjectKey(row) // it was read
+	s.Keys = append(s.Keys, wire.AuditKey{Bucket: string(bucket), Key: string(name), Hash: hash})
+}
+
+// Logged names the keys that some dots have changed, as far as the log still says
+// so: a dot that was pruned is one that every home has.
+func Logged(store storage.Snapshot, id ID, dots vclock.DotSet) (map[wire.AuditName]bool, error) {
+	names := map[wire.AuditName]bool{}
+	for actor, span := range dots.Spans() {
+		lo, hi := storage.LogActorRange(id.Partition, id.N, actorBytes(actor), span.Lo, min(span.Hi, vclock.CounterMax))
+		var bad error
+		err := store.Scan(lo, hi, func(_, value []byte) bool {
+			var entry storage.LogEntry
+			if entry, bad = storage.ParseLogEntry(value); bad == nil {
+				names[wire.AuditName{Bucket: string(entry.Bucket), Key: string(entry.Key)}] = true
+			}
+			return bad == nil
+		})
+		if err == nil {
+			err = bad
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
