@@ -31,6 +31,9 @@ func checkKey(r *kindred.Request) *kindred.Error {
 	if r.Durability > kindred.Sync {
 		return kindred.Invalid("durability", "%s is not a durability: use memory, batch or sync", r.Durability)
 	}
+	if r.Sloppy > kindred.Strict {
+		return kindred.Invalid("sloppy", "%s is no answer to whether guests count: use sloppy or strict", r.Sloppy)
+	}
 	if err := kindred.CheckExpiry(r); err != nil {
 		return err
 	}

@@ -22,9 +22,13 @@ const (
 
 // ParseGet reads and checks a get.
 func ParseGet(m *pb.GetRequest) (*kindred.Request, *kindred.Error) {
+	sloppy, err := parseSloppiness(m.GetSloppy())
+	if err != nil {
+		return nil, err
+	}
 	return checked(&kindred.Request{
 		Op: kindred.OpGet, Bucket: m.GetBucket(), Key: string(m.GetKey()),
-		R: kindred.Count(m.GetR()), PR: kindred.Count(m.GetPr()), Timeout: millis(m.GetTimeoutMs()),
+		R: kindred.Count(m.GetR()), PR: kindred.Count(m.GetPr()), Timeout: millis(m.GetTimeoutMs()), Sloppy: sloppy,
 	})
 }
 
@@ -32,6 +36,7 @@ func ParseGet(m *pb.GetRequest) (*kindred.Request, *kindred.Error) {
 func FormatGet(r *kindred.Request) *pb.GetRequest {
 	return &pb.GetRequest{
 		Bucket: r.Bucket, Key: []byte(r.Key), R: int32(r.R), Pr: int32(r.PR), TimeoutMs: inMillis(r.Timeout),
+		Sloppy: pb.Sloppiness(r.Sloppy),
 	}
 }
 
@@ -45,6 +50,10 @@ func ParsePut(m *pb.PutRequest) (*kindred.Request, *kindred.Error) {
 	if err != nil {
 		return nil, err
 	}
+	sloppy, err := parseSloppiness(m.GetSloppy())
+	if err != nil {
+		return nil, err
+	}
 	ttl, expiresAt, err := parseExpiry(m)
 	if err != nil {
 		return nil, err
@@ -53,7 +62,7 @@ func ParsePut(m *pb.PutRequest) (*kindred.Request, *kindred.Error) {
 		Op: kindred.OpPut, Bucket: m.GetBucket(), Key: string(m.GetKey()),
 		Value: m.GetValue(), ContentType: m.GetContentType(), Context: m.GetContext(), RequestID: id,
 		W: kindred.Count(m.GetW()), PW: kindred.Count(m.GetPw()), Durability: durability,
-		Timeout: millis(m.GetTimeoutMs()), TTL: ttl, ExpiresAt: expiresAt, Resent: m.GetResent(),
+		Timeout: millis(m.GetTimeoutMs()), TTL: ttl, ExpiresAt: expiresAt, Resent: m.GetResent(), Sloppy: sloppy,
 	})
 }
 
@@ -63,6 +72,7 @@ func FormatPut(r *kindred.Request) *pb.PutRequest {
 		Bucket: r.Bucket, Key: []byte(r.Key), Value: r.Value, ContentType: r.ContentType, Context: r.Context,
 		RequestId: formatRequestID(r.RequestID), W: int32(r.W), Pw: int32(r.PW),
 		Durability: pb.Durability(r.Durability), TimeoutMs: inMillis(r.Timeout), Resent: r.Resent,
+		Sloppy: pb.Sloppiness(r.Sloppy),
 	}
 	switch {
 	case !r.ExpiresAt.IsZero():
@@ -83,10 +93,14 @@ func ParseDelete(m *pb.DeleteRequest) (*kindred.Request, *kindred.Error) {
 	if err != nil {
 		return nil, err
 	}
+	sloppy, err := parseSloppiness(m.GetSloppy())
+	if err != nil {
+		return nil, err
+	}
 	return checked(&kindred.Request{
 		Op: kindred.OpDelete, Bucket: m.GetBucket(), Key: string(m.GetKey()), Context: m.GetContext(), RequestID: id,
 		W: kindred.Count(m.GetW()), PW: kindred.Count(m.GetPw()), Durability: durability,
-		Timeout: millis(m.GetTimeoutMs()),
+		Timeout: millis(m.GetTimeoutMs()), Sloppy: sloppy,
 	})
 }
 
@@ -95,6 +109,7 @@ func FormatDelete(r *kindred.Request) *pb.DeleteRequest {
 	return &pb.DeleteRequest{
 		Bucket: r.Bucket, Key: []byte(r.Key), Context: r.Context, RequestId: formatRequestID(r.RequestID),
 		W: int32(r.W), Pw: int32(r.PW), Durability: pb.Durability(r.Durability), TimeoutMs: inMillis(r.Timeout),
+		Sloppy: pb.Sloppiness(r.Sloppy),
 	}
 }
 
@@ -238,6 +253,14 @@ func parseExpiry(m *pb.PutRequest) (ttl time.Duration, at time.Time, err *kindre
 // formatTTL rounds up: 0 is no time to live.
 func formatTTL(d time.Duration) uint64 {
 	return uint64((d-1)/time.Millisecond + 1)
+}
+
+func parseSloppiness(s pb.Sloppiness) (kindred.Sloppiness, *kindred.Error) {
+	if s < 0 || s > pb.Sloppiness(kindred.Strict) {
+		return 0, kindred.Invalid("sloppy", "%d is no answer to whether guests count: use sloppy (%d) or strict (%d)",
+			int32(s), kindred.Sloppy, kindred.Strict)
+	}
+	return kindred.Sloppiness(s), nil
 }
 
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

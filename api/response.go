@@ -13,6 +13,7 @@ import (
 func FormatGetResponse(r *kindred.Response) *pb.GetResponse {
 	return &pb.GetResponse{
 		Siblings: each(r.Siblings, formatSibling), Context: r.Context, Replied: each(r.Replied, text),
+		Guests: each(r.Guests, text),
 	}
 }
 
@@ -20,6 +21,7 @@ func FormatGetResponse(r *kindred.Response) *pb.GetResponse {
 func ParseGetResponse(m *pb.GetResponse) *kindred.Response {
 	return &kindred.Response{
 		Siblings: each(m.GetSiblings(), parseSibling), Context: m.GetContext(), Replied: m.GetReplied(),
+		Guests: m.GetGuests(),
 	}
 }
 
@@ -163,12 +165,12 @@ func parseSiblingView(p **pb.SiblingView) kindred.SiblingView {
 func formatReceipt(r *kindred.Receipt) *pb.Receipt {
 	return &pb.Receipt{
 		Dot: text(&r.Dot), Stage: pb.Stage(r.Stage), Durability: pb.Durability(r.Durability),
-		Acked: each(r.Acked, text),
+		Acked: each(r.Acked, text), Guests: each(r.Guests, text),
 	}
 }
 
 func parseReceipt(m *pb.Receipt) kindred.Receipt {
-	r := kindred.Receipt{Dot: m.GetDot(), Acked: m.GetAcked()}
+	r := kindred.Receipt{Dot: m.GetDot(), Acked: m.GetAcked(), Guests: m.GetGuests()}
 	if s := m.GetStage(); s > 0 && s <= pb.Stage(kindred.Audited) {
 		r.Stage = kindred.Stage(s)
 	}

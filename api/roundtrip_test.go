@@ -32,6 +32,9 @@ func fill(v reflect.Value, n *int) {
 	case kindred.Durability:
 		v.SetUint(uint64(kindred.Sync))
 		return
+	case kindred.Sloppiness:
+		v.SetUint(uint64(kindred.Strict))
+		return
 	case kindred.Stage:
 		v.SetUint(uint64(kindred.Settled))
 		return

@@ -25,7 +25,7 @@ func (b *Bucket) Get(ctx context.Context, key string, opts ...CallOption) (*Obje
 	if err != nil {
 		return nil, err
 	}
-	return &Object{Siblings: resp.Siblings, Context: ContextOf(resp.Context), Replied: resp.Replied}, nil
+	return &Object{Siblings: resp.Siblings, Context: ContextOf(resp.Context), Replied: resp.Replied, Guests: resp.Guests}, nil
 }
 
 // Put writes a value. With [Seen] it replaces what was seen; without, it is
@@ -79,7 +79,7 @@ func (b *Bucket) write(ctx context.Context, req *kindred.Request) (*Receipt, err
 		return nil, err
 	}
 	r := &resp.Receipt
-	return &Receipt{Dot: r.Dot, Stage: r.Stage, Durability: r.Durability, Acked: r.Acked, Context: ContextOf(resp.Context)}, nil
+	return &Receipt{Dot: r.Dot, Stage: r.Stage, Durability: r.Durability, Acked: r.Acked, Guests: r.Guests, Context: ContextOf(resp.Context)}, nil
 }
 
 func (b *Bucket) request(op kindred.Op, key string, opts []CallOption) *kindred.Request {

@@ -21,9 +21,14 @@ type Object struct {
 	// Context is what this read saw. Pass it on with [Seen] to replace exactly
 	// that. A key that was deleted may still have one.
 	Context Context
-	// Replied names the replicas that were counted.
-	Replied []string
+	// Replied names the nodes that were counted, Guests those of them that are no
+	// home replicas. With guests the answer is a sloppy one: it shows what could be
+	// reached.
+	Replied, Guests []string
 }
+
+// Sloppy reports whether guests were counted.
+func (o *Object) Sloppy() bool { return len(o.Guests) > 0 }
 
 // Value is the value, if there is exactly one; otherwise [ErrNotFound] or a
 // *[SiblingsError].
@@ -54,12 +59,16 @@ type Receipt struct {
 	Stage kindred.Stage
 	// Durability is what "held" means on each of Acked.
 	Durability kindred.Durability
-	// Acked names the replicas that hold the write as asked.
-	Acked []string
+	// Acked names the nodes that hold the write as asked, Guests those of them that
+	// keep it for a home replica which could not be reached.
+	Acked, Guests []string
 	// Context covers this write and what it had seen. A following write with
 	// it replaces this one without another read.
 	Context Context
 }
+
+// Sloppy reports whether guests were counted.
+func (r *Receipt) Sloppy() bool { return len(r.Guests) > 0 }
 
 // Context is what a reader or writer has seen of one key. It is opaque, bound
 // to its bucket and key, and refused anywhere else. The zero Context has seen

@@ -130,6 +130,15 @@ func W(n kindred.Count) CallOption { return func(q *kindred.Request) { q.W = n }
 // PW is how many of them must be home replicas.
 func PW(n kindred.Count) CallOption { return func(q *kindred.Request) { q.PW = n } }
 
+// Sloppy lets guests count, nodes that stand in for home replicas which cannot be
+// reached. That is the default of a bucket: a write succeeds where enough nodes can
+// be reached, and is read everywhere once the homes have it.
+func Sloppy() CallOption { return func(q *kindred.Request) { q.Sloppy = kindred.Sloppy } }
+
+// Strict lets only home replicas count. With R + W > N every strict get sees every
+// strict write that was acknowledged.
+func Strict() CallOption { return func(q *kindred.Request) { q.Sloppy = kindred.Strict } }
+
 // Durability is what "hold" means for a write.
 func Durability(d kindred.Durability) CallOption {
 	return func(q *kindred.Request) { q.Durability = d }

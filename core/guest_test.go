@@ -323,6 +323,8 @@ func TestAScanShowsWhatGuestsHold(t *testing.T) {
 	}
 	found := map[string]bool{}
 	q := kindred.Request{Op: kindred.OpScan, Bucket: "b"}
+	require.Equal(t, kindred.CodeUnavailable, r.do(away[0], q).Err.Code, "a page that may lack keys is asked for by name")
+	q.Sloppy = kindred.Sloppy
 	for {
 		resp := r.do(away[0], q)
 		require.Nil(t, resp.Err)

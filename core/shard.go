@@ -357,7 +357,9 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.refuse(ask, err)
 		return
 	}
-	quorum.Sloppy = req.Sloppy.IsSloppy()
+	// A page of keys of whom guests happen to hold hints is no complete one: scans
+	// are sloppy on demand only.
+	quorum.Sloppy = req.Sloppy == kindred.Sloppy || req.Op != kindred.OpScan && req.Sloppy.IsSloppy()
 	switch req.Op {
 	case kindred.OpGet, kindred.OpInspect:
 		s.startRead(now, base, homes, quorum)

@@ -53,6 +53,7 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 	for _, m := range workerMetrics() {
 		m.collect(out, n.workers)
 	}
+	n.collectHints(out, time.Now())
 	store := n.store.Metrics()
 	for _, m := range storeMetrics() {
 		m.collect(out, store)
@@ -94,6 +95,16 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("log_pruned_total", "Dots pruned from the log because every home holds them for certain."), counter, func(s core.Stats) float64 { return float64(s.PrunedDots) }},
 		{desc("log_pruned_unshared_total", "Dots pruned at the limit of the log that some home may lack: it has to be rebuilt then."), counter, func(s core.Stats) float64 { return float64(s.PrunedUnshared) }},
 		{desc("expiries_total", "Delete events made for values that had expired."), counter, func(s core.Stats) float64 { return float64(s.Expiries) }},
+		{desc("guest_writes_total", "Writes coordinated without being a home of the key."), counter, func(s core.Stats) float64 { return float64(s.GuestWrites) }},
+		{desc("guest_reads_total", "Reads answered from hints."), counter, func(s core.Stats) float64 { return float64(s.GuestReads) }},
+		{desc("hints_asked_total", "Writes that fallbacks were asked to keep for a home."), counter, func(s core.Stats) float64 { return float64(s.HintsAsked) }},
+		{desc("hints_kept_total", "Writes kept here at the request of another node."), counter, func(s core.Stats) float64 { return float64(s.HintsKept) }},
+		{desc("hints_refused_total", "Writes not kept, for want of room or of sense."), counter, func(s core.Stats) float64 { return float64(s.HintsRefused) }},
+		{desc("hint_offers_total", "Pages of hints offered to a home."), counter, func(s core.Stats) float64 { return float64(s.HintOffers) }},
+		{desc("hints_contained_total", "Offered hints that their home held already."), counter, func(s core.Stats) float64 { return float64(s.HintsContained) }},
+		{desc("hints_sent_total", "Writes that delivered hints."), counter, func(s core.Stats) float64 { return float64(s.HintsSent) }},
+		{desc("hints_paid_total", "Hints dropped because their home holds them durably."), counter, func(s core.Stats) float64 { return float64(s.HintsPaid) }},
+		{desc("hint_pages_failed_total", "Pages of hints that could not be read."), counter, func(s core.Stats) float64 { return float64(s.HintPagesFailed) }},
 		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
 	}
 }

@@ -34,14 +34,17 @@
 // Bucket and key are percent-encoded, a slash as %2F; a key is any bytes.
 // Query parameters of a key: r, w, pr, pw (a number, one, quorum, all),
 // durability (memory, batch, sync), timeout (a Go duration), one (true, false),
-// sloppy (false). All are checked; those that do not concern the method have no
-// further effect. A put may have one of ttl (a Go duration) and expires_at (RFC
-// 3339); elsewhere they are refused. Anything else is refused by name.
+// sloppy (true, false: whether guests count). All are checked; those that do not
+// concern the method have no further effect. A put may have one of ttl (a Go
+// duration) and expires_at (RFC 3339); elsewhere they are refused. Anything else is
+// refused by name.
 //
 // Request headers: Content-Type, Kindred-Context (base64url), Kindred-Request-Id
 // (32 hexadecimal digits). A write answers 204 with Kindred-Context,
 // Kindred-Receipt (the dot), Kindred-Stage, Kindred-Durability and
-// Kindred-Acked; a read of one value answers 200 with its bytes, and with
+// Kindred-Acked; a read has Kindred-Replied. Both say in Kindred-Quorum whether
+// the quorum was strict or sloppy, and in Kindred-Guests which of those nodes are
+// no home replicas. A read of one value answers 200 with its bytes, and with
 // Kindred-Expires-At (RFC 3339) if it expires; of siblings 300 with
 //
 //	{"context":"base64url","siblings":[{"value":"base64","dot":"…",
@@ -96,7 +99,7 @@
 //
 // # What is not here
 //
-// No authentication beyond TLS, no sloppy quorums yet, no retries, no routing:
+// No authentication beyond TLS, no retries, no routing:
 // the backend forwards.
 //
 // # Example

@@ -218,8 +218,6 @@ func TestBadRequestsAreNamedAndNotAsked(t *testing.T) {
 		{"PUT", alice + "?timeout=-1s", nil, 400,
 			`"code":"invalid","message":"timeout: \"-1s\" is not a positive duration: write 500ms, 2s or 1m","field":"timeout","limit":0`},
 		{"GET", alice + "?one=1", nil, 400, `"code":"invalid","message":"one: \"1\" is neither true nor false","field":"one","limit":0`},
-		{"GET", alice + "?sloppy=true", nil, 400,
-			`"code":"invalid","message":"sloppy=true: only strict quorums exist yet: leave it out, or use sloppy=false","field":"sloppy","limit":0`},
 		{"GET", alice + "?sloppy=maybe", nil, 400, `"code":"invalid","message":"sloppy: \"maybe\" is neither true nor false","field":"sloppy","limit":0`},
 		{"GET", alice + "?R=1", nil, 400,
 			`"code":"invalid","message":"\"R\" is not a query parameter here: use r, w, pr, pw, durability, timeout, one, ttl, expires_at, sloppy","field":"R","limit":0`},

@@ -104,6 +104,7 @@ type siblingDoc struct {
 // writeObject is the answer to a get.
 func writeObject(w http.ResponseWriter, r *kindred.Response, one bool) {
 	setHeader(w, headerContext, formatBase64(r.Context))
+	setQuorum(w, headerReplied, r.Replied, r.Guests)
 	switch {
 	case len(r.Siblings) == 0:
 		w.Header().Set("Content-Length", "0")
@@ -171,8 +172,15 @@ func writeReceipt(w http.ResponseWriter, r *kindred.Response) {
 	setHeader(w, headerReceipt, r.Receipt.Dot)
 	setHeader(w, headerStage, r.Receipt.Stage.String())
 	setHeader(w, headerDurability, r.Receipt.Durability.String())
-	setHeader(w, headerAcked, strings.Join(r.Receipt.Acked, ","))
+	setQuorum(w, headerAcked, r.Receipt.Acked, r.Receipt.Guests)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// setQuorum says who counted, and whether guests did.
+func setQuorum(w http.ResponseWriter, header string, nodes, guests []string) {
+	setHeader(w, header, strings.Join(nodes, ","))
+	setHeader(w, headerQuorum, kindred.SloppyOr(len(guests) > 0).String())
+	setHeader(w, headerGuests, strings.Join(guests, ","))
 }
 
 func setHeader(w http.ResponseWriter, name, value string) {

@@ -70,6 +70,7 @@ type options struct {
 	r, w, pr, pw kindred.Count
 	durability   kindred.Durability
 	timeout      time.Duration
+	sloppy       kindred.Sloppiness
 	one          bool
 	ttl          time.Duration
 	expiresAt    time.Time
@@ -78,13 +79,12 @@ type options struct {
 func (o *options) request(op kindred.Op, t target) *kindred.Request {
 	return &kindred.Request{
 		Op: op, Bucket: t.bucket, Key: t.key, R: o.r, W: o.w, PR: o.pr, PW: o.pw,
-		Durability: o.durability, Timeout: o.timeout, TTL: o.ttl, ExpiresAt: o.expiresAt,
+		Durability: o.durability, Timeout: o.timeout, Sloppy: o.sloppy, TTL: o.ttl, ExpiresAt: o.expiresAt,
 	}
 }
 
 func parseOptions(query string) (options, *kindred.Error) {
 	var o options
-	var sloppy bool
 	bad := parseQuery(query, []parameter{
 		{"r", parsed(&o.r, kindred.ParseCount)},
 		{"w", parsed(&o.w, kindred.ParseCount)},
@@ -95,11 +95,8 @@ func parseOptions(query string) (options, *kindred.Error) {
 		{"one", parsed(&o.one, parseBool)},
 		{"ttl", parsed(&o.ttl, parseTTL)},
 		{"expires_at", parsed(&o.expiresAt, parseMoment)},
-		{"sloppy", parsed(&sloppy, parseBool)},
+		{"sloppy", parsed(&o.sloppy, parseSloppy)},
 	})
-	if bad == nil && sloppy {
-		bad = kindred.Invalid("sloppy", "sloppy=true: only strict quorums exist yet: leave it out, or use sloppy=false")
-	}
 	return o, bad
 }
 
@@ -190,6 +187,11 @@ func parseBool(s string) (bool, error) {
 	return s == "true", nil
 }
 
+func parseSloppy(s string) (kindred.Sloppiness, error) {
+	sloppy, err := parseBool(s)
+	return kindred.SloppyOr(sloppy), err
+}
+
 func parseOnly(s string) (bool, error) {
 	if s != "only" {
 		return false, quoted(s, "is not possible: use conflicts=only, or leave it out")
@@ -234,7 +236,12 @@ const (
 	headerStage      = "Kindred-Stage"
 	headerDurability = "Kindred-Durability"
 	headerAcked      = "Kindred-Acked"
-	headerExpiresAt  = "Kindred-Expires-At"
+	// headerQuorum says whether the quorum that was met is strict or sloppy,
+	// headerGuests which of the nodes that count are guests.
+	headerQuorum    = "Kindred-Quorum"
+	headerReplied   = "Kindred-Replied"
+	headerGuests    = "Kindred-Guests"
+	headerExpiresAt = "Kindred-Expires-At"
 )
 
 // parseHeaders reads what a write may say in its headers.

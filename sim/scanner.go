@@ -42,8 +42,8 @@ func (r *run) startScanner() {
 func (r *run) scan(replicas kindred.Count, then func(found map[string]int)) {
 	s := &scanner{run: r, began: r.agenda.now, found: map[string]int{}, walls: map[string]int64{}, then: then, homes: r.cfg.Replicas}
 	s.ask = kindred.Request{Op: kindred.OpScan, Bucket: bucket, R: replicas, Timeout: r.cfg.Timeout}
-	if r.calm || r.draw(0x57C7).happens(0.5) {
-		s.ask.Sloppy = kindred.Strict
+	if !r.calm && r.draw(0x57C7).happens(0.5) {
+		s.ask.Sloppy = kindred.Sloppy
 	}
 	s.ask.Scan.Limit = 1 + r.draw(0x11417).below(4)
 	s.page()

@@ -40,16 +40,35 @@ func (k *keyFlags) parse(c *cobra.Command, args []string) (bucket, key string, e
 }
 
 // readFlags choose the quorum of a read.
-type readFlags struct{ r, pr string }
+type readFlags struct {
+	r, pr  string
+	quorum quorumFlag
+}
+
+// quorumFlag chooses whether guests count.
+type quorumFlag struct{ sloppy bool }
+
+func (f *quorumFlag) register(c *cobra.Command) {
+	c.Flags().BoolVar(&f.sloppy, "sloppy", true, "let guests count, which stand in for home replicas that cannot be reached; --sloppy=false for a strict quorum")
+}
+
+func (f *quorumFlag) options() []client.CallOption {
+	if !f.sloppy {
+		return []client.CallOption{client.Strict()}
+	}
+	return nil
+}
 
 func (f *readFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.r, "r", "", "replicas that must answer a read: a number, one, quorum or all")
 	c.Flags().StringVar(&f.pr, "pr", "", "how many of those must be home replicas")
+	f.quorum.register(c)
 }
 
 func (f *readFlags) options() ([]client.CallOption, error) {
-	return countOptions(
+	out, err := countOptions(
 		countFlag{"r", f.r, client.R}, countFlag{"pr", f.pr, client.PR})
+	return append(out, f.quorum.options()...), err
 }
 
 type countFlag struct {
@@ -74,6 +93,7 @@ func countOptions(flags ...countFlag) ([]client.CallOption, error) {
 // writeFlags choose what a write means.
 type writeFlags struct {
 	context, requestID, w, pw, durability string
+	quorum                                quorumFlag
 }
 
 func (f *writeFlags) register(c *cobra.Command) {
@@ -82,6 +102,7 @@ func (f *writeFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.w, "w", "", "replicas that must hold the write: a number, one, quorum or all")
 	c.Flags().StringVar(&f.pw, "pw", "", "how many of those must be home replicas")
 	c.Flags().StringVar(&f.durability, "durability", "", "what holding means: memory, batch or sync")
+	f.quorum.register(c)
 }
 
 // options leaves the context out: see seen.
@@ -91,6 +112,7 @@ func (f *writeFlags) options() ([]client.CallOption, error) {
 	if err != nil {
 		return nil, err
 	}
+	out = append(out, f.quorum.options()...)
 	if f.durability != "" {
 		d, err := kindred.ParseDurability(f.durability)
 		if err != nil {

@@ -58,6 +58,9 @@ type objectDoc struct {
 	Context  string       `json:"context"`
 	Siblings []siblingDoc `json:"siblings"`
 	Replied  []string     `json:"replied"`
+	// Quorum is "sloppy" if guests were counted, which Guests names.
+	Quorum string   `json:"quorum"`
+	Guests []string `json:"guests"`
 }
 
 // siblingDoc has the value in base64, and as text too if it is text.
@@ -79,6 +82,7 @@ func newObjectDoc(bucket, key string, obj *client.Object) objectDoc {
 	doc := objectDoc{
 		Bucket: bucket, keyDoc: newKeyDoc(key), Context: obj.Context.String(),
 		Siblings: []siblingDoc{}, Replied: list(obj.Replied),
+		Quorum: kindred.SloppyOr(obj.Sloppy()).String(), Guests: list(obj.Guests),
 	}
 	for _, s := range obj.Siblings {
 		d := siblingDoc{

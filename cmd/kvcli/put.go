@@ -105,7 +105,10 @@ type receiptDoc struct {
 	Stage      string   `json:"stage"`
 	Durability string   `json:"durability"`
 	Acked      []string `json:"acked"`
-	Context    string   `json:"context"`
+	// Quorum is "sloppy" if guests were counted, which Guests names.
+	Quorum  string   `json:"quorum"`
+	Guests  []string `json:"guests"`
+	Context string   `json:"context"`
 	// Superseded is how many values the read before the write saw; -1 if there
 	// was none.
 	Superseded int `json:"superseded"`
@@ -148,12 +151,16 @@ func (a *app) printReceipt(verb, bucket, key string, r *client.Receipt, supersed
 	doc := receiptDoc{
 		Bucket: bucket, keyDoc: newKeyDoc(key), Applied: true,
 		Dot: r.Dot, Stage: r.Stage.String(), Durability: r.Durability.String(), Acked: list(r.Acked),
+		Quorum: kindred.SloppyOr(r.Sloppy()).String(), Guests: list(r.Guests),
 		Context: r.Context.String(), Superseded: superseded,
 	}
 	return a.print(doc, func(w io.Writer) error {
 		more := ""
 		if superseded > 1 {
 			more = fmt.Sprintf("; it supersedes %d siblings", superseded)
+		}
+		if r.Sloppy() {
+			more += fmt.Sprintf("; sloppy: %s keep it for home replicas that cannot be reached", strings.Join(r.Guests, ", "))
 		}
 		_, err := fmt.Fprintf(w, "%s %s/%s: %s on %s (durability %s)%s\n", verb, bucket, shown(key),
 			doc.Stage, strings.Join(r.Acked, ", "), doc.Durability, more)
@@ -195,7 +202,7 @@ func (a *app) del(ctx context.Context, b bucket, name, key, token string, opts [
 		return err
 	}
 	if n == 0 {
-		doc := receiptDoc{Bucket: name, keyDoc: newKeyDoc(key), Acked: []string{}, Context: c.String()}
+		doc := receiptDoc{Bucket: name, keyDoc: newKeyDoc(key), Acked: []string{}, Guests: []string{}, Context: c.String()}
 		return a.print(doc, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "%s/%s has no value: nothing to delete\n", name, shown(key))
 			return err

@@ -151,6 +151,57 @@ func (Cause) EnumDescriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{1}
 }
 
+// Whether guests may count: nodes that stand in for home replicas which cannot be
+// reached. The default of a bucket is sloppy.
+type Sloppiness int32
+
+const (
+	Sloppiness_SLOPPINESS_DEFAULT Sloppiness = 0
+	Sloppiness_SLOPPINESS_SLOPPY  Sloppiness = 1
+	Sloppiness_SLOPPINESS_STRICT  Sloppiness = 2
+)
+
+// Enum value maps for Sloppiness.
+var (
+	Sloppiness_name = map[int32]string{
+		0: "SLOPPINESS_DEFAULT",
+		1: "SLOPPINESS_SLOPPY",
+		2: "SLOPPINESS_STRICT",
+	}
+	Sloppiness_value = map[string]int32{
+		"SLOPPINESS_DEFAULT": 0,
+		"SLOPPINESS_SLOPPY":  1,
+		"SLOPPINESS_STRICT":  2,
+	}
+)
+
+func (x Sloppiness) Enum() *Sloppiness {
+	p := new(Sloppiness)
+	*p = x
+	return p
+}
+
+func (x Sloppiness) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Sloppiness) Descriptor() protoreflect.EnumDescriptor {
+	return file_kindred_v1_kindred_proto_enumTypes[2].Descriptor()
+}
+
+func (Sloppiness) Type() protoreflect.EnumType {
+	return &file_kindred_v1_kindred_proto_enumTypes[2]
+}
+
+func (x Sloppiness) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Sloppiness.Descriptor instead.
+func (Sloppiness) EnumDescriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{2}
+}
+
 type Stage int32
 
 const (
@@ -193,11 +244,11 @@ func (x Stage) String() string {
 }
 
 func (Stage) Descriptor() protoreflect.EnumDescriptor {
-	return file_kindred_v1_kindred_proto_enumTypes[2].Descriptor()
+	return file_kindred_v1_kindred_proto_enumTypes[3].Descriptor()
 }
 
 func (Stage) Type() protoreflect.EnumType {
-	return &file_kindred_v1_kindred_proto_enumTypes[2]
+	return &file_kindred_v1_kindred_proto_enumTypes[3]
 }
 
 func (x Stage) Number() protoreflect.EnumNumber {
@@ -206,7 +257,7 @@ func (x Stage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Stage.Descriptor instead.
 func (Stage) EnumDescriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{2}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{3}
 }
 
 // An error that says nothing of the outcome leaves it unknown.
@@ -243,11 +294,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_kindred_v1_kindred_proto_enumTypes[3].Descriptor()
+	return file_kindred_v1_kindred_proto_enumTypes[4].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_kindred_v1_kindred_proto_enumTypes[3]
+	return &file_kindred_v1_kindred_proto_enumTypes[4]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -256,7 +307,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{3}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{4}
 }
 
 type GetRequest struct {
@@ -266,6 +317,7 @@ type GetRequest struct {
 	R             int32                  `protobuf:"zigzag32,3,opt,name=r,proto3" json:"r,omitempty"`
 	Pr            int32                  `protobuf:"zigzag32,4,opt,name=pr,proto3" json:"pr,omitempty"`
 	TimeoutMs     uint32                 `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	Sloppy        Sloppiness             `protobuf:"varint,6,opt,name=sloppy,proto3,enum=kindred.v1.Sloppiness" json:"sloppy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -333,6 +385,13 @@ func (x *GetRequest) GetTimeoutMs() uint32 {
 		return x.TimeoutMs
 	}
 	return 0
+}
+
+func (x *GetRequest) GetSloppy() Sloppiness {
+	if x != nil {
+		return x.Sloppy
+	}
+	return Sloppiness_SLOPPINESS_DEFAULT
 }
 
 // Sibling is one live version with its provenance.
@@ -437,8 +496,10 @@ type GetResponse struct {
 	// No siblings: the key is absent.
 	Siblings []*Sibling `protobuf:"bytes,1,rep,name=siblings,proto3" json:"siblings,omitempty"`
 	// Opaque; pass it back with the next write of this key.
-	Context       []byte   `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
-	Replied       []string `protobuf:"bytes,3,rep,name=replied,proto3" json:"replied,omitempty"`
+	Context []byte   `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
+	Replied []string `protobuf:"bytes,3,rep,name=replied,proto3" json:"replied,omitempty"`
+	// Those of replied that are guests: the answer is then a sloppy one.
+	Guests        []string `protobuf:"bytes,4,rep,name=guests,proto3" json:"guests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -494,6 +555,13 @@ func (x *GetResponse) GetReplied() []string {
 	return nil
 }
 
+func (x *GetResponse) GetGuests() []string {
+	if x != nil {
+		return x.Guests
+	}
+	return nil
+}
+
 type PutRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Bucket      string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
@@ -516,7 +584,8 @@ type PutRequest struct {
 	//	*PutRequest_ExpiresAtUnixMs
 	Expiry isPutRequest_Expiry `protobuf_oneof:"expiry"`
 	// The request was sent before under this request_id.
-	Resent        bool `protobuf:"varint,13,opt,name=resent,proto3" json:"resent,omitempty"`
+	Resent        bool       `protobuf:"varint,13,opt,name=resent,proto3" json:"resent,omitempty"`
+	Sloppy        Sloppiness `protobuf:"varint,14,opt,name=sloppy,proto3,enum=kindred.v1.Sloppiness" json:"sloppy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +722,13 @@ func (x *PutRequest) GetResent() bool {
 	return false
 }
 
+func (x *PutRequest) GetSloppy() Sloppiness {
+	if x != nil {
+		return x.Sloppy
+	}
+	return Sloppiness_SLOPPINESS_DEFAULT
+}
+
 type isPutRequest_Expiry interface {
 	isPutRequest_Expiry()
 }
@@ -734,6 +810,7 @@ type DeleteRequest struct {
 	Pw            int32      `protobuf:"zigzag32,6,opt,name=pw,proto3" json:"pw,omitempty"`
 	Durability    Durability `protobuf:"varint,7,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
 	TimeoutMs     uint32     `protobuf:"varint,8,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	Sloppy        Sloppiness `protobuf:"varint,9,opt,name=sloppy,proto3,enum=kindred.v1.Sloppiness" json:"sloppy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -824,6 +901,13 @@ func (x *DeleteRequest) GetTimeoutMs() uint32 {
 	return 0
 }
 
+func (x *DeleteRequest) GetSloppy() Sloppiness {
+	if x != nil {
+		return x.Sloppy
+	}
+	return Sloppiness_SLOPPINESS_DEFAULT
+}
+
 type DeleteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Context       []byte                 `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
@@ -877,11 +961,13 @@ func (x *DeleteResponse) GetReceipt() *Receipt {
 }
 
 type Receipt struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Dot           string                 `protobuf:"bytes,1,opt,name=dot,proto3" json:"dot,omitempty"`
-	Stage         Stage                  `protobuf:"varint,2,opt,name=stage,proto3,enum=kindred.v1.Stage" json:"stage,omitempty"`
-	Durability    Durability             `protobuf:"varint,3,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
-	Acked         []string               `protobuf:"bytes,4,rep,name=acked,proto3" json:"acked,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Dot        string                 `protobuf:"bytes,1,opt,name=dot,proto3" json:"dot,omitempty"`
+	Stage      Stage                  `protobuf:"varint,2,opt,name=stage,proto3,enum=kindred.v1.Stage" json:"stage,omitempty"`
+	Durability Durability             `protobuf:"varint,3,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
+	Acked      []string               `protobuf:"bytes,4,rep,name=acked,proto3" json:"acked,omitempty"`
+	// Those of acked that are guests: the quorum was then a sloppy one.
+	Guests        []string `protobuf:"bytes,5,rep,name=guests,proto3" json:"guests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -940,6 +1026,13 @@ func (x *Receipt) GetDurability() Durability {
 func (x *Receipt) GetAcked() []string {
 	if x != nil {
 		return x.Acked
+	}
+	return nil
+}
+
+func (x *Receipt) GetGuests() []string {
+	if x != nil {
+		return x.Guests
 	}
 	return nil
 }
@@ -3258,7 +3351,7 @@ var File_kindred_v1_kindred_proto protoreflect.FileDescriptor
 const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\n" +
 	"\x18kindred/v1/kindred.proto\x12\n" +
-	"kindred.v1\"s\n" +
+	"kindred.v1\"\xa3\x01\n" +
 	"\n" +
 	"GetRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
@@ -3266,7 +3359,8 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x01r\x18\x03 \x01(\x11R\x01r\x12\x0e\n" +
 	"\x02pr\x18\x04 \x01(\x11R\x02pr\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\"\xe0\x01\n" +
+	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\x12.\n" +
+	"\x06sloppy\x18\x06 \x01(\x0e2\x16.kindred.v1.SloppinessR\x06sloppy\"\xe0\x01\n" +
 	"\aSibling\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x10\n" +
 	"\x03dot\x18\x02 \x01(\tR\x03dot\x12!\n" +
@@ -3274,11 +3368,12 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x12written_at_unix_ms\x18\x04 \x01(\x03R\x0fwrittenAtUnixMs\x12\x12\n" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12\x16\n" +
 	"\x06causes\x18\a \x01(\rR\x06causes\x12+\n" +
-	"\x12expires_at_unix_ms\x18\b \x01(\x03R\x0fexpiresAtUnixMsJ\x04\b\x06\x10\a\"r\n" +
+	"\x12expires_at_unix_ms\x18\b \x01(\x03R\x0fexpiresAtUnixMsJ\x04\b\x06\x10\a\"\x8a\x01\n" +
 	"\vGetResponse\x12/\n" +
 	"\bsiblings\x18\x01 \x03(\v2\x13.kindred.v1.SiblingR\bsiblings\x12\x18\n" +
 	"\acontext\x18\x02 \x01(\fR\acontext\x12\x18\n" +
-	"\areplied\x18\x03 \x03(\tR\areplied\"\x87\x03\n" +
+	"\areplied\x18\x03 \x03(\tR\areplied\x12\x16\n" +
+	"\x06guests\x18\x04 \x03(\tR\x06guests\"\xb7\x03\n" +
 	"\n" +
 	"PutRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
@@ -3298,11 +3393,12 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	" \x01(\rR\ttimeoutMs\x12\x17\n" +
 	"\x06ttl_ms\x18\v \x01(\x04H\x00R\x05ttlMs\x12-\n" +
 	"\x12expires_at_unix_ms\x18\f \x01(\x03H\x00R\x0fexpiresAtUnixMs\x12\x16\n" +
-	"\x06resent\x18\r \x01(\bR\x06resentB\b\n" +
+	"\x06resent\x18\r \x01(\bR\x06resent\x12.\n" +
+	"\x06sloppy\x18\x0e \x01(\x0e2\x16.kindred.v1.SloppinessR\x06sloppyB\b\n" +
 	"\x06expiry\"V\n" +
 	"\vPutResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\fR\acontext\x12-\n" +
-	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\xe7\x01\n" +
+	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\x97\x02\n" +
 	"\rDeleteRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x18\n" +
@@ -3315,17 +3411,19 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"durability\x18\a \x01(\x0e2\x16.kindred.v1.DurabilityR\n" +
 	"durability\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\b \x01(\rR\ttimeoutMs\"Y\n" +
+	"timeout_ms\x18\b \x01(\rR\ttimeoutMs\x12.\n" +
+	"\x06sloppy\x18\t \x01(\x0e2\x16.kindred.v1.SloppinessR\x06sloppy\"Y\n" +
 	"\x0eDeleteResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\fR\acontext\x12-\n" +
-	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\x92\x01\n" +
+	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\xaa\x01\n" +
 	"\aReceipt\x12\x10\n" +
 	"\x03dot\x18\x01 \x01(\tR\x03dot\x12'\n" +
 	"\x05stage\x18\x02 \x01(\x0e2\x11.kindred.v1.StageR\x05stage\x126\n" +
 	"\n" +
 	"durability\x18\x03 \x01(\x0e2\x16.kindred.v1.DurabilityR\n" +
 	"durability\x12\x14\n" +
-	"\x05acked\x18\x04 \x03(\tR\x05acked\"\xf9\x01\n" +
+	"\x05acked\x18\x04 \x03(\tR\x05acked\x12\x16\n" +
+	"\x06guests\x18\x05 \x03(\tR\x06guests\"\xf9\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -3544,7 +3642,12 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\vCAUSE_RETRY\x10\b\x12\x13\n" +
 	"\x0fCAUSE_FORWARDED\x10\x10\x12\r\n" +
 	"\tCAUSE_CUT\x10 \x12\x0f\n" +
-	"\vCAUSE_GUEST\x10@*}\n" +
+	"\vCAUSE_GUEST\x10@*R\n" +
+	"\n" +
+	"Sloppiness\x12\x16\n" +
+	"\x12SLOPPINESS_DEFAULT\x10\x00\x12\x15\n" +
+	"\x11SLOPPINESS_SLOPPY\x10\x01\x12\x15\n" +
+	"\x11SLOPPINESS_STRICT\x10\x02*}\n" +
 	"\x05Stage\x12\x0e\n" +
 	"\n" +
 	"STAGE_NONE\x10\x00\x12\x12\n" +
@@ -3583,108 +3686,112 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 	return file_kindred_v1_kindred_proto_rawDescData
 }
 
-var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),            // 0: kindred.v1.Durability
 	(Cause)(0),                 // 1: kindred.v1.Cause
-	(Stage)(0),                 // 2: kindred.v1.Stage
-	(Outcome)(0),               // 3: kindred.v1.Outcome
-	(*GetRequest)(nil),         // 4: kindred.v1.GetRequest
-	(*Sibling)(nil),            // 5: kindred.v1.Sibling
-	(*GetResponse)(nil),        // 6: kindred.v1.GetResponse
-	(*PutRequest)(nil),         // 7: kindred.v1.PutRequest
-	(*PutResponse)(nil),        // 8: kindred.v1.PutResponse
-	(*DeleteRequest)(nil),      // 9: kindred.v1.DeleteRequest
-	(*DeleteResponse)(nil),     // 10: kindred.v1.DeleteResponse
-	(*Receipt)(nil),            // 11: kindred.v1.Receipt
-	(*Error)(nil),              // 12: kindred.v1.Error
-	(*NodeFailure)(nil),        // 13: kindred.v1.NodeFailure
-	(*PipelineRequest)(nil),    // 14: kindred.v1.PipelineRequest
-	(*Call)(nil),               // 15: kindred.v1.Call
-	(*PipelineResponse)(nil),   // 16: kindred.v1.PipelineResponse
-	(*Result)(nil),             // 17: kindred.v1.Result
-	(*ScanRequest)(nil),        // 18: kindred.v1.ScanRequest
-	(*ScanResponse)(nil),       // 19: kindred.v1.ScanResponse
-	(*KeyEntry)(nil),           // 20: kindred.v1.KeyEntry
-	(*StageRequest)(nil),       // 21: kindred.v1.StageRequest
-	(*StageResponse)(nil),      // 22: kindred.v1.StageResponse
-	(*DescribeRequest)(nil),    // 23: kindred.v1.DescribeRequest
-	(*DescribeResponse)(nil),   // 24: kindred.v1.DescribeResponse
-	(*Member)(nil),             // 25: kindred.v1.Member
-	(*Local)(nil),              // 26: kindred.v1.Local
-	(*Replication)(nil),        // 27: kindred.v1.Replication
-	(*ReplicaStatus)(nil),      // 28: kindred.v1.ReplicaStatus
-	(*Rebuild)(nil),            // 29: kindred.v1.Rebuild
-	(*Audit)(nil),              // 30: kindred.v1.Audit
-	(*HintStatus)(nil),         // 31: kindred.v1.HintStatus
-	(*HintDebt)(nil),           // 32: kindred.v1.HintDebt
-	(*Repairs)(nil),            // 33: kindred.v1.Repairs
-	(*RepairNodeRequest)(nil),  // 34: kindred.v1.RepairNodeRequest
-	(*RepairNodeResponse)(nil), // 35: kindred.v1.RepairNodeResponse
-	(*InspectRequest)(nil),     // 36: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),    // 37: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),        // 38: kindred.v1.ReplicaView
-	(*SiblingView)(nil),        // 39: kindred.v1.SiblingView
+	(Sloppiness)(0),            // 2: kindred.v1.Sloppiness
+	(Stage)(0),                 // 3: kindred.v1.Stage
+	(Outcome)(0),               // 4: kindred.v1.Outcome
+	(*GetRequest)(nil),         // 5: kindred.v1.GetRequest
+	(*Sibling)(nil),            // 6: kindred.v1.Sibling
+	(*GetResponse)(nil),        // 7: kindred.v1.GetResponse
+	(*PutRequest)(nil),         // 8: kindred.v1.PutRequest
+	(*PutResponse)(nil),        // 9: kindred.v1.PutResponse
+	(*DeleteRequest)(nil),      // 10: kindred.v1.DeleteRequest
+	(*DeleteResponse)(nil),     // 11: kindred.v1.DeleteResponse
+	(*Receipt)(nil),            // 12: kindred.v1.Receipt
+	(*Error)(nil),              // 13: kindred.v1.Error
+	(*NodeFailure)(nil),        // 14: kindred.v1.NodeFailure
+	(*PipelineRequest)(nil),    // 15: kindred.v1.PipelineRequest
+	(*Call)(nil),               // 16: kindred.v1.Call
+	(*PipelineResponse)(nil),   // 17: kindred.v1.PipelineResponse
+	(*Result)(nil),             // 18: kindred.v1.Result
+	(*ScanRequest)(nil),        // 19: kindred.v1.ScanRequest
+	(*ScanResponse)(nil),       // 20: kindred.v1.ScanResponse
+	(*KeyEntry)(nil),           // 21: kindred.v1.KeyEntry
+	(*StageRequest)(nil),       // 22: kindred.v1.StageRequest
+	(*StageResponse)(nil),      // 23: kindred.v1.StageResponse
+	(*DescribeRequest)(nil),    // 24: kindred.v1.DescribeRequest
+	(*DescribeResponse)(nil),   // 25: kindred.v1.DescribeResponse
+	(*Member)(nil),             // 26: kindred.v1.Member
+	(*Local)(nil),              // 27: kindred.v1.Local
+	(*Replication)(nil),        // 28: kindred.v1.Replication
+	(*ReplicaStatus)(nil),      // 29: kindred.v1.ReplicaStatus
+	(*Rebuild)(nil),            // 30: kindred.v1.Rebuild
+	(*Audit)(nil),              // 31: kindred.v1.Audit
+	(*HintStatus)(nil),         // 32: kindred.v1.HintStatus
+	(*HintDebt)(nil),           // 33: kindred.v1.HintDebt
+	(*Repairs)(nil),            // 34: kindred.v1.Repairs
+	(*RepairNodeRequest)(nil),  // 35: kindred.v1.RepairNodeRequest
+	(*RepairNodeResponse)(nil), // 36: kindred.v1.RepairNodeResponse
+	(*InspectRequest)(nil),     // 37: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),    // 38: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),        // 39: kindred.v1.ReplicaView
+	(*SiblingView)(nil),        // 40: kindred.v1.SiblingView
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
-	5,  // 0: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
-	0,  // 1: kindred.v1.PutRequest.durability:type_name -> kindred.v1.Durability
-	11, // 2: kindred.v1.PutResponse.receipt:type_name -> kindred.v1.Receipt
-	0,  // 3: kindred.v1.DeleteRequest.durability:type_name -> kindred.v1.Durability
-	11, // 4: kindred.v1.DeleteResponse.receipt:type_name -> kindred.v1.Receipt
-	2,  // 5: kindred.v1.Receipt.stage:type_name -> kindred.v1.Stage
-	0,  // 6: kindred.v1.Receipt.durability:type_name -> kindred.v1.Durability
-	3,  // 7: kindred.v1.Error.outcome:type_name -> kindred.v1.Outcome
-	13, // 8: kindred.v1.Error.failed:type_name -> kindred.v1.NodeFailure
-	15, // 9: kindred.v1.PipelineRequest.calls:type_name -> kindred.v1.Call
-	4,  // 10: kindred.v1.Call.get:type_name -> kindred.v1.GetRequest
-	7,  // 11: kindred.v1.Call.put:type_name -> kindred.v1.PutRequest
-	9,  // 12: kindred.v1.Call.delete:type_name -> kindred.v1.DeleteRequest
-	17, // 13: kindred.v1.PipelineResponse.results:type_name -> kindred.v1.Result
-	6,  // 14: kindred.v1.Result.get:type_name -> kindred.v1.GetResponse
-	8,  // 15: kindred.v1.Result.put:type_name -> kindred.v1.PutResponse
-	10, // 16: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
-	12, // 17: kindred.v1.Result.error:type_name -> kindred.v1.Error
-	20, // 18: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
-	2,  // 19: kindred.v1.StageRequest.stage:type_name -> kindred.v1.Stage
-	2,  // 20: kindred.v1.StageResponse.stage:type_name -> kindred.v1.Stage
-	25, // 21: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
-	26, // 22: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
-	27, // 23: kindred.v1.Local.replication:type_name -> kindred.v1.Replication
-	28, // 24: kindred.v1.Replication.replicas:type_name -> kindred.v1.ReplicaStatus
-	31, // 25: kindred.v1.Replication.hints:type_name -> kindred.v1.HintStatus
-	33, // 26: kindred.v1.Replication.repairs:type_name -> kindred.v1.Repairs
-	29, // 27: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
-	30, // 28: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
-	32, // 29: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
-	38, // 30: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	39, // 31: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
-	4,  // 32: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	7,  // 33: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	9,  // 34: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	14, // 35: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	18, // 36: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	21, // 37: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
-	23, // 38: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	36, // 39: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	36, // 40: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
-	34, // 41: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	6,  // 42: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	8,  // 43: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	10, // 44: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	16, // 45: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	19, // 46: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	22, // 47: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	24, // 48: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	37, // 49: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	37, // 50: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	35, // 51: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	42, // [42:52] is the sub-list for method output_type
-	32, // [32:42] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
+	6,  // 1: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
+	0,  // 2: kindred.v1.PutRequest.durability:type_name -> kindred.v1.Durability
+	2,  // 3: kindred.v1.PutRequest.sloppy:type_name -> kindred.v1.Sloppiness
+	12, // 4: kindred.v1.PutResponse.receipt:type_name -> kindred.v1.Receipt
+	0,  // 5: kindred.v1.DeleteRequest.durability:type_name -> kindred.v1.Durability
+	2,  // 6: kindred.v1.DeleteRequest.sloppy:type_name -> kindred.v1.Sloppiness
+	12, // 7: kindred.v1.DeleteResponse.receipt:type_name -> kindred.v1.Receipt
+	3,  // 8: kindred.v1.Receipt.stage:type_name -> kindred.v1.Stage
+	0,  // 9: kindred.v1.Receipt.durability:type_name -> kindred.v1.Durability
+	4,  // 10: kindred.v1.Error.outcome:type_name -> kindred.v1.Outcome
+	14, // 11: kindred.v1.Error.failed:type_name -> kindred.v1.NodeFailure
+	16, // 12: kindred.v1.PipelineRequest.calls:type_name -> kindred.v1.Call
+	5,  // 13: kindred.v1.Call.get:type_name -> kindred.v1.GetRequest
+	8,  // 14: kindred.v1.Call.put:type_name -> kindred.v1.PutRequest
+	10, // 15: kindred.v1.Call.delete:type_name -> kindred.v1.DeleteRequest
+	18, // 16: kindred.v1.PipelineResponse.results:type_name -> kindred.v1.Result
+	7,  // 17: kindred.v1.Result.get:type_name -> kindred.v1.GetResponse
+	9,  // 18: kindred.v1.Result.put:type_name -> kindred.v1.PutResponse
+	11, // 19: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
+	13, // 20: kindred.v1.Result.error:type_name -> kindred.v1.Error
+	21, // 21: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
+	3,  // 22: kindred.v1.StageRequest.stage:type_name -> kindred.v1.Stage
+	3,  // 23: kindred.v1.StageResponse.stage:type_name -> kindred.v1.Stage
+	26, // 24: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
+	27, // 25: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
+	28, // 26: kindred.v1.Local.replication:type_name -> kindred.v1.Replication
+	29, // 27: kindred.v1.Replication.replicas:type_name -> kindred.v1.ReplicaStatus
+	32, // 28: kindred.v1.Replication.hints:type_name -> kindred.v1.HintStatus
+	34, // 29: kindred.v1.Replication.repairs:type_name -> kindred.v1.Repairs
+	30, // 30: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
+	31, // 31: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
+	33, // 32: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
+	39, // 33: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	40, // 34: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	5,  // 35: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	8,  // 36: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	10, // 37: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	15, // 38: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	19, // 39: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	22, // 40: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
+	24, // 41: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	37, // 42: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	37, // 43: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	35, // 44: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
+	7,  // 45: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	9,  // 46: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	11, // 47: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	17, // 48: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	20, // 49: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	23, // 50: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	25, // 51: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	38, // 52: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	38, // 53: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	36, // 54: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	45, // [45:55] is the sub-list for method output_type
+	35, // [35:45] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_kindred_v1_kindred_proto_init() }
@@ -3713,7 +3820,7 @@ func file_kindred_v1_kindred_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
