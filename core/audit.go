@@ -192,6 +192,10 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 	var first *replica.Replica
 	for _, id := range s.Replicas() {
 		at, ok := a.due[id]
+		if ok && !at.After(now) && s.Rebuilding(id) {
+			a.due[id] = now.Add(auditRetry) // what is there is not all yet
+			continue
+		}
 		if ok && !at.After(now) && (first == nil || at.Before(a.due[first.ID()])) {
 			first = s.replicas[id]
 		}
@@ -202,6 +206,9 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 	delete(a.due, first.ID())
 	run := &audit{r: first, status: a.status[first.ID()]}
 	run.status.Running, run.status.Wanted = true, false
+	if x := s.exchange.of[first.ID()]; x != nil {
+		run.common = x.Common().Clone()
+	}
 	a.run = run
 	s.stats.Audits++
 	s.survey(run)

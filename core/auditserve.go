@@ -22,13 +22,25 @@ const (
 
 const isDamaged = "has lost something itself and is being restored"
 
+// cannotSpeak says why a replica has no part in audits now, "" if it has.
+func (s *Shard) cannotSpeak(id replica.ID) string {
+	switch {
+	case s.replicas[id] == nil:
+		return notHome
+	case s.Rebuilding(id):
+		return beingRebuilt
+	case !s.trusted(id):
+		return catchingUp
+	}
+	return ""
+}
+
 // onAuditTree answers with the parts of the hash tree that differ.
 func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
-	reply := &wire.AuditLeaves{Head: m.Head, Op: m.Op}
-	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	reply := &wire.AuditLeaves{Head: m.Head, Op: m.Op, Failed: s.cannotSpeak(replica.ID(m.Head))}
+	r := s.replicas[replica.ID(m.Head)]
 	switch {
-	case r == nil:
-		reply.Failed = notHome
+	case reply.Failed != "":
 	case r.IsDamaged():
 		reply.Failed = isDamaged
 	case len(m.Parts) != hashtree.Parts:
@@ -47,12 +59,9 @@ func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
 // onAuditList answers with the keys of leaves in which what is stored is what it
 // should be.
 func (s *Shard) onAuditList(from string, m *wire.AuditList) {
-	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
-	failed := ""
-	switch {
-	case r == nil:
-		failed = notHome
-	case s.auditor.surveys >= surveysMax:
+	r := s.replicas[replica.ID(m.Head)]
+	failed := s.cannotSpeak(replica.ID(m.Head))
+	if failed == "" && s.auditor.surveys >= surveysMax {
 		failed = s.overloaded("surveys being read", surveysMax).Message
 	}
 	if failed != "" {
@@ -114,12 +123,9 @@ func listKeys(reply *wire.AuditKeys, found *replica.Survey, leaves hashtree.Set)
 
 // onAuditFetch answers with filled objects and the clock of their moment.
 func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
-	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
-	failed := ""
-	switch {
-	case r == nil:
-		failed = notHome
-	case s.auditor.surveys >= surveysMax:
+	r := s.replicas[replica.ID(m.Head)]
+	failed := s.cannotSpeak(replica.ID(m.Head))
+	if failed == "" && s.auditor.surveys >= surveysMax {
 		failed = s.overloaded("surveys being read", surveysMax).Message
 	}
 	if failed != "" {

@@ -3,6 +3,8 @@ package replica
 import (
 	"fmt"
 
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -14,7 +16,7 @@ import (
 // alone.
 func (m *Moment) Pieces(store storage.Snapshot, ask *wire.Pull, bytesMax int) *wire.Pieces {
 	p := pieces{
-		store: store, id: m.id, passes: m.passes, bytesMax: bytesMax, at: map[name]int{},
+		store: store, id: m.id, passes: m.passes, damage: m.damage, bytesMax: bytesMax, at: map[name]int{},
 		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: m.clock.Bases()},
 	}
 	for actor, span := range ask.Dots.Intersect(m.clock).Spans() {
@@ -48,6 +50,7 @@ type pieces struct {
 	store  storage.Snapshot
 	id     ID
 	passes passes
+	damage hashtree.Set
 	out    *wire.Pieces
 	// at is where the piece of an object is; a negative number is one that
 	// cannot be read.
@@ -110,7 +113,7 @@ func (p *pieces) add(d vclock.Dot, row logged) bool {
 		piece := wire.Piece{Bucket: row.name.bucket, Key: row.name.key, Object: object}
 		size := piece.Bytes()
 		switch {
-		case err != nil:
+		case err != nil || p.damage.Has(hashtree.LeafOf(ring.Hash(row.name.bucket, row.name.key))):
 			at = -1
 		case at > 0 && p.bytes+size > p.bytesMax:
 			return false

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -429,11 +430,12 @@ type Moment struct {
 	id     ID
 	clock  vclock.DotSet
 	passes passes
+	damage hashtree.Set
 }
 
 // Moment is that of now.
 func (r *Replica) Moment() *Moment {
-	return &Moment{id: r.id, clock: r.clock.Clone(), passes: r.passes.clone()}
+	return &Moment{id: r.id, clock: r.clock.Clone(), passes: r.passes.clone(), damage: r.Damage()}
 }
 
 // Stretch is a part of a replica's keys in the order of rows: those beyond After,
@@ -528,6 +530,9 @@ func (s Stretch) rows(id ID) (lo, hi []byte) {
 // Serve answers a rebuilding replica from a snapshot (R13). An object that cannot
 // be read fails the page: one that skipped it would say that the key was deleted.
 func (m *Moment) Serve(store storage.Snapshot, ask *wire.RebuildRead) *wire.RebuildPage {
+	if !m.damage.IsEmpty() { // a page without what was lost says that it was deleted
+		return &wire.RebuildPage{Head: ask.Head, Op: ask.Op, Failed: "has lost something itself and is being restored"}
+	}
 	within := Stretch{Begun: ask.From, Bucket: ask.Bucket, Key: ask.Key}
 	knows := m.passes.from(&within)
 	read, err := m.read(store, within, min(int(min(ask.BytesMax, math.MaxInt32)), PageBytesMax))
