@@ -261,3 +261,40 @@ func earlier(a, b time.Time) time.Time {
 // AllPartitions stands for every partition that a node is a home of, where one
 // may be named.
 const AllPartitions = -1
+
+// Add counts what another shard of the node keeps.
+func (h *HintStatus) Add(other HintStatus) {
+	h.Hints += other.Hints
+	h.Bytes += other.Bytes
+	h.HintsMax += other.HintsMax
+	h.BytesMax += other.BytesMax
+	for _, d := range other.Debts {
+		i := slices.IndexFunc(h.Debts, func(mine HintDebt) bool { return mine.Target == d.Target })
+		if i < 0 {
+			h.Debts = append(h.Debts, d)
+			continue
+		}
+		mine := &h.Debts[i]
+		mine.Hints += d.Hints
+		mine.Bytes += d.Bytes
+		mine.Oldest = earlier(mine.Oldest, d.Oldest)
+	}
+}
+
+// Add counts what another shard, or another node, has done.
+func (r *Repairs) Add(other Repairs) {
+	for _, n := range []struct {
+		to   *uint64
+		more uint64
+	}{
+		{&r.Pulls, other.Pulls}, {&r.PiecesReceived, other.PiecesReceived}, {&r.PiecesSent, other.PiecesSent},
+		{&r.RebuildsBegun, other.RebuildsBegun}, {&r.RebuildsFinished, other.RebuildsFinished}, {&r.RebuildKeys, other.RebuildKeys},
+		{&r.HintsKept, other.HintsKept}, {&r.HintsDelivered, other.HintsDelivered}, {&r.HintsRefused, other.HintsRefused},
+		{&r.Audits, other.Audits}, {&r.AuditedObjects, other.AuditedObjects}, {&r.LostParts, other.LostParts}, {&r.Restored, other.Restored},
+		{&r.DifferingParts, other.DifferingParts}, {&r.Diverged, other.Diverged}, {&r.Conflicts, other.Conflicts},
+		{&r.KeysRepaired, other.KeysRepaired}, {&r.ReadRepairs, other.ReadRepairs},
+		{&r.ClosedIncarnations, other.ClosedIncarnations}, {&r.Touches, other.Touches},
+	} {
+		*n.to += n.more
+	}
+}

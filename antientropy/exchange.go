@@ -142,6 +142,7 @@ func (e *Exchange) Heard(now time.Time, name string, m *wire.Clock, clock vclock
 		p.candidate = vclock.Actor{} // whoever that was is dead
 	}
 	p.learn(m)
+	p.heardAt = now
 	if m.Lost {
 		e.doubt()
 	}

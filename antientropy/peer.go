@@ -40,8 +40,10 @@ type peer struct {
 	target                    vclock.DotSet
 	answered, caught, vouched bool
 
-	// urgent: what it has is wanted at once when all of its clock is known.
+	// urgent: what it has is wanted at once when all of its clock is known. HeardAt
+	// is when its known incarnation last advertised.
 	urgent  bool
+	heardAt time.Time
 	pull    *pull
 	retryAt time.Time
 	// absent are dots that it could not give.

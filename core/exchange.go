@@ -48,6 +48,8 @@ type exchange struct {
 	// asked is the clock that was last to be made durable.
 	asked    vclock.DotSet
 	prunedAt time.Time
+	// lagSince is since when every look has found something missing.
+	lagSince time.Time
 }
 
 type capture struct {

@@ -64,6 +64,7 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	n.collectFaults(out)
+	n.collectReplication(out)
 	local := n.Local()
 	ready := 0.0
 	if local.Ready {

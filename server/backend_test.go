@@ -63,6 +63,30 @@ func (m *memory) Local() kindred.Local {
 	return m.local
 }
 
+func (m *memory) Replication() kindred.Replication {
+	return kindred.Replication{
+		At: time.UnixMilli(1e12),
+		Replicas: []kindred.ReplicaStatus{
+			{Partition: 3, N: 3, Trusted: true, LogRows: 7, Heard: time.UnixMilli(1e12 - 500)},
+			{Partition: 5, N: 3, Waits: []string{"n2"}, Lag: 4, LagSince: time.UnixMilli(1e12 - 9000), Unsettled: 2,
+				Rebuild: kindred.Rebuild{State: "copying", Source: "n2", Began: time.UnixMilli(1e12 - 9000), Keys: 10, Bytes: 100}},
+		},
+		Hints:   kindred.HintStatus{Hints: 2, Bytes: 64, HintsMax: 100, BytesMax: 1000, Debts: []kindred.HintDebt{{Target: "n3", Hints: 2, Bytes: 64, Oldest: time.UnixMilli(1e12 - 2000)}}},
+		Repairs: kindred.Repairs{Pulls: 5, RebuildsFinished: 3},
+	}
+}
+
+// Repair knows the partitions 0 to 63, of which this node has two.
+func (m *memory) Repair(partition int) (int, *kindred.Error) {
+	switch {
+	case partition == kindred.AllPartitions:
+		return 2, nil
+	case partition > 63:
+		return 0, kindred.Invalid("partition", "there is no partition %d", partition)
+	}
+	return 1, nil
+}
+
 func (m *memory) setReady(ready bool, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,6 +152,10 @@ func (m *memory) answer(req *kindred.Request) *kindred.Response {
 	case kindred.OpPut, kindred.OpDelete:
 		m.objects[id] = o
 		return m.write(o, req)
+	case kindred.OpStage:
+		return &kindred.Response{Receipt: kindred.Receipt{Dot: req.Dot, Stage: kindred.Propagated}}
+	case kindred.OpRepair:
+		return &kindred.Response{Replicas: []kindred.ReplicaView{{Node: "n1"}, {Node: "n2", Repaired: true}}}
 	case kindred.OpInspect:
 		return &kindred.Response{Replicas: []kindred.ReplicaView{{Node: "n1", Clock: "n1:1"}, {Node: "n2", Err: "unreachable"}}}
 	case kindred.OpScan:

@@ -23,6 +23,15 @@ type Backend interface {
 	Cluster() kindred.Cluster
 	// Local is what the node knows of itself.
 	Local() kindred.Local
+	// Replication is what it knows of its replicas. It asks every shard.
+	Replication() kindred.Replication
+}
+
+// Repairer begins an exchange and an audit of the node's replicas at once.
+type Repairer interface {
+	// Repair asks for those of one partition, or of kindred.AllPartitions, and
+	// returns how many they are. It does not wait for the end.
+	Repair(partition int) (replicas int, err *kindred.Error)
 }
 
 // FaultInjector makes the node's links to its peers fail on purpose.
@@ -45,6 +54,8 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	// Faults takes orders at /v1/local/faults. Default: they are refused.
 	Faults FaultInjector
+	// Repairs takes orders for repairs. Default: they are refused.
+	Repairs Repairer
 	// TLS encrypts both doors. Default: neither.
 	TLS *tls.Config
 

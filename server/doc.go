@@ -28,7 +28,10 @@
 //
 //	GET|HEAD|PUT|DELETE /v1/buckets/{bucket}/keys/{key}
 //	GET                 /v1/buckets/{bucket}/keys
-//	GET                 /v1/cluster /v1/local /healthz /readyz /metrics
+//	GET                 /v1/buckets/{bucket}/keys/{key}/stage
+//	GET                 /v1/cluster /v1/local /v1/local/replicas
+//	GET                 /healthz /readyz /metrics
+//	POST                /v1/local/repair
 //	GET|PUT|DELETE      /v1/local/faults
 //
 // Bucket and key are percent-encoded, a slash as %2F; a key is any bytes.
@@ -70,6 +73,15 @@
 //
 //	{"keys":[{"key":"…","siblings":1},{"key_base64":"…","siblings":2}],"cursor":"base64url"}
 //
+// The stage of a write (query parameters dot, wait, timeout): how far the write
+// that a receipt names has come for certain. With wait=propagated, settled or
+// audited the answer comes when that is reached, or when the timeout ends: 200 if
+// it is reached, 202 if not. The stage, also in Kindred-Stage, is empty if the
+// replica that answered knows nothing of the write, and may fall back after a
+// restart, which forgets what others had said; it is never claimed early.
+//
+//	{"dot":"…","stage":"propagated","wanted":"settled","reached":false}
+//
 // /v1/cluster and /v1/local, what this node knows (layout in base64):
 //
 //	{"node":"n1","cluster_id":"…","layout":"","layout_version":"…","partitions":64,
@@ -77,7 +89,37 @@
 //	 "client":"host:port","peer":"…","gossip":"…","http":"…","linked":true,
 //	 "partitions":38}],"problems":[]}
 //	{"node":"n1","version":"…","started":"RFC 3339","ready":true,"reason":"",
-//	 "partitions":38,"shards":2,"disk_bytes":0,"disk_free_bytes":0}
+//	 "partitions":38,"shards":2,"disk_bytes":0,"disk_free_bytes":0,"replication":{…}}
+//
+// Replication is about the replicas that the node is a home of. A replica may be
+// counted several times: it can be trusted and behind. If unknown is not empty,
+// it says why a part of the node did not answer, and the rest is not the whole
+// truth. Write events are counted as dots.
+//
+//	unknown, at                      why this is incomplete; when it was put together
+//	replicas, trusted, catching_up   those that count toward reads, and those that do not yet
+//	waits_for                        the homes that they have to catch up with
+//	rebuilding, rebuild_left_seconds copied anew from another home; an estimate, 0 if unknown
+//	damaged                          do not speak for what their disk has lost
+//	behind, behind_since, lag_dots   lack write events that other homes are known to hold
+//	unserved_dots                    of those, what is in no log any more
+//	settled, unsettled_dots          know that all they hold is everywhere; what the others hold
+//	audited, unaudited_dots          confirmed by an audit; what is not
+//	auditing, audits_wanted          looked through now; waiting for it
+//	audits_incomplete, audit_problem could not be compared with every home, and why
+//	audit_oldest                     when the replica was audited that was audited longest ago
+//	heard                            when the home was heard of that has been silent longest
+//	missing_dots, missing_since      of dead incarnations, not delivered and not closed yet
+//	log_rows                         the length of all dot logs
+//	hints.hints, bytes               kept for homes that could not be reached
+//	hints.hints_max, bytes_max       beyond these new ones are refused
+//	hints.debts                      [{"target":"n3","hints":2,"bytes":64,"oldest":"…"}]
+//	repairs.…                        what was done since the start, by kindred.Repairs
+//
+// /v1/local/replicas shows the same for each replica by itself. POST
+// /v1/local/repair (query parameter partition) asks for an exchange and an audit
+// of all replicas of the node, or of one, at once; the answer, a 202 with
+// {"replicas":38}, comes before they are done.
 //
 // /v1/local/faults, what is made to go wrong between this node and its peers, for
 // tests; 403 unless the node was started to take such orders. PUT replaces it,

@@ -26,6 +26,8 @@ func (s strict) Do(req *kindred.Request, done func(*kindred.Response)) {
 func (strict) Cluster() kindred.Cluster { return kindred.Cluster{} }
 func (strict) Local() kindred.Local     { return kindred.Local{} }
 
+func (strict) Replication() kindred.Replication { return kindred.Replication{} }
+
 // FuzzHTTP: whatever a path, a query and headers say, the answer is one of the
 // contract's, and what reaches the backend is within the limits.
 func FuzzHTTP(f *testing.F) {
@@ -33,8 +35,10 @@ func FuzzHTTP(f *testing.F) {
 	f.Add("PUT", "/v1/buckets/b/keys/%ff%00", "w=2&durability=sync&timeout=1s", "AAEC", "000102030405060708090a0b0c0d0e0f")
 	f.Add("GET", "/v1/buckets/b/keys", "prefix=a&cursor=AA&limit=5&conflicts=only", "", "")
 	f.Add("DELETE", "/v1/buckets/../keys/..", "r=1&r=2", "*", "x")
+	f.Add("GET", "/v1/buckets/b/keys/k/stage", "dot=a:1&wait=settled&timeout=1s", "", "")
+	f.Add("POST", "/v1/local/repair", "partition=7", "", "")
 	f.Add("POST", "//", "%zz", "", "")
-	known := map[int]bool{200: true, 204: true, 400: true, 404: true, 405: true, 413: true}
+	known := map[int]bool{200: true, 202: true, 204: true, 400: true, 404: true, 405: true, 413: true}
 	f.Fuzz(func(t *testing.T, method, path, query, context, id string) {
 		u, err := url.ParseRequestURI("http://n1" + path)
 		if err != nil {

@@ -72,6 +72,11 @@ func (d *kvDoor) Delete(ctx context.Context, m *pb.DeleteRequest) (*pb.DeleteRes
 }
 
 // unary asks for what was parsed, and gives the answer its gRPC form.
+func (d *kvDoor) Stage(ctx context.Context, m *pb.StageRequest) (*pb.StageResponse, error) {
+	req, err := api.ParseStage(m)
+	return unary(ctx, d.Server, kindred.OpStage, req, err, api.FormatStageResponse)
+}
+
 func unary[M any](ctx context.Context, s *Server, op kindred.Op, req *kindred.Request, bad *kindred.Error,
 	format func(*kindred.Response) *M) (*M, error) {
 	r := s.askParsed(ctx, op, req, bad)
@@ -137,8 +142,11 @@ type clusterDoor struct {
 	*Server
 }
 
-func (d *clusterDoor) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
+func (d *clusterDoor) Describe(_ context.Context, m *pb.DescribeRequest) (*pb.DescribeResponse, error) {
 	c, l := d.cfg.Backend.Cluster(), d.local()
+	if m.GetReplication() {
+		l = d.whole()
+	}
 	return api.FormatDescribe(&c, &l), nil
 }
 
@@ -149,6 +157,19 @@ func (d *clusterDoor) Inspect(ctx context.Context, m *pb.InspectRequest) (*pb.In
 
 // newHealth knows the process to be up, and nothing of the node yet: unknown is
 // not healthy (I12).
+func (d *clusterDoor) RepairKey(ctx context.Context, m *pb.InspectRequest) (*pb.InspectResponse, error) {
+	req, err := api.ParseRepairKey(m)
+	return unary(ctx, d.Server, kindred.OpRepair, req, err, api.FormatInspectResponse)
+}
+
+func (d *clusterDoor) RepairNode(_ context.Context, m *pb.RepairNodeRequest) (*pb.RepairNodeResponse, error) {
+	replicas, err := d.repair(api.ParseRepairNode(m))
+	if err != nil {
+		return nil, api.Status(err).Err()
+	}
+	return &pb.RepairNodeResponse{Replicas: uint32(replicas)}, nil
+}
+
 func newHealth() *health.Server {
 	h := health.NewServer()
 	h.SetServingStatus(pb.Cluster_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)

@@ -60,7 +60,11 @@ func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/v1/cluster":
 		d.show(w, r, func() { writeJSON(w, http.StatusOK, clusterOf(d.cfg.Backend.Cluster())) })
 	case path == "/v1/local":
-		d.show(w, r, func() { writeJSON(w, http.StatusOK, localOf(d.local())) })
+		d.show(w, r, func() { writeJSON(w, http.StatusOK, localOf(d.whole())) })
+	case path == "/v1/local/replicas":
+		d.show(w, r, func() { writeJSON(w, http.StatusOK, replicasOf(d.whole())) })
+	case path == "/v1/local/repair":
+		d.repairNode(w, r)
 	case path == "/v1/local/faults":
 		d.faults(w, r)
 	default:
@@ -90,7 +94,9 @@ func (d *httpDoor) data(w http.ResponseWriter, r *http.Request, path string) {
 			"there is nothing at %q: keys are at /v1/buckets/{bucket}/keys/{key}", clip(path)))
 	case t.kind == bucketTarget && isRead(r.Method):
 		d.scan(w, r, t)
-	case t.kind == bucketTarget:
+	case t.kind == stageTarget && isRead(r.Method):
+		d.stage(w, r, t)
+	case t.kind == bucketTarget, t.kind == stageTarget:
 		d.allowTime(w)
 		refuseMethod(w, r, "GET, HEAD")
 	case isRead(r.Method):

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
 )
 
 type clusterDoc struct {
@@ -40,6 +41,14 @@ type localDoc struct {
 	Shards        int    `json:"shards"`
 	DiskBytes     uint64 `json:"disk_bytes"`
 	DiskFreeBytes uint64 `json:"disk_free_bytes"`
+
+	Replication api.ReplicationDoc `json:"replication"`
+}
+
+type replicasDoc struct {
+	Node     string           `json:"node"`
+	Unknown  string           `json:"unknown"`
+	Replicas []api.ReplicaDoc `json:"replicas"`
 }
 
 // clusterOf never has a null: lists are empty instead.
@@ -63,7 +72,16 @@ func localOf(l kindred.Local) *localDoc {
 	return &localDoc{
 		Node: l.Node, Version: l.Version, Started: rfc3339(l.Started), Ready: l.Ready, Reason: l.Reason,
 		Partitions: l.Partitions, Shards: l.Shards, DiskBytes: l.DiskBytes, DiskFreeBytes: l.DiskFreeBytes,
+		Replication: api.NewReplicationDoc(l.Replication),
 	}
+}
+
+func replicasOf(l kindred.Local) *replicasDoc {
+	doc := &replicasDoc{Node: l.Node, Unknown: l.Replication.Unknown, Replicas: []api.ReplicaDoc{}}
+	for i := range l.Replication.Replicas {
+		doc.Replicas = append(doc.Replicas, api.NewReplicaDoc(&l.Replication.Replicas[i]))
+	}
+	return doc
 }
 
 type readyDoc struct {

@@ -24,6 +24,7 @@ const (
 	noTarget targetKind = iota
 	bucketTarget
 	keyTarget
+	stageTarget
 )
 
 // rawPath is a path as it was sent. url.URL.EscapedPath is not: given a raw ü it
@@ -35,8 +36,8 @@ func rawPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
-// parsePath reads /v1/buckets/{bucket}/keys[/{key}] from a path that is still
-// percent-encoded.
+// parsePath reads /v1/buckets/{bucket}/keys[/{key}[/stage]] from a path that is
+// still percent-encoded.
 func parsePath(path string) (target, *kindred.Error) {
 	rest, ok := strings.CutPrefix(path, "/v1/buckets/")
 	if !ok {
@@ -52,6 +53,10 @@ func parsePath(path string) (target, *kindred.Error) {
 		return t, nil
 	}
 	key, ok := strings.CutPrefix(rest, "keys/")
+	t.kind = keyTarget
+	if of, asked := strings.CutSuffix(key, "/stage"); asked {
+		key, t.kind = of, stageTarget
+	}
 	switch {
 	case !ok:
 		return target{}, nil
@@ -61,7 +66,6 @@ func parsePath(path string) (target, *kindred.Error) {
 	if t.key, err = url.PathUnescape(key); err != nil {
 		return target{}, kindred.Invalid("key", "the key in the path is not percent-encoded: %v", err)
 	}
-	t.kind = keyTarget
 	return t, nil
 }
 

@@ -19,7 +19,7 @@ var codes = [...]kindred.Code{
 
 // opsMax is one more than the largest [kindred.Op]; op 0 stands for a call that
 // asked for nothing we know.
-const opsMax = int(kindred.OpScan) + 1
+const opsMax = int(kindred.OpStage) + 1
 
 // metrics has every series made beforehand, so that counting allocates nothing.
 type metrics struct {

@@ -141,3 +141,18 @@ func (s *Server) local() kindred.Local {
 	}
 	return l
 }
+
+// whole is local with what the node knows of its replicas.
+func (s *Server) whole() kindred.Local {
+	l, r := s.local(), s.cfg.Backend.Replication()
+	l.Replication = &r
+	return l
+}
+
+// repair passes on an order.
+func (s *Server) repair(partition int) (int, *kindred.Error) {
+	if s.cfg.Repairs == nil {
+		return 0, kindred.Invalid("repair", "this node takes no orders for repairs")
+	}
+	return s.cfg.Repairs.Repair(partition)
+}

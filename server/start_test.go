@@ -35,7 +35,7 @@ func open(t testing.TB, change ...func(*server.Config)) *house {
 	t.Helper()
 	h := &house{backend: newMemory(t), grpc: bufconn.Listen(1 << 16), served: make(chan error, 2)}
 	registry := prometheus.NewRegistry()
-	cfg := server.Config{Backend: h.backend, Registerer: registry, Gatherer: registry}
+	cfg := server.Config{Backend: h.backend, Repairs: h.backend, Registerer: registry, Gatherer: registry}
 	for _, c := range change {
 		c(&cfg)
 	}
