@@ -41,7 +41,7 @@ jepsen/workload       pure seam=jepsen/history what to do next
 
 floor 2   # small machines, one per duty
 replica               pure              a partition replica; put, get, delete, read repair
-antientropy           pure              making replicas equal: exchange, prune, trust, rebuild
+antientropy           pure              making replicas equal: exchange, prune, trust, rebuild, closing
 hintedhandoff         pure              what guests owe, to whom, how fast it is delivered
 membership            pure              members, layouts, whom to dial again
 client                                  the Go client

@@ -40,6 +40,12 @@
 // after that incarnation was first met; so one that is dead by then can never
 // come back.
 //
+// # Closing dead incarnations
+//
+// [Close] is the proposer's side of closing an incarnation (R15), [Promises] a
+// member's (R14): what it has promised, what it has learned, and the rows of
+// both. The argument why this is safe without consensus is with Close.
+//
 // # What is not here
 //
 // No reading of stores and no joining of pieces: packages replica and core do

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
@@ -20,7 +21,9 @@ type session struct {
 	line   hintedhandoff.Line
 	target string
 	page   *hintedhandoff.Page
-	until  time.Time
+	// promises are those of the moment at which the page was read (R14).
+	promises *antientropy.Promises
+	until    time.Time
 	// parcels is the number of writes that were not acknowledged yet, failed
 	// whether any was refused.
 	parcels int
@@ -164,6 +167,10 @@ func (s *Shard) beginSession(now time.Time, ask *hintedhandoff.Ask) {
 	seq := s.seq
 	s.debts.sessions[seq] = &session{seq: seq, line: ask.Line, target: s.targetOf(ask.Line), until: now.Add(s.debts.courier.Patience())}
 	s.look(func() Reading {
+		promises := s.closer.place(replica.ID(ask.Line.Head)).promises.Clone()
+		if ses := s.debts.sessions[seq]; ses != nil {
+			ses.promises = promises
+		}
 		return func(store storage.Snapshot) func(time.Time) {
 			page := hintedhandoff.ReadPage(store, ask)
 			return func(now time.Time) { s.pageRead(now, seq, page) }
@@ -262,9 +269,10 @@ func (s *Shard) sendParcel(now time.Time, p parcel, piece wire.Delta, ids []wire
 	write := &wire.Write{
 		Head: p.session.line.Head, Op: s.opID(seq), Durability: kindred.Sync,
 		Bucket: p.hint.bucket, Key: p.hint.key, Delta: piece, RequestIDs: ids,
+		Rounds: p.session.promises.Rounds(piece.Dots),
 	}
 	if p.session.target != s.cfg.Node {
-		s.send(p.session.target, write, false)
+		s.send(p.session.target, write, len(write.Rounds) > 0)
 		return
 	}
 	// The row of the hint goes in a later batch of the same store: it is not lost

@@ -57,7 +57,9 @@ type capture struct {
 	clock vclock.DotSet
 }
 
-func (x *exchange) clock() vclock.DotSet { return x.replica.Clock() }
+// clock is what the replica holds: an exchange does not speak of void dots, which
+// come with the record that made them void.
+func (x *exchange) clock() vclock.DotSet { return x.replica.Held() }
 
 // setLayout begins or corrects the exchange of every home replica.
 func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
@@ -75,7 +77,7 @@ func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
 		default:
 			x = &exchange{replica: r, Exchange: antientropy.NewExchange(antientropy.Config{
 				Self: s.cfg.Node, Homes: homes, Head: wire.Head{Partition: id.Partition, N: id.N},
-				Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Clock(), Clean: s.cfg.Clean,
+				Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Held(), Clean: s.cfg.Clean,
 			})}
 			e.of[id] = x
 		}
@@ -131,11 +133,12 @@ func (s *Shard) servePull(from string, r *replica.Replica, m *wire.Pull) {
 	s.stats.PullsServed++
 	s.exchange.pulled++
 	s.look(func() Reading {
-		moment := r.Moment()
+		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())
 		// Void dots come with the record that made them void, not from a log.
 		m.Dots = m.Dots.Minus(r.Voided())
 		return func(store storage.Snapshot) func(time.Time) {
 			pieces := moment.Pieces(store, m, s.cfg.Limits.PieceBytes)
+			pieces.Rounds = rounds
 			return func(time.Time) {
 				s.exchange.pulled--
 				s.stats.PiecesSent += uint64(len(pieces.Pieces))

@@ -119,6 +119,7 @@ func (o *writeOp) owe(s *Shard, now time.Time, h *hintedhandoff.Hint) (vclock.Do
 		if len(o.req.Context) == 0 {
 			o.seen = vclock.DotSet{} // as in apply
 		}
+		o.whole = true
 		delta, ids := h.Whole()
 		return dot, delta, ids, nil
 	}
@@ -157,7 +158,7 @@ func (o *writeOp) turn(s *Shard) {
 		}
 		o.hints[p.Node] |= slots
 		o.put.Invite(p.Node)
-		s.sendHint(p.Node, o.write, slots)
+		s.sendHint(p.Node, o.write, slots, o.whole)
 	}
 }
 
@@ -177,12 +178,12 @@ func (o *writeOp) nudge(s *Shard, now time.Time) (again time.Time) {
 	return s.nudgeAfter(now, &o.request)
 }
 
-func (s *Shard) sendHint(to string, w *wire.Write, slots wire.Slots) {
+func (s *Shard) sendHint(to string, w *wire.Write, slots wire.Slots, sync bool) {
 	s.stats.HintsAsked++
 	s.send(to, &wire.Hint{
 		Head: w.Head, Op: w.Op, Durability: w.Durability, Bucket: w.Bucket, Key: w.Key,
-		Slots: slots, Delta: w.Delta, RequestIDs: w.RequestIDs,
-	}, false)
+		Slots: slots, Delta: w.Delta, RequestIDs: w.RequestIDs, Rounds: w.Rounds,
+	}, sync)
 }
 
 // turn asks the fallbacks that stand in for homes which cannot be reached, have

@@ -21,6 +21,8 @@ type Held struct {
 	// Hints are those being read, Deliveries pages of them on their way, Parcels
 	// the writes of those.
 	Hints, Deliveries, Parcels int
+	// Closing are attempts to close dead incarnations, and walks through objects.
+	Closing int
 }
 
 // IsZero reports whether the shard is idle.
@@ -38,5 +40,6 @@ func (s *Shard) Held() Held {
 		Rebuilding: len(s.rebuilds.jobs), Serving: s.rebuilds.serving,
 		Pulls: pulls, Pulled: s.exchange.pulled,
 		Hints: len(s.debts.open), Deliveries: len(s.debts.sessions), Parcels: len(s.debts.parcels),
+		Closing: s.closer.busy(),
 	}
 }

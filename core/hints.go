@@ -83,9 +83,11 @@ func (s *Shard) hintLoaded(now time.Time, row string, h hintedhandoff.Hint, err 
 	h.Save(o.head, o.bucket, o.key, &s.out.Rows)
 	after := h.Entry()
 	if after == before {
+		s.debts.ledger.Hold(o.head, h.Dots())
 		return
 	}
 	s.debts.ledger.Change(o.head, before, after)
+	s.debts.ledger.Hold(o.head, h.Dots())
 	s.debtsChanged(now, o.head, before.Slots|after.Slots)
 }
 
@@ -111,6 +113,8 @@ func (s *Shard) onHint(from string, m *wire.Hint) {
 		if err == nil {
 			if full := h.CheckRoom(m.Delta, 0); full != nil {
 				err = full
+			} else {
+				err = s.RefuseDots(replica.ID(m.Head), m.Delta.Dots.Minus(h.Dots()), m.Rounds)
 			}
 		}
 		if err != nil {
@@ -159,6 +163,7 @@ func (s *Shard) serveHint(ask *wire.Read, reply func(now time.Time, m *wire.Read
 			m.Failed = err.Error()
 		} else {
 			m.Object = h.Object()
+			m.Rounds = s.Promised(replica.ID(ask.Head), m.Object.Dots())
 		}
 		reply(now, m)
 	})

@@ -62,6 +62,8 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	}
 	k.Save(&s.out.Rows)
 	s.expirer.saved(s, now, o.replica)
+	s.closer.touch(o.replica, o.bucket, o.key, k)
+	s.closer.noticeKey(now, o.replica, k)
 	if !k.Object().Context.IsEmpty() {
 		s.sweeper.remember(now, unstripped{row: row, replica: o.replica, bucket: o.bucket, key: o.key, tries: o.tries}, s.cfg.Limits.Unstripped)
 	}

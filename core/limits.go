@@ -61,6 +61,11 @@ type Limits struct {
 	AuditEvery time.Duration
 	// RepairWait is how long an answered read waits for its last replicas.
 	RepairWait time.Duration
+	// CloseAfter is how long dots have to be missing at a home before it asks
+	// whether the incarnation that minted them is to be closed. Raising it leaves
+	// gaps and contexts for longer, lowering it asks about dots that an exchange is
+	// about to bring.
+	CloseAfter time.Duration
 	// ExpiryGrace is how long after its expiry a version that no read shows any
 	// more is removed. Raising it keeps expired values on disk longer, lowering
 	// it lets clocks that differ by less remove a value early.
@@ -91,6 +96,7 @@ func DefaultLimits() Limits {
 		TimeoutMax:       time.Minute,
 		AuditEvery:       24 * time.Hour,
 		RepairWait:       2 * time.Second,
+		CloseAfter:       10 * time.Second,
 		ExpiryGrace:      10 * time.Second,
 		ExpiryStagger:    30 * time.Second,
 		Hints:            512 << 10,

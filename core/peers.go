@@ -71,6 +71,12 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 		s.onRebuildRead(from, m)
 	case *wire.RebuildPage:
 		s.onRebuildPage(now, from, m)
+	case *wire.CloseAsk:
+		s.closer.onAsk(now, from, m)
+	case *wire.CloseReply:
+		s.closer.onReply(now, from, m)
+	case *wire.CloseTell:
+		s.closer.onTell(now, m)
 	default:
 		s.stats.Stray++
 	}
@@ -208,7 +214,7 @@ func (s *Shard) onRead(from string, m *wire.Read) {
 		s.send(from, &wire.ReadReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
 		return
 	}
-	reply := func(_ time.Time, reply *wire.ReadReply) { s.send(from, reply, false) }
+	reply := func(_ time.Time, reply *wire.ReadReply) { s.send(from, reply, len(reply.Rounds) > 0) }
 	if home {
 		s.serveRead(m, reply)
 	} else {

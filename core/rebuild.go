@@ -352,9 +352,10 @@ func (s *Shard) onRebuildRead(from string, m *wire.RebuildRead) {
 	}
 	s.rebuilds.serving++
 	s.look(func() Reading {
-		moment := r.Moment()
+		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())
 		return func(store storage.Snapshot) func(time.Time) {
 			page := moment.Serve(store, m)
+			page.Rounds = rounds
 			return func(time.Time) {
 				s.rebuilds.serving--
 				s.rebuilds.stats.Served++

@@ -86,6 +86,7 @@ func (r *rig) boot(name string, nonce uint64, limits Limits) {
 	require.NoError(r.t, err)
 	defer snapshot.Close()
 	require.NoError(r.t, n.shard.RecoverHints(snapshot, func(uint32) bool { return true }))
+	require.NoError(r.t, n.shard.RecoverPromises(snapshot, func(uint32) bool { return true }))
 	var recovered []*replica.Replica
 	for _, p := range r.layout.Owned(name, 3) {
 		one, err := n.shard.Recover(replica.ID{Partition: uint32(p), N: 3}, snapshot)

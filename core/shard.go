@@ -57,6 +57,7 @@ type Shard struct {
 	ahead    time.Duration
 	rebuilds rebuilder
 	debts    debtor
+	closer   *closer
 
 	// full is why writes are refused, or nil.
 	full     *kindred.Error
@@ -191,7 +192,7 @@ type asker struct {
 
 // New is a shard without a layout: it refuses everything until it gets one.
 func New(cfg Config) *Shard {
-	return &Shard{
+	s := &Shard{
 		cfg:        cfg,
 		linked:     map[string]bool{},
 		replicas:   map[replica.ID]*replica.Replica{},
@@ -202,11 +203,20 @@ func New(cfg Config) *Shard {
 		debts:      newDebtor(cfg.Limits),
 		out:        &Effects{},
 	}
+	s.closer = newCloser(s)
+	return s
 }
 
 // Recover reads the replica of that id back from the store, for SetLayout.
 func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica, error) {
-	return replica.Recover(id, s.cfg.Start, s.recent, store)
+	r, err := replica.Recover(id, s.cfg.Start, s.recent, store)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.closer.recover(id, store); err != nil {
+		return nil, err
+	}
+	return r, s.closer.restore(r)
 }
 
 // Has reports whether the shard holds that replica.
@@ -224,6 +234,7 @@ func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
 	s.exchange.setLayout(s, layout)
 	s.resumeRebuilds(recovered)
 	s.debts.at = atOnce // what is owed may have other targets now
+	s.closer.began(recovered)
 }
 
 // SetLink notes whether a peer can be reached. To one that came back, writes
@@ -236,6 +247,9 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 	s.exchange.setLink(s, now, peer, up)
 	s.linkRebuilds(now, peer, up)
 	s.linkDebts(now, peer, up)
+	if up {
+		s.closer.linked(now, peer)
+	}
 	for _, seq := range s.inOrder() {
 		switch o := s.operations[seq].(type) {
 		case *writeOp:
@@ -494,7 +508,7 @@ func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.R
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
-	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at, s.auditor.at} {
+	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at, s.auditor.at, s.closer.at} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
 		}
@@ -514,6 +528,7 @@ func (s *Shard) Tick(now time.Time) {
 	s.exchange.tick(s, now)
 	s.deliver(now)
 	s.auditor.tick(s, now)
+	s.closer.tick(now)
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {

@@ -25,6 +25,8 @@ type writeOp struct {
 	// nodes that have not answered in good time.
 	hints  map[string]wire.Slots
 	silent []string
+	// whole: the write carries the whole object, with effects of other events.
+	whole bool
 }
 
 func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum kindred.Quorum) {
@@ -119,10 +121,11 @@ func (o *writeOp) minted(s *Shard, dot vclock.Dot, delta wire.Delta, ids []wire.
 	o.write = &wire.Write{
 		Head: o.head, Op: s.opID(o.seq), Durability: o.durability(),
 		Bucket: o.req.Bucket, Key: o.req.Key, Delta: delta, RequestIDs: ids,
+		Rounds: s.Promised(replica.ID(o.head), delta.Dots),
 	}
 	for _, h := range o.homes {
 		if h != s.cfg.Node { // also to one that may not be able to answer
-			s.send(h, o.write, false)
+			s.send(h, o.write, o.whole)
 		}
 	}
 	if o.guest {
@@ -151,6 +154,7 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 			// seen: a receipt that covers it would let its client delete it unseen.
 			o.seen = vclock.DotSet{}
 		}
+		o.whole = true // it leaves durable: nothing of it can be lost here and stay there (C8)
 		return dot, k.Whole(dot), nil
 	}
 	if o.req.Op == kindred.OpDelete {
@@ -275,11 +279,11 @@ func (o *writeOp) resend(s *Shard, peer string) {
 	}
 	if slices.Contains(o.homes, peer) && slices.Contains(o.put.Waiting(), peer) {
 		s.stats.Resends++
-		s.send(peer, o.write, false)
+		s.send(peer, o.write, o.whole)
 	}
 	if slots := o.hints[peer]; slots != 0 && slices.Contains(o.put.Waiting(), peer) {
 		s.stats.Resends++
-		s.sendHint(peer, o.write, slots)
+		s.sendHint(peer, o.write, slots, o.whole)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -29,6 +30,8 @@ type Ledger struct {
 	hints, hintsMax int
 	bytes, bytesMax int64
 	lines           map[Line]Debt
+	// held are the dots of all hints of a partition.
+	held map[wire.Head]vclock.DotSet
 	// order is the lines with debts in order, or nil when it has to be found out.
 	order   []Line
 	refused uint64
@@ -36,8 +39,23 @@ type Ledger struct {
 
 // NewLedger allows that many hints, and that many bytes of rows.
 func NewLedger(hints int, bytes int64) *Ledger {
-	return &Ledger{hintsMax: hints, bytesMax: bytes, lines: map[Line]Debt{}}
+	return &Ledger{hintsMax: hints, bytesMax: bytes, lines: map[Line]Debt{}, held: map[wire.Head]vclock.DotSet{}}
 }
+
+// Hold notes the dots of a hint that Change has taken in.
+func (l *Ledger) Hold(head wire.Head, dots vclock.DotSet) {
+	if !dots.IsEmpty() {
+		held := l.held[head]
+		held.Union(dots)
+		l.held[head] = held
+	}
+}
+
+// Held covers the dots of all hints of a partition: what closing an incarnation
+// must not take for lost (R15). What was delivered stays in it until nothing is
+// owed to the partition any more, because taking it out one by one would be dear.
+// The caller must not change it.
+func (l *Ledger) Held(head wire.Head) vclock.DotSet { return l.held[head] }
 
 // Entry is what the ledger knows of one row: zero for a row that is not there.
 type Entry struct {
@@ -63,8 +81,14 @@ func (l *Ledger) Change(head wire.Head, before, after Entry) {
 	case was && !is:
 		l.hints--
 	}
+	owing := false
 	for slot := range kindred.ReplicasMax {
-		l.move(Line{head, slot}, before, after)
+		line := Line{head, slot}
+		l.move(line, before, after)
+		owing = owing || l.lines[line].Hints > 0
+	}
+	if !owing {
+		delete(l.held, head)
 	}
 }
 

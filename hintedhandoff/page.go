@@ -154,6 +154,7 @@ func (l *Ledger) Recover(store Scanner, mine func(partition uint32) bool) error 
 			return false
 		}
 		l.Change(head, Entry{}, h.Entry())
+		l.Hold(head, h.Dots())
 		return true
 	})
 	if err == nil {

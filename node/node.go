@@ -216,7 +216,11 @@ func (n *Node) recover(s *core.Shard, i int, owned []ring.Partition, copies uint
 		return nil, err
 	}
 	defer snapshot.Close()
-	if err := s.RecoverHints(snapshot, func(p uint32) bool { return int(p)%len(n.workers) == i }); err != nil {
+	mine := func(partition uint32) bool { return int(partition)%len(n.workers) == i }
+	if err := s.RecoverHints(snapshot, mine); err != nil {
+		return nil, err
+	}
+	if err := s.RecoverPromises(snapshot, mine); err != nil {
 		return nil, err
 	}
 	var recovered []*replica.Replica

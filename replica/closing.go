@@ -53,7 +53,16 @@ func (r *Replica) Void(dots vclock.DotSet) error {
 	r.closing.unswept.Union(dots)
 	r.floor.Union(dots.Minus(r.clock))
 	r.clock.Union(dots)
+	r.floor.Union(dots) // no log has them
 	return nil
+}
+
+// Held is the clock without the dots that are void. The caller must not change it.
+func (r *Replica) Held() vclock.DotSet {
+	if r.closing.void.IsEmpty() {
+		return r.clock
+	}
+	return r.clock.Minus(r.closing.void)
 }
 
 // Swept takes in that every stored object that remembered one of these dots has
@@ -85,7 +94,12 @@ func (k *Key) dropVoid() {
 // Mend is Join for read repair, which brings what replicas showed before it was
 // durable there. If it takes a version away and speaks of void dots, that may be
 // the effect of an event whose dot is lost: the object is touched.
+//
+// What brings a dot without its version is no repair: it names the event.
 func (k *Key) Mend(delta wire.Delta, rounds wire.Rounds, rows *storage.Batch) error {
+	if delta.Dots.Compare(delta.Siblings.Dots()) != vclock.Equal {
+		return k.Join(delta, nil, rounds, rows)
+	}
 	before := k.object.Dots()
 	if err := k.Join(delta, nil, rounds, rows); err != nil {
 		return err
@@ -110,35 +124,36 @@ func (k *Key) touch(rows *storage.Batch) {
 // Whole of it to the other homes.
 func (k *Key) Touched() (vclock.Dot, bool) { return k.touched, !k.touched.IsZero() }
 
-// LeakPage is a part of the objects of a replica that remember void dots.
-type LeakPage struct {
-	Objects []LeakedObject
+// MemoryPage is a part of the objects of a replica that are worth opening.
+type MemoryPage struct {
+	Objects []NamedObject
 	// Next is where to go on, nil after the last object of the replica.
 	Next   []byte
 	Failed error
 }
 
-// LeakedObject names an object.
-type LeakedObject struct{ Bucket, Key string }
+// NamedObject names an object.
+type NamedObject struct{ Bucket, Key string }
 
 const (
-	// leaksPerPage bounds the objects that one page names, leakRowsPerPage those
-	// that it looks at.
-	leaksPerPage    = 256
-	leakRowsPerPage = 8 << 10
+	// memoryObjects bounds the objects that one page names, memoryRows those that
+	// it looks at.
+	memoryObjects = 256
+	memoryRows    = 8 << 10
 )
 
-// Leaks looks through a part of the stored objects of a replica, from a row on
-// (nil: the first), for those that remember one of the void dots or show it.
-func Leaks(store storage.Snapshot, id ID, void vclock.DotSet, from []byte) LeakPage {
+// Remembering looks through a part of the stored objects of a replica, from a row on
+// (nil: the first), for those that remember anything in a context, which may be
+// void or said by the clock by now, or that show a void dot.
+func Remembering(store storage.Snapshot, id ID, void vclock.DotSet, from []byte) MemoryPage {
 	ranges := storage.ReplicaObjects(id.Partition, id.N)
 	if from != nil {
 		ranges.Low = from
 	}
-	var page LeakPage
+	var page MemoryPage
 	seen := 0
 	err := store.Scan(ranges.Low, ranges.High, func(row, value []byte) bool {
-		if len(page.Objects) >= leaksPerPage || seen >= leakRowsPerPage {
+		if len(page.Objects) >= memoryObjects || seen >= memoryRows {
 			page.Next = append([]byte(nil), row...)
 			return false
 		}
@@ -149,8 +164,8 @@ func Leaks(store storage.Snapshot, id ID, void vclock.DotSet, from []byte) LeakP
 			page.Failed = fmt.Errorf("the object at row %q of replica %v is damaged (%w)", row, id, err)
 			return false
 		}
-		if !object.Context.Intersect(void).IsEmpty() || !object.Dots().Intersect(void).IsEmpty() {
-			page.Objects = append(page.Objects, LeakedObject{Bucket: string(bucket), Key: string(key)})
+		if !object.Context.IsEmpty() || !object.Dots().Intersect(void).IsEmpty() {
+			page.Objects = append(page.Objects, NamedObject{Bucket: string(bucket), Key: string(key)})
 		}
 		return true
 	})

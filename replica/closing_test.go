@@ -51,9 +51,9 @@ func TestC08_ATouchCarriesTheEffectOfALostDelete(t *testing.T) {
 	require.NoError(t, b.r.Void(void))
 	snapshot, err := b.store.Snapshot()
 	require.NoError(t, err)
-	page := Leaks(snapshot, here, void, nil)
+	page := Remembering(snapshot, here, void, nil)
 	require.NoError(t, snapshot.Close())
-	require.Equal(t, LeakPage{Objects: []LeakedObject{{Bucket: "b", Key: "k"}}}, page)
+	require.Equal(t, MemoryPage{Objects: []NamedObject{{Bucket: "b", Key: "k"}}}, page)
 
 	var touch wire.Delta
 	object, err := Load(b.store, here, "b", "k")

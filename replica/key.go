@@ -105,6 +105,9 @@ func (k *Key) hash() uint64 {
 	return k.keyHash
 }
 
+// ID names the replica that the object is of.
+func (k *Key) ID() ID { return k.r.id }
+
 // Object is the object as stored: unfilled.
 func (k *Key) Object() wire.Object { return k.object }
 

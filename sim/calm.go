@@ -32,6 +32,7 @@ func (r *run) quiet() {
 	r.linksChanged()
 	r.calmAt = r.agenda.now
 	r.converge()
+	r.closeEverything()
 	r.endEverything()
 	r.demandNothingExpires()
 	r.demandIdle()
@@ -212,7 +213,7 @@ func (r *run) completeHistory(h *history.History) bool {
 func (o *oracle) seenBy(op *operation) (seen []*operation) {
 	for _, w := range op.writes {
 		for _, other := range o.history(w.key).writes {
-			if w.past.Contains(other.dot) && other.op != op {
+			if w.past.Contains(other.dot) && other.op != op && !other.isTouch() {
 				seen = append(seen, other.op)
 			}
 		}

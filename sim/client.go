@@ -52,6 +52,9 @@ type operation struct {
 }
 
 func (op *operation) String() string {
+	if op.client == nil {
+		return "a touch"
+	}
 	return fmt.Sprintf("%v %s by client %d (%v)", op.request.Op, op.intent.Key, op.client.number, op.request.RequestID)
 }
 

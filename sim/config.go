@@ -88,6 +88,10 @@ type Faults struct {
 	// AfterRepair is how likely a node loses power just after a read repair,
 	// AfterHint just after a hint was delivered to it.
 	AfterRepair, AfterHint float64
+	// AfterLeak is how likely a node loses power just after a read repair has
+	// carried away the effect of a delete that is durable nowhere. Stillborn is how
+	// likely nobody hears of a write, and its coordinator loses power soon after.
+	AfterLeak, Stillborn float64
 }
 
 // Draw is the configuration of a seed.
@@ -133,6 +137,7 @@ func drawLimits(r *rand.Rand) core.Limits {
 	l := core.DefaultLimits()
 	l.AuditEvery = 0 // faults call for audits, or an idle cluster would never be
 	l.RepairWait = span(r, 20*time.Millisecond, 2*time.Second)
+	l.CloseAfter = span(r, 50*time.Millisecond, 5*time.Second)
 	if r.IntN(3) == 0 {
 		l.Requests = 1 + r.IntN(16)
 	}
@@ -185,6 +190,7 @@ func drawFaults(r *rand.Rand) Faults {
 		CutFor: span(r, 50*time.Millisecond, 3*time.Second), KillFor: span(r, time.Millisecond, 3*time.Second),
 		PauseFor: span(r, 10*time.Millisecond, 2*time.Second), FullFor: span(r, 50*time.Millisecond, 2*time.Second),
 		Blackout: often(r, 0.3), AfterRepair: often(r, 0.05),
+		AfterLeak: often(r, 0.5), Stillborn: often(r, 0.02),
 	}
 	for _, mean := range []*time.Duration{&f.Cut, &f.Kill, &f.Stop, &f.Pause, &f.Full} {
 		if r.IntN(2) == 0 {

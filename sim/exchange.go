@@ -210,7 +210,7 @@ func (r *run) keyDifference(key string) string {
 		different := live.Minus(first)
 		different.Union(first.Minus(live))
 		for d := range different.Dots() {
-			if w := r.oracle.writes[d]; !w.twins() && !r.oracle.leaked(w) {
+			if w := r.oracle.writes[d]; !w.twins() && (r.closed || !r.oracle.leaked(w)) {
 				return fmt.Sprintf("%s shows %v of %s, %s shows %v", homes[0], first, key, name, live)
 			}
 			r.unmended = true

@@ -72,6 +72,12 @@ const (
 	CrashLostHints
 	KilledAfterHint
 	LostAndCaughtUp
+	KilledAfterLeak
+	PromiseMade
+	IncarnationClosed
+	DotRefused
+	RoundFailed
+	Touched
 	branches
 )
 
@@ -93,6 +99,8 @@ var branchNames = [branches]string{
 	"hint kept", "write coordinated by a guest", "hint dropped when its home held it", "hint arrived at its home", "guest's acknowledgement counted",
 	"guest's answer counted", "crash lost hints", "power lost just after a hint arrived",
 	"read of a write that a replica lost and got back",
+	"power lost where a delete was just after its effect had left", "promise made about a dead incarnation", "dead incarnation closed", "dot refused because of a promise", "round that came to no end",
+	"object touched for an effect without a dot",
 }
 
 // String is the branch in words.

@@ -30,6 +30,9 @@ func (r *run) send(from *node, s core.Send) {
 	kind := wire.KindOf(s.Msg)
 	fate := r.draw(0xFA7E, uint64(from.index), uint64(to.index), uint64(kind), id)
 	net := &r.cfg.Net
+	if r.stillborn(from, s.Msg) {
+		return
+	}
 	if !r.calm && fate.with(1).happens(net.Loss) {
 		return
 	}

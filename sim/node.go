@@ -107,6 +107,13 @@ func (n *node) recover() {
 		return
 	}
 	defer snapshot.Close()
+	for i, s := range n.shards {
+		mine := func(partition uint32) bool { return n.shardOf(partition) == i }
+		if err := s.shard.RecoverPromises(snapshot, mine); err != nil {
+			n.run.oracle.find("I4", "%s cannot read its promises: %v", n.name, err)
+			return
+		}
+	}
 	recovered := make([][]*replica.Replica, len(n.shards))
 	for _, id := range n.owned() {
 		i := n.shardOf(id.Partition)

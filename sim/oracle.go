@@ -27,6 +27,8 @@ type oracle struct {
 	// minted is the highest counter of each actor.
 	minted  map[vclock.Actor]uint64
 	started map[vclock.Actor]bool
+	// void are the dots that some member has called void.
+	void    vclock.DotSet
 	shadows map[place]*shadow
 	// mintedAt is when the last write event was made.
 	mintedAt time.Duration
@@ -212,6 +214,8 @@ func (b *batch) row(op storage.Op) {
 		}
 	case storage.TableHint:
 		b.hinted(id, op)
+	case storage.TablePromise:
+		b.promised(id, op)
 	case storage.TableValue:
 		hits.add(ValueApart)
 	case storage.TableCheckpoint:
@@ -252,6 +256,9 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 	if w == nil || w.key != key {
 		o.find("I4", "%s logs %v for %s, which is not a write of that key", n.name, d, key)
 		return
+	}
+	if o.void.Contains(d) {
+		o.find("R14", "%s takes in %v of %s, which is void", n.name, d, key)
 	}
 	s.clock.Add(d)
 	s.fresh.Add(d)

@@ -95,6 +95,9 @@ type run struct {
 	oracle   *oracle
 	hits     Hits
 	stats    core.Stats
+	closes   core.CloseStats
+	// closed: what is left of lost dots has been closed.
+	closed   bool
 	ops      int
 	attempts int
 	// open are attempts of clients that wait for an answer, flying the messages
@@ -198,6 +201,8 @@ func (r *run) result() *Result {
 	r.hits[Pulled] += r.stats.Pulls
 	r.hits[PieceJoined] += r.stats.PiecesJoined
 	r.hits[StrayAnswer] += r.stats.Stray
+	r.hits[DotRefused] += r.closes.Refused
+	r.hits[RoundFailed] += r.closes.Failed
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
 		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
@@ -208,6 +213,7 @@ func (r *run) result() *Result {
 func (r *run) countStats(n *node) {
 	for _, s := range n.shards {
 		r.stats = r.stats.Plus(s.shard.Stats())
+		r.closes = r.closes.Plus(s.shard.CloseStats())
 	}
 	n.shards = nil
 }

@@ -69,6 +69,7 @@ func (o *oracle) learn(n *node, key string, k *shadowKey, h *keyHistory, context
 	for i, w := range h.writes {
 		knows := context.Contains(w.dot) || clock.Contains(w.dot)
 		switch {
+		case o.void.Contains(w.dot): // known of and held nowhere: it has no effect
 		case k.known[i] && !knows:
 			o.find("R4", "%s has forgotten that it knew %v of %s", n.name, w.dot, key)
 		case knows && !k.known[i]:
@@ -88,7 +89,7 @@ func (o *oracle) learn(n *node, key string, k *shadowKey, h *keyHistory, context
 // checkMinted demands that a set speaks of dots that exist. One that claims the
 // future would swallow writes yet to come.
 func (o *oracle) checkMinted(n *node, key string, set vclock.DotSet) {
-	for actor, span := range set.Spans() {
+	for actor, span := range set.Minus(o.void).Spans() {
 		if span.Hi > o.minted[actor] {
 			o.find("I4", "%s speaks of %v:%v at %s, which has not been minted", n.name, actor, span, key)
 		}
@@ -119,7 +120,7 @@ func (o *oracle) crashed(n *node) {
 		delete(o.shadows, place{n.index, id})
 		after := o.shadow(n, id)
 		keys := o.readDisk(n, id, after)
-		for d := range before.clock.Minus(after.clock).Dots() {
+		for d := range before.clock.Minus(after.clock).Minus(o.void).Dots() {
 			o.lose(n, o.writes[d])
 		}
 		for _, key := range sortedKeys(keys) {
@@ -152,6 +153,9 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 	}
 	defer snapshot.Close()
 	o.readCheckpoint(n, id, s, snapshot)
+	if err := o.readPromises(n, id, s, snapshot); err != nil {
+		o.find("S6", "%s: %v", n.name, err)
+	}
 	lo, hi := storage.LogRange(id.Partition, id.N)
 	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
 		_, _, raw, counter, err := storage.ParseLogKey(row)
@@ -230,6 +234,7 @@ func (o *oracle) checkFilled(from *node, key string, object wire.Object) {
 // judgeSet demands that what is shown is what a context leaves alive.
 func (o *oracle) judgeSet(who, key string, shown, context vclock.DotSet) {
 	h := o.history(key)
+	context = context.Minus(o.void)
 	for d := range shown.Dots() {
 		for _, w := range h.writes {
 			if w.past.Contains(d) && context.Contains(w.dot) {
@@ -263,6 +268,7 @@ func (o *oracle) arrives(n *node, from string, m wire.Message) {
 			o.run.hits.add(ReadRepairMended)
 		}
 		o.run.repairArrived(n)
+		o.run.leaked(d)
 	}
 	o.run.hintArrived(n, from, d)
 	k := s.key(d.Key)

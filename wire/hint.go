@@ -18,6 +18,8 @@ type Hint struct {
 	Slots      Slots
 	Delta      Delta
 	RequestIDs []DotRequest
+	// Rounds are the sender's promises about the actors of Delta.Dots (R14).
+	Rounds Rounds
 }
 
 // HintOffer names dots that a guest has hints of for the home that it asks.
@@ -61,7 +63,7 @@ func (m *Hint) appendBody(b []byte) []byte {
 	b = appendString(appendString(b, m.Bucket), m.Key)
 	b = binary.AppendUvarint(b, uint64(m.Slots))
 	b = m.Delta.Dots.AppendTo(appendObject(b, m.Delta.Siblings))
-	return appendRequestIDs(b, m.RequestIDs)
+	return AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds)
 }
 
 func decodeHint(h Head, r *reader) *Hint {
@@ -74,6 +76,7 @@ func decodeHint(h Head, r *reader) *Hint {
 	m.Delta.Siblings = r.object("delta")
 	m.Delta.Dots = r.dotSet("dots")
 	m.RequestIDs = r.requestIDs()
+	m.Rounds = r.rounds("rounds")
 	return m
 }
 

@@ -98,6 +98,7 @@ func messages() []Message {
 		&Hint{
 			Head: head, Op: op, Durability: kindred.Sync, Bucket: "carts", Key: "k", Slots: AllSlots(3).Without(1),
 			Delta: Delta{Siblings: o, Dots: dots}, RequestIDs: []DotRequest{{Dot: dot(actorB, 8), ID: id}},
+			Rounds: Rounds{{Actor: actorA, Round: round}},
 		},
 		&HintOffer{Head: head, Op: op, Dots: dots},
 		&HintLacks{Head: head, Op: op, Failed: "why", Dots: dots},

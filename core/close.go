@@ -1,0 +1,603 @@
+package core
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred/antientropy"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// closer closes dead incarnations (R14, R15). As a member of the layout this node
+// promises, reports and refuses, for every partition, because anybody may hold a
+// hint. As a home it looks for dots that stay away, proposes rounds, and sweeps
+// its objects for what lost dots have left behind.
+//
+// A home proposes when a dot that it has heard of (a gap in its clock, a context
+// that cannot be stripped, a delta that it had to refuse) has been lacking for
+// Limits.CloseAfter, every member can be reached, and the members then say that
+// the actor is dead, and that none of them holds the dot or that some have
+// promised a round that nobody has finished. So a gap that an exchange can close
+// is left to it.
+type closer struct {
+	s      *Shard
+	places map[replica.ID]*place
+	// now is the time of the last event that said it, at when to be woken, seq the
+	// number of the last attempt.
+	now, at time.Time
+	seq     uint64
+	stats   CloseStats
+}
+
+// place is what the node knows about incarnations of one partition.
+type place struct {
+	id       replica.ID
+	promises *antientropy.Promises
+	// missing are dots that were heard of and are not in the clock, suspects the
+	// actors of those and of gaps.
+	missing  vclock.DotSet
+	suspects map[vclock.Actor]suspect
+	// lookAt is when to see whether they have come, zero if nothing is missing;
+	// tries counts the looks in vain.
+	lookAt time.Time
+	tries  int
+	// number is that of the highest round that this process has proposed here.
+	number uint64
+
+	attempt *antientropy.Close
+	askAt   time.Time
+	asks    int
+	sweep   closeSweep
+}
+
+// suspect is an actor of which dots are missing: since when, and how often the
+// members were asked about it and had a reason to wait.
+type suspect struct {
+	since time.Time
+	vain  uint8
+}
+
+// due reports whether it is time to ask, which is later each time.
+func (s suspect) due(now time.Time, after time.Duration) bool {
+	return now.Sub(s.since) >= after<<min(s.vain, closeDoublings)
+}
+
+// CloseStats counts what closing has done at a shard.
+type CloseStats struct {
+	// Attempts are questions about dead incarnations, Rounds those that went on to
+	// promises, Closed the incarnations for which they came to an end, Failed the
+	// attempts without an end.
+	Attempts, Rounds, Closed, Failed uint64
+	// Promises were made for others, Learned are outcomes that were new here.
+	Promises, Learned uint64
+	// Refused are deltas that a promise kept out (R14), Touches the dots minted for
+	// the effect of lost ones, Surveys the pages of objects looked through.
+	Refused, Touches, Surveys uint64
+}
+
+// Plus adds the counters of another shard.
+func (a CloseStats) Plus(b CloseStats) CloseStats {
+	a.Attempts += b.Attempts
+	a.Rounds += b.Rounds
+	a.Closed += b.Closed
+	a.Failed += b.Failed
+	a.Promises += b.Promises
+	a.Learned += b.Learned
+	a.Refused += b.Refused
+	a.Touches += b.Touches
+	a.Surveys += b.Surveys
+	return a
+}
+
+const (
+	// closeLooks is how often a home looks for missing dots before it waits for
+	// something to happen. Looks, and questions about one actor, come at intervals
+	// that double closeDoublings times.
+	closeLooks     = 16
+	closeDoublings = 5
+	// closeAsk is the time after which a member is asked again; it doubles with
+	// each time, closeAsks times.
+	closeAsk  = 500 * time.Millisecond
+	closeAsks = 9
+	// closeAttempts bounds the attempts in progress at one shard.
+	closeAttempts = 4
+	// missingSpansMax bounds what is remembered of dots that stay away.
+	missingSpansMax = 1024
+)
+
+func newCloser(s *Shard) *closer { return &closer{s: s, places: map[replica.ID]*place{}} }
+
+// CloseStats returns the counters of closing.
+func (s *Shard) CloseStats() CloseStats { return s.closer.stats }
+
+// Promised are this node's promises about the actors of dots, to be sent with
+// them (R14). They must be read at the moment at which the dots are, or before.
+// What carries any leaves only when all that was applied is durable.
+func (s *Shard) Promised(id replica.ID, dots vclock.DotSet) wire.Rounds {
+	if p := s.closer.places[id]; p != nil {
+		return p.promises.Rounds(dots)
+	}
+	return nil
+}
+
+// RefuseDots is R14 for deltas that do not go into a home replica, such as hints:
+// why dots that are news here may not be taken, or nil.
+func (s *Shard) RefuseDots(id replica.ID, unknown vclock.DotSet, sent wire.Rounds) error {
+	if p := s.closer.places[id]; p != nil {
+		return p.promises.Refuse(unknown, sent)
+	}
+	return nil
+}
+
+// RecoverPromises reads back what this node has promised about partitions that
+// fall to this shard, whether or not it is a home of them. A shell calls it
+// before SetLayout.
+func (s *Shard) RecoverPromises(store storage.Snapshot, mine func(partition uint32) bool) error {
+	known := map[replica.ID]bool{}
+	lo, hi := storage.TableRange(storage.TablePromise)
+	err := store.Scan(lo, hi, func(row, _ []byte) bool {
+		if _, partition, n, ok := storage.ParseReplica(row); ok && mine(partition) {
+			known[replica.ID{Partition: partition, N: n}] = true
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for id := range known {
+		if err := s.closer.recover(id, store); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recover reads the promises about one partition, once.
+func (c *closer) recover(id replica.ID, store storage.Snapshot) error {
+	if c.places[id] != nil {
+		return nil
+	}
+	promises, err := antientropy.ReadPromises(store, id.Partition, id.N)
+	if err != nil {
+		return err
+	}
+	c.place(id).promises = promises
+	return nil
+}
+
+// restore gives a recovered replica back what is void, and its fence.
+func (c *closer) restore(r *replica.Replica) error {
+	p := c.place(r.ID())
+	for _, record := range p.promises.All() {
+		if record.Void.IsEmpty() {
+			continue
+		}
+		if err := r.Void(record.Void); err != nil {
+			return err
+		}
+		if record.Swept {
+			r.Swept(record.Void)
+		}
+	}
+	r.SetFence(fence{c, p})
+	return nil
+}
+
+func (c *closer) place(id replica.ID) *place {
+	p := c.places[id]
+	if p == nil {
+		p = &place{id: id, promises: &antientropy.Promises{}, suspects: map[vclock.Actor]suspect{}}
+		c.places[id] = p
+	}
+	return p
+}
+
+// fence is R14 at a home. What it keeps out is a reason to propose a round: the
+// promise may have been left behind by a proposer that died.
+type fence struct {
+	c *closer
+	p *place
+}
+
+func (f fence) Refuse(unknown vclock.DotSet, sent wire.Rounds) error {
+	err := f.p.promises.Refuse(unknown, sent)
+	if err != nil {
+		f.c.stats.Refused++
+		f.c.notice(f.p, unknown)
+	}
+	return err
+}
+
+// noticeKey looks at a replica and one of its objects after a step.
+func (c *closer) noticeKey(now time.Time, r *replica.Replica, k *replica.Key) {
+	c.now = now
+	clock, context := r.Clock(), k.Object().Context
+	if clock.Exceptions() == 0 && context.IsEmpty() {
+		return
+	}
+	c.notice(c.place(r.ID()), context.Minus(clock))
+}
+
+// notice remembers dots that are not here, and that the clock may have a gap.
+func (c *closer) notice(p *place, missing vclock.DotSet) {
+	if p.missing.Exceptions()+p.missing.Actors() < missingSpansMax {
+		p.missing.Union(missing)
+	}
+	p.tries = 0
+	if p.lookAt.IsZero() {
+		c.wake(&p.lookAt, c.now.Add(c.s.cfg.Limits.CloseAfter))
+	}
+}
+
+func (c *closer) wake(when *time.Time, at time.Time) {
+	*when = at
+	if c.at.IsZero() || at.Before(c.at) {
+		c.at = at
+	}
+}
+
+// began looks at the replicas that have just been recovered.
+func (c *closer) began(recovered []*replica.Replica) {
+	for _, r := range recovered {
+		c.notice(c.place(r.ID()), vclock.DotSet{})
+		c.startSweep(r)
+	}
+}
+
+// linked looks again at what stayed away while a peer did.
+func (c *closer) linked(now time.Time, peer string) {
+	c.now = now
+	for _, p := range c.inOrder() {
+		if p.attempt != nil && slices.Contains(p.attempt.Waiting(), peer) {
+			p.asks = 0
+			c.ask(p, []string{peer})
+		}
+		if c.s.replicas[p.id] != nil && (!p.missing.IsEmpty() || len(p.suspects) > 0) {
+			for a, known := range p.suspects {
+				p.suspects[a] = suspect{since: known.since}
+			}
+			c.notice(p, vclock.DotSet{})
+		}
+	}
+}
+
+// busy counts what is going on.
+func (c *closer) busy() (n int) {
+	for _, p := range c.places {
+		if p.attempt != nil {
+			n++
+		}
+		if p.sweep.reading || !p.sweep.at.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *closer) inOrder() []*place {
+	places := make([]*place, 0, len(c.places))
+	for _, p := range c.places {
+		places = append(places, p)
+	}
+	slices.SortFunc(places, func(a, b *place) int {
+		return (int(a.id.Partition)-int(b.id.Partition))*256 + int(a.id.N) - int(b.id.N)
+	})
+	return places
+}
+
+// tick does what is due and finds out when to be woken again.
+func (c *closer) tick(now time.Time) {
+	if c.at.IsZero() || c.at.After(now) {
+		return
+	}
+	c.now, c.at = now, time.Time{}
+	for _, p := range c.inOrder() {
+		if due(p.askAt, now) {
+			c.askAgain(p)
+		}
+		if due(p.lookAt, now) {
+			c.look(p)
+		}
+		if due(p.sweep.at, now) {
+			c.survey(p)
+		}
+		for _, when := range []time.Time{p.askAt, p.lookAt, p.sweep.at} {
+			if !when.IsZero() && (c.at.IsZero() || when.Before(c.at)) {
+				c.at = when
+			}
+		}
+	}
+}
+
+func due(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
+
+// lacking are the dots that a home has heard of and does not have.
+func (c *closer) lacking(p *place) vclock.DotSet {
+	r := c.s.replicas[p.id]
+	if r == nil {
+		return vclock.DotSet{}
+	}
+	clock := r.Clock()
+	p.missing = p.missing.Minus(clock)
+	lacking := p.missing.Clone()
+	for a, span := range clock.Spans() {
+		if span.Lo > 1 {
+			lacking.AddSpan(a, vclock.Span{Lo: 1, Hi: span.Lo - 1})
+		}
+	}
+	return lacking.Minus(clock)
+}
+
+// look sees what is still missing, and begins an attempt for what has been for
+// long.
+func (c *closer) look(p *place) {
+	p.lookAt = time.Time{}
+	lacking := c.lacking(p)
+	suspects := map[vclock.Actor]suspect{}
+	var long []vclock.Actor
+	for a := range lacking.Spans() {
+		if _, listed := suspects[a]; listed {
+			continue
+		}
+		known, noticed := p.suspects[a]
+		if !noticed {
+			known.since = c.now
+		} else if known.due(c.now, c.s.cfg.Limits.CloseAfter) {
+			long = append(long, a)
+		}
+		suspects[a] = known
+	}
+	if p.suspects = suspects; len(suspects) == 0 {
+		p.tries = 0
+		return
+	}
+	if len(long) > 0 && p.attempt == nil {
+		c.begin(p, long)
+	}
+	if p.tries < closeLooks {
+		c.wake(&p.lookAt, c.now.Add(c.s.cfg.Limits.CloseAfter<<min(p.tries, closeDoublings)))
+		p.tries++
+	}
+}
+
+// begin asks all members about incarnations, if all can be reached.
+func (c *closer) begin(p *place, actors []vclock.Actor) {
+	running := 0
+	for _, other := range c.places {
+		if other.attempt != nil {
+			running++
+		}
+	}
+	layout := c.s.layout
+	if layout == nil || running >= closeAttempts || c.s.full != nil || c.s.stopping {
+		return
+	}
+	var members []string
+	for _, n := range layout.Nodes() {
+		if !c.s.reachable(n.Name) {
+			return
+		}
+		members = append(members, n.Name)
+	}
+	c.seq++
+	c.stats.Attempts++
+	p.attempt = antientropy.NewClose(c.s.cfg.Start.Nonce, c.seq, layout.Version(), members, actors)
+	c.askAll(p)
+}
+
+// askAll begins an ask, at this node itself first.
+func (c *closer) askAll(p *place) {
+	p.asks = 0
+	c.ask(p, p.attempt.Waiting())
+	if p.attempt != nil {
+		c.wake(&p.askAt, c.now.Add(closeAsk))
+	}
+}
+
+func (c *closer) ask(p *place, members []string) {
+	attempt := p.attempt
+	ask := attempt.Ask(wire.Head{Partition: p.id.Partition, N: p.id.N})
+	for _, m := range members {
+		if m != c.s.cfg.Node {
+			c.s.send(m, ask, false)
+		}
+	}
+	if slices.Contains(members, c.s.cfg.Node) {
+		c.heard(p, c.s.cfg.Node, c.report(ask))
+	}
+}
+
+func (c *closer) askAgain(p *place) {
+	p.askAt = time.Time{}
+	if p.attempt == nil {
+		return
+	}
+	if p.asks++; p.asks > closeAsks || p.attempt.Layout() != c.s.layout.Version() {
+		c.giveUp(p)
+		return
+	}
+	c.ask(p, p.attempt.Waiting())
+	if p.attempt != nil {
+		c.wake(&p.askAt, c.now.Add(closeAsk<<p.asks))
+	}
+}
+
+func (c *closer) giveUp(p *place) {
+	c.stats.Failed++
+	p.attempt, p.askAt = nil, time.Time{}
+}
+
+// report answers an ask as a member.
+func (c *closer) report(m *wire.CloseAsk) *wire.CloseReply {
+	reply := &wire.CloseReply{Head: m.Head, Op: m.Op}
+	switch {
+	case c.s.layout == nil || c.s.layout.Version() != m.Layout:
+		reply.Refused = c.s.cfg.Node + " works by another layout"
+		return reply
+	case int(m.Partition) >= c.s.layout.Partitions() || int(m.N) != c.s.layout.Replicas():
+		reply.Refused = "there is no such partition"
+		return reply
+	case c.s.full != nil:
+		reply.Refused = c.s.full.Message
+		return reply
+	}
+	p := c.place(replica.ID{Partition: m.Partition, N: m.N})
+	for _, a := range m.Actors {
+		report, promised := p.promises.Report(a, m.Round, c.lives(p.id, a), c.holds(p.id, a))
+		if promised {
+			c.stats.Promises++
+			p.promises.Save(&c.s.out.Rows, p.id.Partition, p.id.N, a)
+		}
+		reply.Reports = append(reply.Reports, report)
+	}
+	return reply
+}
+
+// lives reports whether an actor is, or may become, one of this process.
+func (c *closer) lives(id replica.ID, a vclock.Actor) bool {
+	if r := c.s.replicas[id]; r != nil && r.Actor() == a {
+		return true
+	}
+	return replica.New(id, c.s.cfg.Start, nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a
+}
+
+// holds are the dots of an actor that this node holds in any way.
+func (c *closer) holds(id replica.ID, a vclock.Actor) vclock.DotSet {
+	var all, held vclock.DotSet
+	all.Close(a)
+	if r := c.s.replicas[id]; r != nil {
+		held = r.Clock().Intersect(all)
+	}
+	held.Union(c.s.debts.ledger.Held(wire.Head(id)).Intersect(all))
+	return held
+}
+
+func (c *closer) onAsk(now time.Time, from string, m *wire.CloseAsk) {
+	c.now = now
+	reply := c.report(m)
+	if p := c.places[replica.ID{Partition: m.Partition, N: m.N}]; p != nil && !m.Round.IsZero() {
+		for _, a := range m.Actors { // somebody else is at it
+			if known, noticed := p.suspects[a]; noticed {
+				p.suspects[a] = suspect{now, known.vain}
+			}
+		}
+	}
+	c.s.send(from, reply, !m.Round.IsZero())
+}
+
+func (c *closer) onReply(now time.Time, from string, m *wire.CloseReply) {
+	c.now = now
+	p := c.places[replica.ID{Partition: m.Partition, N: m.N}]
+	if p == nil || p.attempt == nil {
+		c.s.stats.Stray++
+		return
+	}
+	c.heard(p, from, m)
+}
+
+// heard takes an answer to an attempt of this node.
+func (c *closer) heard(p *place, from string, m *wire.CloseReply) {
+	complete := p.attempt.Add(from, m)
+	switch {
+	case p.attempt.Over():
+		c.giveUp(p)
+	case complete && p.attempt.Promising():
+		c.conclude(p)
+	case complete:
+		c.promise(p)
+	}
+}
+
+// promise goes on to the second ask. What members know already is news to others
+// first.
+func (c *closer) promise(p *place) {
+	var known []wire.CloseRecord
+	for _, v := range p.attempt.Verdicts() {
+		if record := v.Record(); !record.Round.IsZero() {
+			known = append(known, record)
+		}
+	}
+	c.spread(p, known)
+	lacking := c.lacking(p)
+	for _, a := range p.attempt.Actors() {
+		p.suspects[a] = suspect{c.now, p.suspects[a].vain + 1}
+	}
+	round := p.attempt.Promise(p.number, func(v antientropy.Verdict) bool {
+		gone := lacking.Minus(v.Held).Minus(v.Void)
+		return v.Unfinished() || !only(gone, v.Actor).IsEmpty()
+	})
+	if round.IsZero() {
+		p.attempt, p.askAt = nil, time.Time{}
+		return
+	}
+	p.number = round.Number
+	c.stats.Rounds++
+	c.askAll(p)
+}
+
+func only(dots vclock.DotSet, a vclock.Actor) vclock.DotSet {
+	var all vclock.DotSet
+	all.Close(a)
+	return dots.Intersect(all)
+}
+
+func (c *closer) conclude(p *place) {
+	records := p.attempt.Records()
+	p.attempt, p.askAt = nil, time.Time{}
+	if len(records) == 0 {
+		c.stats.Failed++
+	}
+	c.stats.Closed += uint64(len(records))
+	c.spread(p, records)
+}
+
+// spread takes in outcomes and tells the other members.
+func (c *closer) spread(p *place, records []wire.CloseRecord) {
+	if len(records) == 0 {
+		return
+	}
+	c.learn(p, records)
+	tell := &wire.CloseTell{Head: wire.Head{Partition: p.id.Partition, N: p.id.N}, Records: records}
+	for _, n := range c.s.layout.Nodes() {
+		if n.Name != c.s.cfg.Node && c.s.linked[n.Name] {
+			c.s.send(n.Name, tell, true)
+		}
+	}
+}
+
+func (c *closer) onTell(now time.Time, m *wire.CloseTell) {
+	c.now = now
+	if c.s.layout == nil || int(m.Partition) >= c.s.layout.Partitions() || int(m.N) != c.s.layout.Replicas() {
+		c.s.stats.Stray++
+		return
+	}
+	c.learn(c.place(replica.ID{Partition: m.Partition, N: m.N}), m.Records)
+}
+
+// learn takes in outcomes: the record and the clock in one batch. Objects are
+// swept afterwards.
+func (c *closer) learn(p *place, records []wire.CloseRecord) {
+	r := c.s.replicas[p.id]
+	for _, record := range records {
+		if c.lives(p.id, record.Actor) {
+			continue // nobody can have completed such a round
+		}
+		fresh, changed := p.promises.Learn(record)
+		if !changed {
+			continue
+		}
+		c.stats.Learned++
+		if r == nil {
+			p.promises.SetSwept(record.Void)
+		} else if err := r.Void(fresh); err != nil {
+			continue // not this incarnation, as was seen above
+		}
+		p.promises.Save(&c.s.out.Rows, p.id.Partition, p.id.N, record.Actor)
+		if r != nil {
+			c.startSweep(r)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kindredkv/kindred/antientropy"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// promised takes a row about an incarnation that is being closed. What it calls
+// void must be held nowhere (R15): the oracle knows every disk.
+func (b *batch) promised(id replica.ID, op storage.Op) {
+	o, n := b.oracle, b.shell.node
+	record := o.readRecord(n, op.Key, op.Value)
+	for _, w := range o.voided(record.Void.Minus(o.void)) {
+		if w.applied != 0 {
+			o.find("R15", "%s calls %v of %s void, which %s holds", n.name, w.dot, w.key, o.run.someNode(w.applied))
+		}
+	}
+	o.void.Union(record.Void)
+	switch {
+	case record.Closed.IsZero():
+		o.run.hits.add(PromiseMade)
+	case !record.Swept || record.Promised == record.Closed:
+		o.run.hits.add(IncarnationClosed)
+	}
+	if b.shell.shard.Has(id) {
+		b.ids[id] = true
+		o.shadow(n, id).clock.Union(record.Void)
+	}
+}
+
+func (o *oracle) readRecord(n *node, key, value []byte) antientropy.Record {
+	_, _, raw, err := storage.ParsePromiseKey(key)
+	a, _, bad := vclock.DecodeActor(raw[:])
+	record, wrong := antientropy.DecodeRecord(a, value)
+	if err != nil || bad != nil || wrong != nil {
+		o.find("rows", "%s: a promise cannot be read: %v %v %v", n.name, err, bad, wrong)
+	}
+	return record
+}
+
+// voided are the writes whose dots are in a set of void dots.
+func (o *oracle) voided(void vclock.DotSet) (writes []*write) {
+	for a, span := range void.Spans() {
+		for c := span.Lo; c <= min(span.Hi, o.minted[a]); c++ {
+			if w := o.writes[vclock.Dot{Actor: a, Counter: c}]; w != nil {
+				writes = append(writes, w)
+			}
+		}
+	}
+	return writes
+}
+
+func (r *run) someNode(set nodes) string {
+	for _, n := range r.nodes {
+		if set.has(n) {
+			return n.name
+		}
+	}
+	return "nobody"
+}
+
+// readPromises gives a shadow the void dots that a disk has kept.
+func (o *oracle) readPromises(n *node, id replica.ID, s *shadow, snapshot storage.Snapshot) error {
+	lo, hi := storage.PromiseRange(id.Partition, id.N)
+	return snapshot.Scan(lo, hi, func(row, value []byte) bool {
+		s.clock.Union(o.readRecord(n, row, value).Void)
+		return true
+	})
+}
+
+// touched records a dot that a replica has minted by itself, for the effect of a
+// dot that nobody holds any more. It has seen what the object that carries it
+// says: what the base and the object's context cover, and the object does not show.
+func (o *oracle) touched(b *batch, d vclock.Dot, key string) {
+	n := b.shell.node
+	id := replica.ID{Partition: uint32(o.run.layout.PartitionOf(bucket, key)), N: uint8(o.run.cfg.Replicas)}
+	object, err := replica.Load(n.store, id, bucket, key)
+	if err != nil {
+		o.find("I4", "%s: %v", n.name, err)
+		return
+	}
+	past := b.shell.shard.Clock(id).Bases()
+	past.Union(object.Context)
+	live := object.Dots()
+	live.Add(d)
+	w := &write{dot: d, key: key, op: &operation{record: -1}, past: past.Minus(live)}
+	w.op.writes = []*write{w}
+	if o.void.IsEmpty() {
+		o.find("R15", "%s touches %s with %v, and nothing is void", n.name, key, d)
+	}
+	o.run.hits.add(Touched)
+	o.writes[d] = w
+	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
+	o.mintedAt = o.run.agenda.now
+	h := o.history(key)
+	h.writes = append(h.writes, w)
+	h.pasts.Union(w.past)
+}
+
+// leaked loses the power of the only node that holds a delete, once a read repair
+// has carried its effect elsewhere (C8).
+func (r *run) leaked(m *wire.Write) {
+	if r.calm || !m.Op.IsZero() {
+		return
+	}
+	for _, w := range r.oracle.history(m.Key).writes {
+		if w.put || w.applied.len() != 1 || w.durable != 0 || !m.Delta.Context.Contains(w.dot) || m.Delta.Dots.Contains(w.dot) {
+			continue
+		}
+		draw := r.draw(0x1EAC, w.dot.Actor.Nonce, w.dot.Counter)
+		if draw.happens(r.cfg.Fault.AfterLeak) {
+			r.hits.add(KilledAfterLeak)
+			r.killSoon(r.byName[r.someNode(w.applied)], draw.with(1), time.Millisecond)
+		}
+	}
+}
+
+// stillborn reports whether a new write is lost on its way to everybody. Then its
+// coordinator loses power before it is durable, most likely.
+func (r *run) stillborn(from *node, msg wire.Message) bool {
+	m, ok := msg.(*wire.Write)
+	if !ok || r.calm || m.Op.IsZero() {
+		return false
+	}
+	for a, span := range m.Delta.Dots.Spans() {
+		draw := chance(r.seed).with(0x571B, a.Nonce, span.Lo)
+		if !draw.happens(r.cfg.Fault.Stillborn) {
+			return false
+		}
+		r.killSoon(from, draw.with(1), 10*time.Millisecond)
+	}
+	return true
+}
+
+func (r *run) killSoon(n *node, draw chance, mean time.Duration) {
+	life := n.lives
+	r.agenda.after(draw.about(mean), func() {
+		if n.lives == life && n.up && !r.calm {
+			r.kill(n, 0, draw.with(1))
+		}
+	})
+}
+
+// isTouch reports whether no client has asked for the write.
+func (w *write) isTouch() bool { return w.op.client == nil }
+
+// closeWithin is how long after the last fault everything is closed that somebody
+// could wait for in vain, in intervals of the run.
+const closeWithin = 64
+
+// closeEverything waits until nothing is left that cannot be stripped: no gap in a
+// clock, and nothing in contexts that the clock does not say (R15). Then the homes
+// have to be equal where the effects of lost writes had leaked as well (C8).
+func (r *run) closeEverything() {
+	if r.oracle.finding != nil {
+		return
+	}
+	until := r.agenda.now + closeWithin*r.cfg.Limits.CloseAfter + 20*time.Minute
+	for r.unclean() != "" && r.oracle.finding == nil {
+		if r.agenda.now > until {
+			r.oracle.find("R15", "%s", r.unclean())
+			return
+		}
+		r.pass(time.Second)
+	}
+	r.closed = true
+	r.converge()
+}
+
+// unclean says what is left that is to be closed or stripped.
+func (r *run) unclean() string {
+	for partition := range r.cfg.Partitions {
+		id := replica.ID{Partition: uint32(partition), N: uint8(r.cfg.Replicas)}
+		for _, n := range r.nodes {
+			if s := n.shards[n.shardOf(id.Partition)]; s.shard.Has(id) {
+				if text := r.uncleanAt(n, id, s.shard.Clock(id)); text != "" {
+					return text
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func (r *run) uncleanAt(n *node, id replica.ID, clock vclock.DotSet) (text string) {
+	if clock.Exceptions() > 0 {
+		return fmt.Sprintf("the clock of %v at %s has gaps: %v", id, n.name, clock)
+	}
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		return err.Error()
+	}
+	defer snapshot.Close()
+	swept := r.cfg.Limits.Unstripped == core.DefaultLimits().Unstripped
+	lo, hi := storage.ObjectRange(id.Partition, id.N, bucket, "")
+	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
+		_, _, _, key, _ := storage.ParseObjectKey(row)
+		object, err := replica.Load(snapshot, id, bucket, string(key))
+		switch left := object.Context.Minus(clock); {
+		case err != nil:
+			text = err.Error()
+		case !left.IsEmpty():
+			text = fmt.Sprintf("%s at %s remembers dots that nobody brings: %v", key, n.name, left)
+		case !object.Context.IsEmpty() && swept:
+			text = fmt.Sprintf("%s at %s is not stripped: %v", key, n.name, object.Context)
+		}
+		return text == ""
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
