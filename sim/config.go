@@ -117,7 +117,13 @@ func Draw(seed uint64) Config {
 	c.Fault = drawFaults(r)
 	drawExpiry(r, &c)
 	drawGuests(r, &c)
+	drawCloses(r, &c)
 	return c
+}
+
+func drawCloses(r *rand.Rand, c *Config) {
+	c.Limits.CloseAfter = span(r, 50*time.Millisecond, 5*time.Second)
+	c.Fault.AfterLeak, c.Fault.Stillborn = often(r, 0.5), often(r, 0.005)
 }
 
 func drawKinds(r *rand.Rand) []workload.Kind {
@@ -137,7 +143,6 @@ func drawLimits(r *rand.Rand) core.Limits {
 	l := core.DefaultLimits()
 	l.AuditEvery = 0 // faults call for audits, or an idle cluster would never be
 	l.RepairWait = span(r, 20*time.Millisecond, 2*time.Second)
-	l.CloseAfter = span(r, 50*time.Millisecond, 5*time.Second)
 	if r.IntN(3) == 0 {
 		l.Requests = 1 + r.IntN(16)
 	}
@@ -190,7 +195,6 @@ func drawFaults(r *rand.Rand) Faults {
 		CutFor: span(r, 50*time.Millisecond, 3*time.Second), KillFor: span(r, time.Millisecond, 3*time.Second),
 		PauseFor: span(r, 10*time.Millisecond, 2*time.Second), FullFor: span(r, 50*time.Millisecond, 2*time.Second),
 		Blackout: often(r, 0.3), AfterRepair: often(r, 0.05),
-		AfterLeak: often(r, 0.5), Stillborn: often(r, 0.02),
 	}
 	for _, mean := range []*time.Duration{&f.Cut, &f.Kill, &f.Stop, &f.Pause, &f.Full} {
 		if r.IntN(2) == 0 {
