@@ -134,9 +134,9 @@ func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
 	}
 	s.auditor.surveys++
 	s.look(func() Reading {
-		clock, damage := r.Clock().Clone(), r.Damage()
+		clock, damage, rounds := r.Clock().Clone(), r.Damage(), s.Promised(r.ID(), r.Clock())
 		return func(store storageSnapshot) func(time.Time) {
-			reply := &wire.AuditObjects{Head: m.Head, Op: m.Op, Clock: clock}
+			reply := &wire.AuditObjects{Head: m.Head, Op: m.Op, Clock: clock, Rounds: rounds}
 			fetchObjects(reply, store, r.ID(), m.Keys, damage)
 			return func(time.Time) {
 				s.auditor.surveys--

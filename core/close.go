@@ -270,7 +270,7 @@ func (c *closer) busy() (n int) {
 		if p.attempt != nil {
 			n++
 		}
-		if p.sweep.reading || !p.sweep.at.IsZero() {
+		if p.sweep.reading {
 			n++
 		}
 	}

@@ -21,7 +21,8 @@ type Held struct {
 	// Hints are those being read, Deliveries pages of them on their way, Parcels
 	// the writes of those.
 	Hints, Deliveries, Parcels int
-	// Closing are attempts to close dead incarnations, and walks through objects.
+	// Closing are attempts to close dead incarnations, and pages of objects being
+	// read for what they remember.
 	Closing int
 }
 
