@@ -169,9 +169,11 @@ func (h *Hint) Pay(slot int, durable vclock.DotSet) bool {
 // of dots. A piece has the live versions among its dots; its context has every dot
 // that the hint knows and that is not live, so that a piece alone drops whatever
 // its dots have seen (R2).
-func (h *Hint) Pieces() []wire.Delta {
+func (h *Hint) Pieces() []wire.Delta { return piecesOf(h, PieceDotsMax) }
+
+func piecesOf(h *Hint, dotsMax int) []wire.Delta {
 	all := h.row.Delta
-	parts := split(all.Dots, PieceDotsMax)
+	parts := split(all.Dots, dotsMax)
 	if len(parts) == 1 {
 		delta, _ := h.Whole()
 		return []wire.Delta{delta}

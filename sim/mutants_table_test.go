@@ -156,4 +156,38 @@ var mutants = []mutant{
 		{"replica/expiry.go", "	for _, at := range k.expiries {\n		if !slices.Contains(times, at) {\n", "	for _, at := range k.expiries {\n		if false {\n"},
 		{"replica/expiry.go", "		rows.Delete(k.expiryRow(at))\n	}\n}\n\nfunc (k *Key) expiryRow", "	}\n}\n\nfunc (k *Key) expiryRow"},
 	}},
+	{name: "fallback fills", rule: "R7, C2", edits: []edit{
+		{"hintedhandoff/hint.go", "	o.Context.Union(h.row.Delta.Dots)\n	return o\n", "	for d := range h.row.Delta.Dots.Dots() {\n		for c := uint64(1); c <= d.Counter; c++ {\n			o.Context.Add(vclock.Dot{Actor: d.Actor, Counter: c})\n		}\n	}\n	return o\n"},
+	}},
+	{name: "fallback sends a range of its own dots", rule: "R7, C1", edits: []edit{
+		{"core/guest.go", "	delta.Dots = vclock.NewDotSet(dot)\n", "	for c := uint64(1); c <= dot.Counter; c++ {\n		delta.Dots.Add(vclock.Dot{Actor: dot.Actor, Counter: c})\n	}\n"},
+	}},
+	{name: "hint offered by maximum", rule: "C1", edits: []edit{
+		{"core/deliver.go", "		reply.Dots = m.Dots.Minus(r.Clock())\n", "		for d := range m.Dots.Dots() {\n			if r.Clock().Max(d.Actor) < d.Counter {\n				reply.Dots.Add(d)\n			}\n		}\n"},
+	}},
+	{name: "hint dropped on an acknowledgement that is not durable", rule: "I7, C14", edits: []edit{
+		{"core/deliver.go", "Op: s.opID(seq), Durability: kindred.Sync,", "Op: s.opID(seq), Durability: kindred.Batch,"},
+	}},
+	{name: "offer answered before the sync", rule: "I7, C14", edits: []edit{
+		{"core/deliver.go", "	s.send(from, reply, true)\n", "	s.send(from, reply, false)\n"},
+	}},
+	{name: "hint dropped without an acknowledgement", rule: "I7, R11", edits: []edit{
+		{"core/deliver.go", "		d.open = len(pieces)\n", "		d.open = len(pieces)\n		s.pay(ses.line, &delivery{bucket: f.Bucket, key: f.Key, durable: f.Hint.Dots()})\n"},
+	}},
+	{name: "hint merged by overwriting", rule: "R11", edits: []edit{
+		{"hintedhandoff/hint.go", "	h.row.Delta = vclock.JoinDeltas(h.row.Delta, delta)\n", "	h.row.Delta = delta\n"},
+	}},
+	{name: "hint that has grown is dropped", rule: "I7, R11", edits: []edit{
+		{"hintedhandoff/hint.go", "|| !durable.Covers(h.row.Delta.Dots) {", "{"},
+	}},
+	{name: "debts forgotten at the start", rule: "C13", edits: []edit{
+		{"core/hints.go", "	return s.debts.ledger.Recover(store, mine)\n", "	return nil\n"},
+	}},
+	{name: "guest counted in a strict quorum", rule: "I1", edits: []edit{
+		{"replica/put.go", "if p.quorum.Sloppy && !p.counts(guest) {", "if !p.counts(guest) {"},
+	}},
+	{name: "guests asked by homes only", rule: "C15", edits: []edit{
+		{"core/forward.go", "	places := s.standIns(o.head, o.homes, untried)\n", "	var places []ring.Place\n"},
+		{"core/forward.go", "	\"github.com/kindredkv/kindred\"\n", "	\"github.com/kindredkv/kindred\"\n	\"github.com/kindredkv/kindred/ring\"\n"},
+	}},
 }
