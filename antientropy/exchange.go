@@ -18,6 +18,9 @@ const (
 	DigestEvery = 30 * time.Second
 	// PullWait is how long an answer to a pull is waited for.
 	PullWait = 4 * time.Second
+	// wholeWait is how long a peer that asks for everything is taken not to have got
+	// yet what it was sent.
+	wholeWait = 200 * time.Millisecond
 	// retryAfter is how long a peer that could not answer is left alone.
 	retryAfter = time.Second
 )
@@ -111,8 +114,8 @@ func (e *Exchange) SetLink(now time.Time, name string, up bool, clock vclock.Dot
 	}
 	p.linked, p.retryAt = up, time.Time{}
 	if up {
-		p.told, p.urgent = state{}, true
-		e.advertise(now, p, clock, true)
+		p.told, p.wholeAt, p.urgent = state{}, time.Time{}, true
+		e.greet(now, p, clock)
 	} else if p.pull != nil && !p.pull.joining {
 		p.pull = nil
 	}
@@ -170,20 +173,20 @@ func (e *Exchange) meet(now time.Time, p *peer, m *wire.Clock, clock vclock.DotS
 	if p.candidate != m.Actor {
 		p.candidate, p.challenge = m.Actor, e.seq+1
 	}
-	before := len(e.out)
-	e.reply(now, p, clock)
-	for _, send := range e.out[before:] { // to whom it speaks as now
-		greeting := send.Msg.(*wire.Clock)
+	if p.replies++; p.linked && p.replies <= repliesMax {
+		greeting := e.greet(now, p, clock)
 		greeting.EchoActor, greeting.EchoSeq = m.Actor, m.Seq
 	}
 }
 
-// reply tells a peer everything at once.
+// reply tells a peer everything at once, unless that is on its way already.
 func (e *Exchange) reply(now time.Time, p *peer, clock vclock.DotSet) {
 	if p.replies++; p.replies > repliesMax {
 		return // the next tick will
 	}
-	p.told = state{}
+	if since := now.Sub(p.wholeAt); since < 0 || since >= wholeWait {
+		p.told, p.wholeAt = state{}, now
+	}
 	e.advertise(now, p, clock, !p.complete || e.clean && !p.vouched)
 }
 
@@ -192,15 +195,9 @@ func (e *Exchange) advertise(now time.Time, p *peer, clock vclock.DotSet, ask bo
 	if !p.linked {
 		return
 	}
-	if clock.Compare(e.captured) != vclock.Equal {
-		e.captured = clock.Clone()
-	}
-	e.seq++
+	m := e.greeting(p, clock)
+	m.Ask = ask
 	mine := state{e.captured, e.announced}
-	m := &wire.Clock{
-		Head: e.cfg.Head, Actor: e.cfg.Actor, Seq: e.seq, EchoActor: p.actor, EchoSeq: p.heardSeq,
-		Ask: ask, Lost: p.lost, Vouch: p.complete && !p.lost, Digest: digest(mine.durable, mine.common),
-	}
 	added := mine.minus(p.told)
 	if mine.spans() <= added.spans() {
 		added = mine
@@ -209,6 +206,29 @@ func (e *Exchange) advertise(now time.Time, p *peer, clock vclock.DotSet, ask bo
 	p.told, p.toldAt = mine, now
 	_, volatile := e.Captured()
 	e.out = append(e.out, Send{To: p.name, Msg: m, Durable: volatile})
+}
+
+// greet says who speaks, and nothing of what it has: a peer in an incarnation that
+// has not heard of this one could not use it.
+func (e *Exchange) greet(now time.Time, p *peer, clock vclock.DotSet) *wire.Clock {
+	m := e.greeting(p, clock)
+	m.Ask = true
+	p.toldAt = now
+	_, volatile := e.Captured()
+	e.out = append(e.out, Send{To: p.name, Msg: m, Durable: volatile})
+	return m
+}
+
+// greeting is an advertisement without its content.
+func (e *Exchange) greeting(p *peer, clock vclock.DotSet) *wire.Clock {
+	if clock.Compare(e.captured) != vclock.Equal {
+		e.captured = clock.Clone()
+	}
+	e.seq++
+	return &wire.Clock{
+		Head: e.cfg.Head, Actor: e.cfg.Actor, Seq: e.seq, EchoActor: p.actor, EchoSeq: p.heardSeq,
+		Lost: p.lost, Vouch: p.complete && !p.lost, Digest: digest(e.captured, e.announced),
+	}
 }
 
 // Captured is the clock that the last advertisement holds, for Synced. Needed
@@ -254,6 +274,8 @@ func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
 		since := now.Sub(p.toldAt)
 		switch recent := since >= 0 && since < AdvertiseEvery; {
 		case !p.linked || recent:
+		case !p.complete && p.actor.IsZero():
+			e.greet(now, p, clock)
 		case !p.complete:
 			p.told = state{}
 			e.advertise(now, p, clock, true)

@@ -30,9 +30,9 @@ type peer struct {
 
 	// told is what it has been told, and when. Replies counts the answers to it
 	// since the last tick.
-	told    state
-	toldAt  time.Time
-	replies int
+	told            state
+	toldAt, wholeAt time.Time
+	replies         int
 
 	// target is its clock when it first answered this incarnation; caught says
 	// that this home has contained it since. Vouched: it knows of nothing that
@@ -61,6 +61,7 @@ func (p *peer) accept(a vclock.Actor) {
 	p.durable, p.common, p.absent = vclock.DotSet{}, vclock.DotSet{}, vclock.DotSet{}
 	p.complete, p.lost, p.vouched = false, false, false
 	p.answered, p.target = false, vclock.DotSet{}
+	p.told, p.wholeAt = state{}, time.Time{}
 	p.urgent = true
 }
 

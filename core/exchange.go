@@ -63,6 +63,8 @@ func (x *exchange) clock() vclock.DotSet { return x.replica.Held() }
 
 // setLayout begins or corrects the exchange of every home replica.
 func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
+	// Replicas that a later layout brings are new here, however the last life ended.
+	clean := s.cfg.Clean && e.of == nil
 	if e.of == nil {
 		e.of, e.syncs = map[replica.ID]*exchange{}, map[uint64][]capture{}
 	}
@@ -77,7 +79,7 @@ func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
 		default:
 			x = &exchange{replica: r, Exchange: antientropy.NewExchange(antientropy.Config{
 				Self: s.cfg.Node, Homes: homes, Head: wire.Head{Partition: id.Partition, N: id.N},
-				Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Held(), Clean: s.cfg.Clean,
+				Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Held(), Clean: clean,
 			})}
 			e.of[id] = x
 		}

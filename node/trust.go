@@ -18,11 +18,13 @@ const trustPatience = 10 * time.Second
 // next start need not catch up with its peers before it is read (R17).
 func (n *Node) leaveMark() {
 	for _, w := range n.workers {
-		if w.failed {
+		// What an earlier life has lost and this one has not got back is still
+		// missing: the next one has to know.
+		if w.failed || len(w.shard.Untrusted()) > 0 {
 			return
 		}
 	}
-	if n.self.Start == 0 || n.store.Failed() != nil {
+	if n.layout.Load() == nil || n.store.Failed() != nil { // without a layout it may be a disk that lost one
 		return
 	}
 	if err := saveMeta(n.store, metaClean, cleanMark(n.self.Start)); err != nil {

@@ -78,6 +78,7 @@ const (
 	DotRefused
 	RoundFailed
 	Touched
+	StoppedUntrusted
 	branches
 )
 
@@ -101,6 +102,7 @@ var branchNames = [branches]string{
 	"read of a write that a replica lost and got back",
 	"power lost where a delete was just after its effect had left", "promise made about a dead incarnation", "dead incarnation closed", "dot refused because of a promise", "round that came to no end",
 	"object touched for an effect without a dot",
+	"orderly stop before having caught up",
 }
 
 // String is the branch in words.

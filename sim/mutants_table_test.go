@@ -190,4 +190,40 @@ var mutants = []mutant{
 		{"core/forward.go", "	places := s.standIns(o.head, o.homes, untried)\n", "	var places []ring.Place\n"},
 		{"core/forward.go", "	\"github.com/kindredkv/kindred\"\n", "	\"github.com/kindredkv/kindred\"\n	\"github.com/kindredkv/kindred/ring\"\n"},
 	}},
+	{name: "whole clock after a part", rule: "R9, C4", edits: []edit{
+		{"core/exchange.go", "			if left--; left == 0 {\n", "			if left--; left == 0 {\n				_ = x.replica.Void(m.Base)\n"},
+	}},
+	{name: "gone key not sent", rule: "R9, C5", edits: []edit{
+		{"replica/pieces.go", "		case at > 0 && p.bytes+size > p.bytesMax:\n", "		case object.IsGone():\n			return true\n		case at > 0 && p.bytes+size > p.bytesMax:\n"},
+	}},
+	{name: "piece with the old clock", rule: "R5, C3", edits: []edit{
+		{"core/exchange.go", "	s.look(func() Reading {\n		moment := r.Moment()\n", "	moment := r.Moment()\n	s.look(func() Reading {\n"},
+	}},
+	{name: "pieces sent stripped", rule: "R5, C6", edits: []edit{
+		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots", "Siblings: p.Object, Dots"},
+	}},
+	{name: "pieces leave before they are durable", rule: "R9, C8", edits: []edit{
+		{"core/exchange.go", "s.send(from, pieces, true)", "s.send(from, pieces, false)"},
+	}},
+	{name: "always trusted", rule: "R17", edits: []edit{
+		{"antientropy/trust.go", "func (e *Exchange) Trusted() bool { return e.trusted }", "func (e *Exchange) Trusted() bool { return true }"},
+	}},
+	{name: "pruned without raising the floor", rule: "R12, C12", edits: []edit{
+		{"replica/prune.go", "	r.floor.Union(gone)\n	r.saveClock(rows)\n", "	r.floor.Union(gone)\n"},
+	}},
+	{name: "pruned when most homes hold it", rule: "R12", edits: []edit{
+		{"antientropy/exchange.go", "		common = common.Intersect(p.durable)\n", "		common = common.Intersect(p.durable)\n		break\n"},
+	}},
+	{name: "unsynced clock advertised", rule: "R12, I6", edits: []edit{
+		{"antientropy/exchange.go", "Send{To: p.name, Msg: m, Durable: volatile}", "Send{To: p.name, Msg: m, Durable: volatile && false}"},
+	}},
+	{name: "lost advertisement not noticed", rule: "I9", edits: []edit{
+		{"antientropy/peer.go", "p.complete = digest(p.durable, p.common) == m.Digest", "p.complete = true"},
+	}},
+	{name: "restarted home taken for the old one", rule: "R12, I9", edits: []edit{
+		{"antientropy/exchange.go", "	if m.Actor != p.actor {\n", "	if m.Actor != p.actor && p.actor.IsZero() {\n"},
+	}},
+	{name: "pull that was not answered is waited for", rule: "I9", edits: []edit{
+		{"antientropy/exchange.go", "if p.pull != nil && now.After(p.pull.until) {", "if p.pull != nil && now.After(p.pull.until) && false {"},
+	}},
 }

@@ -154,6 +154,17 @@ func (n *node) takeMark() bool {
 	return true
 }
 
+// lacksNothing reports whether every replica had caught up with what earlier lives
+// have lost. A mark of one that had not would make the next life forget it.
+func (n *node) lacksNothing() bool {
+	for _, s := range n.shards {
+		if len(s.shard.Untrusted()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // write makes rows of the node itself durable.
 func (n *node) write(rows *storage.Batch) {
 	err := n.store.Apply(rows)
@@ -382,7 +393,11 @@ func (n *node) stop() {
 		s.perform()
 	}
 	var mark storage.Batch
-	mark.Set(cleanMark(), nil)
+	if n.lacksNothing() {
+		mark.Set(cleanMark(), nil)
+	} else {
+		n.run.hits.add(StoppedUntrusted)
+	}
 	n.write(&mark)
 	n.run.oracle.synced(n)
 	n.end()
