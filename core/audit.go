@@ -586,6 +586,7 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 	status.Complete = problem == "" && !a.r.IsDamaged()
 	if status.Complete {
 		status.Audited = a.common
+		s.stagesMoved()
 	}
 	id := a.r.ID()
 	switch {

@@ -110,6 +110,7 @@ func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
 	x.Heard(now, from, m, x.clock())
 	s.exchange.flush(s, x)
 	s.exchange.pull(s, now)
+	s.stagesMoved()
 }
 
 func (s *Shard) onPull(from string, m *wire.Pull) {
@@ -220,12 +221,14 @@ func (e *exchanger) tick(s *Shard, now time.Time) {
 			}
 		}
 		x.Tick(now, x.clock())
+		x.noteLag(now)
 		s.rebuildLost(now, x)
 		e.prune(s, now, x)
 	}
 	e.unlinked = false
 	e.flush(s, e.order...)
 	e.pull(s, now)
+	s.stagesMoved()
 }
 
 func (e *exchanger) deadline() (time.Time, bool) { return e.at, len(e.order) > 0 }

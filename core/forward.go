@@ -139,8 +139,12 @@ func elsewhere(err *kindred.Error) bool {
 // expire answers for a home that did not: the write may have been made there.
 func (o *forwardOp) expire(s *Shard, _ time.Time) {
 	s.finish(o)
+	outcome := kindred.Unknown
+	if o.req.Op == kindred.OpStage {
+		outcome = kindred.NotApplied // a question changes nothing
+	}
 	s.refuse(o.ask, &kindred.Error{
-		Code: kindred.CodeTimeout, Outcome: kindred.Unknown, Need: 1,
+		Code: kindred.CodeTimeout, Outcome: outcome, Need: 1,
 		Failed:  []kindred.NodeFailure{{Node: o.to, Reason: "did not answer"}},
 		Message: o.req.Op.String() + ": the home replica it was forwarded to did not answer",
 	})

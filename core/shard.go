@@ -49,10 +49,12 @@ type Shard struct {
 	seq        uint64
 	bytes      int
 	late       int
-	deadlines  deadlines
-	sweeper    sweeper
-	expirer    expirer
-	auditor    auditor
+	// stages are the operations that wait for a stage.
+	stages    []*stageOp
+	deadlines deadlines
+	sweeper   sweeper
+	expirer   expirer
+	auditor   auditor
 	// ahead is what the wall clock is ahead of the time of events.
 	ahead    time.Duration
 	rebuilds rebuilder
@@ -287,8 +289,18 @@ func (s *Shard) inOrder() []uint64 {
 // SetFull makes the shard refuse writes with err, or take them again with nil.
 func (s *Shard) SetFull(err *kindred.Error) { s.full = err }
 
-// Drain makes the shard refuse new requests; those in progress go on.
-func (s *Shard) Drain() { s.stopping = true }
+// Drain makes the shard refuse new requests; those in progress go on. Who waits
+// for a stage, perhaps for long, is told the one that is reached.
+func (s *Shard) Drain() {
+	s.stopping = true
+	for _, o := range s.stages {
+		if s.operations[o.seq] != nil {
+			s.finish(o)
+			s.answer(o.ask, o.response(s))
+		}
+	}
+	s.stages = nil
+}
 
 // Busy is the number of requests that have not been answered.
 func (s *Shard) Busy() int { return len(s.operations) - s.late }
@@ -381,6 +393,8 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.startWrite(now, base, homes, quorum)
 	case kindred.OpRepair:
 		s.startRepair(now, base, homes, nil)
+	case kindred.OpStage:
+		s.startStage(now, base, homes, quorum)
 	case kindred.OpScan:
 		s.startScan(base, cursor, homes, quorum)
 	default:

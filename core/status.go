@@ -21,6 +21,7 @@ func (x *exchange) noteLag(now time.Time) {
 
 // Status is what is known of every home replica of the shard, in order.
 func (s *Shard) Status(now time.Time) []kindred.ReplicaStatus {
+	audits := s.Audits()
 	rebuilds := map[replica.ID]RebuildStatus{}
 	for _, b := range s.Rebuilds() {
 		rebuilds[b.Replica] = b
@@ -28,6 +29,12 @@ func (s *Shard) Status(now time.Time) []kindred.ReplicaStatus {
 	list := make([]kindred.ReplicaStatus, 0, len(s.exchange.order))
 	for _, x := range s.exchange.order {
 		status := x.replicaStatus(now)
+		if a, ok := audits[x.replica.ID()]; ok {
+			status.Audit = kindred.Audit{
+				Damaged: a.Damaged, Running: a.Running, Wanted: a.Wanted, Ended: a.Ended, Complete: a.Complete,
+				Problem: a.Problem, Unaudited: antientropy.Count(x.clock().Minus(a.Audited)),
+			}
+		}
 		if b, ok := rebuilds[x.replica.ID()]; ok {
 			status.Rebuild = kindred.Rebuild{State: b.State, Source: b.Source, Began: b.Began, Keys: b.Keys, Bytes: b.Bytes}
 		}
@@ -74,18 +81,21 @@ func (s *Shard) Repairs() kindred.Repairs {
 		Pulls: st.Pulls, PiecesReceived: st.PiecesJoined, PiecesSent: st.PiecesSent,
 		RebuildsBegun: rebuilds.Begun, RebuildsFinished: rebuilds.Finished, RebuildKeys: rebuilds.Keys,
 		HintsKept: st.HintsKept + st.GuestWrites, HintsDelivered: st.HintsPaid, HintsRefused: st.HintsRefused,
-		ReadRepairs: st.Repairs,
+		Audits: st.Audits, AuditedObjects: st.AuditedObjects, LostParts: st.LostLeaves, Restored: st.Restored,
+		DifferingParts: st.DifferingLeaves, Diverged: st.Diverged, Conflicts: st.Conflicts,
+		KeysRepaired: st.KeyRepairs, ReadRepairs: st.Repairs,
 	}
 }
 
 // Repair begins what makes this node's replica of a partition equal to the other
 // homes', or all of them with kindred.AllPartitions: it pulls at once what it
-// lacks. It returns how many replicas that concerns.
+// lacks, and audits. It returns how many replicas that concerns.
 func (s *Shard) Repair(now time.Time, partition int) int {
 	asked := 0
 	for _, x := range s.exchange.order {
 		if partition == kindred.AllPartitions || partition == int(x.replica.ID().Partition) {
 			x.Hurry()
+			s.Audit(x.replica.ID())
 			asked++
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/kindredkv/kindred"
 )
 
-// A forwarded operation is a get, put, delete or inspection; scans are driven
+// A forwarded operation is a get, put, delete, inspection or the question for a
+// stage; scans are driven
 // where they arrive and never forwarded.
 
 func appendRequest(b []byte, q *kindred.Request) []byte {
@@ -24,12 +25,13 @@ func appendRequest(b []byte, q *kindred.Request) []byte {
 		b = binary.AppendVarint(b, int64(c))
 	}
 	b = append(b, byte(q.Sloppy))
+	b = append(appendString(b, q.Dot), byte(q.Stage))
 	return binary.AppendVarint(b, int64(q.Timeout))
 }
 
 func (r *reader) request() (q kindred.Request) {
 	q.Op = kindred.Op(r.byte("op"))
-	if q.Op < kindred.OpGet || q.Op > kindred.OpInspect {
+	if q.Op < kindred.OpGet || q.Op > kindred.OpInspect && q.Op != kindred.OpStage {
 		r.fail("op", "operation %d cannot be forwarded", q.Op)
 	}
 	q.Durability = kindred.Durability(r.byte("durability"))
@@ -50,6 +52,11 @@ func (r *reader) request() (q kindred.Request) {
 	q.Sloppy = kindred.Sloppiness(r.byte("sloppiness"))
 	if q.Sloppy > kindred.Strict {
 		r.fail("sloppiness", "unknown sloppiness %d", q.Sloppy)
+	}
+	q.Dot = r.string("dot")
+	q.Stage = kindred.Stage(r.byte("stage"))
+	if q.Stage > kindred.Audited {
+		r.fail("stage", "unknown stage %d", q.Stage)
 	}
 	q.Timeout = time.Duration(r.varint("timeout"))
 	return q

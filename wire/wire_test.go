@@ -76,6 +76,7 @@ func messages() []Message {
 			Op: kindred.OpPut, Bucket: "b", Key: "k", Value: []byte("v"), ContentType: "t", Context: []byte{1, 2}, RequestID: id,
 			TTL: time.Minute, ExpiresAt: when, Resent: true,
 			R: 1, W: kindred.CountQuorum, PR: kindred.CountAll, PW: 2, Durability: kindred.Batch, Sloppy: kindred.Strict, Timeout: 1500 * time.Millisecond,
+			Dot: "a:7", Stage: kindred.Settled,
 		}, Guest: true},
 		&ForwardReply{Head: head, Op: op, Response: kindred.Response{
 			Siblings: []kindred.Sibling{{Dot: "a:1", Value: []byte("v"), ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseBlind | 1<<15, ExpiresAt: when.Add(time.Hour)}},
