@@ -6,6 +6,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/vclock"
 )
 
 // noteLag keeps since when the replica has been behind. Writes on their way make
@@ -35,6 +36,9 @@ func (s *Shard) Status(now time.Time) []kindred.ReplicaStatus {
 				Problem: a.Problem, Unaudited: antientropy.Count(x.clock().Minus(a.Audited)),
 			}
 		}
+		if p := s.closer.places[x.replica.ID()]; p != nil {
+			status.Missing, status.MissingSince = p.lost(x.clock())
+		}
 		if b, ok := rebuilds[x.replica.ID()]; ok {
 			status.Rebuild = kindred.Rebuild{State: b.State, Source: b.Source, Began: b.Began, Keys: b.Keys, Bytes: b.Bytes}
 		}
@@ -61,6 +65,18 @@ func (x *exchange) replicaStatus(now time.Time) kindred.ReplicaStatus {
 	return status
 }
 
+// lost counts the dots that the home has heard of and that stay away, and says
+// since when the first of them does.
+func (p *place) lost(clock vclock.DotSet) (dots uint64, since time.Time) {
+	lost := p.missing.Minus(clock)
+	for actor := range lost.Spans() {
+		if at := p.suspects[actor].since; !at.IsZero() && (since.IsZero() || at.Before(since)) {
+			since = at
+		}
+	}
+	return antientropy.Count(lost), since
+}
+
 // HintStatus is what this node keeps as a guest, by target in the order of the
 // lines.
 func (s *Shard) HintStatus() kindred.HintStatus {
@@ -84,6 +100,7 @@ func (s *Shard) Repairs() kindred.Repairs {
 		Audits: st.Audits, AuditedObjects: st.AuditedObjects, LostParts: st.LostLeaves, Restored: st.Restored,
 		DifferingParts: st.DifferingLeaves, Diverged: st.Diverged, Conflicts: st.Conflicts,
 		KeysRepaired: st.KeyRepairs, ReadRepairs: st.Repairs,
+		ClosedIncarnations: s.closer.stats.Closed, Touches: s.closer.stats.Touches,
 	}
 }
 
