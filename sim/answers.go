@@ -141,6 +141,7 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 		w.isAcked, w.ackedAt = true, o.run.agenda.now
 	}
 	o.judgeReceiptContext(op, w, o.contextOf(op.intent.Key, resp.Context))
+	o.askStage(w)
 }
 
 func (o *oracle) judgeHeld(op *operation, w *write, n *node, durability kindred.Durability) {

@@ -134,6 +134,9 @@ func (o *oracle) sentClock(from *node, m *wire.Clock) {
 	}
 	for d := range m.Common.Dots() {
 		o.demandCommon(from.name+" advertises as common", d)
+		if w := o.writes[d]; w != nil {
+			w.settled.add(from)
+		}
 	}
 }
 

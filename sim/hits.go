@@ -79,6 +79,8 @@ const (
 	RoundFailed
 	Touched
 	StoppedUntrusted
+	StagePropagated
+	StageSettled
 	branches
 )
 
@@ -102,7 +104,7 @@ var branchNames = [branches]string{
 	"read of a write that a replica lost and got back",
 	"power lost where a delete was just after its effect had left", "promise made about a dead incarnation", "dead incarnation closed", "dot refused because of a promise", "round that came to no end",
 	"object touched for an effect without a dot",
-	"orderly stop before having caught up",
+	"orderly stop before having caught up", "write propagated", "write settled",
 }
 
 // String is the branch in words.

@@ -47,11 +47,12 @@ type write struct {
 	expiry wire.Expiry
 	// past is the context that it really had.
 	past vclock.DotSet
-	// applied, durable, acked, lost: at which nodes.
-	applied, durable, acked, lost nodes
-	held                          holding
-	ackedAt                       time.Duration
-	isAcked                       bool
+	// applied, durable, acked, lost: at which nodes. Settled: which have said that
+	// every home holds it.
+	applied, durable, acked, lost, settled nodes
+	held                                   holding
+	ackedAt                                time.Duration
+	isAcked                                bool
 }
 
 // nodes is a set of nodes, by index.
