@@ -59,7 +59,7 @@ func (e *Exchange) Answered(now time.Time, name string, m *wire.Pieces) bool {
 		return false
 	}
 	p.absent.Union(m.Absent.Intersect(p.pull.dots))
-	p.absent.Union(m.Damaged.Intersect(p.pull.dots))
+	// Damaged dots are asked for again: whoever cannot read them restores them.
 	if m.Failed != "" || len(m.Pieces) == 0 {
 		p.pull, p.retryAt = nil, now.Add(retryAfter)
 		return false

@@ -19,6 +19,9 @@ const (
 	auditRetry = time.Second
 	// auditLeaves and auditKeys bound what one round compares or restores.
 	auditLeaves, auditKeys = 64, 256
+	// auditBlocked is how often the other homes may lack something that a damaged
+	// replica had of a key, before that is taken for lost: nobody else ever had it.
+	auditBlocked = 32
 )
 
 // AuditStatus is what audits have found out about one replica.
@@ -34,6 +37,8 @@ type AuditStatus struct {
 	Complete bool
 	// Problem says why it was not complete.
 	Problem string
+	// blocked counts the times that no other home could say what was lost.
+	blocked int
 	// Audited holds the dots that every home had, as far as was known here, when
 	// the last complete audit began.
 	Audited vclock.DotSet
@@ -85,6 +90,20 @@ type audit struct {
 	// in them now is on its way.
 	seen    hashtree.Set
 	problem string
+}
+
+// busy counts what is going on.
+func (a *auditor) busy(s *Shard) int {
+	n := a.surveys
+	if a.run != nil {
+		n++
+	}
+	for _, r := range s.replicas {
+		if r.IsDamaged() {
+			n++
+		}
+	}
+	return n
 }
 
 // watch begins to look after a replica.
@@ -437,7 +456,7 @@ func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs [
 	for _, name := range differing(found.Keys, theirs, a.restoring) {
 		switch {
 		case a.r.Touched(name.Bucket, name.Key) && !a.restoring:
-		case a.restoring && behind[name]:
+		case a.restoring && behind[name] && a.status.blocked < auditBlocked:
 			a.again.Add(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)))
 		default:
 			a.names = append(a.names, name)
@@ -567,9 +586,11 @@ func (a *audit) endRound(s *Shard, now time.Time) {
 	a.r.Mend(mended, &s.out.Rows)
 	s.stats.MendedLeaves += uint64(mended.Len())
 	if mended.IsEmpty() {
+		a.status.blocked++
 		a.nextPeer(s, now, "cannot say yet what was lost")
 		return
 	}
+	a.status.blocked = 0
 	if !a.r.IsDamaged() {
 		a.problem, a.seen = "", hashtree.Set{}
 		a.peers = s.others(a.r.ID()) // what was restored is compared with all

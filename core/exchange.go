@@ -145,6 +145,9 @@ func (s *Shard) servePull(from string, r *replica.Replica, m *wire.Pull) {
 			return func(time.Time) {
 				s.exchange.pulled--
 				s.stats.PiecesSent += uint64(len(pieces.Pieces))
+				if !pieces.Damaged.IsEmpty() && !r.IsDamaged() {
+					s.Audit(r.ID())
+				}
 				s.send(from, pieces, true)
 			}
 		}

@@ -11,6 +11,9 @@ type Held struct {
 	Keys, Steps, StepBytes int
 	// Pages are being read for scans of peers.
 	Pages int
+	// Auditing counts the audit under way, the surveys being read for peers, and
+	// the replicas that wait to be restored.
+	Auditing int
 	// Expiring is 1 while the shard ends what has expired.
 	Expiring int
 	// Rebuilding are replicas being rebuilt, Serving pages being read for others.
@@ -37,7 +40,7 @@ func (s *Shard) Held() Held {
 	}
 	return Held{
 		Operations: len(s.operations), Late: s.late, Bytes: s.bytes,
-		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor), Expiring: s.expirer.busy(),
+		Keys: len(s.open), Steps: s.steps, StepBytes: s.stepBytes, Pages: len(s.pageFor), Expiring: s.expirer.busy(), Auditing: s.auditor.busy(s),
 		Rebuilding: len(s.rebuilds.jobs), Serving: s.rebuilds.serving,
 		Pulls: pulls, Pulled: s.exchange.pulled,
 		Hints: len(s.debts.open), Deliveries: len(s.debts.sessions), Parcels: len(s.debts.parcels),

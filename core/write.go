@@ -141,13 +141,14 @@ func (o *writeOp) minted(s *Shard, dot vclock.Dot, delta wire.Delta, ids []wire.
 
 // apply changes the object, unless the request has been served before (R19).
 func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wire.Delta, *kindred.Error) {
-	if dot, ok := k.Served(o.requestID()); ok {
-		if k.Damaged() { // the whole object is not known here
-			return vclock.Dot{}, wire.Delta{}, &kindred.Error{
-				Code: kindred.CodeUnavailable, Outcome: kindred.Unknown, Dot: dot.String(), Need: o.quorum.W,
-				Message: o.req.Op.String() + ": the request was served before, but " + s.cfg.Node + " " + isDamaged + ": ask another node",
-			}
+	if k.Damaged() {
+		return vclock.Dot{}, wire.Delta{}, &kindred.Error{
+			Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: o.quorum.W,
+			Failed:  []kindred.NodeFailure{{Node: s.cfg.Node, Reason: isDamaged}},
+			Message: o.req.Op.String() + ": the coordinator has lost something near the object and is being restored; nothing was done",
 		}
+	}
+	if dot, ok := k.Served(o.requestID()); ok {
 		s.stats.Retries++
 		if len(o.req.Context) == 0 {
 			// What this attempt has read for a delete is not what the write had

@@ -41,12 +41,19 @@ func damaged(id ID, bucket, key string, err error) error {
 // the dots have been applied, and the store does not show what came of them. Such
 // a replica must not speak for the keys of a damaged leaf: filled with the clock,
 // an object that was lost reads as one that was deleted, and everybody who hears
-// that deletes it. It goes on taking writes and deltas, which speak for
-// themselves.
+// that deletes it. Nor does it take anything for them, as if it were down: what it
+// alone had taken it could not hand on, and nobody could restore it.
 type damage struct {
 	leaves hashtree.Set
 	// suspect: everything is doubted until the store has been looked through.
 	suspect bool
+}
+
+// errUnspoken is why a replica has no part in what concerns a key.
+var errUnspoken = errors.New("something that was stored near it is lost and is being restored")
+
+func (r *Replica) unspoken(bucket, key string) error {
+	return &DamageError{ID: r.id, Bucket: bucket, Key: key, Cause: errUnspoken}
 }
 
 // Damage are the leaves whose keys this replica must not speak for.
@@ -207,7 +214,7 @@ func (k *Key) Restore(filled wire.Object, rounds wire.Rounds, rows *storage.Batc
 		k.apart = k.apart[:0] // rows of large values may be among what was lost
 		k.dirty, k.unlogged = true, true
 	}
-	return k.Join(wire.Delta{Siblings: filled, Dots: filled.Dots()}, nil, rounds, rows)
+	return k.join(wire.Delta{Siblings: filled, Dots: filled.Dots()}, nil, rounds, rows)
 }
 
 // Diverged reports whether two filled objects cannot both be right: a has seen

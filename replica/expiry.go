@@ -24,7 +24,7 @@ func (k *Key) Expire(now int64, rows *storage.Batch) (wire.Delta, bool) {
 			over.Add(v.Dot)
 		}
 	}
-	if over.IsEmpty() {
+	if over.IsEmpty() || k.Damaged() {
 		return wire.Delta{}, false
 	}
 	d, delta := k.Delete(over, kindred.RequestID{}, rows)

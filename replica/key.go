@@ -210,6 +210,13 @@ func (k *Key) commit(d vclock.Dot, id kindred.RequestID, rows *storage.Batch) {
 // delta that no honest peer can have made, and one that a promise forbids (R14);
 // then nothing has changed.
 func (k *Key) Join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, rows *storage.Batch) error {
+	if k.Damaged() {
+		return k.r.unspoken(k.bucket, k.name)
+	}
+	return k.join(delta, ids, rounds, rows)
+}
+
+func (k *Key) join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, rows *storage.Batch) error {
 	if err := k.r.admit(delta); err != nil {
 		return err
 	}
@@ -283,7 +290,7 @@ func (k *Key) Strip() {
 // Save writes the object's row if a step changed it: one row however many steps
 // there were. Large values get rows of their own, once.
 func (k *Key) Save(rows *storage.Batch) {
-	if k.leaked {
+	if k.leaked && !k.Damaged() {
 		k.touch(rows)
 	}
 	if !k.dirty {

@@ -30,6 +30,7 @@ func (r *run) quiet() {
 		n.setFull(false)
 	}
 	r.linksChanged()
+	r.auditEverything()
 	r.calmAt = r.agenda.now
 	r.converge()
 	r.closeEverything()
@@ -160,6 +161,7 @@ func (r *run) judgeHistory() {
 	h := r.recorder.History(history.Header{}, r.agenda.now)
 	complete := r.completeHistory(&h)
 	r.history = h
+	kept := r.hits[CrashLostRows]+r.hits[CrashLostHints] == 0
 	properties := []checker.Property{checker.NotApplied, checker.UniqueDots}
 	switch {
 	case r.cfg.Expire > 0:
@@ -167,12 +169,12 @@ func (r *run) judgeHistory() {
 	case r.hits[RetryMintedTwice] > 0 || !complete:
 		// It takes the second event of a request for the first one, and knows no
 		// write that has seen one which began later.
-	case r.hits[CrashLostRows] == 0:
+	case kept:
 		properties = checker.All()
 	case r.hits[CrashLostAcknowledged] == 0:
 		properties = append(properties, checker.Kept, checker.StaysGone, checker.Fresh)
 	}
-	report := checker.Check(&h, checker.Options{Properties: properties, DisksKept: r.hits[CrashLostRows] == 0})
+	report := checker.Check(&h, checker.Options{Properties: properties, DisksKept: kept})
 	for _, v := range report.Verdicts {
 		if v.Status == checker.Violated {
 			r.oracle.find("checker", "%v: %v", v.Property, v.Findings[0])

@@ -83,6 +83,11 @@ type Faults struct {
 	CutFor, KillFor, PauseFor, FullFor time.Duration
 	// Jump is the mean time between two jumps of some wall clock.
 	Jump time.Duration
+	// Rot is the mean time between two rows that a disk spoils, Vanish of the starts
+	// find a row gone, and a part of the hash tree wrong; Audit is the mean time
+	// between two audits that somebody asks for.
+	Rot, Audit time.Duration
+	Vanish     float64
 	// Blackout of the kills hit every node at once.
 	Blackout float64
 	// AfterRepair is how likely a node loses power just after a read repair,
@@ -164,6 +169,7 @@ func drawLimits(r *rand.Rand) core.Limits {
 func drawGuests(r *rand.Rand, c *Config) {
 	c.Strict = []float64{0, 0, 0.3, 1}[r.IntN(4)]
 	c.Fault.AfterHint = often(r, 0.1)
+	drawDamage(r, &c.Fault)
 	c.Limits.HintPace = drawPace(r.IntN)
 	c.Limits.GuestAfter = span(r, 10*time.Millisecond, 500*time.Millisecond)
 	if r.IntN(8) == 0 {
@@ -202,6 +208,16 @@ func drawFaults(r *rand.Rand) Faults {
 		}
 	}
 	return f
+}
+
+// drawDamage draws what disks do to what is stored.
+func drawDamage(r *rand.Rand, f *Faults) {
+	f.Vanish = often(r, 0.5)
+	for _, mean := range []*time.Duration{&f.Rot, &f.Audit} {
+		if r.IntN(2) == 0 {
+			*mean = span(r, 300*time.Millisecond, 6*time.Second)
+		}
+	}
 }
 
 // span is between lo and hi, small values as likely as large ones.

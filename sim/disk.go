@@ -52,6 +52,9 @@ func (d *disk) end(served []func()) {
 		return
 	}
 	n.run.oracle.synced(n)
+	for _, s := range n.shards {
+		n.mended(s)
+	}
 	for _, then := range served {
 		then()
 	}

@@ -43,6 +43,9 @@ func (o *oracle) readCheckpoint(n *node, id replica.ID, s *shadow, snapshot stor
 
 // checkpointed takes a checkpoint of a clock.
 func (b *batch) checkpointed(id replica.ID, op storage.Op) {
+	if _, _, _, _, err := storage.ParseRebuildKey(op.Key); err == nil {
+		return
+	}
 	_, _, kind, _, err := storage.ParseCheckpointKey(op.Key)
 	if err == nil && kind != storage.CheckpointClock {
 		return

@@ -16,6 +16,8 @@ func (r *run) startFaults() {
 	r.chain(4, f.Pause, r.pauseOne)
 	r.chain(5, f.Full, r.fillOne)
 	r.chain(6, f.Jump, r.jumpOne)
+	r.chain(7, f.Rot, r.rotOne)
+	r.chain(8, f.Audit, r.auditOne)
 }
 
 // chain lets a fault happen again and again.
@@ -128,8 +130,10 @@ func (r *run) restartLater(n *node, draw chance) {
 }
 
 func (r *run) restart(n *node) {
+	r.vanish(n, r.draw(0x6A15, uint64(n.index)))
 	n.boot()
 	if r.calm {
+		n.auditAll()
 		r.calmAt = r.agenda.now // it had been stopping
 	}
 	r.replay(n)

@@ -81,6 +81,15 @@ const (
 	StoppedUntrusted
 	StagePropagated
 	StageSettled
+	RowRotted
+	RowVanished
+	TreeSpoilt
+	LeafDamaged
+	ObjectRestored
+	LeafMended
+	AuditRan
+	AuditFoundDifference
+	KeyRepaired
 	branches
 )
 
@@ -105,6 +114,8 @@ var branchNames = [branches]string{
 	"power lost where a delete was just after its effect had left", "promise made about a dead incarnation", "dead incarnation closed", "dot refused because of a promise", "round that came to no end",
 	"object touched for an effect without a dot",
 	"orderly stop before having caught up", "write propagated", "write settled",
+	"row rotted", "row vanished", "hash tree spoilt", "leaf marked as damaged", "object restored", "leaf mended", "audit ran",
+	"audit compared leaves that differ", "key repaired by an audit",
 }
 
 // String is the branch in words.

@@ -21,8 +21,12 @@ type node struct {
 	name  string
 	index int
 
-	store  *memstore.Store
-	disk   disk
+	store *memstore.Store
+	disk  disk
+	// rot are the rows that were made to rot, spoilt what else the disk did to
+	// replicas that have not been restored yet.
+	rot    map[string]bool
+	spoilt map[replica.ID]spoilt
 	shards []*shell
 	// lives counts the starts; what an earlier life has begun does not end.
 	lives      uint64
@@ -135,6 +139,7 @@ func (n *node) recover() {
 		s.shard.SetLayout(n.run.layout, recovered[i])
 		s.plan()
 	}
+	n.suspect()
 }
 
 // cleanMark is a row that an orderly stop leaves behind, as package node does it.
@@ -324,7 +329,7 @@ func (s *shell) load(l core.Load) {
 	n := s.node
 	n.later(n.run.draw(0x10AD, hashBytes(fnvOffset, l.Row), n.lives).about(n.run.cfg.Disk.Read), func() {
 		object, err := replica.Load(n.store, l.Replica, l.Bucket, l.Key)
-		if err != nil {
+		if err != nil && !n.rot[l.Row] {
 			n.run.oracle.find("I4", "%s: %v", n.name, err)
 		}
 		s.put(func(now time.Time, shard *core.Shard) { shard.Loaded(now, l.Row, object, err) })

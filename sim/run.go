@@ -9,6 +9,7 @@ import (
 
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/jepsen/history"
+	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage/memstore"
 )
@@ -113,7 +114,7 @@ func newRun(seed uint64, cfg Config, options Options) *run {
 	r.oracle = newOracle(r)
 	var members []ring.Node
 	for i := range cfg.Nodes {
-		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New()}
+		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
 		members = append(members, ring.Node{Name: n.name, Zone: n.name, Capacity: 1})
 		r.nodes = append(r.nodes, n)
 		r.byName[n.name] = n
@@ -203,6 +204,12 @@ func (r *run) result() *Result {
 	r.hits[StrayAnswer] += r.stats.Stray
 	r.hits[DotRefused] += r.closes.Refused
 	r.hits[RoundFailed] += r.closes.Failed
+	r.hits[LeafDamaged] += r.stats.LostLeaves
+	r.hits[ObjectRestored] += r.stats.Restored
+	r.hits[LeafMended] += r.stats.MendedLeaves
+	r.hits[AuditRan] += r.stats.Audits
+	r.hits[AuditFoundDifference] += r.stats.DifferingLeaves
+	r.hits[KeyRepaired] += r.stats.KeyRepairs
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
 		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),

@@ -17,6 +17,9 @@ import (
 // dots shows either (R19). And what a delete did can arrive without its dot, in
 // a context (C8): then a put that some write has seen may be missing early.
 func (o *oracle) check(n *node, id replica.ID, key string) {
+	if !n.speaks(id, key) {
+		return
+	}
 	object, err := replica.Load(n.store, id, bucket, key)
 	if err != nil {
 		o.find("I4", "%s: %v", n.name, err)
@@ -171,7 +174,7 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 	})
 	if err == nil {
 		lo, hi = storage.ObjectRange(id.Partition, id.N, bucket, "")
-		err = snapshot.Scan(lo, hi, func(row, _ []byte) bool {
+		err = scanAround(snapshot, lo, hi, func(row, _ []byte) bool {
 			_, _, _, key, err := storage.ParseObjectKey(row)
 			if err != nil {
 				o.find("rows", "%s: %v", n.name, err)

@@ -19,6 +19,9 @@ func (o *oracle) checkTrees(s *shell, keys map[string]replica.ID) {
 
 // checkTree demands that a hash tree is that of the objects that are stored (R20).
 func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree) {
+	if _, known := n.spoilt[id]; known || n.rotten(id) {
+		return
+	}
 	snapshot, err := n.store.Snapshot()
 	if err != nil {
 		o.find("S5", "%s: snapshot: %v", n.name, err)

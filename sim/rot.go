@@ -1,0 +1,238 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+)
+
+// spoilt is what the disk of a node did to a replica. The node is told that it
+// lost something, at each start, until it has been restored: a row that is gone
+// without anybody knowing is one that was deleted, to whoever reads it.
+type spoilt struct {
+	// vanished: a row is gone. Tree: a part of the saved hash tree is wrong.
+	vanished, tree bool
+}
+
+// sound reports whether the disks of all homes of a key have been kind to its
+// partition, and every write of the key that somebody has is safe at all of them:
+// more than one loss at a time is over the fault budget.
+func (r *run) sound(key string) bool {
+	p := r.layout.PartitionOf(bucket, key)
+	id := replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}
+	for _, name := range r.homes(key) {
+		n := r.byName[name]
+		if n.isSpoilt(id) {
+			return false
+		}
+		for _, w := range r.oracle.history(key).writes {
+			if w.applied != 0 && (!w.durable.has(n) || !w.applied.has(n)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isSpoilt reports whether something of a replica is lost, or cannot be read.
+func (n *node) isSpoilt(id replica.ID) bool {
+	_, known := n.spoilt[id]
+	damage := n.damage(id)
+	return known || !damage.IsEmpty() || n.rotten(id)
+}
+
+// damage are the leaves that a replica does not speak for: as it knows, or, while
+// it is down, as its disk says.
+func (n *node) damage(id replica.ID) hashtree.Set {
+	if n.shards != nil {
+		return n.shards[n.shardOf(id.Partition)].shard.Damage(id)
+	}
+	saved, err := n.store.Get(storage.DamageKey(nil, id.Partition, id.N))
+	if err != nil {
+		return hashtree.Set{}
+	}
+	set, err := hashtree.DecodeSet(saved)
+	if err != nil {
+		n.run.oracle.find("rows", "%s: %v", n.name, err)
+	}
+	return set
+}
+
+// rotten reports whether some row of a replica cannot be read.
+func (n *node) rotten(id replica.ID) bool {
+	for row := range n.rot {
+		_, p, m, _ := storage.ParseReplica([]byte(row))
+		if p != id.Partition || m != id.N {
+			continue
+		}
+		if _, err := n.store.Get([]byte(row)); err != nil && err != storage.ErrNotFound {
+			return true
+		}
+		delete(n.rot, row)
+	}
+	return false
+}
+
+// victim is a key that may lose a copy, and the node that loses it.
+func (r *run) victim(draw chance) (n *node, id replica.ID, row []byte) {
+	key := fmt.Sprintf("key-%d", draw.with(1).below(r.cfg.Keys))
+	homes := r.homes(key)
+	n = r.byName[homes[draw.with(2).below(len(homes))]]
+	id = replica.ID{Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas)}
+	row = storage.ObjectKey(nil, id.Partition, id.N, bucket, key)
+	if _, err := n.store.Get(row); err != nil || !r.sound(key) {
+		return nil, id, nil
+	}
+	r.oracle.forget(n, id, key)
+	return n, id, row
+}
+
+// rotOne makes a row unreadable.
+func (r *run) rotOne(draw chance) {
+	n, _, row := r.victim(draw)
+	if n == nil {
+		return
+	}
+	r.trace.say(n.name, "rot", "%q", row)
+	r.hits.add(RowRotted)
+	n.store.Rot(row)
+	n.rot[string(row)] = true
+}
+
+// vanish takes a row from the disk of a node that is down, or spoils what is saved
+// of its hash tree.
+func (r *run) vanish(n *node, draw chance) {
+	if !draw.with(1).happens(r.cfg.Fault.Vanish) || r.calm {
+		return
+	}
+	var rows storage.Batch
+	for i := range uint64(8) {
+		if v, id, row := r.victim(draw.with(2, i)); v == n {
+			r.hits.add(RowVanished)
+			n.spoilt[id] = spoilt{vanished: true}
+			rows.Delete(row)
+			break
+		}
+	}
+	for _, id := range n.owned() {
+		part := storage.HashTreeKey(nil, id.Partition, id.N, uint32(draw.with(3).below(hashtree.Parts)))
+		if saved, err := n.store.Get(part); err == nil && !n.isSpoilt(id) && draw.with(4, uint64(id.Partition)).happens(0.3) {
+			r.hits.add(TreeSpoilt)
+			saved[draw.with(5).below(len(saved))] ^= 1 << draw.with(6).below(8)
+			n.spoilt[id] = spoilt{tree: true}
+			rows.Set(part, saved)
+		}
+	}
+	if rows.Len() == 0 {
+		return
+	}
+	r.trace.say(n.name, "vanish", "%d rows", rows.Len())
+	if err := n.store.Apply(&rows); err != nil {
+		r.oracle.find("S1", "%s: apply: %v", n.name, err)
+	}
+	if err := n.store.Sync(); err != nil {
+		r.oracle.find("S4", "%s: sync: %v", n.name, err)
+	}
+}
+
+// suspect tells a node that starts what its disk has lost.
+func (n *node) suspect() {
+	for _, id := range n.owned() {
+		if _, known := n.spoilt[id]; known {
+			s := n.shards[n.shardOf(id.Partition)]
+			s.shard.Suspect(id)
+			s.plan()
+		}
+	}
+}
+
+// auditOne asks a node for an audit.
+func (r *run) auditOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if owned := n.owned(); n.up && len(owned) > 0 {
+		id := owned[draw.with(2).below(len(owned))]
+		n.shards[n.shardOf(id.Partition)].put(func(_ time.Time, s *core.Shard) { s.Audit(id) })
+	}
+}
+
+// speaks reports whether a replica stands for a key at all: what it has lost is
+// not judged until it has been restored.
+func (n *node) speaks(id replica.ID, key string) bool {
+	if _, known := n.spoilt[id]; known || n.rotten(id) {
+		return false
+	}
+	damage := n.damage(id)
+	return !damage.Has(hashtree.LeafOf(ring.Hash(bucket, key)))
+}
+
+// mended notes that a replica that was spoilt has been restored.
+func (n *node) mended(s *shell) {
+	for _, id := range n.owned() {
+		if _, known := n.spoilt[id]; known && n.shardOf(id.Partition) == s.number && !s.shard.IsDamaged(id) {
+			delete(n.spoilt, id)
+		}
+	}
+}
+
+// forget notes that a replica has lost what it knew of a key beside its clock.
+func (o *oracle) forget(n *node, id replica.ID, key string) {
+	delete(o.shadow(n, id).keys, key)
+}
+
+// auditEverything has every replica audited, and waits until all that disks have
+// spoilt is restored. What nobody has read nobody has missed until then.
+func (r *run) auditEverything() {
+	spoilt := func() bool { return r.spoiltReplica() != "" }
+	if !spoilt() {
+		return
+	}
+	for _, n := range r.nodes {
+		n.auditAll()
+	}
+	end := r.agenda.now + settleMost
+	r.until(func() bool { return !spoilt() || r.agenda.now > end })
+	if r.oracle.finding == nil && spoilt() {
+		r.oracle.find("R20", "%v after everything ended something is not restored: %s", settleMost, r.spoiltReplica())
+	}
+}
+
+func (n *node) auditAll() {
+	if n.shards == nil {
+		return // it had been stopping, and starts soon
+	}
+	for _, id := range n.owned() {
+		n.shards[n.shardOf(id.Partition)].put(func(_ time.Time, s *core.Shard) { s.Audit(id) })
+	}
+}
+
+// spoiltReplica describes a replica that has not been restored, "" if there is
+// none.
+func (r *run) spoiltReplica() string {
+	for _, n := range r.nodes {
+		for _, id := range n.owned() {
+			if n.isSpoilt(id) {
+				damage := n.damage(id)
+				return fmt.Sprintf("%s %v %+v, %d leaves", n.name, id, n.spoilt[id], damage.Len())
+			}
+		}
+	}
+	return ""
+}
+
+// scanAround is a scan that leaves out what cannot be read.
+func scanAround(store storage.Snapshot, lo, hi []byte, visit func(row, value []byte) bool) error {
+	for {
+		err := store.Scan(lo, hi, visit)
+		var damage *storage.CorruptError
+		if !errors.As(err, &damage) {
+			return err
+		}
+		lo = damage.Resume
+	}
+}
