@@ -49,8 +49,8 @@
 // # What is not here
 //
 // No reading of stores and no joining of pieces: packages replica and core do
-// that. No rebuild of a replica that lacks what nobody has in its log; Below
-// says that one is needed. Dots without end, as closed actors have, are not
+// that. Unserved says that a replica lacks what nobody has in its log: Rebuild, in
+// this package too, copies it anew. Dots without end, as closed actors have, are not
 // pulled: the record that closed them brings them.
 //
 // # Example

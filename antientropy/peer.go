@@ -91,8 +91,6 @@ type state struct {
 	durable, common vclock.DotSet
 }
 
-func (s state) isZero() bool { return s.durable.IsEmpty() && s.common.IsEmpty() }
-
 func (s state) equal(o state) bool {
 	return s.durable.Compare(o.durable) == vclock.Equal && s.common.Compare(o.common) == vclock.Equal
 }
