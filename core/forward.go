@@ -35,6 +35,8 @@ func (s *Shard) startForward(now time.Time, base request, homes []string, quorum
 		return
 	}
 	o := &forwardOp{request: base, homes: homes, quorum: quorum}
+	// A home turns to its fallbacks before that.
+	o.nudged = now.Add(2 * s.cfg.Limits.GuestAfter)
 	s.register(o)
 	if !o.next(s, now) {
 		o.giveUp(s)
@@ -42,19 +44,25 @@ func (s *Shard) startForward(now time.Time, base request, homes []string, quorum
 }
 
 // next sends the write to who has not been tried: homes first, then whoever stands
-// in for them. It reports false if there is nobody.
+// in for them, and silent homes at last. It reports false if there is nobody.
 func (o *forwardOp) next(s *Shard, now time.Time) bool {
 	untried := func(node string) bool { return s.reachable(node) && !slices.Contains(o.tried, node) }
+	speaking := func(node string) bool { return untried(node) && !s.silences.silent[node] }
+	return o.nextHome(s, now, speaking) || o.quorum.Sloppy && o.nextGuest(s, now, untried) || o.nextHome(s, now, untried)
+}
+
+func (o *forwardOp) nextHome(s *Shard, now time.Time, can func(node string) bool) bool {
 	for _, h := range o.homes {
-		if untried(h) {
+		if can(h) {
 			o.send(s, now, h, false)
 			return true
 		}
 	}
-	if !o.quorum.Sloppy {
-		return false
-	}
-	places := s.standIns(o.head, o.homes, untried)
+	return false
+}
+
+func (o *forwardOp) nextGuest(s *Shard, now time.Time, can func(node string) bool) bool {
+	places := s.standIns(o.head, o.homes, can)
 	for _, p := range places {
 		if p.Node == s.cfg.Node {
 			s.finish(o)
@@ -62,11 +70,17 @@ func (o *forwardOp) next(s *Shard, now time.Time) bool {
 			return true
 		}
 	}
-	if len(places) > 0 {
-		o.send(s, now, places[0].Node, true)
-		return true
+	if len(places) == 0 {
+		return false
 	}
-	return false
+	o.send(s, now, places[0].Node, true)
+	return true
+}
+
+// nudge notes a node that says nothing, for the sake of later writes.
+func (o *forwardOp) nudge(s *Shard, now time.Time) (again time.Time) {
+	s.silences.waited(now, []string{o.to}, 2*s.cfg.Limits.GuestAfter)
+	return time.Time{}
 }
 
 func (o *forwardOp) send(s *Shard, now time.Time, to string, guest bool) {

@@ -12,12 +12,30 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
-// standIns are the fallbacks of the homes that are not up: for each a node, and the
-// slot that it stands in for. A node that no hint can go to is not up.
+// standIns are the fallbacks of the homes that are not up, or silent: for each a
+// node, and the slot that it stands in for. A silent fallback is taken where there is
+// no other.
 func (s *Shard) standIns(head wire.Head, homes []string, up func(node string) bool) []ring.Place {
-	if !slices.ContainsFunc(homes, func(h string) bool { return !up(h) }) {
+	live := func(node string) bool { return up(node) && !s.silences.silent[node] }
+	down := 0
+	for _, h := range homes {
+		if !live(h) {
+			down++
+		}
+	}
+	if down == 0 {
 		return nil
 	}
+	places := s.fallbacks(head, live)
+	if len(places) < down {
+		places = s.fallbacks(head, func(node string) bool {
+			return live(node) || up(node) && !slices.Contains(homes, node)
+		})
+	}
+	return places
+}
+
+func (s *Shard) fallbacks(head wire.Head, up func(node string) bool) []ring.Place {
 	places := s.layout.Preference(ring.Partition(head.Partition), int(head.N), up)
 	return slices.DeleteFunc(places, func(p ring.Place) bool { return p.Home })
 }
@@ -174,6 +192,7 @@ func (o *writeOp) nudge(s *Shard, now time.Time) (again time.Time) {
 		return time.Time{}
 	}
 	o.silent = o.put.Waiting()
+	s.silences.waited(now, o.silent, s.cfg.Limits.GuestAfter)
 	o.turn(s)
 	return s.nudgeAfter(now, &o.request)
 }
@@ -219,6 +238,7 @@ func (o *readOp) nudge(s *Shard, now time.Time) (again time.Time) {
 		return time.Time{}
 	}
 	o.silent = o.get.Waiting()
+	s.silences.waited(now, o.silent, s.cfg.Limits.GuestAfter)
 	o.turn(s, now)
 	return s.nudgeAfter(now, &o.request)
 }

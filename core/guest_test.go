@@ -381,3 +381,32 @@ func hintOf(r *rig, node string, head wire.Head, key string) *hintedhandoff.Hint
 	require.NoError(r.t, err)
 	return &h
 }
+
+// A peer that has linked and says nothing is waited for once: what comes after goes
+// around it, writes of strangers too, until it says something.
+func TestASilentPeerIsWaitedForOnce(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	homes, away := r.homesOf(key), r.away(key)
+	frozen := homes[0] // who would be asked first
+	r.lose = func(from, to string, _ wire.Message) bool { return from == frozen || to == frozen }
+	first := r.ask(away[0], put(key, "lost"))
+	r.pass(2 * DefaultLimits().GuestAfter)
+	require.Nil(t, r.answers[first], "it may have been made there")
+	require.Nil(t, r.do(away[0], put(key, "milk")).Err, "the next write goes to another home")
+
+	all := put(key, "eggs")
+	all.W = kindred.CountAll
+	one := r.ask(homes[1], all)
+	require.Nil(t, r.answers[one])
+	r.pass(DefaultLimits().GuestAfter)
+	require.Nil(t, r.answers[one].Err)
+	require.Len(t, r.answers[one].Receipt.Guests, 1)
+	require.Len(t, r.do(homes[1], all).Receipt.Guests, 1, "at once")
+
+	r.heal()
+	read := get(key)
+	read.R = kindred.CountAll
+	require.Nil(t, r.do(homes[1], read).Err)
+	require.Empty(t, r.do(homes[1], all).Receipt.Guests, "it has spoken")
+}

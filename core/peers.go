@@ -14,6 +14,7 @@ const notHome = "is not a home of the partition"
 // Message takes a message of a peer. One that belongs to no operation of this
 // very process is counted and dropped (R10).
 func (s *Shard) Message(now time.Time, from string, m wire.Message) {
+	s.silences.hear(now, from)
 	switch m := m.(type) {
 	case *wire.Write:
 		s.onWrite(from, m)

@@ -52,6 +52,7 @@ type Shard struct {
 	// stages are the operations that wait for a stage.
 	stages    []*stageOp
 	deadlines deadlines
+	silences  silences
 	sweeper   sweeper
 	expirer   expirer
 	auditor   auditor
@@ -203,6 +204,7 @@ func New(cfg Config) *Shard {
 		pageFor:    map[*wire.ScanRead]string{},
 		operations: map[uint64]operation{},
 		debts:      newDebtor(cfg.Limits),
+		silences:   newSilences(),
 		out:        &Effects{},
 	}
 	s.closer = newCloser(s)
@@ -249,6 +251,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 	s.exchange.setLink(s, now, peer, up)
 	s.linkRebuilds(now, peer, up)
 	s.linkDebts(now, peer, up)
+	s.silences.relink(peer)
 	if up {
 		s.closer.linked(now, peer)
 	}

@@ -30,7 +30,7 @@ func (l Library) Do(ctx context.Context, i workload.Intent) workload.Result {
 	bucket := l.Client.Bucket(i.Bucket)
 	var opts []client.CallOption
 	if i.Final {
-		opts = append(opts, client.R(kindred.CountAll))
+		opts = append(opts, client.R(kindred.CountAll), client.Strict())
 	}
 	if len(i.Context) > 0 {
 		opts = append(opts, client.Seen(client.ContextOf(i.Context)))
@@ -41,7 +41,7 @@ func (l Library) Do(ctx context.Context, i workload.Intent) workload.Result {
 		if err != nil {
 			return failed(err)
 		}
-		return found(obj.Siblings, obj.Context.Bytes())
+		return found(obj.Siblings, obj.Context.Bytes(), obj.Guests)
 	case history.Put:
 		return written(bucket.Put(ctx, i.Key, i.Value, opts...))
 	default:
@@ -53,15 +53,15 @@ func written(r *client.Receipt, err error) workload.Result {
 	if err != nil {
 		return failed(err)
 	}
-	return workload.Result{Outcome: kindred.Applied, Dot: r.Dot, Context: r.Context.Bytes()}
+	return workload.Result{Outcome: kindred.Applied, Dot: r.Dot, Context: r.Context.Bytes(), Sloppy: r.Sloppy()}
 }
 
 func failed(err error) workload.Result {
 	return workload.Result{Outcome: kindred.OutcomeOf(err), Error: err.Error()}
 }
 
-func found(siblings []kindred.Sibling, context []byte) workload.Result {
-	r := workload.Result{Outcome: kindred.Applied, Context: context}
+func found(siblings []kindred.Sibling, context []byte, guests []string) workload.Result {
+	r := workload.Result{Outcome: kindred.Applied, Context: context, Sloppy: len(guests) > 0}
 	for _, s := range siblings {
 		r.Siblings = append(r.Siblings, workload.Found{Value: s.Value, Dot: s.Dot})
 	}
@@ -117,7 +117,7 @@ func (n *Nodes) Do(ctx context.Context, i workload.Intent) workload.Result {
 func (n *Nodes) call(ctx context.Context, kv kindredv1.KVClient, i workload.Intent) workload.Result {
 	req := &kindred.Request{Bucket: i.Bucket, Key: i.Key, Value: i.Value, Context: i.Context}
 	if i.Final {
-		req.R = kindred.CountAll
+		req.R, req.Sloppy = kindred.CountAll, kindred.Strict
 	}
 	switch i.Kind {
 	case history.Get:
@@ -127,7 +127,7 @@ func (n *Nodes) call(ctx context.Context, kv kindredv1.KVClient, i workload.Inte
 			return refused(err)
 		}
 		resp := api.ParseGetResponse(m)
-		return found(resp.Siblings, resp.Context)
+		return found(resp.Siblings, resp.Context, resp.Guests)
 	case history.Put:
 		m, err := kv.Put(ctx, api.FormatPut(req))
 		if err != nil {
@@ -146,5 +146,5 @@ func (n *Nodes) call(ctx context.Context, kv kindredv1.KVClient, i workload.Inte
 func refused(err error) workload.Result { return failed(api.ErrorOf(err)) }
 
 func receipt(resp *kindred.Response) workload.Result {
-	return workload.Result{Outcome: kindred.Applied, Dot: resp.Receipt.Dot, Context: resp.Context}
+	return workload.Result{Outcome: kindred.Applied, Dot: resp.Receipt.Dot, Context: resp.Context, Sloppy: len(resp.Receipt.Guests) > 0}
 }

@@ -163,12 +163,14 @@ func storm(t *testing.T, c *local.Cluster, names []string, random *rand.Rand) (f
 	return f
 }
 
-func startCluster(t *testing.T) (c *local.Cluster, names, addrs []string) {
-	base, err := local.FreeBasePort(3, 18600)
+func startCluster(t *testing.T) (c *local.Cluster, names, addrs []string) { return startNodes(t, 3) }
+
+func startNodes(t *testing.T, nodes int) (c *local.Cluster, names, addrs []string) {
+	base, err := local.FreeBasePort(nodes, 18600)
 	require.NoError(t, err)
 	ctx := context.Background()
 	dir := t.TempDir()
-	c, _, err = local.Start(ctx, local.Options{Dir: dir, KVNode: kvnode, Shape: local.Shape{Nodes: 3, Zones: 3, BasePort: base}})
+	c, _, err = local.Start(ctx, local.Options{Dir: dir, KVNode: kvnode, Shape: local.Shape{Nodes: nodes, Zones: 3, BasePort: base}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := c.Stop(ctx, 10*time.Second)

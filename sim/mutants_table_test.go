@@ -187,7 +187,7 @@ var mutants = []mutant{
 		{"replica/put.go", "if p.quorum.Sloppy && !p.counts(guest) {", "if !p.counts(guest) {"},
 	}},
 	{name: "guests asked by homes only", rule: "C15", edits: []edit{
-		{"core/forward.go", "	places := s.standIns(o.head, o.homes, untried)\n", "	var places []ring.Place\n"},
+		{"core/forward.go", "	places := s.standIns(o.head, o.homes, can)\n", "	var places []ring.Place\n"},
 		{"core/forward.go", "	\"github.com/kindredkv/kindred\"\n", "	\"github.com/kindredkv/kindred\"\n	\"github.com/kindredkv/kindred/ring\"\n"},
 	}},
 	{name: "whole clock after a part", rule: "R9, C4", edits: []edit{

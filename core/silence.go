@@ -1,0 +1,37 @@
+package core
+
+import "time"
+
+// silences remembers which peers have linked and say nothing: frozen ones, and those
+// behind a cut that the link has not noticed yet. Nobody is refused for it. A silent
+// peer is asked all the same; but who stands in for it is asked at once, and
+// what goes to one node only goes to another.
+type silences struct {
+	heard  map[string]time.Time
+	silent map[string]bool
+}
+
+func newSilences() silences {
+	return silences{heard: map[string]time.Time{}, silent: map[string]bool{}}
+}
+
+// hear notes that a peer has said something, whatever it was.
+func (q *silences) hear(now time.Time, peer string) {
+	q.heard[peer] = now
+	if len(q.silent) > 0 {
+		delete(q.silent, peer)
+	}
+}
+
+// relink forgets what was known of a peer whose link has changed.
+func (q *silences) relink(peer string) { delete(q.silent, peer) }
+
+// waited notes that peers have not answered for so long. Those that have said
+// nothing else either are silent.
+func (q *silences) waited(now time.Time, peers []string, wait time.Duration) {
+	for _, p := range peers {
+		if !q.heard[p].After(now.Add(-wait)) {
+			q.silent[p] = true
+		}
+	}
+}
