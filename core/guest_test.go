@@ -212,6 +212,36 @@ func TestASilentHomeIsReplacedByItsFallback(t *testing.T) {
 	r.idle()
 }
 
+// All homes are slow, and no fallback holds anything of the key: that they say so
+// does not make it absent.
+func TestASlowHomeIsNotTakenForAnEmptyOne(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	homes, away := r.homesOf(key), r.away(key)
+	require.Nil(t, r.do(homes[0], put(key, "milk")).Err)
+	var held []func()
+	slow := true
+	r.lose = func(from, to string, m wire.Message) bool {
+		if _, ok := m.(*wire.ReadReply); ok && slow && slices.Contains(homes, from) {
+			held = append(held, func() { r.nodes[to].shard.Message(r.now, from, m) })
+			return true
+		}
+		return false
+	}
+	read := r.ask(away[0], get(key))
+	r.pass(DefaultLimits().GuestAfter)
+	r.pass(DefaultLimits().GuestAfter)
+	require.Nil(t, r.answers[read], "%v", r.answers[read])
+	slow = false
+	for _, deliver := range held {
+		deliver()
+	}
+	r.settle()
+	require.NotNil(t, r.answers[read])
+	require.Equal(t, []string{"milk"}, values(r.answers[read]))
+	r.idle()
+}
+
 // R10 and I7: what the home has taken but not made durable is not dropped.
 func TestAHintAcknowledgedWhileVolatileIsKept(t *testing.T) {
 	r := newRig(t, 5, DefaultLimits())

@@ -66,9 +66,15 @@ func (s *Shard) read(now time.Time, o *readOp, homes []string) {
 		case s.linked[h]:
 			s.send(h, ask, false)
 		default:
-			o.fail(s, now, h, "unreachable")
+			o.unlinked(s, now, h)
 		}
 	}
+}
+
+// unlinked notes a node that no question reaches.
+func (o *readOp) unlinked(s *Shard, now time.Time, node string) {
+	o.get.Unlinked(node)
+	o.fail(s, now, node, "unreachable")
 }
 
 func (o *readOp) question(s *Shard) *wire.Read {
@@ -205,6 +211,7 @@ func (o *readOp) end(s *Shard) {
 
 func (o *readOp) expire(s *Shard, now time.Time) {
 	if !o.answered {
+		o.get.Late()
 		o.reply(s, now)
 	}
 	o.end(s)

@@ -265,7 +265,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 			}
 		case *readOp:
 			if !up {
-				o.fail(s, now, peer, "unreachable")
+				o.unlinked(s, now, peer)
 			}
 		case *scanOp:
 			if !up {

@@ -18,12 +18,18 @@ type Get struct {
 	replies []reply
 	failed  []kindred.NodeFailure
 	merged  wire.Object
+	// unlinked are the homes that no question reaches. Late: there is no time to
+	// wait for the others.
+	unlinked []string
+	late     bool
 }
 
 type reply struct {
 	node   string
 	dots   vclock.DotSet
 	rounds wire.Rounds
+	// idle: it is a guest's, who holds nothing of the key.
+	idle bool
 }
 
 // Repair is a delta that a replica turned out to lack.
@@ -63,7 +69,8 @@ func (g *Get) Add(node string, filled wire.Object) {
 	} else {
 		g.merged = vclock.Join(g.merged, filled)
 	}
-	g.replies = append(g.replies, reply{node: node, dots: filled.Dots()})
+	idle := !slices.Contains(g.homes, node) && len(filled.Versions) == 0 && filled.Context.IsEmpty()
+	g.replies = append(g.replies, reply{node: node, dots: filled.Dots(), idle: idle})
 	g.failed = slices.DeleteFunc(g.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
 }
 
@@ -98,6 +105,17 @@ func (g *Get) Fail(node, reason string) {
 	}
 }
 
+// Unlinked notes that no question reaches a node.
+func (g *Get) Unlinked(node string) {
+	g.Fail(node, "unreachable")
+	if slices.Contains(g.homes, node) && !slices.Contains(g.unlinked, node) {
+		g.unlinked = append(g.unlinked, node)
+	}
+}
+
+// Late takes what has been said for all there is: the time is over.
+func (g *Get) Late() { g.late = true }
+
 func (g *Get) heard(node string) bool {
 	return slices.ContainsFunc(g.replies, func(r reply) bool { return r.node == node })
 }
@@ -105,9 +123,27 @@ func (g *Get) heard(node string) bool {
 // Homes lists the replicas that were asked.
 func (g *Get) Homes() []string { return g.homes }
 
-// Enough reports whether the read quorum is met.
+// Enough reports whether the read quorum is met. Guests that hold nothing of the
+// key say nothing of what the homes hold. Where no home has answered, each of them
+// counts in the place of one that cannot be reached, but not of one that is merely
+// slow, unless there is nobody left to wait for: a busy cluster must not lose sight
+// of its keys.
 func (g *Get) Enough() bool {
-	return len(g.replies) >= g.quorum.R && len(g.replies)-len(g.Guests()) >= g.quorum.PR
+	counted, homes := len(g.replies), len(g.replies)-len(g.Guests())
+	if homes == 0 && !g.late && !g.Over() {
+		counted -= max(0, g.idle()-len(g.unlinked))
+	}
+	return counted >= g.quorum.R && homes >= g.quorum.PR
+}
+
+func (g *Get) idle() int {
+	n := 0
+	for _, r := range g.replies {
+		if r.idle {
+			n++
+		}
+	}
+	return n
 }
 
 // Over reports whether everybody has answered or failed.

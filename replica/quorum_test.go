@@ -78,6 +78,59 @@ func TestAGetAnswersAtRAndMendsWhoDiffers(t *testing.T) {
 	require.Equal(t, g.Merged().Dots().String(), repairs[0].Delta.Dots.String(), "the dots of its live versions, no other (R8)")
 }
 
+// Guests that hold nothing stand in for homes that cannot be reached. If the homes
+// are merely slow, their word would hide what is there.
+func TestIdleGuestsDoNotOutvoteSlowHomes(t *testing.T) {
+	hint := vclock.New(event(1), wire.Record{Value: []byte("new")}, none)
+	nothing := wire.Object{}
+	sloppy := func(unlinked ...string) *Get {
+		g := NewGet(homes, kindred.Quorum{N: 3, R: 2, Sloppy: true})
+		for _, home := range unlinked {
+			g.Unlinked(home)
+		}
+		g.Invite("x")
+		g.Invite("y")
+		g.Invite("z")
+		return g
+	}
+	g := sloppy()
+	g.Add("x", nothing)
+	g.Add("y", nothing)
+	require.False(t, g.Enough(), "nobody who could know has answered")
+	g.Add("a", hint)
+	require.True(t, g.Enough(), "a home has")
+
+	g = sloppy("a")
+	g.Add("x", nothing)
+	g.Add("y", nothing)
+	require.False(t, g.Enough(), "one home cannot be reached, two are slow")
+	g.Unlinked("a")
+	require.False(t, g.Enough(), "it is the same one")
+	g.Unlinked("b")
+	require.True(t, g.Enough())
+
+	g = sloppy()
+	g.Add("x", hint)
+	g.Add("y", hint)
+	require.True(t, g.Enough(), "they hold something")
+
+	g = sloppy()
+	g.Add("x", nothing)
+	g.Add("y", nothing)
+	g.Late()
+	require.True(t, g.Enough(), "there is no time left")
+
+	g = sloppy()
+	g.Add("x", nothing)
+	g.Add("y", nothing)
+	for _, home := range homes {
+		g.Fail(home, "is catching up")
+	}
+	require.False(t, g.Enough())
+	g.Fail("z", "is full")
+	require.True(t, g.Enough(), "nobody is left to wait for")
+}
+
 // A get gives what the join of its replies gives, in every order.
 func TestAGetDoesNotDependOnTheOrderOfReplies(t *testing.T) {
 	seen := vclock.NewDotSet(event(1))

@@ -87,10 +87,10 @@ var mutants = []mutant{
 		{"core/peers.go", "o.fail(s, from, m.Refused)", "o.ack(s, from)"},
 	}},
 	{name: "write quorum one short", rule: "I1", edits: []edit{
-		{"replica/put.go", "func (p *Put) Enough() bool { return len(p.acked) >= p.quorum.W }", "func (p *Put) Enough() bool { return len(p.acked)+1 >= p.quorum.W }"},
+		{"replica/put.go", "return len(p.acked) >= p.quorum.W &&", "return len(p.acked)+1 >= p.quorum.W &&"},
 	}},
 	{name: "read quorum one short", rule: "I1", edits: []edit{
-		{"replica/get.go", "func (g *Get) Enough() bool { return len(g.replies) >= g.quorum.R }", "func (g *Get) Enough() bool { return len(g.replies)+1 >= g.quorum.R }"},
+		{"replica/get.go", "return counted >= g.quorum.R &&", "return counted+1 >= g.quorum.R &&"},
 	}},
 	{name: "missed quorum called not applied", rule: "I10", edits: []edit{
 		{"replica/put.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
