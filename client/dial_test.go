@@ -157,6 +157,19 @@ func TestTheClusterIsShown(t *testing.T) {
 	views, err := c.Inspect(t.Context(), "carts", "alice")
 	require.NoError(t, err)
 	require.Equal(t, []kindred.ReplicaView{{Node: "n1", Context: "alice"}, {Node: "n2", Err: "unreachable"}}, views)
+	require.Equal(t, 7, local.Replication.Replicas[0].Partition)
+
+	views, err = c.RepairKey(t.Context(), "carts", "alice")
+	require.NoError(t, err)
+	require.True(t, views[1].Repaired)
+	replicas, err := c.RepairNode(t.Context(), "n2", kindred.AllPartitions)
+	require.NoError(t, err)
+	require.Equal(t, 64, replicas)
+	_, err = c.RepairNode(t.Context(), "n2", 99)
+	require.True(t, kindred.HasCode(err, kindred.CodeInvalid))
+	require.ErrorContains(t, err, "no partition 99")
+	_, err = c.RepairNode(t.Context(), "n9", 1)
+	require.ErrorContains(t, err, `no node is called "n9"`)
 }
 
 func TestQuestionsAboutTheClusterGoElsewhereToo(t *testing.T) {

@@ -68,6 +68,14 @@
 // siblings, so a merge function should not mind seeing a value twice. Sets,
 // maxima and "the newest of each" do not mind; sums do.
 //
+// # Stages
+//
+// A write that was acknowledged goes on travelling: to the homes that were down,
+// from the guests that stood in for them. [Receipt.Wait] returns when it is
+// propagated (on the disk of every home replica), settled (every home knows that)
+// or audited (an audit found it there). That may take as long as a home is away,
+// so give its context a deadline.
+//
 // # Invariants
 //
 //  1. A write without a context supersedes nothing.

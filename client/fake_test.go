@@ -22,8 +22,9 @@ import (
 // fakeCluster is a cluster that has no replication because it has one store:
 // what its nodes can do badly is answer.
 type fakeCluster struct {
-	nodes []*fakeNode
-	net   network
+	stages atomic.Uint64 // questions for a stage
+	nodes  []*fakeNode
+	net    network
 
 	mu     sync.Mutex
 	id     string
@@ -395,7 +396,7 @@ func (f *fakeCluster) list(q *kindred.Request) (keys []kindred.KeyEntry) {
 }
 
 // Describe implements kindredv1.ClusterServer.
-func (n *fakeNode) Describe(context.Context, *kindredv1.DescribeRequest) (*kindredv1.DescribeResponse, error) {
+func (n *fakeNode) Describe(_ context.Context, m *kindredv1.DescribeRequest) (*kindredv1.DescribeResponse, error) {
 	n.describes.Add(1)
 	f := n.cluster
 	f.mu.Lock()
@@ -412,7 +413,38 @@ func (n *fakeNode) Describe(context.Context, *kindredv1.DescribeRequest) (*kindr
 		}
 		c.Members = append(c.Members, kindred.Member{Name: m.name, ClientAddr: cmp.Or(f.advertised, m.addr), State: state, Capacity: 1})
 	}
-	return api.FormatDescribe(&c, &kindred.Local{Node: n.name, Ready: true}), nil
+	local := kindred.Local{Node: n.name, Ready: true}
+	if m.GetReplication() {
+		local.Replication = &kindred.Replication{Replicas: []kindred.ReplicaStatus{{Partition: 7}}}
+	}
+	return api.FormatDescribe(&c, &local), nil
+}
+
+// Stage implements kindredv1.KVServer: the fake's stages come one per question.
+func (n *fakeNode) Stage(_ context.Context, m *kindredv1.StageRequest) (*kindredv1.StageResponse, error) {
+	q, bad := api.ParseStage(m)
+	if bad == nil {
+		bad = n.refusal.Load()
+	}
+	if bad != nil {
+		return nil, api.Status(bad).Err()
+	}
+	stage := min(kindred.Stage(n.cluster.stages.Add(1)), kindred.Settled)
+	return api.FormatStageResponse(&kindred.Response{Receipt: kindred.Receipt{Dot: q.Dot, Stage: stage}}), nil
+}
+
+// RepairNode implements kindredv1.ClusterServer.
+func (n *fakeNode) RepairNode(_ context.Context, m *kindredv1.RepairNodeRequest) (*kindredv1.RepairNodeResponse, error) {
+	if p := api.ParseRepairNode(m); p != kindred.AllPartitions && p > 63 {
+		return nil, api.Status(kindred.Invalid("partition", "there is no partition %d", p)).Err()
+	}
+	return &kindredv1.RepairNodeResponse{Replicas: 64}, nil
+}
+
+// RepairKey implements kindredv1.ClusterServer.
+func (n *fakeNode) RepairKey(_ context.Context, m *kindredv1.InspectRequest) (*kindredv1.InspectResponse, error) {
+	views := []kindred.ReplicaView{{Node: "n1", Context: string(m.GetKey())}, {Node: "n2", Repaired: true}}
+	return api.FormatInspectResponse(&kindred.Response{Replicas: views}), nil
 }
 
 // Inspect implements kindredv1.ClusterServer.

@@ -55,7 +55,8 @@ func (o *Object) Values() [][]byte {
 type Receipt struct {
 	// Dot names the write event.
 	Dot string
-	// Stage is how far the write had travelled when it was answered.
+	// Stage is how far the write had travelled when it was answered; [Receipt.Wait]
+	// waits for more.
 	Stage kindred.Stage
 	// Durability is what "held" means on each of Acked.
 	Durability kindred.Durability
@@ -65,6 +66,9 @@ type Receipt struct {
 	// Context covers this write and what it had seen. A following write with
 	// it replaces this one without another read.
 	Context Context
+
+	bucket *Bucket
+	key    string
 }
 
 // Sloppy reports whether guests were counted.

@@ -117,11 +117,20 @@ func (c *Client) askSeed(ctx context.Context, addr string) (*description, error)
 	return describe(ctx, conn, addr)
 }
 
-// describe asks one node what it knows.
+// describe asks one node what it knows of the cluster.
 func describe(ctx context.Context, conn *grpc.ClientConn, addr string) (*description, error) {
+	return askWhat(ctx, conn, addr, &kindredv1.DescribeRequest{})
+}
+
+// describeWhole asks for its replicas too, which costs the node more.
+func describeWhole(ctx context.Context, conn *grpc.ClientConn, addr string) (*description, error) {
+	return askWhat(ctx, conn, addr, &kindredv1.DescribeRequest{Replication: true})
+}
+
+func askWhat(ctx context.Context, conn *grpc.ClientConn, addr string, ask *kindredv1.DescribeRequest) (*description, error) {
 	ctx, cancel := context.WithTimeout(ctx, describeMax)
 	defer cancel()
-	m, err := kindredv1.NewClusterClient(conn).Describe(ctx, &kindredv1.DescribeRequest{})
+	m, err := kindredv1.NewClusterClient(conn).Describe(ctx, ask)
 	if err != nil {
 		return nil, withCause(ctx, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/api"
 	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
@@ -27,13 +29,14 @@ func (c *Client) Cluster(ctx context.Context) (kindred.Cluster, error) {
 	return found, err
 }
 
-// Describe asks one node, by name, what it knows of the cluster and of itself.
+// Describe asks one node, by name, what it knows of the cluster, of itself and of
+// its replicas.
 func (c *Client) Describe(ctx context.Context, name string) (kindred.Cluster, kindred.Local, error) {
 	n := c.routes.Load().byName[name]
 	if n == nil {
-		return kindred.Cluster{}, kindred.Local{}, kindred.Invalid("node", "no node is called %q, or it has no client address: the nodes are %q", name, c.Nodes())
+		return kindred.Cluster{}, kindred.Local{}, c.unknownNode(name)
 	}
-	d, err := describe(ctx, n.connection(), n.addr)
+	d, err := describeWhole(ctx, n.connection(), n.addr)
 	if err != nil {
 		return kindred.Cluster{}, kindred.Local{}, fmt.Errorf("kindred: describe %s at %s: %w", n.name, n.addr, err)
 	}
@@ -50,19 +53,53 @@ func (c *Client) Nodes() []string {
 	return names
 }
 
+// RepairNode asks one node, by name, for an exchange and an audit of its replica of
+// a partition, or of all of its replicas ([kindred.AllPartitions]). It returns how
+// many they are, and does not wait until they are done: [Client.Describe] shows it.
+func (c *Client) RepairNode(ctx context.Context, name string, partition int) (replicas int, err error) {
+	n := c.routes.Load().byName[name]
+	if n == nil {
+		return 0, c.unknownNode(name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, describeMax)
+	defer cancel()
+	m, err := kindredv1.NewClusterClient(n.connection()).RepairNode(ctx, api.FormatRepairNode(partition))
+	if err != nil {
+		return 0, fmt.Errorf("kindred: repair %s at %s: %w", n.name, n.addr, api.ErrorOf(err))
+	}
+	return int(m.GetReplicas()), nil
+}
+
+func (c *Client) unknownNode(name string) *kindred.Error {
+	return kindred.Invalid("node", "no node is called %q, or it has no client address: the nodes are %q", name, c.Nodes())
+}
+
 // Inspect asks every home replica what it holds of a key.
 func (c *Client) Inspect(ctx context.Context, bucket, key string, opts ...CallOption) ([]kindred.ReplicaView, error) {
-	req := c.Bucket(bucket).request(kindred.OpInspect, key, opts)
+	return c.views(ctx, kindred.OpInspect, bucket, key, opts, kindredv1.ClusterClient.Inspect)
+}
+
+// RepairKey makes the home replicas of a key equal and says what each held before,
+// and which of them were behind.
+func (c *Client) RepairKey(ctx context.Context, bucket, key string, opts ...CallOption) ([]kindred.ReplicaView, error) {
+	return c.views(ctx, kindred.OpRepair, bucket, key, opts, kindredv1.ClusterClient.RepairKey)
+}
+
+// viewsOf is a question whose answer is what each replica holds.
+type viewsOf func(kindredv1.ClusterClient, context.Context, *kindredv1.InspectRequest, ...grpc.CallOption) (*kindredv1.InspectResponse, error)
+
+func (c *Client) views(ctx context.Context, op kindred.Op, bucket, key string, opts []CallOption, put viewsOf) ([]kindred.ReplicaView, error) {
+	req := c.Bucket(bucket).request(op, key, opts)
 	if err := api.Check(req); err != nil {
 		return nil, err
 	}
 	var views []kindred.ReplicaView
-	err := c.visit(ctx, req, req.Op.String(), func(ctx context.Context, n *node, patience time.Duration) error {
+	err := c.visit(ctx, req, op.String(), func(ctx context.Context, n *node, patience time.Duration) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		asked := *req
 		asked.Timeout = patience - patience/answerMargin
-		m, err := kindredv1.NewClusterClient(n.connection()).Inspect(ctx, api.FormatInspect(&asked))
+		m, err := put(kindredv1.NewClusterClient(n.connection()), ctx, api.FormatInspect(&asked))
 		if err == nil {
 			views = api.ParseInspectResponse(m).Replicas
 		}
