@@ -283,18 +283,27 @@ func (h *HintStatus) Add(other HintStatus) {
 
 // Add counts what another shard, or another node, has done.
 func (r *Repairs) Add(other Repairs) {
-	for _, n := range []struct {
-		to   *uint64
-		more uint64
-	}{
-		{&r.Pulls, other.Pulls}, {&r.PiecesReceived, other.PiecesReceived}, {&r.PiecesSent, other.PiecesSent},
-		{&r.RebuildsBegun, other.RebuildsBegun}, {&r.RebuildsFinished, other.RebuildsFinished}, {&r.RebuildKeys, other.RebuildKeys},
-		{&r.HintsKept, other.HintsKept}, {&r.HintsDelivered, other.HintsDelivered}, {&r.HintsRefused, other.HintsRefused},
-		{&r.Audits, other.Audits}, {&r.AuditedObjects, other.AuditedObjects}, {&r.LostParts, other.LostParts}, {&r.Restored, other.Restored},
-		{&r.DifferingParts, other.DifferingParts}, {&r.Diverged, other.Diverged}, {&r.Conflicts, other.Conflicts},
-		{&r.KeysRepaired, other.KeysRepaired}, {&r.ReadRepairs, other.ReadRepairs},
-		{&r.ClosedIncarnations, other.ClosedIncarnations}, {&r.Touches, other.Touches},
-	} {
-		*n.to += n.more
+	for i, n := range other.all() {
+		*r.all()[i] += *n
+	}
+}
+
+// Minus is what was done since an earlier count. What is less than it was then, as
+// after a restart, counts from the start.
+func (r Repairs) Minus(earlier Repairs) Repairs {
+	for i, n := range earlier.all() {
+		if now := r.all()[i]; *now >= *n {
+			*now -= *n
+		}
+	}
+	return r
+}
+
+// all are the counters, in the order of the fields.
+func (r *Repairs) all() [20]*uint64 {
+	return [...]*uint64{
+		&r.Pulls, &r.PiecesReceived, &r.PiecesSent, &r.RebuildsBegun, &r.RebuildsFinished, &r.RebuildKeys,
+		&r.HintsKept, &r.HintsDelivered, &r.HintsRefused, &r.Audits, &r.AuditedObjects, &r.LostParts, &r.Restored,
+		&r.DifferingParts, &r.Diverged, &r.Conflicts, &r.KeysRepaired, &r.ReadRepairs, &r.ClosedIncarnations, &r.Touches,
 	}
 }

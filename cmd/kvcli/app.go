@@ -55,7 +55,7 @@ runs in --dir, and else at 127.0.0.1:7400.
 
 Exit codes: 0 done, 1 usage or internal error, 2 not found, 3 siblings where one
 value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
-(quorum not met, nothing applied).`,
+(quorum not met, nothing applied; not healthy; what was waited for did not come).`,
 		Example: `  kvcli local start --nodes 3
   kvcli put carts alice '["milk"]'
   kvcli get carts alice
@@ -83,7 +83,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	)
 	grouped(root, "machine", a.localCommand(), a.demoCommand())
 	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.scanCommand(), a.importCommand())
-	grouped(root, "look", a.keyCommand(), a.clusterCommand())
+	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand())
 	root.AddCommand(a.versionCommand())
 	onlyGroups(root)
 	return root

@@ -92,8 +92,8 @@ func countOptions(flags ...countFlag) ([]client.CallOption, error) {
 
 // writeFlags choose what a write means.
 type writeFlags struct {
-	context, requestID, w, pw, durability string
-	quorum                                quorumFlag
+	context, requestID, w, pw, durability, wait string
+	quorum                                      quorumFlag
 }
 
 func (f *writeFlags) register(c *cobra.Command) {
@@ -102,7 +102,20 @@ func (f *writeFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.w, "w", "", "replicas that must hold the write: a number, one, quorum or all")
 	c.Flags().StringVar(&f.pw, "pw", "", "how many of those must be home replicas")
 	c.Flags().StringVar(&f.durability, "durability", "", "what holding means: memory, batch or sync")
+	c.Flags().StringVar(&f.wait, "wait", "", "wait until the write is propagated, settled or audited, for as long as --timeout")
 	f.quorum.register(c)
+}
+
+// stage is what --wait names, StageNone if it is not given.
+func (f *writeFlags) stage(c *cobra.Command) (kindred.Stage, error) {
+	if f.wait == "" {
+		return kindred.StageNone, nil
+	}
+	s, err := kindred.ParseStage(f.wait)
+	if err != nil {
+		return s, usageError{c, fmt.Errorf("--wait: %w", err)}
+	}
+	return s, nil
 }
 
 // options leaves the context out: see seen.

@@ -24,6 +24,8 @@ func TestDocsShowEveryField(t *testing.T) {
 		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{},
 		"key where": &whereDoc{}, "key inspect": &inspectDoc{},
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},
+		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},
+		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},
 		"version": &versionDoc{},
 	}
 	for _, m := range regexp.MustCompile("(?ms)^```json ([a-z ]+)\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {

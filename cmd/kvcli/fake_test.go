@@ -27,6 +27,12 @@ type fakeCluster struct {
 	objects map[string][]kindred.Sibling // by bucket/key
 	dots    int
 	request kindred.Request // the last one
+
+	// well: nothing is the matter with any node. Change alters what a node says
+	// in a round of questions, which are counted.
+	well   bool
+	change func(node string, round int, l *kindred.Local)
+	rounds map[string]int
 }
 
 // layoutHex is a layout of four nodes in three zones. It is kept as bytes: the
@@ -44,7 +50,7 @@ func newFakeCluster() *fakeCluster {
 	if err != nil {
 		panic(err)
 	}
-	return &fakeCluster{layout: layout, objects: map[string][]kindred.Sibling{}}
+	return &fakeCluster{layout: layout, objects: map[string][]kindred.Sibling{}, rounds: map[string]int{}}
 }
 
 func (f *fakeCluster) Close() error { return nil }

@@ -27,12 +27,17 @@ file.
 
 It replaces what it has seen. With --context that is what an earlier read saw;
 without, put reads the key first; with --blind it has seen nothing, and adds a
-sibling to whatever there is.`,
+sibling to whatever there is.
+
+With --wait it returns when the write is propagated (on the disk of every home
+replica), settled (every home knows that) or audited, and with 6 if that does not
+come in time: the write is done all the same, as the receipt says.`,
 		Example: `  kvcli put carts alice '["milk"]'
   kvcli put photos cat.jpg --file cat.jpg --content-type image/jpeg
   echo hello | kvcli put notes today -
   kvcli put carts alice '["milk","bread"]' --context TOKEN
-  kvcli put sessions s1 alice --ttl 30m`,
+  kvcli put sessions s1 alice --ttl 30m
+  kvcli put orders 17 paid --wait settled --timeout 30s`,
 		RunE: func(c *cobra.Command, args []string) error {
 			bucket, k, err := key.parse(c, args)
 			if err != nil {
@@ -60,8 +65,12 @@ sibling to whatever there is.`,
 				return err
 			}
 			opts = append(opts, expiry...)
+			stage, err := write.stage(c)
+			if err != nil {
+				return err
+			}
 			return a.withCluster(c.Context(), func(cl cluster) error {
-				return a.put(c.Context(), cl.Bucket(bucket), bucket, k, value, blind, write.context, opts)
+				return a.put(c.Context(), cl.Bucket(bucket), bucket, k, value, blind, write.context, stage, opts)
 			})
 		},
 	}
@@ -130,7 +139,7 @@ func seen(ctx context.Context, b bucket, key, token string) (client.Context, int
 	return obj.Context, len(obj.Siblings), nil
 }
 
-func (a *app) put(ctx context.Context, b bucket, name, key string, value []byte, blind bool, token string, opts []client.CallOption) error {
+func (a *app) put(ctx context.Context, b bucket, name, key string, value []byte, blind bool, token string, stage kindred.Stage, opts []client.CallOption) error {
 	superseded := notRead
 	if !blind {
 		c, n, err := seen(ctx, b, key, token)
@@ -144,7 +153,19 @@ func (a *app) put(ctx context.Context, b bucket, name, key string, value []byte,
 	if err != nil {
 		return err
 	}
-	return a.printReceipt("stored", name, key, r, superseded)
+	late := awaitStage(ctx, b, key, r, stage)
+	return errors.Join(a.printReceipt("stored", name, key, r, superseded), late)
+}
+
+// awaitStage waits for a write that is done, and notes how far it has come. The
+// write stays done if that is not far enough.
+func awaitStage(ctx context.Context, b bucket, key string, r *client.Receipt, stage kindred.Stage) error {
+	if r.Stage >= stage {
+		return nil
+	}
+	reached, err := b.Wait(ctx, key, r.Dot, stage)
+	r.Stage = max(r.Stage, reached)
+	return err
 }
 
 func (a *app) printReceipt(verb, bucket, key string, r *client.Receipt, superseded int) error {
@@ -186,8 +207,12 @@ Deleting what is not there is no error.`,
 			if err != nil {
 				return err
 			}
+			stage, err := write.stage(c)
+			if err != nil {
+				return err
+			}
 			return a.withCluster(c.Context(), func(cl cluster) error {
-				return a.del(c.Context(), cl.Bucket(bucket), bucket, k, write.context, opts)
+				return a.del(c.Context(), cl.Bucket(bucket), bucket, k, write.context, stage, opts)
 			})
 		},
 	}
@@ -196,7 +221,7 @@ Deleting what is not there is no error.`,
 	return c
 }
 
-func (a *app) del(ctx context.Context, b bucket, name, key, token string, opts []client.CallOption) error {
+func (a *app) del(ctx context.Context, b bucket, name, key, token string, stage kindred.Stage, opts []client.CallOption) error {
 	c, n, err := seen(ctx, b, key, token)
 	if err != nil {
 		return err
@@ -212,5 +237,6 @@ func (a *app) del(ctx context.Context, b bucket, name, key, token string, opts [
 	if err != nil {
 		return err
 	}
-	return a.printReceipt("deleted", name, key, r, n)
+	late := awaitStage(ctx, b, key, r, stage)
+	return errors.Join(a.printReceipt("deleted", name, key, r, n), late)
 }

@@ -14,7 +14,10 @@ type dialer func(ctx context.Context, addrs []string, opts ...client.Option) (cl
 type cluster interface {
 	Bucket(name string) bucket
 	Cluster(ctx context.Context) (kindred.Cluster, error)
+	Describe(ctx context.Context, node string) (kindred.Cluster, kindred.Local, error)
 	Inspect(ctx context.Context, bucket, key string, opts ...client.CallOption) ([]kindred.ReplicaView, error)
+	RepairKey(ctx context.Context, bucket, key string, opts ...client.CallOption) ([]kindred.ReplicaView, error)
+	RepairNode(ctx context.Context, node string, partition int) (int, error)
 	Close() error
 }
 
@@ -23,6 +26,7 @@ type bucket interface {
 	Get(ctx context.Context, key string, opts ...client.CallOption) (*client.Object, error)
 	Put(ctx context.Context, key string, value []byte, opts ...client.CallOption) (*client.Receipt, error)
 	Delete(ctx context.Context, key string, opts ...client.CallOption) (*client.Receipt, error)
+	Wait(ctx context.Context, key, dot string, stage kindred.Stage, opts ...client.CallOption) (kindred.Stage, error)
 	Page(ctx context.Context, opts ...client.ScanOption) (*client.Page, error)
 }
 
