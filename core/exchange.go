@@ -308,7 +308,7 @@ type ExchangeStatus struct {
 // Untrusted lists the replicas that do not count toward read quorums.
 func (s *Shard) Untrusted() (list []ExchangeStatus) {
 	for _, x := range s.exchange.order {
-		if !x.Trusted() {
+		if !x.Trusted() || x.replica.Rebuilding() {
 			list = append(list, x.status())
 		}
 	}

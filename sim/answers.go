@@ -136,8 +136,9 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 	if acked.len()+guests < q.W {
 		o.find("I1", "%v is acknowledged by %v, %d were wanted", op, resp.Receipt.Acked, q.W)
 	}
+	more := acked&^w.acked != 0
 	w.acked |= acked
-	if !w.isAcked {
+	if !w.isAcked || more { // a read that began before owes nothing to those who acknowledged later
 		w.isAcked, w.ackedAt = true, o.run.agenda.now
 	}
 	o.judgeReceiptContext(op, w, o.contextOf(op.intent.Key, resp.Context))
@@ -148,7 +149,7 @@ func (o *oracle) judgeHeld(op *operation, w *write, n *node, durability kindred.
 	switch {
 	case op.request.Durability != kindred.DurabilityDefault && durability < op.request.Durability:
 		o.find("I1", "%v asked for %v and got %v", op, op.request.Durability, durability)
-	case durability == kindred.Sync && !w.durable.has(n):
+	case durability == kindred.Sync && !w.durable.has(n) && !w.forgotten.has(n):
 		o.find("I1", "%v is acknowledged as durable at %s, where %v is not", op, n.name, w.dot)
 	case !w.applied.has(n) && !w.lost.has(n):
 		o.find("I1", "%v is acknowledged by %s, which has never applied %v", op, n.name, w.dot)
@@ -187,7 +188,11 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 	}
 	o.countRead(key, resp, context)
 	shown = o.hidden("a read", key, shown, a.wall)
-	o.judgeSet("a read shows", key, shown, context)
+	if len(resp.Replied) > len(resp.Guests) {
+		// Guests alone may know of a write, by a client's context, and not know what
+		// that write had seen.
+		o.judgeSet("a read shows", key, shown, context)
+	}
 	homes := len(o.run.homes(key))
 	q, err := kindred.Resolve(homes, op.request.R, op.request.W, 0, 0)
 	if err != nil || len(resp.Replied) < q.R {

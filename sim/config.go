@@ -41,6 +41,7 @@ type Config struct {
 	Net   Network
 	Disk  Disk
 	Fault Faults
+	Loss  Losses
 	// EventsPerRound is how many events a shard takes before it commits, and
 	// Round the time until it begins.
 	EventsPerRound int
@@ -123,6 +124,7 @@ func Draw(seed uint64) Config {
 	drawExpiry(r, &c)
 	drawGuests(r, &c)
 	drawCloses(r, &c)
+	c.Loss = drawLosses(r, &c.Limits)
 	return c
 }
 
@@ -220,6 +222,24 @@ func drawDamage(r *rand.Rand, f *Faults) {
 	}
 }
 
+// drawLosses lets disks be lost in every run, as often as the budget bears.
+func drawLosses(r *rand.Rand, limits *core.Limits) Losses {
+	l := Losses{
+		Wipe: span(r, time.Second, 5*time.Second), ImageAge: span(r, time.Second, 10*time.Second), AwayFor: span(r, time.Second, 8*time.Second),
+	}
+	if r.IntN(2) == 0 {
+		l.Image = span(r, time.Second, 5*time.Second)
+	}
+	if r.IntN(3) == 0 {
+		l.Away = span(r, 2*time.Second, 8*time.Second)
+	}
+	if r.IntN(2) == 0 {
+		limits.LogRows = 8 + r.IntN(100)
+	}
+	limits.RebuildPageBytes = 1 + r.IntN(1000)
+	return l
+}
+
 // span is between lo and hi, small values as likely as large ones.
 func span(r *rand.Rand, lo, hi time.Duration) time.Duration {
 	share := r.Float64()
@@ -238,7 +258,7 @@ func often(r *rand.Rand, most float64) float64 {
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
 	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
-		"network %+v\ndisk %+v\nfaults %+v\n%d events a round after %v, expire %.2f after %v, skew %v, limits %+v",
+		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, limits %+v",
 		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
-		c.Net, c.Disk, c.Fault, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.Limits)
+		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.Limits)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
@@ -18,6 +19,9 @@ const (
 	// homes must have become equal by exchange alone (I9). It covers the time until
 	// links are noticed, two looks, and the answers.
 	convergeWithin = 10 * time.Second
+	// convergeAfterLoss is the same after a disk was lost: what peers remember of
+	// the old one may be put right by the next digest only.
+	convergeAfterLoss = 45 * time.Second
 	// expiryWithin is enough for two looks at the wall clock.
 	expiryWithin = 2 * time.Minute
 	// pruneWithin is how long after that every log must be empty (C14).
@@ -43,7 +47,9 @@ func (o *oracle) readCheckpoint(n *node, id replica.ID, s *shadow, snapshot stor
 
 // checkpointed takes a checkpoint of a clock.
 func (b *batch) checkpointed(id replica.ID, op storage.Op) {
-	if _, _, _, _, err := storage.ParseRebuildKey(op.Key); err == nil {
+	if lo, hi := storage.RebuildRange(id.Partition, id.N); bytes.Compare(lo, op.Key) <= 0 && bytes.Compare(op.Key, hi) < 0 {
+		b.rebuilding[id] = true
+		b.oracle.run.hits.add(RebuildPassed)
 		return
 	}
 	_, _, kind, _, err := storage.ParseCheckpointKey(op.Key)
@@ -58,6 +64,7 @@ func (b *batch) checkpointed(id replica.ID, op storage.Op) {
 	if !floor.IsEmpty() {
 		b.oracle.run.hits.add(CheckpointWithFloor)
 	}
+	b.rebuilt(id, clock)
 	b.ids[id], b.saved[id] = true, clock
 }
 
@@ -83,7 +90,9 @@ func (b *batch) prunedRow(id replica.ID, op storage.Op) {
 			break
 		}
 		d := vclock.Dot{Actor: actor, Counter: counter}
-		o.demandCommon(n.name+" prunes", d)
+		if o.run.cfg.Limits.LogRows == core.DefaultLimits().LogRows {
+			o.demandCommon(n.name+" prunes", d)
+		}
 		gone.Add(d)
 	}
 	b.pruned[id] = gone
@@ -114,7 +123,7 @@ func (o *oracle) sentPieces(from *node, m *wire.Pieces) {
 		for d := range delta.Dots.Dots() {
 			if w := o.writes[d]; w == nil || w.key != p.Key {
 				o.find("R2", "%s sends %v as a write of %s, which it is not", from.name, d, p.Key)
-			} else if !w.durable.has(from) {
+			} else if !w.durable.has(from) && !from.rebuilding(replica.ID{Partition: m.Partition, N: m.N}) {
 				o.find("I6", "%s sends the piece of %s with %v, which is not durable there", from.name, p.Key, d)
 			}
 		}
@@ -151,7 +160,7 @@ func (o *oracle) demandCommon(who string, d vclock.Dot) {
 		return
 	}
 	for _, home := range o.run.homes(w.key) {
-		if !w.durable.has(o.run.byName[home]) {
+		if n := o.run.byName[home]; !w.durable.has(n) && !w.forgotten.has(n) {
 			o.find("I6", "%s %v of %s, which is not durable at %s", who, d, w.key, home)
 		}
 	}
@@ -167,7 +176,7 @@ func (r *run) converge() {
 			r.converged = since
 			return
 		}
-		if since > convergeWithin {
+		if since > r.convergeWithin() {
 			r.oracle.find("I9", "%v after the last write: %s", since, difference)
 		}
 	}

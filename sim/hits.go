@@ -90,6 +90,12 @@ const (
 	AuditRan
 	AuditFoundDifference
 	KeyRepaired
+	DiskLost
+	OldImageBack
+	LongAway
+	RebuildPassed
+	RebuildFinished
+	RebuildResumed
 	branches
 )
 
@@ -116,6 +122,7 @@ var branchNames = [branches]string{
 	"orderly stop before having caught up", "write propagated", "write settled",
 	"row rotted", "row vanished", "hash tree spoilt", "leaf marked as damaged", "object restored", "leaf mended", "audit ran",
 	"audit compared leaves that differ", "key repaired by an audit",
+	"disk lost", "old image of a disk came back", "node away for long", "range of keys passed in a rebuild", "rebuild finished", "rebuild went on after a crash",
 }
 
 // String is the branch in words.

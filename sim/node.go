@@ -37,6 +37,9 @@ type node struct {
 	// linkedAt is when the last of them changed, start the incarnation of this life.
 	linkedAt time.Duration
 	start    vclock.Actor
+	// diskID belongs to the disk, image is what it once was.
+	diskID uint64
+	image  *image
 	// early are the first messages of this life.
 	early []letter
 	// skew is what its wall clock is off, wallMax the latest time it has shown.
@@ -91,7 +94,7 @@ func (n *node) boot() {
 	n.links, n.pending = map[string]bool{}, map[uint64]func(*kindred.Response){}
 	n.disk = disk{node: n}
 	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
-	start := vclock.Actor{Disk: uint64(n.index + 1), Nonce: uint64(draw.with(2)) | 1}
+	start := vclock.Actor{Disk: n.diskID, Nonce: uint64(draw.with(2)) | 1}
 	n.start, n.linkedAt = start, n.run.agenda.now
 	n.run.trace.say(n.name, "start", "life %d, %v", n.lives, start)
 	clean := n.takeMark()

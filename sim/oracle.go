@@ -32,6 +32,10 @@ type oracle struct {
 	shadows map[place]*shadow
 	// mintedAt is when the last write event was made.
 	mintedAt time.Duration
+	// owed is what a replica has to get back after a loss; replaced says that the
+	// disk that is being looked at is not the one that was there before.
+	owed     map[place]vclock.DotSet
+	replaced bool
 	// unsynced are the writes whose rows a node may still lose.
 	unsynced [][]*write
 	debts    debts
@@ -53,6 +57,8 @@ type write struct {
 	held                                   holding
 	ackedAt                                time.Duration
 	isAcked                                bool
+	// forgotten: it was durable there, and the disk was lost.
+	forgotten nodes
 }
 
 // nodes is a set of nodes, by index.
@@ -97,7 +103,7 @@ func newOracle(r *run) *oracle {
 	return &oracle{
 		run: r, operations: map[kindred.RequestID]*operation{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
-		shadows: map[place]*shadow{}, unsynced: make([][]*write, r.cfg.Nodes),
+		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.Nodes),
 		debts: newDebts(r.cfg.Nodes),
 	}
 }
@@ -154,7 +160,7 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 
 // applied judges a batch once it is in the store.
 func (o *oracle) applied(s *shell, out *core.Effects) {
-	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}, saved: map[replica.ID]vclock.DotSet{}, pruned: map[replica.ID]vclock.DotSet{}}
+	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}, saved: map[replica.ID]vclock.DotSet{}, pruned: map[replica.ID]vclock.DotSet{}, rebuilding: map[replica.ID]bool{}}
 	id := uint64(fnvOffset)
 	err := out.Rows.Each(func(op storage.Op) error {
 		id = hashBytes(hashBytes(id, op.Key), op.Value)
@@ -189,6 +195,8 @@ type batch struct {
 	ids    map[replica.ID]bool
 	// saved are the checkpoints in the batch, pruned what it takes out of the log.
 	saved, pruned map[replica.ID]vclock.DotSet
+	// rebuilding are the replicas of whose rebuild the batch speaks.
+	rebuilding map[replica.ID]bool
 }
 
 func (b *batch) row(op storage.Op) {
@@ -263,7 +271,7 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 	}
 	s.clock.Add(d)
 	s.fresh.Add(d)
-	w.applied.add(n)
+	o.regain(n, w)
 	o.unsynced[n.index] = append(o.unsynced[n.index], w)
 	b.keys[key] = id
 }

@@ -28,7 +28,7 @@ func (r *run) sound(key string) bool {
 	id := replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}
 	for _, name := range r.homes(key) {
 		n := r.byName[name]
-		if n.isSpoilt(id) {
+		if n.isSpoilt(id) || r.oracle.owes(n, id) || n.rebuilding(id) {
 			return false
 		}
 		for _, w := range r.oracle.history(key).writes {

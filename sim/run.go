@@ -79,6 +79,8 @@ type run struct {
 	trace  *trace
 	layout *ring.Layout
 	nodes  []*node
+	// disks counts those that were ever in use.
+	disks  uint64
 	byName map[string]*node
 	cuts   []cut
 	// calm is the second act: nothing goes wrong any more from calmAt on.
@@ -109,12 +111,12 @@ type run struct {
 }
 
 func newRun(seed uint64, cfg Config, options Options) *run {
-	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}}
+	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, disks: uint64(cfg.Nodes)}
 	r.trace = newTrace(&r.agenda, options.Events, options.Log)
 	r.oracle = newOracle(r)
 	var members []ring.Node
 	for i := range cfg.Nodes {
-		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
+		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), diskID: uint64(i + 1), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
 		members = append(members, ring.Node{Name: n.name, Zone: n.name, Capacity: 1})
 		r.nodes = append(r.nodes, n)
 		r.byName[n.name] = n
@@ -144,6 +146,7 @@ func (r *run) storm() {
 	r.linksChanged()
 	r.startClients()
 	r.startFaults()
+	r.startLosses()
 	r.until(func() bool { return r.agenda.now >= r.cfg.Storm })
 }
 
@@ -221,6 +224,7 @@ func (r *run) countStats(n *node) {
 	for _, s := range n.shards {
 		r.stats = r.stats.Plus(s.shard.Stats())
 		r.closes = r.closes.Plus(s.shard.CloseStats())
+		r.hits[RebuildResumed] += s.shard.RebuildStats().Resumed
 	}
 	n.shards = nil
 }

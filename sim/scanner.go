@@ -141,7 +141,7 @@ func (o *oracle) siblingsMost(key string, s *scanner) int {
 
 // mustSee reports whether every quorum of the scan has a replica that holds w.
 func (o *oracle) mustSee(w *write, s *scanner) bool {
-	held := (w.acked &^ w.lost).len()
+	held := o.held(w, len(o.run.homes(w.key))).len()
 	return w.isAcked && w.ackedAt < s.began && held+s.homes > len(o.run.homes(w.key))
 }
 

@@ -28,8 +28,9 @@ func (o *oracle) check(n *node, id replica.ID, key string) {
 	o.noteExpiry(n, object)
 	s, h := o.shadow(n, id), o.history(key)
 	k := s.key(key)
-	o.learn(n, key, k, h, object.Context, s.clock)
-	o.checkLive(n, key, object, s.clock)
+	clock := o.knows(n, id, key, s.clock)
+	o.learn(n, key, k, h, object.Context, clock)
+	o.checkLive(n, key, object, clock)
 	if o.finding != nil {
 		return
 	}
@@ -123,8 +124,16 @@ func (o *oracle) crashed(n *node) {
 		delete(o.shadows, place{n.index, id})
 		after := o.shadow(n, id)
 		keys := o.readDisk(n, id, after)
-		for d := range before.clock.Minus(after.clock).Minus(o.void).Dots() {
+		lost := before.clock.Minus(after.clock).Minus(o.void)
+		for d := range lost.Dots() {
 			o.lose(n, o.writes[d])
+		}
+		if !lost.IsEmpty() {
+			o.lostSome(n, id, lost)
+		}
+		for d := range after.clock.Minus(before.clock).Minus(o.void).Dots() { // an image of before a loss
+			o.regain(n, o.writes[d])
+			o.writes[d].durable.add(n)
 		}
 		for _, key := range sortedKeys(keys) {
 			o.check(n, id, key)
@@ -141,9 +150,34 @@ func (o *oracle) lose(n *node, w *write) {
 	if w.acked.has(n) {
 		o.run.hits.add(CrashLostAcknowledged)
 	}
-	if w.durable.has(n) {
+	switch {
+	case w.durable.has(n) && o.replaced:
+		w.durable.remove(n)
+		w.forgotten.add(n)
+	case w.durable.has(n):
 		o.find("S4", "%s lost %v, which it had synced", n.name, w.dot)
 	}
+}
+
+// knows is what a replica knows of a key, beside the key's context: its clock,
+// and what a rebuild lets it know.
+func (o *oracle) knows(n *node, id replica.ID, key string, clock vclock.DotSet) vclock.DotSet {
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		o.find("S5", "%s: %v", n.name, err)
+		return clock
+	}
+	defer snapshot.Close()
+	besides, err := replica.Knows(snapshot, id, bucket, key)
+	if err != nil {
+		o.find("rows", "%s: %v", n.name, err)
+	}
+	if besides.IsEmpty() {
+		return clock
+	}
+	besides = besides.Clone()
+	besides.Union(clock)
+	return besides
 }
 
 // readDisk reads the dots and the names of the keys of a replica.

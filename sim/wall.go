@@ -90,7 +90,7 @@ func (o *oracle) endExpired(b *batch, d vclock.Dot, key string) {
 	h, ends := o.history(key), 0
 	for _, ended := range h.writes {
 		switch {
-		case !ended.put || !w.past.Contains(ended.dot):
+		case !ended.put || !w.past.Contains(ended.dot) || o.void.Contains(ended.dot):
 		case ended.expiry != 0 && o.majorityOver(ended):
 			ends++
 		case !h.pasts.Contains(ended.dot) && !ended.twins():

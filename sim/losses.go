@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/storage/memstore"
+	"github.com/kindredkv/kindred/vclock"
+)
+
+// Losses are the faults that take durable data away: mean times between two of a
+// kind, zero for none.
+type Losses struct {
+	// Wipe gives a node an empty disk, Image one as it was up to ImageAge ago.
+	Wipe, Image time.Duration
+	ImageAge    time.Duration
+	// Away keeps a node down for so long, AwayFor, that others may have shortened
+	// their logs meanwhile.
+	Away, AwayFor time.Duration
+}
+
+// image is a disk as it was once.
+type image struct {
+	store *memstore.Store
+	disk  uint64
+	taken time.Duration
+}
+
+// startLosses begins the chains of losses, and takes images.
+func (r *run) startLosses() {
+	l := r.cfg.Loss
+	r.chain(6, l.Wipe, r.wipeOne)
+	r.chain(7, l.Image, r.restoreOne)
+	r.chain(8, l.Away, r.sendAway)
+	if l.Image > 0 {
+		r.chain(9, l.ImageAge/2, r.takeImage)
+	}
+}
+
+func (r *run) takeImage(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !n.up {
+		// A folder copied after an orderly stop says that nothing was lost. Only a
+		// home that it has talked to since can tell otherwise, and that one may be
+		// down: docs/decisions has it.
+		return
+	}
+	for _, id := range n.owned() {
+		if n.isSpoilt(id) {
+			return
+		}
+	}
+	n.image = &image{store: n.copyStore(), disk: n.diskID, taken: r.agenda.now}
+}
+
+// copyStore copies what a disk shows now; the copy is durable.
+func (n *node) copyStore() *memstore.Store {
+	after := memstore.New()
+	var rows storage.Batch
+	snapshot, err := n.store.Snapshot()
+	if err == nil {
+		err = snapshot.Scan(nil, nil, func(row, value []byte) bool { rows.Set(row, value); return true })
+		snapshot.Close()
+	}
+	if err == nil && rows.Len() > 0 {
+		err = after.Apply(&rows)
+	}
+	if err == nil {
+		err = after.Sync()
+	}
+	if err != nil {
+		n.run.oracle.find("S5", "%s: copying the disk: %v", n.name, err)
+	}
+	return after
+}
+
+func (r *run) wipeOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !r.mayLose(n) {
+		return
+	}
+	r.trace.say(n.name, "wipe", "")
+	r.hits.add(DiskLost)
+	r.disks++
+	r.replaceDisk(n, memstore.New(), r.disks, draw)
+}
+
+func (r *run) restoreOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	old := n.image
+	if old == nil || r.agenda.now-old.taken > r.cfg.Loss.ImageAge || !r.mayLose(n) {
+		return
+	}
+	n.image = nil
+	r.trace.say(n.name, "restore", "the disk of %v", old.taken)
+	r.hits.add(OldImageBack)
+	r.replaceDisk(n, old.store, old.disk, draw)
+}
+
+// replaceDisk ends what runs on a node and gives it another disk.
+func (r *run) replaceDisk(n *node, store *memstore.Store, disk uint64, draw chance) {
+	if n.up {
+		r.countStats(n)
+		n.end()
+	}
+	n.lives++ // a restart that was planned is off
+	n.store, n.diskID = store, disk
+	r.oracle.replaced = true
+	r.oracle.crashed(n)
+	r.oracle.replaced = false
+	r.restartLater(n, draw)
+}
+
+func (r *run) sendAway(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if !n.up {
+		return
+	}
+	r.hits.add(LongAway)
+	r.countStats(n)
+	n.crash(1)
+	life := n.lives
+	r.agenda.after(draw.with(2).about(r.cfg.Loss.AwayFor), func() {
+		if n.lives == life {
+			r.restart(n)
+		}
+	})
+}
+
+// mayLose reports whether a node may lose its disk now: nothing that a client was
+// promised is there alone, it owes no hints, and none of the other homes has lost
+// anything that it has not got back. Losses beyond that are true but useless.
+func (r *run) mayLose(n *node) bool {
+	o := r.oracle
+	for at := range o.debts.hints {
+		if at.place.node == n.index {
+			return false
+		}
+	}
+	for _, id := range n.owned() {
+		for _, m := range r.nodes {
+			if m != n && o.owes(m, id) || m.isSpoilt(id) {
+				return false
+			}
+		}
+		for d := range o.shadow(n, id).clock.Minus(o.void).Dots() {
+			w := o.writes[d]
+			others := w.applied
+			if others.remove(n); w.isAcked && others == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// owes reports whether a replica lacks dots that it has lost, or that the others
+// had when it lost some, and that are still held by anybody.
+func (o *oracle) owes(n *node, id replica.ID) bool {
+	at := place{n.index, id}
+	for d := range o.owed[at].Minus(o.shadow(n, id).clock).Minus(o.void).Dots() {
+		if w := o.writes[d]; w.applied != 0 {
+			return true
+		}
+	}
+	delete(o.owed, at)
+	return false
+}
+
+// lostSome notes that a replica has lost dots: it has to get back what all homes
+// have now.
+func (o *oracle) lostSome(n *node, id replica.ID, lost vclock.DotSet) {
+	at := place{n.index, id}
+	owed := o.owed[at]
+	owed.Union(lost)
+	for _, m := range o.run.nodes {
+		if s := o.shadows[place{m.index, id}]; s != nil {
+			owed.Union(s.clock)
+		}
+	}
+	o.owed[at] = owed
+}
+
+// regain notes that a replica has a write again, or for the first time.
+func (o *oracle) regain(n *node, w *write) {
+	w.applied.add(n)
+	w.lost.remove(n)
+}
+
+// rebuilt takes a clock that claims dots which no log brought: the end of a
+// rebuild (R13). Every key of the replica is looked at: the effect of each of the
+// dots has to be there.
+func (b *batch) rebuilt(id replica.ID, claimed vclock.DotSet) {
+	o, n := b.oracle, b.shell.node
+	s := o.shadow(n, id)
+	fresh := claimed.Minus(s.clock).Minus(o.void)
+	if !b.rebuilding[id] || fresh.IsEmpty() {
+		return
+	}
+	o.run.hits.add(RebuildFinished)
+	for d := range fresh.Dots() {
+		w := o.writes[d]
+		if w == nil {
+			o.find("I4", "%s claims %v after its rebuild, which has not been minted", n.name, d)
+			return
+		}
+		s.clock.Add(d)
+		o.regain(n, w)
+		o.unsynced[n.index] = append(o.unsynced[n.index], w)
+		b.keys[w.key] = id
+	}
+	s.clock.Union(claimed.Intersect(o.void))
+	b.ids[id] = true
+}
+
+// rebuilding reports whether a replica shows versions whose dots its clock does
+// not have yet.
+func (n *node) rebuilding(id replica.ID) bool {
+	return n.up && n.shards[n.shardOf(id.Partition)].shard.Rebuilding(id)
+}
+
+func (r *run) convergeWithin() time.Duration {
+	if r.hits[DiskLost]+r.hits[OldImageBack] > 0 {
+		return convergeAfterLoss
+	}
+	return convergeWithin
+}
