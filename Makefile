@@ -110,6 +110,10 @@ explore: check-go ## visit every state of a small partition; WRITES, READS, CRAS
 	go test -vet=off -count=1 -v -timeout 24h ./sim/explore \
 	  $(if $(WRITES),-run 'TestLarger$$' -writes $(WRITES) -reads $(or $(READS),1) -crashes $(or $(CRASHES),1) -limit $(or $(LIMIT),0),-run 'TestSmall$$')
 
+.PHONY: mutants
+mutants: check-go ## let the simulator find every known mutant; UPDATE=1 writes sim/MUTANTS.md
+	go test -vet=off -count=1 -v -timeout 24h ./sim -run 'TestMutants$$' -mutants $(or $(MUTANTS),.) $(if $(UPDATE),-update)
+
 .PHONY: storm
 storm: check-go ## break real processes for STORM (2m) and judge what clients saw
 	go test -vet=off -count=1 -v -timeout 24h ./jepsen -run 'TestStorm$$' -storm $(STORM)

@@ -96,7 +96,7 @@ var mutants = []mutant{
 		{"replica/put.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
 	}},
 	{name: "lost connection to a home called not applied", rule: "I10", edits: []edit{
-		{"core/forward.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
+		{"core/forward.go", "	outcome := kindred.Unknown\n", "	outcome := kindred.NotApplied\n"},
 	}},
 	{name: "log not read at the start", small: true, rule: "R1, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readLog(store); err != nil {", "if err := error(nil); err != nil {"},
