@@ -197,7 +197,7 @@ var mutants = []mutant{
 		{"replica/pieces.go", "		case at > 0 && p.bytes+size > p.bytesMax:\n", "		case object.IsGone():\n			return true\n		case at > 0 && p.bytes+size > p.bytesMax:\n"},
 	}},
 	{name: "piece with the old clock", rule: "R5, C3", edits: []edit{
-		{"core/exchange.go", "	s.look(func() Reading {\n		moment := r.Moment()\n", "	moment := r.Moment()\n	s.look(func() Reading {\n"},
+		{"core/exchange.go", "	s.look(func() Reading {\n		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())\n", "	moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())\n	s.look(func() Reading {\n"},
 	}},
 	{name: "pieces sent stripped", rule: "R5, C6", edits: []edit{
 		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots", "Siblings: p.Object, Dots"},
@@ -215,7 +215,7 @@ var mutants = []mutant{
 		{"antientropy/exchange.go", "		common = common.Intersect(p.durable)\n", "		common = common.Intersect(p.durable)\n		break\n"},
 	}},
 	{name: "unsynced clock advertised", rule: "R12, I6", edits: []edit{
-		{"antientropy/exchange.go", "Send{To: p.name, Msg: m, Durable: volatile}", "Send{To: p.name, Msg: m, Durable: volatile && false}"},
+		{"antientropy/exchange.go", "	p.told, p.toldAt = mine, now\n	_, volatile := e.Captured()\n", "	p.told, p.toldAt = mine, now\n	volatile := false\n"},
 	}},
 	{name: "lost advertisement not noticed", rule: "I9", edits: []edit{
 		{"antientropy/peer.go", "p.complete = digest(p.durable, p.common) == m.Digest", "p.complete = true"},

@@ -66,7 +66,7 @@ func TestMutantsAreInTheTable(t *testing.T) {
 	require.True(t, found, "the head of %s differs: run make mutants UPDATE=1", mutantsFile)
 	var want []string
 	for _, m := range mutants {
-		m.overlay(t)
+		t.Run(m.name, func(t *testing.T) { m.overlay(t) })
 		want = append(want, fmt.Sprintf("| %s | %s", m.name, m.rule))
 	}
 	require.Equal(t, want, mutantNames(strings.Split(strings.TrimSpace(table), "\n")), "run make mutants UPDATE=1")
