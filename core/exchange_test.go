@@ -9,6 +9,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -89,4 +90,39 @@ func TestR17_AReplicaThatCatchesUpIsNotRead(t *testing.T) {
 		r.pass(time.Second)
 	}
 	require.Nil(t, r.do("n1", all).Err)
+}
+
+// C3: the clock of a piece is of the moment of the snapshot. Here a write comes
+// between the question and the snapshot; a base taken with the question would lack
+// it, and its receiver would take in the write without dropping what it replaced.
+func TestC3_PiecesAndTheirBaseAreOfOneMoment(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.pass(time.Second)
+	first := r.do("n1", put("k", "v"))
+	was, err := vclock.ParseDot(first.Receipt.Dot)
+	require.NoError(t, err)
+	head := wire.Head{Partition: uint32(r.layout.PartitionOf("b", "k")), N: 3}
+	var pieces *wire.Pieces
+	r.lose = func(_, _ string, m wire.Message) bool {
+		if p, ok := m.(*wire.Pieces); ok {
+			pieces = p
+		}
+		return false
+	}
+
+	n := r.nodes["n1"]
+	n.shard.Message(r.now, "n2", &wire.Pull{Head: head, Op: wire.OpID{Process: 1, Seq: 1}, Dots: vclock.NewDotSet(was)})
+	again := seen(put("k", "w"), first.Context)
+	r.token++
+	n.shard.Request(r.now, r.token, &again)
+	load := n.shard.Effects().Loads[0]
+	object, err := replica.Load(n.engine, load.Replica, load.Bucket, load.Key)
+	require.NoError(t, err)
+	n.shard.Loaded(r.now, load.Row, object, nil)
+	r.settle() // one take has it all
+
+	require.NotNil(t, pieces)
+	live := pieces.Pieces[0].Object.Dots()
+	require.False(t, live.Contains(was), "the snapshot has the second write")
+	require.True(t, pieces.Base.Covers(live), "so has the base")
 }

@@ -196,9 +196,6 @@ var mutants = []mutant{
 	{name: "gone key not sent", rule: "R9, C5", edits: []edit{
 		{"replica/pieces.go", "		case at > 0 && p.bytes+size > p.bytesMax:\n", "		case object.IsGone():\n			return true\n		case at > 0 && p.bytes+size > p.bytesMax:\n"},
 	}},
-	{name: "piece with the old clock", rule: "R5, C3", edits: []edit{
-		{"core/exchange.go", "	s.look(func() Reading {\n		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())\n", "	moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())\n	s.look(func() Reading {\n"},
-	}},
 	{name: "pieces sent stripped", rule: "R5, C6", edits: []edit{
 		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots", "Siblings: p.Object, Dots"},
 	}},
