@@ -49,7 +49,10 @@ import (
 // whatever has been promised since, and records unite.
 //
 // What the claim needs and where it is kept: the promise and what was held are
-// durable before the report leaves (core marks it so); a proposer never uses a
+// durable before the report leaves (core marks it so); a member that is asked twice
+// answers with what it held when it promised, not only with what it holds by then,
+// because a hint may have gone in between to somebody who had answered without it
+// (exhaustive search found that one); a proposer never uses a
 // round twice (the nonce of its process is part of it, the number only rises);
 // every member is asked, not only homes, because a guest may hold the only copy
 // (C9); reports leave out what is void already, or the second round would take
@@ -66,7 +69,9 @@ import (
 // which stays true. While a member that was there then is away, the round waits;
 // meanwhile dots travel between all who have promised the same round (C11).
 // Promises that were left behind by a dead proposer differ, so some replica
-// refuses dots; that is a reason to propose (see core), with a higher number.
+// refuses dots; that is a reason to propose (see core), with a higher number, and
+// whoever has promised may do so without asking again whether the incarnation is
+// dead: see [Close.Again].
 type Close struct {
 	process, seq uint64
 	layout       ring.Version
@@ -220,6 +225,15 @@ func (c *Close) Promise(last uint64, wanted func(Verdict) bool) (round wire.Roun
 	}
 	c.actors, c.answers = actors, map[string][]wire.CloseReport{}
 	c.round = wire.Round{Number: number + 1, Proposer: c.process}
+	return c.round
+}
+
+// Again goes straight to the second ask, for actors about which promises have been
+// made: whoever asked for those knew from every member that they are dead, and that
+// stays true. It makes promises that a dead proposer has left behind alike again
+// among all who can be reached, so that dots travel although some member is away.
+func (c *Close) Again(last uint64) wire.Round {
+	c.round = wire.Round{Number: last + 1, Proposer: c.process}
 	return c.round
 }
 

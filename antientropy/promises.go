@@ -21,6 +21,10 @@ type Record struct {
 	// Promised is the highest round that the member has promised, Closed the
 	// highest of which it knows the outcome.
 	Promised, Closed wire.Round
+	// Reported is what the member held when it promised the round Promised, as long
+	// as it does not know the outcome. It is part of every answer to that round: a
+	// dot may have left since, to somebody who had answered without it.
+	Reported vclock.DotSet
 	// Void are the dots of the actor that nobody holds and nobody ever will.
 	Void vclock.DotSet
 	// Swept: every stored object that remembered a void dot has been looked at.
@@ -68,15 +72,18 @@ func (p *Promises) Report(a vclock.Actor, round wire.Round, live bool, held vclo
 	if live {
 		return wire.CloseReport{Actor: a, Live: true, Promised: r.Promised}, false
 	}
+	held = only(held, a).Minus(r.Void)
 	full := len(p.records) >= RecordsMax && r.Promised.IsZero()
-	if !full && round.Compare(r.Promised) > 0 {
-		p.record(a).Promised = round
-		r.Promised, promised = round, true
+	switch {
+	case !full && round.Compare(r.Promised) > 0:
+		promised = true
+		record := p.record(a)
+		record.Promised, record.Reported = round, held.Clone()
+		r.Promised = round
+	case round == r.Promised:
+		held.Union(r.Reported)
 	}
-	return wire.CloseReport{
-		Actor: a, Promised: r.Promised, Closed: r.Closed,
-		Held: only(held, a).Minus(r.Void), Void: r.Void.Clone(),
-	}, promised
+	return wire.CloseReport{Actor: a, Promised: r.Promised, Closed: r.Closed, Held: held, Void: r.Void.Clone()}, promised
 }
 
 // Learn takes in the outcome of a round. It returns the dots that this member did
@@ -94,8 +101,8 @@ func (p *Promises) Learn(c wire.CloseRecord) (fresh vclock.DotSet, changed bool)
 	if c.Round.Compare(r.Closed) > 0 {
 		r.Closed = c.Round
 	}
-	if c.Round.Compare(r.Promised) > 0 {
-		r.Promised = c.Round
+	if c.Round.Compare(r.Promised) >= 0 {
+		r.Promised, r.Reported = c.Round, vclock.DotSet{}
 	}
 	r.Swept = r.Swept && fresh.IsEmpty()
 	return fresh, true
@@ -202,7 +209,7 @@ func (p *Promises) Save(rows *storage.Batch, partition uint32, n uint8, a vclock
 }
 
 // AppendRecord appends the value of a record's row: form, flags, the two rounds,
-// the void dots. The actor is in the row's key.
+// what was reported, the void dots. The actor is in the row's key.
 func AppendRecord(b []byte, r Record) []byte {
 	flags := byte(0)
 	if r.Swept {
@@ -213,7 +220,7 @@ func AppendRecord(b []byte, r Record) []byte {
 		b = binary.BigEndian.AppendUint64(b, round.Number)
 		b = binary.BigEndian.AppendUint64(b, round.Proposer)
 	}
-	return r.Void.AppendTo(b)
+	return r.Void.AppendTo(r.Reported.AppendTo(b))
 }
 
 // DecodeRecord reads the value of the row about a.
@@ -231,18 +238,22 @@ func DecodeRecord(a vclock.Actor, b []byte) (Record, error) {
 		Promised: wire.Round{Number: word(0), Proposer: word(1)},
 		Closed:   wire.Round{Number: word(2), Proposer: word(3)},
 	}
-	void, rest, err := vclock.DecodeDotSet(b[head:])
+	reported, rest, err := vclock.DecodeDotSet(b[head:])
+	var void vclock.DotSet
+	if err == nil {
+		void, rest, err = vclock.DecodeDotSet(rest)
+	}
 	switch {
 	case err != nil:
 		return refuse(err.Error())
 	case len(rest) > 0:
 		return refuse("it has bytes too many")
-	case only(void, a).Compare(void) != vclock.Equal:
+	case only(void, a).Compare(void) != vclock.Equal || only(reported, a).Compare(reported) != vclock.Equal:
 		return refuse("it speaks of other actors")
 	case r.Closed.Compare(r.Promised) > 0 || r.Closed.IsZero() && !void.IsEmpty():
 		return refuse("its rounds contradict one another")
 	}
-	r.Void = void
+	r.Void, r.Reported = void, reported
 	return r, nil
 }
 

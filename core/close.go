@@ -363,7 +363,8 @@ func (c *closer) look(p *place) {
 	}
 }
 
-// begin asks all members about incarnations, if all can be reached.
+// begin asks all members about incarnations, if all can be reached. If not, it
+// asks again for promises that were left without an outcome.
 func (c *closer) begin(p *place, actors []vclock.Actor) {
 	running := 0
 	for _, other := range c.places {
@@ -376,16 +377,38 @@ func (c *closer) begin(p *place, actors []vclock.Actor) {
 		return
 	}
 	var members []string
+	away := false
 	for _, n := range layout.Nodes() {
-		if !c.s.reachable(n.Name) {
+		away = away || !c.s.reachable(n.Name)
+		members = append(members, n.Name)
+	}
+	last := p.number
+	if away {
+		if actors, last = p.left(actors); len(actors) == 0 {
 			return
 		}
-		members = append(members, n.Name)
 	}
 	c.seq++
 	c.stats.Attempts++
 	p.attempt = antientropy.NewClose(c.s.cfg.Start.Nonce, c.seq, layout.Version(), members, actors)
+	if away {
+		p.number = p.attempt.Again(last).Number
+		c.stats.Rounds++
+	}
 	c.askAll(p)
+}
+
+// left are those of the actors about which this node has made a promise of which
+// it does not know the outcome, and the number of the highest round known here.
+func (p *place) left(actors []vclock.Actor) (left []vclock.Actor, last uint64) {
+	last = p.number
+	for _, a := range actors {
+		if r := p.promises.Of(a); r.Promised.Compare(r.Closed) > 0 {
+			left = append(left, a)
+			last = max(last, r.Promised.Number)
+		}
+	}
+	return left, last
 }
 
 // askAll begins an ask, at this node itself first.
