@@ -259,7 +259,7 @@ func (w *world) tell(records []wire.CloseRecord, here func(m *member) bool) {
 	}
 }
 
-func home(name string, process uint64) member {
+func homeMember(name string, process uint64) member {
 	m := member{name: name, home: true, layout: 1, promises: &Promises{}, process: process}
 	m.object = vclock.New(vclock.Dot{Actor: kept, Counter: 1}, "v", vclock.DotSet{})
 	m.clock.Add(vclock.Dot{Actor: kept, Counter: 1})
@@ -267,7 +267,7 @@ func home(name string, process uint64) member {
 }
 
 // guest holds the only copy of the dead actor's first dot, for some homes.
-func guest(homes ...string) member {
+func guestMember(homes ...string) member {
 	d := vclock.Dot{Actor: dead, Counter: 1}
 	return member{
 		name: "g0", layout: 1, promises: &Promises{}, process: 7, owed: homes,
@@ -287,26 +287,26 @@ func scenarios(r rules) map[string]struct {
 		return w
 	}
 	// h0 shows the effect of the lost delete dead:1, and nobody else does (C8).
-	leak := &world{rules: r, members: []member{home("h0", 1), home("h1", 2), home("h2", 3)}}
+	leak := &world{rules: r, members: []member{homeMember("h0", 1), homeMember("h1", 2), homeMember("h2", 3)}}
 	leak.members[0].object.Discard(vclock.NewDotSet(vclock.Dot{Actor: kept, Counter: 1}, vclock.Dot{Actor: dead, Counter: 1}))
 	leak.members[0].object.Strip(leak.members[0].clock)
 
-	lone := &world{rules: r, members: []member{home("h0", 1), home("h1", 2), home("h2", 3)}}
+	lone := &world{rules: r, members: []member{homeMember("h0", 1), homeMember("h1", 2), homeMember("h2", 3)}}
 	first := vclock.Delta[string]{Dots: vclock.NewDotSet(vclock.Dot{Actor: dead, Counter: 1})}
 	lone.join(&lone.members[0], first, nil)
 	lone.join(&lone.members[1], second, nil)
 
-	joiner := home("j0", 4)
+	joiner := homeMember("j0", 4)
 	joiner.layout = 2
 	return map[string]struct {
 		w *world
 		b closeBounds
 	}{
-		"a hint, two proposers, a crash":    {gap(home("h0", 1), home("h1", 2), guest("h0", "h1")), closeBounds{attempts: 2, crashes: 1}},
-		"a hint, one proposer, a crash":     {gap(home("h0", 1), home("h1", 2), guest("h1")), closeBounds{attempts: 1, crashes: 1}},
+		"a hint, two proposers, a crash":    {gap(homeMember("h0", 1), homeMember("h1", 2), guestMember("h0", "h1")), closeBounds{attempts: 2, crashes: 1}},
+		"a hint, one proposer, a crash":     {gap(homeMember("h0", 1), homeMember("h1", 2), guestMember("h1")), closeBounds{attempts: 1, crashes: 1}},
 		"a leak, two proposers":             {leak, closeBounds{attempts: 2}},
 		"a holder wiped after a close":      {lone, closeBounds{attempts: 1, wipes: 1}},
-		"a member joins while closing goes": {gap(home("h0", 1), home("h1", 2), guest("h1"), joiner), closeBounds{attempts: 1}},
+		"a member joins while closing goes": {gap(homeMember("h0", 1), homeMember("h1", 2), guestMember("h1"), joiner), closeBounds{attempts: 1}},
 	}
 }
 

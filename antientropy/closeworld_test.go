@@ -32,7 +32,7 @@ type world struct {
 	members []member
 	// letters are all messages that were ever sent. They may arrive any number of
 	// times, in any order, or never.
-	letters []letter
+	letters []closeLetter
 	// attempts, crashes and wipes are how many have happened.
 	attempts, crashes, wipes int
 	// wiped forgives what was held at one member only.
@@ -57,7 +57,7 @@ type member struct {
 	seq, round uint64
 }
 
-type letter struct {
+type closeLetter struct {
 	to, from string
 	ask      *wire.CloseAsk
 	reply    *wire.CloseReply
@@ -69,7 +69,7 @@ type letter struct {
 	key string
 }
 
-func (l letter) words() string {
+func (l closeLetter) words() string {
 	s := l.from + ">" + l.to
 	switch {
 	case l.ask != nil:
@@ -134,9 +134,9 @@ func (w *world) at(name string) *member {
 	return nil
 }
 
-func (w *world) post(l letter) {
+func (w *world) post(l closeLetter) {
 	l.key = l.words()
-	at, found := slices.BinarySearchFunc(w.letters, l.key, func(l letter, key string) int { return strings.Compare(l.key, key) })
+	at, found := slices.BinarySearchFunc(w.letters, l.key, func(l closeLetter, key string) int { return strings.Compare(l.key, key) })
 	if !found {
 		w.letters = slices.Insert(w.letters, at, l)
 	}
@@ -208,7 +208,7 @@ func (w *world) learn(m *member, c wire.CloseRecord) {
 		delta := m.whole(d)
 		for _, other := range w.members {
 			if other.home && other.name != m.name {
-				w.post(letter{to: other.name, from: m.name, delta: &delta, rounds: m.rounds()})
+				w.post(closeLetter{to: other.name, from: m.name, delta: &delta, rounds: m.rounds()})
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func (w *world) ask(m *member) {
 	ask := m.attempt.Ask(wire.Head{})
 	for _, to := range m.attempt.Waiting() {
 		if to != m.name {
-			w.post(letter{to: to, from: m.name, ask: ask})
+			w.post(closeLetter{to: to, from: m.name, ask: ask})
 		}
 	}
 	w.heard(m, m.name, w.answer(m, ask))
@@ -292,16 +292,16 @@ func (w *world) spread(m *member, records []wire.CloseRecord) {
 	}
 	for _, other := range w.members {
 		if other.name != m.name {
-			w.post(letter{to: other.name, from: m.name, tell: &wire.CloseTell{Records: records}})
+			w.post(closeLetter{to: other.name, from: m.name, tell: &wire.CloseTell{Records: records}})
 		}
 	}
 }
 
-func (w *world) deliver(l letter) {
+func (w *world) deliver(l closeLetter) {
 	m := w.at(l.to)
 	switch {
 	case l.ask != nil:
-		w.post(letter{to: l.from, from: l.to, reply: w.answer(m, l.ask)})
+		w.post(closeLetter{to: l.from, from: l.to, reply: w.answer(m, l.ask)})
 	case l.reply != nil:
 		w.heard(m, l.from, l.reply)
 	case l.tell != nil:
@@ -312,7 +312,7 @@ func (w *world) deliver(l letter) {
 		m.pay(l.from)
 	default:
 		if w.join(m, *l.delta, l.rounds) && !w.at(l.from).home {
-			w.post(letter{to: l.from, from: l.to, paid: true})
+			w.post(closeLetter{to: l.from, from: l.to, paid: true})
 		}
 	}
 }
@@ -327,7 +327,7 @@ func (m *member) pay(home string) {
 
 func (w *world) sendHint(m *member, to string) {
 	delta := m.hint
-	w.post(letter{to: to, from: m.name, delta: &delta, rounds: m.rounds()})
+	w.post(closeLetter{to: to, from: m.name, delta: &delta, rounds: m.rounds()})
 }
 
 // crash ends a process. What it had told anybody is durable.
