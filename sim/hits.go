@@ -75,7 +75,6 @@ const (
 	KilledAfterLeak
 	PromiseMade
 	IncarnationClosed
-	DotRefused
 	RoundFailed
 	Touched
 	StoppedUntrusted
@@ -117,7 +116,7 @@ var branchNames = [branches]string{
 	"hint kept", "write coordinated by a guest", "hint dropped when its home held it", "hint arrived at its home", "guest's acknowledgement counted",
 	"guest's answer counted", "crash lost hints", "power lost just after a hint arrived",
 	"read of a write that a replica lost and got back",
-	"power lost where a delete was just after its effect had left", "promise made about a dead incarnation", "dead incarnation closed", "dot refused because of a promise", "round that came to no end",
+	"power lost where a delete was just after its effect had left", "promise made about a dead incarnation", "dead incarnation closed", "round that came to no end",
 	"object touched for an effect without a dot",
 	"orderly stop before having caught up", "write propagated", "write settled",
 	"row rotted", "row vanished", "hash tree spoilt", "leaf marked as damaged", "object restored", "leaf mended", "audit ran",

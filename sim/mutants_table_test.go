@@ -223,4 +223,13 @@ var mutants = []mutant{
 	{name: "pull that was not answered is waited for", rule: "I9", edits: []edit{
 		{"antientropy/exchange.go", "if p.pull != nil && now.After(p.pull.until) {", "if p.pull != nil && now.After(p.pull.until) && false {"},
 	}},
+	{name: "dead incarnations never closed", rule: "R15", edits: []edit{
+		{"core/close.go", "	if len(long) > 0 && p.attempt == nil {", "	if false {"},
+	}},
+	{name: "no touch", rule: "R15, C8", edits: []edit{
+		{"replica/key.go", "	if k.leaked && !k.Damaged() {", "	if false {"},
+	}},
+	{name: "void dots forgotten at a start", rule: "R15, I4", edits: []edit{
+		{"core/close.go", "		if record.Void.IsEmpty() {", "		if true {"},
+	}},
 }

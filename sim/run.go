@@ -205,7 +205,6 @@ func (r *run) result() *Result {
 	r.hits[Pulled] += r.stats.Pulls
 	r.hits[PieceJoined] += r.stats.PiecesJoined
 	r.hits[StrayAnswer] += r.stats.Stray
-	r.hits[DotRefused] += r.closes.Refused
 	r.hits[RoundFailed] += r.closes.Failed
 	r.hits[LeafDamaged] += r.stats.LostLeaves
 	r.hits[ObjectRestored] += r.stats.Restored
