@@ -203,12 +203,14 @@ type HintDebt struct {
 type HintStatus struct {
 	Hints int
 	Bytes int64
-	Debts []HintDebt
+	// Damaged is what could not be read at the start, and is not delivered.
+	Damaged int
+	Debts   []HintDebt
 }
 
 // Hints is what this node owes now, by target in the order of the lines.
 func (s *Shard) Hints() HintStatus {
-	st := HintStatus{Hints: s.debts.ledger.Hints(), Bytes: s.debts.ledger.Bytes()}
+	st := HintStatus{Hints: s.debts.ledger.Hints(), Bytes: s.debts.ledger.Bytes(), Damaged: s.debts.ledger.Damaged()}
 	at := map[string]int{}
 	for _, line := range s.debts.ledger.Lines() {
 		target, owed := s.targetOf(line), s.debts.ledger.Owed(line)

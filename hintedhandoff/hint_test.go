@@ -228,3 +228,36 @@ func TestTheLedgerRefusesAtItsLimits(t *testing.T) {
 	l.Change(head, Entry{}, Entry{Slots: 1, Bytes: 10})
 	require.Equal(t, "bytes of hints", l.CheckRoom().Field)
 }
+
+// A rotten block and a row of nonsense cost what they held, and nothing else: the
+// node starts, and the other hints are delivered.
+func TestDamagedHintsArePassedOver(t *testing.T) {
+	store := memstore.New()
+	for i := range 5 {
+		var h Hint
+		h.Owe(wire.AllSlots(1), put(dot(me, uint64(i+1)), "v"), nil, now)
+		save(t, store, &h, fmt.Sprint("k", i))
+	}
+	rowOf := func(key string) []byte { return storage.HintKey(nil, head.Partition, head.N, "b", key) }
+	store.Rot(rowOf("k1"))
+	var nonsense storage.Batch
+	nonsense.Set(rowOf("k3"), []byte("nonsense"))
+	require.NoError(t, store.Apply(&nonsense))
+	snapshot, err := store.Snapshot()
+	require.NoError(t, err)
+	defer snapshot.Close()
+
+	ledger := NewLedger(10, 1<<20)
+	require.NoError(t, ledger.Recover(snapshot, func(uint32) bool { return true }))
+	require.Equal(t, 3, ledger.Hints())
+	require.Equal(t, 2, ledger.Damaged())
+
+	page := ReadPage(snapshot, &Ask{Line: Line{head, 0}, Limit: 10, Bytes: 1 << 20})
+	require.NoError(t, page.Err)
+	require.Equal(t, 2, page.Damaged)
+	var keys []string
+	for _, f := range page.Found {
+		keys = append(keys, f.Key)
+	}
+	require.Equal(t, []string{"k0", "k2", "k4"}, keys)
+}

@@ -35,6 +35,7 @@ type Ledger struct {
 	// order is the lines with debts in order, or nil when it has to be found out.
 	order   []Line
 	refused uint64
+	damaged int
 }
 
 // NewLedger allows that many hints, and that many bytes of rows.
@@ -50,6 +51,9 @@ func (l *Ledger) Hold(head wire.Head, dots vclock.DotSet) {
 		l.held[head] = held
 	}
 }
+
+// Damaged is what Recover could not read: single rows, and blocks of rows.
+func (l *Ledger) Damaged() int { return l.damaged }
 
 // Held covers the dots of all hints of a partition: what closing an incarnation
 // must not take for lost (R15). What was delivered stays in it until nothing is

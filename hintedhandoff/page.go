@@ -1,6 +1,8 @@
 package hintedhandoff
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/kindredkv/kindred"
@@ -23,13 +25,15 @@ type Ask struct {
 }
 
 // Page is what an Ask found. Last is where the next page begins; More is false at
-// the end of the line.
+// the end of the line. Damaged counts what was passed over because it cannot be
+// read: single rows, and blocks of rows.
 type Page struct {
-	Ask   *Ask
-	Found []Found
-	Last  []byte
-	More  bool
-	Err   error
+	Ask     *Ask
+	Found   []Found
+	Last    []byte
+	More    bool
+	Damaged int
+	Err     error
 }
 
 // Found is one hint of a page.
@@ -42,7 +46,8 @@ type Found struct {
 // line nothing.
 const rowsPerPageMax = 4096
 
-// ReadPage reads a page. A row that cannot be read ends it with an error.
+// ReadPage reads a page. What is damaged is counted and passed over: it stays in
+// the store, and the homes have what it owed from one another if any of them has it.
 func ReadPage(store Scanner, ask *Ask) *Page {
 	page := &Page{Ask: ask}
 	head := ask.Line.Head
@@ -50,34 +55,53 @@ func ReadPage(store Scanner, ask *Ask) *Page {
 	if ask.After != nil {
 		lo = append(append([]byte(nil), ask.After...), 0)
 	}
-	bytes, rows := 0, 0
-	err := store.Scan(lo, hi, func(row, value []byte) bool {
-		if len(page.Found) >= ask.Limit || bytes >= ask.Bytes || rows >= rowsPerPageMax {
+	size, rows := 0, 0
+	damaged, err := walk(store, lo, hi, func(row, value []byte) bool {
+		if len(page.Found) >= ask.Limit || size >= ask.Bytes || rows >= rowsPerPageMax {
 			page.More = true
 			return false
 		}
 		rows++
 		page.Last = append(page.Last[:0], row...)
-		_, _, bucket, key, err := storage.ParseHintKey(row)
+		_, bucket, key, h, err := parseRow(row, append([]byte(nil), value...))
 		if err != nil {
-			page.Err = err
-			return false
-		}
-		h, err := parse(head, string(bucket), string(key), append([]byte(nil), value...))
-		if err != nil {
-			page.Err = err
-			return false
+			page.Damaged++
+			return true
 		}
 		if h.Slots().Has(ask.Line.Slot) {
-			page.Found = append(page.Found, Found{Bucket: string(bucket), Key: string(key), Hint: h})
-			bytes += len(value)
+			page.Found = append(page.Found, Found{Bucket: bucket, Key: key, Hint: h})
+			size += len(value)
 		}
 		return true
 	})
-	if page.Err == nil {
-		page.Err = err
-	}
+	page.Damaged += damaged
+	page.Err = err
 	return page
+}
+
+// walk visits the rows of a range and passes over blocks that are damaged, which
+// it counts.
+func walk(store Scanner, lo, hi []byte, visit func(row, value []byte) bool) (damaged int, err error) {
+	for {
+		err := store.Scan(lo, hi, visit)
+		var corrupt *storage.CorruptError
+		if !errors.As(err, &corrupt) || bytes.Compare(corrupt.Resume, lo) <= 0 {
+			return damaged, err
+		}
+		damaged++
+		lo = corrupt.Resume
+	}
+}
+
+// parseRow reads a row and its value, which the hint keeps.
+func parseRow(row, value []byte) (head wire.Head, bucket, key string, h Hint, err error) {
+	partition, n, b, k, err := storage.ParseHintKey(row)
+	if err != nil {
+		return wire.Head{}, "", "", Hint{}, err
+	}
+	head, bucket, key = wire.Head{Partition: partition, N: n}, string(b), string(k)
+	h, err = parse(head, bucket, key, value)
+	return head, bucket, key, h, err
 }
 
 // ScanPage reads a page of the keys of a bucket that the guest holds hints of. It
@@ -134,31 +158,22 @@ func scanKey(row, value []byte) (wire.ScanKey, error) {
 }
 
 // Recover adds the hints that a store holds to the ledger: those of the partitions
-// that are the caller's.
+// that are the caller's. What is damaged is counted and keeps nobody from starting.
 func (l *Ledger) Recover(store Scanner, mine func(partition uint32) bool) error {
 	lo, hi := storage.TableRange(storage.TableHint)
-	var bad error
-	err := store.Scan(lo, hi, func(row, value []byte) bool {
-		partition, n, bucket, key, err := storage.ParseHintKey(row)
-		if err != nil {
-			bad = err
-			return false
-		}
-		if !mine(partition) {
+	damaged, err := walk(store, lo, hi, func(row, value []byte) bool {
+		if partition, _, _, _, err := storage.ParseHintKey(row); err == nil && !mine(partition) {
 			return true
 		}
-		head := wire.Head{Partition: partition, N: n}
-		h, err := parse(head, string(bucket), string(key), value)
+		head, _, _, h, err := parseRow(row, value)
 		if err != nil {
-			bad = err
-			return false
+			l.damaged++
+			return true
 		}
 		l.Change(head, Entry{}, h.Entry())
 		l.Hold(head, h.Dots())
 		return true
 	})
-	if err == nil {
-		err = bad
-	}
+	l.damaged += damaged
 	return err
 }

@@ -26,6 +26,7 @@ func (n *Node) Hints() core.HintStatus {
 		}
 		sum.Hints += one.Hints
 		sum.Bytes += one.Bytes
+		sum.Damaged += one.Damaged
 		for _, debt := range one.Debts {
 			i, known := at[debt.Target]
 			if !known {
@@ -55,6 +56,7 @@ func (n *Node) collectHints(out chan<- prometheus.Metric, now time.Time) {
 	st := n.Hints()
 	put("hints", "Keys whose writes are kept for home replicas that could not be reached.", float64(st.Hints))
 	put("hint_bytes", "Bytes of their rows.", float64(st.Bytes))
+	put("hints_damaged", "Hints, and blocks of hints, that could not be read at the start; they are not delivered.", float64(st.Damaged))
 	for _, d := range st.Debts {
 		put("hints_owed", "Hints owed to a node; one that is owed to several counts for each.", float64(d.Hints), d.Target)
 		put("hints_owed_bytes", "Bytes of the rows owed to a node.", float64(d.Bytes), d.Target)
