@@ -82,10 +82,11 @@ type Audit struct {
 	Running, Wanted bool
 	// Ended is when the last one ended, zero if none has. Complete: it compared
 	// the replica with every other home and left no difference. Problem says why
-	// it was not.
-	Ended    time.Time
-	Complete bool
-	Problem  string
+	// it was not, FailingSince since when none was.
+	Ended        time.Time
+	Complete     bool
+	Problem      string
+	FailingSince time.Time
 	// Unaudited is how many write events the replica holds that were not settled
 	// when the last complete audit began.
 	Unaudited uint64
@@ -162,12 +163,13 @@ type ReplicationSummary struct {
 	Audited   int
 	Unaudited uint64
 	// Auditing replicas are looked through now, AuditsWanted are to be; of those
-	// looked through, AuditsIncomplete could not be compared with every home, and
-	// AuditProblem says why of one of them. AuditOldest is when the last audit of
+	// looked through, AuditsIncomplete could not be compared with every home, the
+	// first of them since AuditsFailingSince, and AuditProblem says why of one of
+	// them. AuditOldest is when the last audit of
 	// the replica ended that was audited longest ago; zero if one never was.
 	Auditing, AuditsWanted, AuditsIncomplete int
 	AuditProblem                             string
-	AuditOldest                              time.Time
+	AuditsFailingSince, AuditOldest          time.Time
 	// Heard is the earliest of the replicas; zero if one of them has not heard of
 	// a home since the start.
 	Heard time.Time
@@ -241,6 +243,7 @@ func (sum *ReplicationSummary) addAudit(s *ReplicaStatus) {
 	if !s.Audit.Ended.IsZero() && !s.Audit.Complete {
 		sum.AuditsIncomplete++
 		sum.AuditProblem = s.Audit.Problem
+		sum.AuditsFailingSince = earlier(sum.AuditsFailingSince, s.Audit.FailingSince)
 	}
 }
 

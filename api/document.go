@@ -30,6 +30,7 @@ type ReplicationDoc struct {
 	AuditsWanted     int      `json:"audits_wanted"`
 	AuditsIncomplete int      `json:"audits_incomplete"`
 	AuditProblem     string   `json:"audit_problem"`
+	AuditsFailing    string   `json:"audits_failing_since"`
 	AuditOldest      string   `json:"audit_oldest"`
 	Heard            string   `json:"heard"`
 	Missing          uint64   `json:"missing_dots"`
@@ -91,7 +92,7 @@ func NewReplicationDoc(r *kindred.Replication) ReplicationDoc {
 		Behind: s.Behind, BehindSince: moment(s.BehindSince), Lag: s.Lag, Unserved: s.Unserved,
 		Settled: s.Settled, Unsettled: s.Unsettled, Audited: s.Audited, Unaudited: s.Unaudited,
 		Auditing: s.Auditing, AuditsWanted: s.AuditsWanted, AuditsIncomplete: s.AuditsIncomplete,
-		AuditProblem: s.AuditProblem, AuditOldest: moment(s.AuditOldest), Heard: moment(s.Heard),
+		AuditProblem: s.AuditProblem, AuditsFailing: moment(s.AuditsFailingSince), AuditOldest: moment(s.AuditOldest), Heard: moment(s.Heard),
 		Missing: s.Missing, MissingSince: moment(s.MissingSince), LogRows: s.LogRows,
 		Hints: NewHintsDoc(&r.Hints), Repairs: RepairsDoc(r.Repairs),
 	}
@@ -129,6 +130,7 @@ type ReplicaDoc struct {
 	AuditEnded    string   `json:"audit_ended"`
 	AuditComplete bool     `json:"audit_complete"`
 	AuditProblem  string   `json:"audit_problem"`
+	AuditsFailing string   `json:"audits_failing_since"`
 	Unaudited     uint64   `json:"unaudited_dots"`
 	Missing       uint64   `json:"missing_dots"`
 	MissingSince  string   `json:"missing_since"`
@@ -144,7 +146,8 @@ func NewReplicaDoc(s *kindred.ReplicaStatus) ReplicaDoc {
 		RebuildKeys: s.Rebuild.Keys, RebuildBytes: s.Rebuild.Bytes,
 		DamagedParts: s.Audit.Damaged, Auditing: s.Audit.Running, AuditWanted: s.Audit.Wanted,
 		AuditEnded: moment(s.Audit.Ended), AuditComplete: s.Audit.Complete, AuditProblem: s.Audit.Problem,
-		Unaudited: s.Audit.Unaudited, Missing: s.Missing, MissingSince: moment(s.MissingSince),
+		AuditsFailing: moment(s.Audit.FailingSince),
+		Unaudited:     s.Audit.Unaudited, Missing: s.Missing, MissingSince: moment(s.MissingSince),
 	}
 }
 

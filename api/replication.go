@@ -39,7 +39,7 @@ func formatReplica(s *kindred.ReplicaStatus) *pb.ReplicaStatus {
 		Audit: &pb.Audit{
 			Damaged: small(s.Audit.Damaged), Running: s.Audit.Running, Wanted: s.Audit.Wanted,
 			EndedUnixMs: formatTime(s.Audit.Ended), Complete: s.Audit.Complete, Problem: text(&s.Audit.Problem),
-			Unaudited: s.Audit.Unaudited,
+			Unaudited: s.Audit.Unaudited, FailingSinceUnixMs: formatTime(s.Audit.FailingSince),
 		},
 		Missing: s.Missing, MissingSinceUnixMs: formatTime(s.MissingSince),
 	}
@@ -59,7 +59,7 @@ func parseReplica(p **pb.ReplicaStatus) kindred.ReplicaStatus {
 		Audit: kindred.Audit{
 			Damaged: int(audit.GetDamaged()), Running: audit.GetRunning(), Wanted: audit.GetWanted(),
 			Ended: parseTime(audit.GetEndedUnixMs()), Complete: audit.GetComplete(), Problem: audit.GetProblem(),
-			Unaudited: audit.GetUnaudited(),
+			Unaudited: audit.GetUnaudited(), FailingSince: parseTime(audit.GetFailingSinceUnixMs()),
 		},
 		Missing: s.GetMissing(), MissingSince: parseTime(s.GetMissingSinceUnixMs()),
 	}

@@ -17,6 +17,8 @@ const (
 	auditPatience = 30 * time.Second
 	// auditRetry is how soon a replica that is still damaged is looked at again.
 	auditRetry = time.Second
+	// auditSoon is how soon one is that could not be compared with every home.
+	auditSoon = time.Minute
 	// auditLeaves and auditKeys bound what one round compares or restores.
 	auditLeaves, auditKeys = 64, 256
 	// auditBlocked is how often the other homes may lack something that a damaged
@@ -35,8 +37,10 @@ type AuditStatus struct {
 	// replica with every other home, and left no difference.
 	Ended    time.Time
 	Complete bool
-	// Problem says why it was not complete.
-	Problem string
+	// Problem says why it was not complete, FailingSince when the first ended of
+	// those in a row that were not; zero if the last one was.
+	Problem      string
+	FailingSince time.Time
 	// blocked counts the times that no other home could say what was lost.
 	blocked int
 	// Audited holds the dots that every home had, as far as was known here, when
@@ -204,6 +208,9 @@ func (a *auditor) tick(s *Shard, now time.Time) {
 		a.begin(s, now)
 	}
 	a.wake(now)
+	if a.run == nil && !a.at.IsZero() && !a.at.After(now) {
+		a.at = now.Add(auditRetry) // a shard that may not write waits
+	}
 }
 
 // begin starts with the replica that has waited longest.
@@ -244,9 +251,6 @@ func (a *auditor) wake(now time.Time) {
 		if a.at.IsZero() || at.Before(a.at) {
 			a.at = at
 		}
-	}
-	if !a.at.IsZero() && !a.at.After(now) {
-		a.at = now.Add(auditRetry) // a shard that may not write waits
 	}
 }
 
@@ -606,8 +610,10 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 	status.Running, status.Ended, status.Problem = false, now, problem
 	status.Complete = problem == "" && !a.r.IsDamaged()
 	if status.Complete {
-		status.Audited = a.common
+		status.Audited, status.FailingSince = a.common, time.Time{}
 		s.stagesMoved()
+	} else if status.FailingSince.IsZero() {
+		status.FailingSince = now
 	}
 	id := a.r.ID()
 	switch {
@@ -615,6 +621,9 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 		s.auditor.plan(id, now.Add(auditRetry))
 	case status.Wanted:
 		s.auditor.plan(id, now)
+	case !status.Complete && s.cfg.Limits.AuditEvery > 0:
+		// A home that was down, or had no layout yet, is back long before it is due.
+		s.auditor.plan(id, now.Add(min(auditSoon, s.cfg.Limits.AuditEvery)))
 	case s.cfg.Limits.AuditEvery > 0:
 		s.auditor.plan(id, now.Add(s.cfg.Limits.AuditEvery))
 	}

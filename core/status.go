@@ -33,7 +33,7 @@ func (s *Shard) Status(now time.Time) []kindred.ReplicaStatus {
 		if a, ok := audits[x.replica.ID()]; ok {
 			status.Audit = kindred.Audit{
 				Damaged: a.Damaged, Running: a.Running, Wanted: a.Wanted, Ended: a.Ended, Complete: a.Complete,
-				Problem: a.Problem, Unaudited: antientropy.Count(x.clock().Minus(a.Audited)),
+				Problem: a.Problem, FailingSince: a.FailingSince, Unaudited: antientropy.Count(x.clock().Minus(a.Audited)),
 			}
 		}
 		if p := s.closer.places[x.replica.ID()]; p != nil {

@@ -107,6 +107,7 @@
 //	audited, unaudited_dots          confirmed by an audit; what is not
 //	auditing, audits_wanted          looked through now; waiting for it
 //	audits_incomplete, audit_problem could not be compared with every home, and why
+//	audits_failing_since             of these, since when it is tried in vain
 //	audit_oldest                     when the replica was audited that was audited longest ago
 //	heard                            when the home was heard of that has been silent longest
 //	missing_dots, missing_since      of dead incarnations, not delivered and not closed yet

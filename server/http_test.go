@@ -355,7 +355,7 @@ func TestANodeShowsWhatItKnows(t *testing.T) {
 		`"partitions":64,"shards":2,"disk_bytes":10,"disk_free_bytes":20,"replication":{"unknown":"","at":"2001-09-09T01:46:40Z",` +
 		`"replicas":2,"trusted":1,"catching_up":1,"waits_for":["n2"],"rebuilding":1,"rebuild_left_seconds":3,"damaged":0,` +
 		`"behind":1,"behind_since":"2001-09-09T01:46:31Z","lag_dots":4,"unserved_dots":0,"settled":1,"unsettled_dots":2,` +
-		`"audited":0,"unaudited_dots":0,"auditing":0,"audits_wanted":0,"audits_incomplete":0,"audit_problem":"","audit_oldest":"",` +
+		`"audited":0,"unaudited_dots":0,"auditing":0,"audits_wanted":0,"audits_incomplete":0,"audit_problem":"","audits_failing_since":"","audit_oldest":"",` +
 		`"heard":"","missing_dots":0,"missing_since":"","log_rows":7,` +
 		`"hints":{"hints":2,"bytes":64,"hints_max":100,"bytes_max":1000,"debts":[{"target":"n3","hints":2,"bytes":64,"oldest":"2001-09-09T01:46:38Z"}]},` +
 		`"repairs":{"pulls":5,"pieces_received":0,"pieces_sent":0,"rebuilds_begun":0,"rebuilds_finished":3,"rebuild_keys":0,` +

@@ -76,11 +76,11 @@ func TestReplicasAreShownOneByOne(t *testing.T) {
 	require.Equal(t, answer{200, nil, `{"node":"n1","unknown":"","replicas":[` +
 		`{"partition":3,"n":3,"trusted":true,"waits_for":[],"lag_dots":0,"lag_since":"","unserved_dots":0,"unsettled_dots":0,"log_rows":7,` +
 		`"heard":"2001-09-09T01:46:39.5Z","rebuild_state":"","rebuild_source":"","rebuild_began":"","rebuild_keys":0,"rebuild_bytes":0,` +
-		`"damaged_parts":0,"auditing":false,"audit_wanted":false,"audit_ended":"","audit_complete":false,"audit_problem":"",` +
+		`"damaged_parts":0,"auditing":false,"audit_wanted":false,"audit_ended":"","audit_complete":false,"audit_problem":"","audits_failing_since":"",` +
 		`"unaudited_dots":0,"missing_dots":0,"missing_since":""},` +
 		`{"partition":5,"n":3,"trusted":false,"waits_for":["n2"],"lag_dots":4,"lag_since":"2001-09-09T01:46:31Z","unserved_dots":0,"unsettled_dots":2,"log_rows":0,` +
 		`"heard":"","rebuild_state":"copying","rebuild_source":"n2","rebuild_began":"2001-09-09T01:46:31Z","rebuild_keys":10,"rebuild_bytes":100,` +
-		`"damaged_parts":0,"auditing":false,"audit_wanted":false,"audit_ended":"","audit_complete":false,"audit_problem":"",` +
+		`"damaged_parts":0,"auditing":false,"audit_wanted":false,"audit_ended":"","audit_complete":false,"audit_problem":"","audits_failing_since":"",` +
 		`"unaudited_dots":0,"missing_dots":0,"missing_since":""}]}` + "\n"}, strip(h.get(t, "/v1/local/replicas")))
 
 	c := pb.NewClusterClient(h.dial(t))

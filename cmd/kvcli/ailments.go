@@ -13,6 +13,9 @@ import (
 // is a problem and not a write on its way.
 const lastingAfter = 10 * time.Second
 
+// auditsAfter is how long audits may be in vain: they are tried again each minute.
+const auditsAfter = 5 * time.Minute
+
 // missingAfter is how long dots of a dead incarnation may wait to be closed.
 const missingAfter = time.Minute
 
@@ -97,9 +100,10 @@ func (d *diagnosis) audits(node string, r *kindred.Replication, sum *kindred.Rep
 		d.add(node, "damaged", "see that the other homes are up: it is restored from them; kvcli repair run --node "+node+"; and look after its disk",
 			"%s of %s lost data on disk, and %s not speak for what is lost", counted(sum.Damaged, "replica", "replicas"), node, doesDo(sum.Damaged))
 	}
-	if sum.AuditsIncomplete > 0 {
+	if since := sum.AuditsFailingSince; sum.AuditsIncomplete > 0 && !since.IsZero() && r.At.Sub(since) > auditsAfter {
 		d.add(node, "audit", "kvcli repair run --node "+node+" once every node is up",
-			"the last audit of %s of %s is not complete: %s", counted(sum.AuditsIncomplete, "replica", "replicas"), node, orUnknown(sum.AuditProblem))
+			"%s of %s could not be compared with every other home for %s: %s", counted(sum.AuditsIncomplete, "replica", "replicas"),
+			node, ageText(r.At, since), orUnknown(sum.AuditProblem))
 	}
 	if r.Repairs.Conflicts > 0 {
 		d.add(node, "conflict", "report it: this must never happen; both values are kept apart by the nodes that hold them",

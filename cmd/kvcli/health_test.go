@@ -50,13 +50,11 @@ func TestEveryAilmentIsNamed(t *testing.T) {
 			l.Replication.Replicas[0].Trusted = false
 			l.Replication.Replicas[0].Waits = []string{"n3"}
 		}, "catching_up", "catch up with n3"},
-		"long behind": {func(l *kindred.Local) { l.Replication.Replicas[0].Lag = 3; l.Replication.Replicas[0].LagSince = long }, "behind", "without 3 write events"},
-		"damaged":     {func(l *kindred.Local) { l.Replication.Replicas[0].Audit.Damaged = 1 }, "damaged", "lost data on disk"},
-		"audit incomplete": {func(l *kindred.Local) {
-			l.Replication.Replicas[0].Audit.Complete = false
-			l.Replication.Replicas[0].Audit.Problem = "n3 did not answer"
-		}, "audit", "not complete: n3 did not answer"},
-		"two values": {func(l *kindred.Local) { l.Replication.Repairs.Conflicts = 1 }, "conflict", "dots with two values"},
+		"long behind":    {func(l *kindred.Local) { l.Replication.Replicas[0].Lag = 3; l.Replication.Replicas[0].LagSince = long }, "behind", "without 3 write events"},
+		"damaged":        {func(l *kindred.Local) { l.Replication.Replicas[0].Audit.Damaged = 1 }, "damaged", "lost data on disk"},
+		"audits in vain": {auditsFail(fakeNow.Add(-6 * time.Minute)), "audit", "for 6m0s: n3 did not answer"},
+		"one in vain":    {auditsFail(short), "", ""},
+		"two values":     {func(l *kindred.Local) { l.Replication.Repairs.Conflicts = 1 }, "conflict", "dots with two values"},
 		"old hints": {func(l *kindred.Local) {
 			l.Replication.Hints.Debts = []kindred.HintDebt{{Target: "n3", Hints: 1, Oldest: long}}
 		}, "hints", "n2 owes n3 1 hint, the oldest for 1m1s"},
@@ -95,6 +93,13 @@ func TestEveryAilmentIsNamed(t *testing.T) {
 	}
 }
 
+func auditsFail(since time.Time) func(*kindred.Local) {
+	return func(l *kindred.Local) {
+		a := &l.Replication.Replicas[0].Audit
+		a.Complete, a.Problem, a.FailingSince = false, "n3 did not answer", since
+	}
+}
+
 func waitFor(t *testing.T, f *fakeCluster, what string) (waitDoc, outcome) {
 	t.Helper()
 	o := runWith(t, f, "", "cluster", "wait", "--for", what, "--timeout", "1s", "-o", "json")
@@ -104,7 +109,7 @@ func waitFor(t *testing.T, f *fakeCluster, what string) (waitDoc, outcome) {
 }
 
 func TestWaitingEndsWhenAllNodesHaveIt(t *testing.T) {
-	for _, what := range []string{"ready", "trusted", "settled", "audited"} {
+	for _, what := range []string{"ready", "trusted", "settled", "audited", "healthy"} {
 		doc, o := waitFor(t, wellCluster(), what)
 		require.Zero(t, o.exit, o.stdout)
 		require.True(t, doc.Reached)

@@ -2543,16 +2543,17 @@ func (x *Rebuild) GetBytes() uint64 {
 }
 
 type Audit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Damaged       uint32                 `protobuf:"varint,1,opt,name=damaged,proto3" json:"damaged,omitempty"`
-	Running       bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
-	Wanted        bool                   `protobuf:"varint,3,opt,name=wanted,proto3" json:"wanted,omitempty"`
-	EndedUnixMs   int64                  `protobuf:"varint,4,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"`
-	Complete      bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`
-	Problem       string                 `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
-	Unaudited     uint64                 `protobuf:"varint,7,opt,name=unaudited,proto3" json:"unaudited,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Damaged            uint32                 `protobuf:"varint,1,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	Running            bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Wanted             bool                   `protobuf:"varint,3,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	EndedUnixMs        int64                  `protobuf:"varint,4,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"`
+	Complete           bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`
+	Problem            string                 `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	Unaudited          uint64                 `protobuf:"varint,7,opt,name=unaudited,proto3" json:"unaudited,omitempty"`
+	FailingSinceUnixMs int64                  `protobuf:"varint,8,opt,name=failing_since_unix_ms,json=failingSinceUnixMs,proto3" json:"failing_since_unix_ms,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Audit) Reset() {
@@ -2630,6 +2631,13 @@ func (x *Audit) GetProblem() string {
 func (x *Audit) GetUnaudited() uint64 {
 	if x != nil {
 		return x.Unaudited
+	}
+	return 0
+}
+
+func (x *Audit) GetFailingSinceUnixMs() int64 {
+	if x != nil {
+		return x.FailingSinceUnixMs
 	}
 	return 0
 }
@@ -3553,7 +3561,7 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\"\n" +
 	"\rbegan_unix_ms\x18\x03 \x01(\x03R\vbeganUnixMs\x12\x12\n" +
 	"\x04keys\x18\x04 \x01(\x04R\x04keys\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xcb\x01\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xfe\x01\n" +
 	"\x05Audit\x12\x18\n" +
 	"\adamaged\x18\x01 \x01(\rR\adamaged\x12\x18\n" +
 	"\arunning\x18\x02 \x01(\bR\arunning\x12\x16\n" +
@@ -3561,7 +3569,8 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\rended_unix_ms\x18\x04 \x01(\x03R\vendedUnixMs\x12\x1a\n" +
 	"\bcomplete\x18\x05 \x01(\bR\bcomplete\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\x1c\n" +
-	"\tunaudited\x18\a \x01(\x04R\tunaudited\"\x9e\x01\n" +
+	"\tunaudited\x18\a \x01(\x04R\tunaudited\x121\n" +
+	"\x15failing_since_unix_ms\x18\b \x01(\x03R\x12failingSinceUnixMs\"\x9e\x01\n" +
 	"\n" +
 	"HintStatus\x12\x14\n" +
 	"\x05hints\x18\x01 \x01(\x04R\x05hints\x12\x14\n" +
