@@ -130,7 +130,7 @@ func Draw(seed uint64) Config {
 
 func drawCloses(r *rand.Rand, c *Config) {
 	c.Limits.CloseAfter = span(r, 50*time.Millisecond, 5*time.Second)
-	c.Fault.AfterLeak, c.Fault.Stillborn = often(r, 0.5), often(r, 0.02)
+	c.Fault.AfterLeak, c.Fault.Stillborn = often(r, 0.9), often(r, 0.005)
 }
 
 func drawKinds(r *rand.Rand) []workload.Kind {
