@@ -226,7 +226,4 @@ var mutants = []mutant{
 	{name: "dead incarnations never closed", rule: "R15", edits: []edit{
 		{"core/close.go", "	if len(long) > 0 && p.attempt == nil {", "	if false {"},
 	}},
-	{name: "void dots forgotten at a start", rule: "R15, I4", edits: []edit{
-		{"core/close.go", "		if record.Void.IsEmpty() {", "		if true {"},
-	}},
 }
