@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -167,17 +166,6 @@ func (d *diagnosis) suspects(s *survey) {
 			d.add(v.Name, "suspect", "wait a moment; then mend what is between them", "%s is suspect to %s", v.Name, strings.Join(by, ", "))
 		}
 	}
-}
-
-// kinds lists what is the matter, each kind once.
-func kinds(problems []problemDoc) []string {
-	var all []string
-	for _, p := range problems {
-		if !slices.Contains(all, p.Kind) {
-			all = append(all, p.Kind)
-		}
-	}
-	return all
 }
 
 func isAre(n int) string {
