@@ -34,7 +34,7 @@ build: check-go ## build bin/kvnode and bin/kvcli
 	go build -buildvcs=$(BUILDVCS) -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: build ## a cluster loses a node under load, and nothing else
+demo: build ## a cluster is cut in two and loses a disk, and nothing else
 	@./bin/kvcli demo
 
 # test goes on after a stage that failed, so that one run shows everything.

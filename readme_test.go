@@ -202,7 +202,7 @@ func TestReadmeDemo(t *testing.T) {
 	require.NoError(t, err)
 	source, err := os.ReadFile("cmd/kvcli/demo/demo.go")
 	require.NoError(t, err)
-	steps := regexp.MustCompile(`(?m)^[0-9]\. (.*)$`).FindAllStringSubmatch(string(text), -1)
+	steps := regexp.MustCompile(`(?m)^[0-9]+\. (.*)$`).FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, steps)
 	for _, step := range steps {
 		require.Contains(t, string(source), step[1])

@@ -1,36 +1,38 @@
 // Package demo shows Kindred to a newcomer, and fails if anything it claims is
 // not so.
 //
-// It starts three nodes as real processes, imports a file of records, reads
-// every one back through each node, lets two clients disagree about a shopping
-// cart and merges what they wrote, kills a node while clients read and write,
-// and checks at the end that nothing is missing. Every number it prints was
-// counted; every check can fail the demo, which then keeps data and logs.
+// It starts five nodes in three zones as real processes, imports a file of
+// records and reads it back, cuts the network into two sides that go on writing
+// and change the same shopping carts, heals it, waits until all replicas are
+// equal, shows and merges what the two sides disagree about, loses a node with
+// its disk and waits until it is rebuilt and every write settled, has every disk audited, and looks for
+// everything again. Every
+// number it prints was counted or measured; every check can fail the demo, which
+// then keeps data and logs.
+//
+// # Words
+//
+// A side is those nodes that can hear one another during the cut, and the clients
+// on it, which reach no other node. A shop is clients that place orders, each
+// under a key of its own, and read them back. A cart is a key that both sides
+// change.
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/cmd/kvcli/term"
 	"github.com/kindredkv/kindred/local"
-)
-
-const (
-	nodes = 3
-	// grace is how long a node may take to drain at the end.
-	grace = 10 * time.Second
-	// portFrom and portSpread choose ports below those that systems give to
-	// outgoing connections, and different ones for two demos at once.
-	portFrom, portSpread = 20000, 9000
 )
 
 // Options say where things are.
@@ -52,8 +54,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	begin := time.Now()
-	d := &demo{Options: o, dir: dir}
+	d := &demo{Options: o, dir: dir, timeline: timeline{begin: time.Now()}}
 	err = errors.Join(d.story(ctx), d.end())
 	if ctx.Err() != nil {
 		if temporary {
@@ -64,7 +65,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w\nthe nodes are stopped; their data and logs are in %s", err, dir)
 	}
-	fmt.Fprintf(o.Out, "\n%s\n", o.Style.Good(fmt.Sprintf("All of it held, in %s.", short(time.Since(begin)))))
+	d.timeline.write(o.Out, o.Style)
+	fmt.Fprintf(o.Out, "\n%s\n", o.Style.Good(fmt.Sprintf("All of it held, in %s.", short(time.Since(d.timeline.begin)))))
 	if temporary {
 		return os.RemoveAll(dir)
 	}
@@ -89,9 +91,17 @@ type demo struct {
 	Options
 	dir     string
 	cluster *local.Cluster
-	client  *client.Client
+	// client reaches all nodes.
+	client *client.Client
+	// doors lead to one node each, left and right to those of one side of the cut.
+	doors       []*side
+	left, right *side
+	carts       []*cart
 	// expected is everything that was acknowledged and not superseded since.
 	expected []item
+	// quiet is when the last write had ended.
+	quiet    time.Time
+	timeline timeline
 }
 
 // story is the demo's chapters, in order.
@@ -100,12 +110,16 @@ func (d *demo) story(ctx context.Context) error {
 		title string
 		run   func(context.Context) error
 	}{
-		{"Start three nodes, each in a zone of its own", d.start},
+		{"Start five nodes in three zones", d.start},
 		{"Import a file, every record held by at least two nodes", d.load},
-		{"Read every record back through each node, two replicas answering (R=2)", d.readBack},
-		{"Two people change one shopping cart at the same time", d.carts},
-		{"Kill a node (SIGKILL) while clients read and write, and start it again", d.crash},
-		{"Look for every record and every order again, through each node (R=2)", d.readBack},
+		{"Read every record back, two home replicas answering (R=2)", d.readBack},
+		{"Cut the network in two while clients write on both sides", d.cut},
+		{"Heal the cut and wait until all replicas are equal", d.heal},
+		{"Show what the sides disagree about, on every node, and merge it", d.agree},
+		{"Kill a node while clients read and write, wipe its disk, and start it empty", d.lose},
+		{"Wait until every write is settled, and compare all replicas of every key", d.settle},
+		{"Audit every replica: read its disk, and compare it with the others", d.audit},
+		{"Look for every record, order and cart again", d.readBack},
 		{"Stop the nodes", d.stop},
 	} {
 		fmt.Fprintf(d.Out, "\n%s\n", d.Style.Bold(fmt.Sprintf("%d. %s", i+1, c.title)))
@@ -125,56 +139,30 @@ func (d *demo) say(format string, args ...any) {
 
 func short(t time.Duration) string { return fmt.Sprintf("%.1f s", t.Seconds()) }
 
-func (d *demo) start(ctx context.Context) error {
-	base, err := local.FreeBasePort(nodes, portFrom+rand.IntN(portSpread))
-	if err != nil {
-		return err
-	}
-	d.cluster, _, err = local.Start(ctx, local.Options{
-		Dir: d.dir, KVNode: d.KVNode, Shape: local.Shape{Nodes: nodes, Zones: nodes, BasePort: base},
-	})
-	if err != nil {
-		return err
-	}
-	s, err := d.cluster.Status()
-	if err != nil {
-		return err
-	}
-	var addrs []string
-	for _, n := range s.Nodes {
-		d.say("%s  process %d  zone %s  clients %s  HTTP %s", n.Name, n.PID, n.Zone, n.Client, n.HTTP)
-		addrs = append(addrs, n.Client)
-	}
-	d.client, err = client.Dial(ctx, addrs)
-	return err
+func count(n int) string { return term.Count(int64(n)) }
+
+// timeline is when what happened.
+type timeline struct {
+	begin   time.Time
+	moments []moment
 }
 
-// stop is the clean end: a node that has to be killed is a failure.
-func (d *demo) stop(ctx context.Context) error {
-	stopped, err := d.cluster.Stop(ctx, grace)
-	if err != nil {
-		return err
-	}
-	if len(stopped) != nodes {
-		return fmt.Errorf("%d of %d nodes were running at the end", len(stopped), nodes)
-	}
-	for _, n := range stopped {
-		if n.Killed {
-			return fmt.Errorf("node %s did not drain in %s and was killed", n.Name, grace)
-		}
-	}
-	d.say("%d nodes drained and ended", len(stopped))
-	return nil
+type moment struct {
+	after time.Duration
+	what  string
 }
 
-// end stops what still runs, however the story ended.
-func (d *demo) end() error {
-	if d.client != nil {
-		d.client.Close()
+// mark notes what has just happened.
+func (t *timeline) mark(format string, args ...any) { t.markAt(time.Now(), format, args...) }
+
+func (t *timeline) markAt(at time.Time, format string, args ...any) {
+	t.moments = append(t.moments, moment{at.Sub(t.begin), fmt.Sprintf(format, args...)})
+}
+
+func (t *timeline) write(w io.Writer, style term.Style) {
+	fmt.Fprintf(w, "\n%s\n", style.Bold("What happened when"))
+	slices.SortStableFunc(t.moments, func(a, b moment) int { return cmp.Compare(a.after, b.after) })
+	for _, m := range t.moments {
+		fmt.Fprintf(w, "   %7s  %s\n", short(m.after), m.what)
 	}
-	if d.cluster == nil {
-		return nil
-	}
-	_, err := d.cluster.Stop(context.Background(), grace)
-	return err
 }
