@@ -5,9 +5,10 @@
 //
 // A [Door] is how a client of the run reaches the store: through the client
 // library, or through one node and no other. A nemesis is what goes wrong
-// meanwhile; [NetworkNemesis] cuts and slows what nodes send to one another. The [Runner] makes clients carry out the intents of package workload
-// and keeps the history; when the faults have ended it makes the final reads, at
-// every node.
+// meanwhile; [NetworkNemesis] cuts and slows what nodes send to one another. The
+// [Runner] makes clients carry out the intents of package workload and keeps the
+// history; when the faults have ended and the cluster has come to rest ([Rest]) it
+// makes the final reads, at every node.
 //
 // # What is not here
 //
