@@ -270,3 +270,36 @@ func TestARepairSaysWhatItMended(t *testing.T) {
 	resp = a.do("n2", kindred.Request{Op: kindred.OpRepair, Bucket: "b", Key: key})
 	require.Equal(t, "unreachable", resp.Replicas[2].Err)
 }
+
+// Who orders audits of all replicas waits for reading, not for the clock.
+func TestAuditsThatAreWantedFollowOneAnother(t *testing.T) {
+	a := newAuditRig(t, 5)
+	s := a.nodes["n2"].shard
+	require.Greater(t, s.Repair(a.now, kindred.AllPartitions), 10)
+	for range 100 {
+		if at, ok := s.Deadline(); ok && !at.After(a.now) {
+			s.Tick(a.now)
+			a.settle()
+		}
+	}
+	for id, status := range s.Audits() {
+		require.True(t, status.Complete, "%v: %s", id, status.Problem)
+	}
+}
+
+// A shard that may not write does not audit, and does not spin either.
+func TestAShardThatIsFullAuditsLater(t *testing.T) {
+	a := newAuditRig(t, 5)
+	s := a.nodes["n2"].shard
+	s.SetFull(&kindred.Error{Code: kindred.CodeDiskFull})
+	a.pass(0)
+	s.Audit(a.id)
+	s.Tick(a.now)
+	at, ok := s.Deadline()
+	require.True(t, ok)
+	require.True(t, at.After(a.now), "it would be ticked without end")
+	require.True(t, s.Audits()[a.id].Wanted)
+	s.SetFull(nil)
+	a.ticks()
+	require.True(t, s.Audits()[a.id].Complete)
+}
