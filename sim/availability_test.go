@@ -19,7 +19,7 @@ func TestACutRefusesNobody(t *testing.T) {
 		cfg := Draw(seed + 1)
 		cfg.Nodes, cfg.Replicas, cfg.Storm = 5, 3, 8*time.Second
 		cfg.R, cfg.W, cfg.Mixed, cfg.Strict = 2, 2, false, 0
-		cfg.Fault, cfg.Disk.Stall, cfg.Net.Loss, cfg.Net.Tail = Faults{}, 0, 0, 0
+		cfg.Fault, cfg.Loss, cfg.Disk.Stall, cfg.Net.Loss, cfg.Net.Tail = Faults{}, Losses{}, 0, 0, 0
 		cfg.Net.Notice, cfg.Net.Unnoticed = 0, 0
 		cfg.Foreign, cfg.Flood, cfg.Retry, cfg.Timeout = 0, 0, 0, 2*time.Second
 		cfg.Limits = Draw(1).Limits

@@ -55,7 +55,7 @@ func TestTheSameSeedIsTheSameRun(t *testing.T) {
 func TestSeedsDiffer(t *testing.T) {
 	require.NotEqual(t, Run(1, Options{}).Hash, Run(2, Options{}).Hash)
 	cfg := Draw(3)
-	cfg.Fault, cfg.Net.Loss = Faults{}, 0
+	cfg.Fault, cfg.Loss, cfg.Net.Loss = Faults{}, Losses{}, 0
 	r := Play(3, cfg, Options{})
 	require.Nil(t, r.Finding)
 	require.Zero(t, r.Hits[CrashLostRows])
