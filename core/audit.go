@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -19,6 +21,8 @@ const (
 	auditRetry = time.Second
 	// auditSoon is how soon one is that could not be compared with every home.
 	auditSoon = time.Minute
+	// auditAgain is the least time between two audits of a replica.
+	auditAgain = 10 * time.Second
 	// auditLeaves and auditKeys bound what one round compares or restores.
 	auditLeaves, auditKeys = 64, 256
 	// auditBlocked is how often the other homes may lack something that a damaged
@@ -60,6 +64,8 @@ type auditor struct {
 	run    *audit
 	fresh  []replica.ID
 	status map[replica.ID]*AuditStatus
+	// asked counts the audits that were asked for.
+	asked int64
 	// surveys being read for peers.
 	surveys int
 }
@@ -147,9 +153,38 @@ func (a *auditor) plan(id replica.ID, at time.Time) {
 
 // Audit asks for an audit of a replica, as soon as its turn comes.
 func (s *Shard) Audit(id replica.ID) {
-	if status := s.auditor.status[id]; status != nil {
+	if status := s.auditor.status[id]; status != nil && !status.Wanted {
 		status.Wanted = true
-		s.auditor.plan(id, time.Unix(0, 0))
+		s.auditor.asked++
+		s.auditor.plan(id, time.Unix(0, s.auditor.asked)) // in the order of asking
+	}
+}
+
+// notice asks for an audit because the disk has been met to be damaged. An audit
+// meets it as well, and so do reads until it is mended: that is no reason for one
+// after the other.
+func (a *auditor) notice(id replica.ID) {
+	status := a.status[id]
+	if status == nil || status.Wanted || status.Running {
+		return
+	}
+	status.Wanted = true
+	at := status.Ended.Add(auditAgain)
+	if status.Ended.IsZero() {
+		a.asked++
+		at = time.Unix(0, a.asked)
+	}
+	a.plan(id, at)
+}
+
+// AuditRange asks for audits of the replicas that have objects in a range of rows.
+// Nil bounds mean everything.
+func (s *Shard) AuditRange(low, high []byte) {
+	for _, id := range s.Replicas() {
+		lo, hi := storage.ObjectsRange(id.Partition, id.N)
+		if (high == nil || bytes.Compare(lo, high) < 0) && (low == nil || bytes.Compare(low, hi) < 0) {
+			s.auditor.notice(id)
+		}
 	}
 }
 
@@ -191,7 +226,9 @@ func (s *Shard) IsDamaged(id replica.ID) bool {
 // through, which finds out how far the damage goes.
 func (a *auditor) unreadable(s *Shard, r *replica.Replica) {
 	s.stats.Unreadable++
-	s.Audit(r.ID())
+	if !r.IsDamaged() {
+		a.notice(r.ID())
+	}
 }
 
 // tick begins the audit that is due, and gives up a question that has no answer.
@@ -620,7 +657,7 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 	case a.r.IsDamaged():
 		s.auditor.plan(id, now.Add(auditRetry))
 	case status.Wanted:
-		s.auditor.plan(id, now)
+		s.auditor.plan(id, now.Add(auditAgain)) // reading damage calls for it as well
 	case !status.Complete && s.cfg.Limits.AuditEvery > 0:
 		// A home that was down, or had no layout yet, is back long before it is due.
 		s.auditor.plan(id, now.Add(min(auditSoon, s.cfg.Limits.AuditEvery)))

@@ -32,15 +32,19 @@ type Node struct {
 	started time.Time
 	self    incarnation
 
-	store     *pebblestore.Store
-	commit    *committer
-	workers   []*worker
-	transport *transport.Transport
-	faults    *faults.Network // nil without fault injection
-	control   *control
-	server    *server.Server
-	serving   sync.WaitGroup
-	addrs     addresses
+	store   *pebblestore.Store
+	commit  *committer
+	workers []*worker
+	// auditors are the workers once there are all, for what the store reports.
+	auditors atomic.Pointer[[]*worker]
+	// corruptions counts what the store has said of damage.
+	corruptions atomic.Uint64
+	transport   *transport.Transport
+	faults      *faults.Network // nil without fault injection
+	control     *control
+	server      *server.Server
+	serving     sync.WaitGroup
+	addrs       addresses
 
 	layout atomic.Pointer[ring.Layout]
 	// recovered counts the shards that work by the current layout.
@@ -95,12 +99,14 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.commit = startCommitter(n.store, n.fail)
+	spoilt := newQuarantine(n.store)
 	for range n.cfg.Shards {
 		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits})
-		w := newWorker(shard, n.store, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
+		w := newWorker(shard, n.store, spoilt, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
 	}
+	n.auditors.Store(&n.workers)
 	clients, err := net.Listen("tcp", n.cfg.ClientAddr)
 	if err != nil {
 		return listenError("client-addr", n.cfg.ClientAddr, err)
@@ -130,9 +136,12 @@ func (n *Node) openStore() error {
 	options.Logger = n.log
 	options.OnFatal = func(err *storage.FailedError) { n.fail(err) }
 	options.OnCorruption = func(err *storage.CorruptError) {
-		n.log.Error("a stored block is corrupt; its keys are not served by this node", "error", err)
+		if met := n.corruptions.Add(1); met&(met-1) == 0 { // each read that meets it says so
+			n.log.Error("a stored block is corrupt; its keys are not served by this node until they are restored from others", "error", err, "met", met)
+		}
+		n.auditRange(err.Low, err.High)
 	}
-	store, err := pebblestore.Open(n.cfg.DataDir, options)
+	store, err := n.openOrSetAside(options)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type worker struct {
 	peers  sender
 	loads  *loader
 	filter *filter
+	spoilt *quarantine
 	fail   func(error)
 	done   chan struct{}
 	// failed is set by run before it closes done.
@@ -57,15 +58,13 @@ type worker struct {
 	// absent counts the loads that the filter answered, read the others.
 	absent, read atomic.Uint64
 	filterBytes  atomic.Int64
-	// undiscarded counts ranges of damaged rows that the engine could not get rid of.
-	undiscarded atomic.Uint64
 
 	buf []byte
 }
 
-func newWorker(shard *core.Shard, engine storage.Engine, commit *committer, peers sender, filterBytes int, fail func(error)) *worker {
+func newWorker(shard *core.Shard, engine storage.Engine, spoilt *quarantine, commit *committer, peers sender, filterBytes int, fail func(error)) *worker {
 	w := &worker{
-		shard: shard, inbox: newInbox(), engine: engine, commit: commit, peers: peers, fail: fail,
+		shard: shard, inbox: newInbox(), engine: engine, spoilt: spoilt, commit: commit, peers: peers, fail: fail,
 		filter: newFilter(filterBytes), done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
 	}
 	w.loads = startLoader(engine, w.inbox)
@@ -196,13 +195,15 @@ func (w *worker) perform(out *core.Effects) error {
 		// The dots of these rows exist already. Admission refuses new work when
 		// the disk runs full; what was admitted has the reserve.
 		out.Rows.MarkEssential()
-		if err := w.engine.Apply(&out.Rows); err != nil {
+		if err := w.spoilt.apply(&out.Rows); err != nil {
 			return err
 		}
 		w.commit.touch()
 	}
-	if err := w.discard(out.Discards); err != nil {
-		return err
+	if len(out.Discards) > 0 {
+		if _, err := w.spoilt.discard(out.Discards); err != nil {
+			return err
+		}
 	}
 	w.release(out)
 	for _, r := range out.Replies {
@@ -281,30 +282,6 @@ func (w *worker) readPages(asks []*wire.ScanRead) error {
 	return nil
 }
 
-// discarder is an engine that can throw rows away without reading them.
-type discarder interface {
-	Discard(low, high []byte) error
-}
-
-// discard throws away what the disk has spoilt, before this shard writes anything
-// else there. If it cannot be done now, the next audit asks again; the rows are
-// deleted all the same.
-func (w *worker) discard(ranges []storage.KeyRange) error {
-	engine, ok := w.engine.(discarder)
-	if !ok || len(ranges) == 0 {
-		return nil
-	}
-	if err := w.engine.Sync(); err != nil {
-		return err
-	}
-	for _, r := range ranges {
-		if err := engine.Discard(r.Low, r.High); err != nil {
-			w.undiscarded.Add(1)
-		}
-	}
-	return nil
-}
-
 // lookUp takes one snapshot for all looks and lets each take along what has to be
 // of this moment. The reading is done elsewhere.
 func (w *worker) lookUp(looks []core.Look) error {
@@ -331,6 +308,7 @@ func (w *worker) work(s *core.Shard, layout *ring.Layout, recovered []*replica.R
 	for _, r := range recovered {
 		ids = append(ids, r.ID())
 	}
+	w.spoilt.own(ids)
 	w.loads.survey(ids, w.filter)
 }
 

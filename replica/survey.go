@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -57,19 +58,23 @@ type Surveyor struct {
 func (s *Surveyor) Read(store storage.Snapshot, list hashtree.Set) (*Survey, error) {
 	found := &Survey{Tree: &hashtree.Tree{}, Expected: s.expected, Clock: s.clock}
 	objects := storage.ReplicaRanges(s.id.Partition, s.id.N)[2]
-	for lo := objects.Low; lo != nil; {
+	for lo := objects.Low; bytes.Compare(lo, objects.High) < 0; {
 		err := store.Scan(lo, objects.High, func(row, value []byte) bool {
 			found.add(store, s.id, row, value, &list)
 			return true
 		})
-		lo = nil
 		var damage *storage.CorruptError
-		if errors.As(err, &damage) && damage.Resume != nil {
-			found.Unreadable = append(found.Unreadable, storage.KeyRange{Low: damage.Key, High: damage.Resume})
-			lo = damage.Resume
-		} else if err != nil {
+		switch {
+		case err == nil:
+			return found, nil
+		case !errors.As(err, &damage):
 			return nil, err
 		}
+		lo = objects.High // what is behind damage of unknown extent is not known
+		if bytes.Compare(damage.Resume, damage.Key) > 0 {
+			lo = damage.Resume
+		}
+		found.Unreadable = append(found.Unreadable, storage.KeyRange{Low: damage.Key, High: lo})
 	}
 	return found, nil
 }

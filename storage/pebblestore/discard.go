@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func (s *Store) Discard(low, high []byte) error {
 // keeps on either side, and where it cannot read that it takes the rest of the
 // table for empty and says nothing: so the edges are read first. Where a scan
 // stopped, behind the last row that it could read, that row goes as well and is
-// written again.
+// written again: a table that ended with it would be read on into the damage.
 func (s *Store) excise(low, high []byte) error {
 	if !s.readable(&pebble.IterOptions{LowerBound: high}, (*pebble.Iterator).First) {
 		return errors.New("the rows behind the range cannot be read")
@@ -46,18 +47,18 @@ func (s *Store) excise(low, high []byte) error {
 	before := func(key []byte) bool {
 		return s.readable(&pebble.IterOptions{UpperBound: key}, (*pebble.Iterator).Last)
 	}
-	if before(low) {
-		return s.db.Excise(context.Background(), pebble.KeyRange{Start: low, End: high})
+	if last := bytes.TrimSuffix(low, []byte{0}); len(last) < len(low) && before(last) {
+		if value, err := s.get(s.db, last); err == nil {
+			if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: last, End: high}); err != nil {
+				return err
+			}
+			return s.db.Set(last, value, pebble.Sync)
+		}
 	}
-	last := low[:len(low)-1]
-	value, err := s.get(s.db, last)
-	if err != nil || low[len(last)] != 0 || !before(last) {
+	if !before(low) {
 		return errors.New("the rows before the range cannot be read")
 	}
-	if err := s.db.Excise(context.Background(), pebble.KeyRange{Start: last, End: high}); err != nil {
-		return err
-	}
-	return s.db.Set(last, value, pebble.Sync)
+	return s.db.Excise(context.Background(), pebble.KeyRange{Start: low, End: high})
 }
 
 // readable reports whether every table has a sound block at an edge.

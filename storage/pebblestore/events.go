@@ -96,9 +96,10 @@ func (e *events) listener() *pebble.EventListener {
 }
 
 func (e *events) corruption(info pebble.DataCorruptionInfo) {
-	e.corruptions.Add(1)
 	damage := corruptError(info.Bounds.Start, &info, info.Details)
-	e.log.Error("data on the disk is damaged", "file", damage.File, brief(info.Details))
+	if met := e.corruptions.Add(1); met&(met-1) == 0 { // each read that meets it says so
+		e.log.Error("data on the disk is damaged", "file", damage.File, brief(info.Details), "met", met)
+	}
 	e.onCorruption(damage)
 }
 

@@ -97,9 +97,14 @@ func (sn *snapshot) scanError(next, hi []byte, err error) error {
 	return err
 }
 
-// beyondSteps bounds the search for the end of damage. Each halves what is in
-// question, so that the keys around it are told apart by 32 bytes and more.
-const beyondSteps = 320
+// beyondMet and beyondSteps bound the search for the end of damage, which halves
+// what is in question with each step. Meeting the damage is dear: Pebble tries
+// every bit of the block, some 20 ms. Rows that the search skips for want of steps
+// are taken for damaged too.
+const (
+	beyondMet   = 32
+	beyondSteps = 256
+)
 
 // beyond finds the first row behind low that can be read, short of the end of a
 // scan. Pebble does not say which block is damaged; so this asks for rows further
@@ -112,28 +117,32 @@ func (sn *snapshot) beyond(low, fileEnd, hi []byte) []byte {
 	if len(high) == 0 {
 		return nil
 	}
+	resume, met := high, 0
 	for range beyondSteps {
 		middle := between(low, high)
-		if middle == nil {
+		if middle == nil || met == beyondMet {
 			break
 		}
-		if row, ok := sn.firstFrom(middle, high); ok {
-			high = row
-		} else {
+		switch row, ok := sn.firstFrom(middle, high); {
+		case !ok:
 			low = middle
+			met++
+		case row == nil:
+			high = middle
+		default:
+			high, resume = row, row
 		}
 	}
-	return high
+	return resume
 }
 
-// firstFrom gives the first row from lo on, or hi if there is none; ok is false if
-// it cannot be read.
+// firstFrom gives the first row from lo on, below hi, or nil if there is none; ok
+// is false if it cannot be read.
 func (sn *snapshot) firstFrom(lo, hi []byte) (row []byte, ok bool) {
 	rows, err := sn.at.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 	if err != nil {
 		return nil, false
 	}
-	row = hi
 	if rows.First() {
 		row = append([]byte{}, rows.Key()...)
 	}

@@ -1,0 +1,175 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
+)
+
+// damageRig is three nodes that all hold the same keys, those of n1 in tables.
+type damageRig struct {
+	t      *testing.T
+	nodes  []*Node
+	keys   []string
+	values map[string]string
+}
+
+func newDamageRig(t *testing.T, keys int) *damageRig {
+	nodes, _ := three(t)
+	r := &damageRig{t: t, nodes: nodes, values: map[string]string{}}
+	random := rand.NewChaCha8([32]byte{1}) // nothing to compress: it lies in the tables as it is
+	for i := range keys {
+		key, value := fmt.Sprintf("key-%05d", i), make([]byte, 150)
+		_, _ = random.Read(value)
+		require.Nil(t, do(t, nodes[0], kindred.Request{Op: kindred.OpPut, Key: key, Value: value, W: kindred.CountAll}).Err)
+		r.keys, r.values[key] = append(r.keys, key), string(value)
+	}
+	r.restart(0, func() {}) // a start turns the log into tables
+	return r
+}
+
+// restart stops a node in order, does something to its folder, and starts it.
+func (r *damageRig) restart(i int, meanwhile func()) {
+	cfg := r.nodes[i].cfg
+	require.NoError(r.t, r.nodes[i].Stop(context.Background()))
+	meanwhile()
+	if i == 0 {
+		cfg.Join = []string{r.nodes[1].cfg.GossipAddr}
+	}
+	r.nodes[i] = start(r.t, cfg)
+	awaitReady(r.t, r.nodes...)
+}
+
+// tables are the tables of a node's store.
+func (r *damageRig) tables(i int) []string {
+	names, err := filepath.Glob(filepath.Join(r.nodes[i].cfg.DataDir, "db", "*.sst"))
+	require.NoError(r.t, err)
+	return names
+}
+
+// spoil flips a bit of a value in a table.
+func (r *damageRig) spoil(i int, key string) {
+	for _, name := range r.tables(i) {
+		content, err := os.ReadFile(name)
+		require.NoError(r.t, err)
+		if at := bytes.Index(content, []byte(r.values[key])); at >= 0 {
+			content[at+70] ^= 1
+			require.NoError(r.t, os.WriteFile(name, content, 0o600))
+			return
+		}
+	}
+	r.t.Fatalf("%s is in no table of node %d", key, i)
+}
+
+// damaged counts the leaves that a node does not speak for, and sums its audits.
+func (r *damageRig) audits(i int) (damaged int, sum core.AuditStats) {
+	for _, w := range r.nodes[i].workers {
+		done := make(chan struct{})
+		w.inbox.put(func(_ time.Time, s *core.Shard) {
+			for _, status := range s.Audits() {
+				damaged += status.Damaged
+			}
+			sum = core.Stats{AuditStats: sum}.Plus(core.Stats{AuditStats: s.Stats().AuditStats}).AuditStats
+			close(done)
+		})
+		<-done
+	}
+	return damaged, sum
+}
+
+// stored is what a node's disk holds of all replicas, and the sum of their trees.
+func (r *damageRig) stored(i int) (roots []uint64, err error) {
+	snapshot, err := r.nodes[i].store.Snapshot()
+	require.NoError(r.t, err)
+	defer snapshot.Close()
+	for p := range uint32(16) {
+		var tree *hashtree.Tree
+		if tree, err = replica.Recount(snapshot, replica.ID{Partition: p, N: 3}); err != nil {
+			return nil, err
+		}
+		roots = append(roots, tree.Root())
+	}
+	return roots, nil
+}
+
+// awaitEqual waits until all nodes store the same, readable, and nobody is
+// damaged.
+func (r *damageRig) awaitEqual() {
+	require.Eventually(r.t, func() bool {
+		first, err := r.stored(0)
+		for i := range r.nodes {
+			roots, bad := r.stored(i)
+			damaged, _ := r.audits(i)
+			if err != nil || bad != nil || damaged > 0 || fmt.Sprint(roots) != fmt.Sprint(first) {
+				return false
+			}
+		}
+		return true
+	}, patience, 100*time.Millisecond)
+	for key, value := range r.values {
+		require.Equal(r.t, "["+value+"]", values(do(r.t, r.nodes[0], get(key))), key)
+	}
+}
+
+// C12, R20: a block that rots is never served and never spread. The read that meets
+// it is answered by others; its rows are restored from them, and nothing else is.
+func TestARottenBlockIsRestoredFromTheOthers(t *testing.T) {
+	r := newDamageRig(t, 400)
+	victim := r.keys[200]
+	r.restart(0, func() { r.spoil(0, victim) })
+	require.Eventually(t, func() bool { return values(do(t, r.nodes[0], get(victim))) == "["+r.values[victim]+"]" },
+		patience, 10*time.Millisecond, "the cluster answers")
+	r.awaitEqual()
+	_, found := r.audits(0)
+	require.Positive(t, found.UnreadableRanges)
+	require.Positive(t, found.Restored)
+	require.Less(t, found.Restored, uint64(64), "a block of 4 KiB")
+	require.Zero(t, found.Diverged)
+	r.restart(0, func() {})
+	r.awaitEqual()
+}
+
+// A row that is gone from the disk without a trace is found by the audit, if nobody
+// has read the key before.
+func TestARowThatVanishedIsRestoredFromTheOthers(t *testing.T) {
+	r := newDamageRig(t, 100)
+	var gone storage.Batch
+	for p := range uint32(16) {
+		gone.Delete(storage.ObjectKey(nil, p, 3, "b", r.keys[50]))
+	}
+	require.NoError(t, r.nodes[2].store.Apply(&gone))
+	r.nodes[2].auditRange(nil, nil)
+	require.Eventually(t, func() bool {
+		_, found := r.audits(2)
+		return found.Restored == 1
+	}, patience, 20*time.Millisecond)
+	r.awaitEqual()
+}
+
+// A table that was cut off keeps the store from opening. It is set aside, and the
+// node is rebuilt as one that lost its disk.
+func TestATruncatedTableIsSetAside(t *testing.T) {
+	r := newDamageRig(t, 100)
+	r.restart(0, func() {
+		for _, name := range r.tables(0) {
+			require.NoError(t, os.Truncate(name, 100))
+		}
+	})
+	aside, err := filepath.Glob(filepath.Join(r.nodes[0].cfg.DataDir, "damaged-1", "db", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, aside, "what was there is kept")
+	r.awaitEqual()
+}
