@@ -226,4 +226,16 @@ var mutants = []mutant{
 	{name: "dead incarnations never closed", rule: "R15", edits: []edit{
 		{"core/close.go", "	if len(long) > 0 && p.attempt == nil {", "	if false {"},
 	}},
+	{name: "damaged replica answers reads", rule: "R20", edits: []edit{
+		{"core/read.go", "		case k.Damaged():\n			m.Failed = isDamaged\n", ""},
+	}},
+	{name: "lost rows not noticed", rule: "R20", edits: []edit{
+		{"replica/damage.go", "		r.damage.leaves.Add(leaf)\n	}\n	touched", "	}\n	touched"},
+	}},
+	{name: "what was lost is joined instead of restored", rule: "R20", edits: []edit{
+		{"replica/damage.go", "		if k.r.clock.Contains(v.Dot) {\n			back", "		if k.r.clock.Contains(v.Dot) && false {\n			back"},
+	}},
+	{name: "mark of damage not on the disk", rule: "R20, I4", edits: []edit{
+		{"replica/replica.go", "if err := r.readDamage(store); err != nil {", "if err := error(nil); err != nil {"},
+	}},
 }
