@@ -22,15 +22,15 @@ const (
 
 const isDamaged = "has lost something itself and is being restored"
 
-// cannotSpeak says why a replica has no part in audits now, "" if it has.
+// cannotSpeak says why a replica has no part in audits now, "" if it has. One that
+// is not trusted has: what it has lost its clock does not claim, and who restores
+// from it goes by the clock.
 func (s *Shard) cannotSpeak(id replica.ID) string {
 	switch {
 	case s.replicas[id] == nil:
 		return notHome
 	case s.Rebuilding(id):
 		return beingRebuilt
-	case !s.trusted(id):
-		return catchingUp
 	}
 	return ""
 }

@@ -218,7 +218,11 @@ func (r *run) spoiltReplica() string {
 		for _, id := range n.owned() {
 			if n.isSpoilt(id) {
 				damage := n.damage(id)
-				return fmt.Sprintf("%s %v %+v, %d leaves", n.name, id, n.spoilt[id], damage.Len())
+				text := fmt.Sprintf("%s %v %+v, %d leaves", n.name, id, n.spoilt[id], damage.Len())
+				if n.shards != nil {
+					text += ": " + n.shards[n.shardOf(id.Partition)].shard.Audits()[id].Problem
+				}
+				return text
 			}
 		}
 	}
