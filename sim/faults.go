@@ -16,8 +16,8 @@ func (r *run) startFaults() {
 	r.chain(4, f.Pause, r.pauseOne)
 	r.chain(5, f.Full, r.fillOne)
 	r.chain(6, f.Jump, r.jumpOne)
-	r.chain(7, f.Rot, r.rotOne)
-	r.chain(8, f.Audit, r.auditOne)
+	r.chain(21, f.Rot, r.rotOne)
+	r.chain(22, f.Audit, r.auditOne)
 }
 
 // chain lets a fault happen again and again.
