@@ -2,7 +2,11 @@ package jepsen
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -51,14 +55,17 @@ func TestSloppyStorm(t *testing.T) {
 		t.Logf("at rest %v after the last operation", time.Since(began).Round(time.Millisecond))
 		return err
 	})
+	beside, err := client.Dial(ctx, addrs[:fewNodes], client.WithDialer(only(addrs[:fewNodes])), client.WithTimeout(20*time.Second))
+	require.NoError(t, err)
+	defer beside.Close()
+	doors := map[string]Door{"library": Library{kv}, "nodes": impatient, "few": confined{Library{beside}}}
 	stop := make(chan struct{})
 	var runs, working sync.WaitGroup
 	for i, kind := range []workload.Kind{workload.Set, workload.Register} {
-		for j, door := range []Door{Library{kv}, impatient} {
-			bucket := string(kind) + []string{"-library", "-nodes"}[j]
+		for j, door := range slices.Sorted(maps.Keys(doors)) {
 			r := Runner{
-				Kind: kind, Clients: 3, Seed: seed + uint64(2*i+j), Door: door, Final: final,
-				Config: workload.Config{Bucket: bucket, Keys: 8, Nodes: len(names), SetElements: 200},
+				Kind: kind, Clients: 3, Seed: seed + uint64(len(doors)*i+j), Door: doors[door], Final: final,
+				Config: workload.Config{Bucket: fmt.Sprintf("%s-%s", kind, door), Keys: 16, Nodes: len(names), SetElements: 200},
 				N:      3, R: 2, W: 2, Pause: 5 * time.Millisecond,
 			}
 			working.Add(1)
@@ -75,13 +82,31 @@ func TestSloppyStorm(t *testing.T) {
 	runs.Wait()
 }
 
+// fewNodes are on the smaller side of the long cut.
+const fewNodes = 2
+
+// confined is the door of those who reach the nodes of the smaller side only. What
+// they write to keys whose homes are all beyond the cut, guests alone hold. When
+// one of their two nodes is dead and the other cut off, they have to fail.
+type confined struct{ Library }
+
+// only dials these addresses and no others.
+func only(addrs []string) func(ctx context.Context, addr string) (net.Conn, error) {
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		if !slices.Contains(addrs, addr) {
+			return nil, fmt.Errorf("%s is beyond the cut", addr)
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	}
+}
+
 // mixed is a cut in whose midst a node is killed, then the loss of a disk, then
 // short hurts to the network with a kill in each. What has lost something is back
 // and ready before the next one loses something: two at once could take both
 // copies of a write.
 func mixed(t *testing.T, c *local.Cluster, names []string, random *rand.Rand) {
 	ctx := context.Background()
-	few, most := names[:2], names[2:]
+	few, most := names[:fewNodes], names[fewNodes:]
 	_, err := c.Cut(ctx, local.Sides{Left: few, Right: most}, false)
 	require.NoError(t, err)
 	dead := most[random.IntN(len(most))]
