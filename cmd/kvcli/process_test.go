@@ -249,7 +249,7 @@ func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	cmd.Wait()
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), errOut.String())
 	require.Contains(t, errOut.String(), "interrupted")
-	require.Len(t, pids, 3)
+	require.Len(t, pids, 5)
 	for _, pid := range pids {
 		cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline")
 		require.False(t, err == nil && strings.Contains(string(cmdline), scratch), "process %s still runs", pid)
