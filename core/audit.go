@@ -255,7 +255,7 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 	var first *replica.Replica
 	for _, id := range s.Replicas() {
 		at, ok := a.due[id]
-		if ok && !at.After(now) && s.Rebuilding(id) {
+		if ok && !at.After(now) && s.Rebuilding(id) && !a.status[id].Wanted && !s.IsDamaged(id) {
 			a.due[id] = now.Add(auditRetry) // what is there is not all yet
 			continue
 		}
@@ -344,8 +344,12 @@ func (a *audit) next(s *Shard, now time.Time) {
 		a.problem = a.peers[0] + " cannot be reached"
 		a.peers = a.peers[1:]
 	}
-	if len(a.peers) == 0 {
+	switch {
+	case len(a.peers) == 0:
 		a.end(s, now, a.problem)
+		return
+	case !a.restoring && s.Rebuilding(a.r.ID()):
+		a.end(s, now, beingRebuilt) // its disk is sound again, and that is all to be said
 		return
 	}
 	head := headOf(a.r)

@@ -89,8 +89,11 @@ func (o *repairOp) proceed(s *Shard, now time.Time) {
 		return
 	}
 	o.joined = true
-	for _, r := range o.get.Repairs() {
-		o.writing[r.Node] = true
+	repairs := o.get.Repairs()
+	for _, r := range repairs {
+		o.writing[r.Node] = true // all of them before one can answer
+	}
+	for _, r := range repairs {
 		m := &wire.Write{
 			Head: o.head, Op: s.opID(o.seq), Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta, Rounds: r.Rounds,
 		}
@@ -116,7 +119,7 @@ func (o *repairOp) acked(s *Shard, now time.Time, node, refused string) {
 }
 
 func (o *repairOp) finish(s *Shard, now time.Time) {
-	if len(o.writing) > 0 || !o.joined {
+	if len(o.writing) > 0 || !o.joined || s.operations[o.seq] == nil {
 		return
 	}
 	s.finish(o)

@@ -199,7 +199,7 @@ func (k *Key) Restore(filled wire.Object, rounds wire.Rounds, rows *storage.Batc
 	before := objectHash(k.hash(), &k.object)
 	var back vclock.DotSet
 	for _, v := range filled.Versions {
-		if k.r.clock.Contains(v.Dot) {
+		if k.r.clock.Contains(v.Dot) || k.passed.Contains(v.Dot) {
 			back.Add(v.Dot)
 		}
 	}

@@ -233,7 +233,7 @@ var mutants = []mutant{
 		{"replica/damage.go", "		r.damage.leaves.Add(leaf)\n	}\n	touched", "	}\n	touched"},
 	}},
 	{name: "what was lost is joined instead of restored", rule: "R20", edits: []edit{
-		{"replica/damage.go", "		if k.r.clock.Contains(v.Dot) {\n			back", "		if k.r.clock.Contains(v.Dot) && false {\n			back"},
+		{"replica/damage.go", "		if k.r.clock.Contains(v.Dot) || k.passed.Contains(v.Dot) {\n			back", "		if false {\n			back"},
 	}},
 	{name: "mark of damage not on the disk", rule: "R20, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readDamage(store); err != nil {", "if err := error(nil); err != nil {"},

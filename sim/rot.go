@@ -164,7 +164,11 @@ func (r *run) auditOne(draw chance) {
 // speaks reports whether a replica stands for a key at all: what it has lost is
 // not judged until it has been restored.
 func (n *node) speaks(id replica.ID, key string) bool {
-	if _, known := n.spoilt[id]; known || n.rotten(id) {
+	row := storage.ObjectKey(nil, id.Partition, id.N, bucket, key)
+	if _, err := n.store.Get(row); err != nil && err != storage.ErrNotFound {
+		return false
+	}
+	if _, known := n.spoilt[id]; known {
 		return false
 	}
 	damage := n.damage(id)

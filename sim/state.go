@@ -17,15 +17,17 @@ import (
 // dots shows either (R19). And what a delete did can arrive without its dot, in
 // a context (C8): then a put that some write has seen may be missing early.
 func (o *oracle) check(n *node, id replica.ID, key string) {
-	if !n.speaks(id, key) {
-		return
-	}
 	object, err := replica.Load(n.store, id, bucket, key)
 	if err != nil {
-		o.find("I4", "%s: %v", n.name, err)
+		if n.speaks(id, key) {
+			o.find("I4", "%s: %v", n.name, err)
+		}
 		return
 	}
 	o.noteExpiry(n, object)
+	if !n.speaks(id, key) {
+		return
+	}
 	s, h := o.shadow(n, id), o.history(key)
 	k := s.key(key)
 	clock := o.knows(n, id, key, s.clock)
