@@ -50,6 +50,7 @@ func (b *batch) checkpointed(id replica.ID, op storage.Op) {
 	if lo, hi := storage.RebuildRange(id.Partition, id.N); bytes.Compare(lo, op.Key) <= 0 && bytes.Compare(op.Key, hi) < 0 {
 		b.rebuilding[id] = true
 		b.oracle.run.hits.add(RebuildPassed)
+		b.oracle.run.pagePassed(b.shell.node)
 		return
 	}
 	_, _, kind, _, err := storage.ParseCheckpointKey(op.Key)

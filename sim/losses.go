@@ -18,6 +18,9 @@ type Losses struct {
 	// Away keeps a node down for so long, AwayFor, that others may have shortened
 	// their logs meanwhile.
 	Away, AwayFor time.Duration
+	// AfterPage is how likely a node loses power just after it has taken over a
+	// page of a rebuild.
+	AfterPage float64
 }
 
 // image is a disk as it was once.
@@ -225,4 +228,18 @@ func (r *run) convergeWithin() time.Duration {
 		return convergeAfterLoss
 	}
 	return convergeWithin
+}
+
+// pagePassed loses a node's power now and then in the middle of a rebuild.
+func (r *run) pagePassed(n *node) {
+	draw := r.draw(0x9A55, uint64(n.index))
+	if r.calm || !draw.happens(r.cfg.Loss.AfterPage) {
+		return
+	}
+	life := n.lives
+	r.agenda.after(draw.with(1).about(20*time.Millisecond), func() {
+		if n.lives == life && n.up && !r.calm {
+			r.kill(n, float64(draw.with(2).below(3))/2, draw.with(3))
+		}
+	})
 }
