@@ -108,6 +108,7 @@ func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
 		return
 	}
 	x.Heard(now, from, m, x.clock())
+	s.rebuildLost(now, x)
 	s.exchange.flush(s, x)
 	s.exchange.pull(s, now)
 	s.stagesMoved()

@@ -83,7 +83,7 @@ func DefaultLimits() Limits {
 		Steps:            64 << 10,
 		StepBytes:        64 << 20,
 		Pages:            256,
-		Rebuilds:         2,
+		Rebuilds:         4,
 		RebuildPages:     8,
 		RebuildPageBytes: 256 << 10,
 		Pulls:            8,

@@ -108,6 +108,9 @@ const (
 var rebuildStates = [...]string{"waiting", "copying", "claiming", "settling", "stripping"}
 
 const (
+	// busyWork is the number of reads, writes and joins between two pages from
+	// which a rebuild makes room for them.
+	busyWork = 8
 	// manyPieces is the number of pieces beyond which pages are larger, so that a
 	// large partition makes fewer of them.
 	manyPieces = 1 << 10
@@ -503,8 +506,9 @@ func (s *Shard) tookOver(now time.Time, j *rebuildJob, keys int, copied replica.
 		s.readOwn(j)
 		return
 	}
-	busy := s.stats.Writes+s.stats.Reads+s.stats.Joins != s.rebuilds.work
-	s.rebuilds.work = s.stats.Writes + s.stats.Reads + s.stats.Joins
+	work := s.stats.Writes + s.stats.Reads + s.stats.Joins
+	busy := work-s.rebuilds.work >= busyWork
+	s.rebuilds.work = work
 	j.machine.Took(now, keys, j.taking.bytes, busy)
 	st.Pages++
 	st.Bytes += uint64(j.taking.bytes)

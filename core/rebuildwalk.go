@@ -104,7 +104,7 @@ func (s *Shard) walkNext(now time.Time, j *rebuildJob) {
 // rebuildManyDots is the number of missing dots from which a replica that lacks
 // more than it has is rebuilt, although the logs of others have them all: reading
 // objects in order is quicker than by dots.
-const rebuildManyDots = 10_000
+const rebuildManyDots = 100
 
 // rebuildLost begins to rebuild a replica that an exchange cannot, or should not,
 // bring up to date.
