@@ -427,15 +427,16 @@ func readPasses(id ID, store storage.Snapshot) (ps passes, err error) {
 // Moment is what of a replica has to be of the moment of a snapshot, so that its
 // objects can be read from that.
 type Moment struct {
-	id     ID
-	clock  vclock.DotSet
-	passes passes
-	damage hashtree.Set
+	id ID
+	// clock is the whole clock, void are the dots of it that nobody has.
+	clock, void vclock.DotSet
+	passes      passes
+	damage      hashtree.Set
 }
 
 // Moment is that of now.
 func (r *Replica) Moment() *Moment {
-	return &Moment{id: r.id, clock: r.clock.Clone(), passes: r.passes.clone(), damage: r.Damage()}
+	return &Moment{id: r.id, clock: r.clock.Clone(), void: r.closing.void.Clone(), passes: r.passes.clone(), damage: r.Damage()}
 }
 
 // Stretch is a part of a replica's keys in the order of rows: those beyond After,
@@ -539,7 +540,8 @@ func (m *Moment) Serve(store storage.Snapshot, ask *wire.RebuildRead) *wire.Rebu
 	if err != nil {
 		return &wire.RebuildPage{Head: ask.Head, Op: ask.Op, Failed: err.Error()}
 	}
-	page := &wire.RebuildPage{Head: ask.Head, Op: ask.Op, Clock: m.clock, Knows: knows, Items: read.Items}
+	// Void dots come with the record that made them void.
+	page := &wire.RebuildPage{Head: ask.Head, Op: ask.Op, Clock: m.clock.Minus(m.void), Knows: knows, Items: read.Items}
 	switch {
 	case read.More:
 		last := page.Items[len(page.Items)-1]
