@@ -237,7 +237,7 @@ func drawLosses(r *rand.Rand, limits *core.Limits) Losses {
 		limits.LogRows = 8 + r.IntN(100)
 	}
 	limits.RebuildPageBytes = 1 + r.IntN(1000)
-	l.AfterPage = often(r, 0.1)
+	l.AfterPage = often(r, 0.05)
 	return l
 }
 
