@@ -76,6 +76,15 @@
 // every disk, a cluster that is set up again from empty disks has a new id, and
 // a node left over from the old one is recognised as foreign.
 //
+// # Lost disks
+//
+// A node that lost its disk comes back under its name with another replica id and
+// no layout. It takes the formed layout from its peers, in which its name is a
+// member, and owns what that name owns; package core copies the data anew. Its
+// old disk may come back later in its place: that is another replica id again, and
+// an old image. Two disks must not run under one name at the same time; gossip
+// reports that as a conflict.
+//
 // # What it does not do
 //
 // It does not plan changes of the layout, move data, detect failures or talk to

@@ -237,14 +237,9 @@ var mutants = []mutant{
 	}},
 	{name: "mark of damage not on the disk", rule: "R20, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readDamage(store); err != nil {", "if err := error(nil); err != nil {"},
-	{name: "rebuild without V", rule: "R13, C13", edits: []edit{
-		{"replica/rebuild.go", "	r.row = place(r.row[:0], bucket, key)\n	return r.passes.knows(r.row)\n", "	return vclock.DotSet{}\n"},
 	}},
 	{name: "whole clock joined after a part of a rebuild", rule: "R13, C4", edits: []edit{
 		{"replica/rebuild.go", "	if c.Last {\n", "	if c.Last || c.First {\n"},
-	}},
-	{name: "a source that has forgotten is believed", rule: "R13", edits: []edit{
-		{"antientropy/rebuild.go", "if failed || m.begun && !clock.Covers(m.c0) {", "if failed {"},
 	}},
 	{name: "own keys in a range of a rebuild skipped", rule: "R13, C5", edits: []edit{
 		{"core/rebuild.go", "		var p pair\n		if c >= 0 {", "		if c > 0 {\n			own = own[1:]\n			continue\n		}\n		var p pair\n		if c >= 0 {"},
