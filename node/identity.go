@@ -37,15 +37,15 @@ type incarnation struct {
 	Clean bool
 }
 
+// beginIncarnation draws a new actor and makes it durable before anybody can
+// mint with it (R14, I2). Nothing is derived from what the folder holds: a
+// restored or cloned folder gets a new actor like every other.
+//
 // A folder that was emptied is a new disk: it gets the node's name from the
 // settings, a disk id and an incarnation of its own, and the layout from peers.
 // Whatever disk is found, no counter of an earlier life is used again, so an old
 // folder that comes back later brings old versions under old dots and nothing
 // else: what was deleted since is deleted there once it has caught up.
-
-// beginIncarnation draws a new actor and makes it durable before anybody can
-// mint with it (R14, I2). Nothing is derived from what the folder holds: a
-// restored or cloned folder gets a new actor like every other.
 func beginIncarnation(engine storage.Engine, disk [16]byte, random io.Reader) (incarnation, error) {
 	var now incarnation
 	key := storage.MetaKey(nil, metaIncarnation)
