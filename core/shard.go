@@ -71,127 +71,8 @@ type Shard struct {
 	stats Stats
 }
 
-// Stats counts what a shard has done since it was made.
-type Stats struct {
-	Writes, Reads, Scans, Forwards uint64
-	// Joins are deltas merged from peers, Repairs those sent by read repair.
-	Joins, Repairs uint64
-	// RefusedJoins are deltas of peers that were malformed or forged.
-	RefusedJoins uint64
-	// Resends are writes sent again because a peer came back in time.
-	Resends uint64
-	// Retries are requests that had been served before (R19).
-	Retries uint64
-	// ManySiblings counts writes that left more than kindred.SiblingsWarn.
-	ManySiblings uint64
-	// Sweeps are objects looked at in the background to strip them (R4).
-	Sweeps uint64
-	// Expiries are delete events made for what had expired, Expired the keys
-	// that were looked at for it.
-	Expiries, Expired uint64
-	// Pulls were sent, PullsServed answered; PiecesSent and PiecesJoined are the
-	// objects in the answers.
-	Pulls, PullsServed, PiecesSent, PiecesJoined uint64
-	// Prunes shortened a log by PrunedDots that every home holds. PrunedUnshared
-	// are those pruned at the log's limit, which some home may still lack.
-	Prunes, PrunedDots, PrunedUnshared uint64
-	AuditStats
-	// Stray counts messages that belong to no operation in progress.
-	Stray uint64
-	// GuestWrites were coordinated without being a home, GuestReads answered so.
-	GuestWrites, GuestReads uint64
-	// HintsAsked are deltas that fallbacks were asked to keep, HintsKept those that
-	// were kept here for others, HintsRefused those that had no room or no sense.
-	HintsAsked, HintsKept, HintsRefused uint64
-	// HintOffers are pages that were offered; of the hints on them, HintsContained
-	// were with their home already, HintsSent counts the writes that brought the
-	// others, and HintsPaid the debts that ended, each to one home.
-	HintOffers, HintsContained, HintsSent, HintsPaid uint64
-	// HintPagesFailed are pages of hints that could not be read.
-	HintPagesFailed uint64
-}
-
-// Plus adds the counters of another shard.
-func (a Stats) Plus(b Stats) Stats {
-	a.Writes += b.Writes
-	a.Reads += b.Reads
-	a.Scans += b.Scans
-	a.Forwards += b.Forwards
-	a.Joins += b.Joins
-	a.Repairs += b.Repairs
-	a.RefusedJoins += b.RefusedJoins
-	a.Resends += b.Resends
-	a.Retries += b.Retries
-	a.ManySiblings += b.ManySiblings
-	a.Sweeps += b.Sweeps
-	a.Expiries += b.Expiries
-	a.Expired += b.Expired
-	a.Pulls += b.Pulls
-	a.PullsServed += b.PullsServed
-	a.PiecesSent += b.PiecesSent
-	a.PiecesJoined += b.PiecesJoined
-	a.Prunes += b.Prunes
-	a.PrunedDots += b.PrunedDots
-	a.PrunedUnshared += b.PrunedUnshared
-	a.AuditStats = a.AuditStats.plus(b.AuditStats)
-	a.Stray += b.Stray
-	a.GuestWrites += b.GuestWrites
-	a.GuestReads += b.GuestReads
-	a.HintsAsked += b.HintsAsked
-	a.HintsKept += b.HintsKept
-	a.HintsRefused += b.HintsRefused
-	a.HintOffers += b.HintOffers
-	a.HintsContained += b.HintsContained
-	a.HintsSent += b.HintsSent
-	a.HintsPaid += b.HintsPaid
-	a.HintPagesFailed += b.HintPagesFailed
-	return a
-}
-
-// operation is one client request in progress.
-type operation interface {
-	// expire is called when the operation's deadline has passed.
-	expire(s *Shard, now time.Time)
-	common() *request
-}
-
-// nudger is an operation that can turn to others when somebody stays silent.
-type nudger interface {
-	// nudge is called at the time that nudged says; again is the next one, if any.
-	nudge(s *Shard, now time.Time) (again time.Time)
-}
-
-// request is what every operation has.
-type request struct {
-	seq      uint64
-	ask      asker
-	req      *kindred.Request
-	head     wire.Head
-	deadline time.Time
-	// nudged, if set, is when the operation looks for others than those it waits
-	// for.
-	nudged time.Time
-	// guest: this node coordinates, and is no home.
-	guest bool
-	// held is the bytes of values that the operation keeps in memory.
-	held int
-}
-
-func (r *request) common() *request { return r }
-
 // atOnce is a time that has passed.
 var atOnce = time.Unix(0, 0)
-
-// asker is where an answer goes: to a client of this node, or to the peer that
-// forwarded the request.
-type asker struct {
-	token uint64
-	peer  string
-	op    wire.OpID
-	head  wire.Head
-	// guest: the peer wants this node to coordinate although it is no home.
-	guest bool
-}
 
 // New is a shard without a layout: it refuses everything until it gets one.
 func New(cfg Config) *Shard {
@@ -307,9 +188,6 @@ func (s *Shard) Drain() {
 
 // Busy is the number of requests that have not been answered.
 func (s *Shard) Busy() int { return len(s.operations) - s.late }
-
-// Stats returns the counters.
-func (s *Shard) Stats() Stats { return s.stats }
 
 // Effects is what the shard wants done since the last Reset of it.
 func (s *Shard) Effects() *Effects { return s.out }
@@ -466,43 +344,6 @@ func (s *Shard) timeout(req *kindred.Request) time.Duration {
 		return s.cfg.Limits.Timeout
 	}
 	return min(req.Timeout, s.cfg.Limits.TimeoutMax)
-}
-
-// register gives the operation its number and its deadline.
-func (s *Shard) register(o operation) {
-	c := o.common()
-	s.seq++
-	c.seq = s.seq
-	s.operations[c.seq] = o
-	s.hold(c, load(c.req))
-	if at := c.nudged; !at.IsZero() && at.Before(c.deadline) {
-		s.deadlines.add(at, c.seq)
-	} else {
-		s.deadlines.add(c.deadline, c.seq)
-	}
-	s.deadlines.forget(len(s.operations), func(seq uint64) bool { return s.operations[seq] != nil })
-}
-
-// load is what a request brings that can be large.
-func load(req *kindred.Request) int { return len(req.Value) + len(req.Context) }
-
-// hold accounts for values that an operation keeps.
-func (s *Shard) hold(c *request, bytes int) {
-	c.held += bytes
-	s.bytes += bytes
-}
-
-// finish ends an operation; answering it is apart.
-func (s *Shard) finish(o operation) {
-	c := o.common()
-	if _, ok := s.operations[c.seq]; ok {
-		delete(s.operations, c.seq)
-		s.bytes -= c.held
-	}
-}
-
-func (s *Shard) opID(seq uint64) wire.OpID {
-	return wire.OpID{Process: s.cfg.Start.Nonce, Seq: seq}
 }
 
 // reachable reports whether a node can be sent to now.

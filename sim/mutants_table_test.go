@@ -242,7 +242,7 @@ var mutants = []mutant{
 		{"replica/rebuild.go", "	if c.Last {\n", "	if c.Last || c.First {\n"},
 	}},
 	{name: "own keys in a range of a rebuild skipped", rule: "R13, C5", edits: []edit{
-		{"core/rebuild.go", "		var p pair\n		if c >= 0 {", "		if c > 0 {\n			own = own[1:]\n			continue\n		}\n		var p pair\n		if c >= 0 {"},
+		{"core/rebuildpage.go", "		var p pair\n		if c >= 0 {", "		if c > 0 {\n			own = own[1:]\n			continue\n		}\n		var p pair\n		if c >= 0 {"},
 	}},
 	{name: "rebuilt replica trusted after one home", rule: "R17, C15", edits: []edit{
 		{"antientropy/trust.go", "return min(len(e.peers)+1-e.w+1, len(e.peers))", "return 1"},
