@@ -300,6 +300,7 @@ func (k *Key) Copy(from wire.Object, c Copied, c0 vclock.DotSet, whole bool, row
 		k.object.Context.Union(c.Knows)
 		c0 = vclock.DotSet{}
 	}
+	k.dropServed()
 	change := k.change()
 	change = k.logLive(c0, change, rows)
 	k.unlogged = k.unlogged || whole && change != 0 // Passed saves the hash tree too
