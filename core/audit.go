@@ -25,7 +25,7 @@ const (
 	// auditLeaves and auditKeys bound what one round compares or restores.
 	auditLeaves, auditKeys = 64, 256
 	// auditBlocked is how often the other homes may lack something that a damaged
-	// replica had of a key, before that is taken for lost: nobody else ever had it.
+	// replica had of a key, before all members are asked whether anybody holds it.
 	auditBlocked = 32
 )
 
@@ -46,6 +46,8 @@ type AuditStatus struct {
 	FailingSince time.Time
 	// blocked counts the times that no other home could say what was lost.
 	blocked int
+	// lost are dots that no other member of the cluster holds.
+	lost vclock.DotSet
 	// Audited holds the dots that every home had, as far as was known here, when
 	// the last complete audit began.
 	Audited vclock.DotSet
@@ -86,8 +88,15 @@ type audit struct {
 	// restoring: leaves are those being restored, else those being compared.
 	restoring bool
 	leaves    hashtree.Set
-	// since is the replica's clock when the round began.
-	since vclock.DotSet
+	// since is what the replica knew of any key when the round began, lacked what of
+	// that the peer has not applied.
+	since, lacked vclock.DotSet
+	// listed is the clock of the peer when it named its keys.
+	listed vclock.DotSet
+	// stuck are the leaves that this peer could not say anything about.
+	stuck hashtree.Set
+	// inquest asks for holders of what is lacking.
+	inquest *inquest
 	// names are the keys of the round that have not been taken up; busy counts
 	// those that are being worked on.
 	names []wire.AuditName
@@ -306,7 +315,10 @@ func (s *Shard) survey(a *audit) {
 					return
 				}
 				s.stats.AuditedObjects += uint64(found.Objects)
-				a.quarantine(s, found)
+				if !a.quarantine(s, found) {
+					a.end(s, now, a.problem)
+					return
+				}
 				a.r.Unwatch()
 				a.peers = s.others(a.r.ID())
 				a.next(s, now)
@@ -316,16 +328,19 @@ func (s *Shard) survey(a *audit) {
 	})
 }
 
-// quarantine takes note of what a survey found.
-func (a *audit) quarantine(s *Shard, found *replica.Survey) {
+// quarantine takes note of what a survey found. It reports false if that cannot be
+// noted now: then the replica must not be compared, because what it has lost would
+// pass for deleted.
+func (a *audit) quarantine(s *Shard, found *replica.Survey) bool {
 	lost := found.Lost()
 	if a.r.Blind() || s.full != nil {
-		a.problem = "too much was written meanwhile"
-		return
+		a.problem = "what it has lost cannot be noted now"
+		return !found.IsDamaged()
 	}
 	s.stats.LostLeaves += uint64(lost.Len())
 	s.stats.UnreadableRanges += uint64(len(found.Unreadable))
 	s.out.Discards = append(s.out.Discards, a.r.Quarantine(found, &s.out.Rows)...)
+	return true
 }
 
 // others are the other homes of a replica.
@@ -353,9 +368,10 @@ func (a *audit) next(s *Shard, now time.Time) {
 	}
 	head := headOf(a.r)
 	a.since = a.r.Clock().Clone()
+	a.since.Union(a.r.Lacks())
 	a.r.Watch()
 	if a.restoring {
-		damage := a.r.Damage()
+		damage := a.damage()
 		a.ask(s, now, &wire.AuditList{Head: head, Op: a.newOp(s), Leaves: firstLeaves(damage)})
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -51,7 +52,7 @@ func (a *audit) nextPeer(s *Shard, now time.Time, problem string) {
 	if problem != "" {
 		a.problem = a.peers[0] + ": " + problem
 	}
-	a.op, a.until, a.seen = wire.OpID{}, time.Time{}, hashtree.Set{}
+	a.op, a.until, a.seen, a.stuck, a.inquest = wire.OpID{}, time.Time{}, hashtree.Set{}, hashtree.Set{}, nil
 	a.peers = a.peers[1:]
 	a.next(s, now)
 	s.auditor.wake(now)
@@ -100,7 +101,14 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 		run.leaves.Add(int(leaf))
 		run.seen.Add(int(leaf))
 	}
-	missing := run.since.Minus(m.Clock)
+	run.listed, run.lacked = m.Clock, run.lacks(m.Clock)
+	missing := run.lacked.Intersect(run.r.Logged())
+	if run.restoring && !run.lacked.Minus(missing).IsEmpty() {
+		run.again = run.leaves // of any of these keys may be what no log names
+		run.endRound(s, now)
+		a.wake(now)
+		return
+	}
 	leaves := run.leaves
 	s.look(func() Reading {
 		surveyor := run.r.Surveyor()
@@ -130,8 +138,9 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 // was lost of them.
 func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs []wire.AuditKey, behind map[wire.AuditName]bool) {
 	lost := found.Lost()
-	if !a.restoring && !lost.IsEmpty() || len(found.Unreadable) > 0 {
-		a.quarantine(s, found)
+	if (!a.restoring && !lost.IsEmpty() || len(found.Unreadable) > 0) && !a.quarantine(s, found) {
+		a.end(s, now, a.problem)
+		return
 	}
 	if a.r.Blind() || found.Cut {
 		a.nextPeer(s, now, "too much was written meanwhile")
@@ -141,11 +150,13 @@ func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs [
 		a.next(s, now) // lost since the survey: it must not be compared
 		return
 	}
+	for name := range behind { // whether or not the peer has heard of the key
+		a.again.Add(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)))
+	}
 	for _, name := range differing(found.Keys, theirs, a.restoring) {
 		switch {
 		case a.r.Touched(name.Bucket, name.Key) && !a.restoring:
-		case a.restoring && behind[name] && a.status.blocked < auditBlocked:
-			a.again.Add(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)))
+		case a.restoring && behind[name]:
 		default:
 			a.names = append(a.names, name)
 		}
@@ -221,7 +232,7 @@ func (a *auditor) onObjects(s *Shard, now time.Time, from string, m *wire.AuditO
 	if run == nil {
 		return
 	}
-	if m.Failed != "" || len(m.Objects) == 0 {
+	if m.Failed != "" || len(m.Objects) == 0 || !m.Clock.Covers(run.listed) {
 		run.nextPeer(s, now, "has sent nothing to restore: "+m.Failed)
 		return
 	}
@@ -274,12 +285,12 @@ func (a *audit) endRound(s *Shard, now time.Time) {
 	a.r.Mend(mended, &s.out.Rows)
 	s.stats.MendedLeaves += uint64(mended.Len())
 	if mended.IsEmpty() {
-		a.status.blocked++
-		a.nextPeer(s, now, "cannot say yet what was lost")
+		a.blocked(s, now)
 		return
 	}
 	a.status.blocked = 0
 	if !a.r.IsDamaged() {
+		a.status.lost = vclock.DotSet{}
 		a.problem, a.seen = "", hashtree.Set{}
 		a.peers = s.others(a.r.ID()) // what was restored is compared with all
 	}

@@ -11,6 +11,9 @@ type AuditStats struct {
 	// Restored objects were put back from other homes, and MendedLeaves freed of
 	// their marks by that.
 	Restored, MendedLeaves uint64
+	// LostDots are write events of which a replica had lost the object and that no
+	// other member held: what came of them is gone.
+	LostDots uint64
 	// DifferingLeaves is what comparisons with other homes found, writes on their
 	// way included. Diverged counts keys of which replicas that knew the same showed
 	// something else: what replication should not let happen (I9). Conflicts are
@@ -29,6 +32,7 @@ func (a AuditStats) plus(b AuditStats) AuditStats {
 	a.LostLeaves += b.LostLeaves
 	a.Restored += b.Restored
 	a.MendedLeaves += b.MendedLeaves
+	a.LostDots += b.LostDots
 	a.DifferingLeaves += b.DifferingLeaves
 	a.Diverged += b.Diverged
 	a.Conflicts += b.Conflicts

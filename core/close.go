@@ -221,6 +221,13 @@ func (c *closer) noticeKey(now time.Time, r *replica.Replica, k *replica.Key) {
 	c.notice(c.place(r.ID()), context.Minus(clock))
 }
 
+// awaits notes what a replica that was rebuilt has heard of and does not hold: if
+// its holders are lost, nothing but the end of an incarnation ends the rebuild.
+func (c *closer) awaits(now time.Time, r *replica.Replica) {
+	c.now = now
+	c.notice(c.place(r.ID()), r.Lacks())
+}
+
 // notice remembers dots that are not here, and that the clock may have a gap.
 func (c *closer) notice(p *place, missing vclock.DotSet) {
 	if p.missing.Exceptions()+p.missing.Actors() < missingSpansMax {

@@ -134,12 +134,16 @@ func (c *closer) lives(id replica.ID, a vclock.Actor) bool {
 	return replica.New(id, c.s.cfg.Start, nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a
 }
 
-// holds are the dots of an actor that this node holds in any way.
+// holds are the dots of an actor that this node holds in any way: in a clock, in
+// the objects that a rebuild has brought and whose dots no log names before its
+// last page, or in a hint.
 func (c *closer) holds(id replica.ID, a vclock.Actor) vclock.DotSet {
 	var all, held vclock.DotSet
 	all.Close(a)
 	if r := c.s.replicas[id]; r != nil {
 		held = r.Clock().Intersect(all)
+		c0, _, _, _ := r.Copying()
+		held.Union(c0.Intersect(all))
 	}
 	held.Union(c.s.debts.ledger.Held(wire.Head(id)).Intersect(all))
 	return held

@@ -210,9 +210,12 @@ func (s *Shard) pageRead(now time.Time, seq uint64, page *hintedhandoff.Page) {
 // offered is durable here, so that it may be dropped there (I7, C14).
 func (s *Shard) onHintOffer(from string, m *wire.HintOffer) {
 	reply := &wire.HintLacks{Head: m.Head, Op: m.Op}
-	if r := s.replicas[replica.ID(m.Head)]; r == nil {
+	switch r := s.replicas[replica.ID(m.Head)]; {
+	case r == nil:
 		reply.Failed = notHome
-	} else {
+	case r.IsDamaged(): // its clock claims what it may have lost
+		reply.Failed = isDamaged
+	default:
 		reply.Dots = m.Dots.Minus(r.Clock())
 	}
 	s.send(from, reply, true)

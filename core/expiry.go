@@ -298,7 +298,9 @@ func (e *expirer) endKey(s *Shard, k *replica.Key, due replica.DueKey, clock int
 		return
 	}
 	delta, ok := k.Expire(clock, &s.out.Rows)
-	if !ok {
+	if !ok { // this replica has lost something there, and speaks for it again later
+		r.replica.Expiries().Back(due.At)
+		r.failed = true
 		return
 	}
 	s.stats.Expiries++

@@ -75,7 +75,9 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 	case *wire.CloseAsk:
 		s.closer.onAsk(now, from, m)
 	case *wire.CloseReply:
-		s.closer.onReply(now, from, m)
+		if !s.auditor.testified(s, now, from, m) {
+			s.closer.onReply(now, from, m)
+		}
 	case *wire.CloseTell:
 		s.closer.onTell(now, m)
 	default:

@@ -31,6 +31,7 @@ func (s *Shard) settle(now time.Time, j *rebuildJob) {
 	j.looked = now
 	j.r.DropCovered(&s.out.Rows)
 	if j.r.Rebuilding() {
+		s.closer.awaits(now, j.r)
 		return
 	}
 	if !j.contexts {
