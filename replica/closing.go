@@ -31,6 +31,22 @@ func (c *closing) refuse(unknown vclock.DotSet, sent wire.Rounds) error {
 	return c.fence.Refuse(unknown, sent)
 }
 
+// unheld are the dots of a delta that the replica does not hold: those that are
+// fresh, and those that are void, which its clock has. A write of a dead incarnation
+// may come after all have learned that its dot is void: it brings no version any
+// more, and must not take away what it had seen.
+func (c *closing) unheld(fresh, dots vclock.DotSet) vclock.DotSet {
+	if c.void.IsEmpty() {
+		return fresh
+	}
+	late := dots.Intersect(c.void)
+	if late.IsEmpty() {
+		return fresh
+	}
+	late.Union(fresh)
+	return late
+}
+
 func (c *closing) clone() closing {
 	return closing{fence: c.fence, void: c.void.Clone(), unswept: c.unswept.Clone()}
 }

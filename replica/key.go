@@ -221,7 +221,7 @@ func (k *Key) join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, 
 		return err
 	}
 	fresh := delta.Dots.Minus(k.r.clock)
-	if err := k.r.closing.refuse(fresh, rounds); err != nil {
+	if err := k.r.closing.refuse(k.r.closing.unheld(fresh, delta.Dots), rounds); err != nil {
 		return err
 	}
 	for d := range fresh.Dots() {
