@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"encoding/json"
 	"flag"
 	"os/exec"
 	"strings"
@@ -15,12 +16,13 @@ var (
 	readsFlag   = flag.Int("reads", 1, "how many reads that send repairs")
 	crashesFlag = flag.Int("crashes", 1, "how many crashes")
 	limitFlag   = flag.Int("limit", 0, "how many states to visit at most; 0 is no limit")
+	boundsFlag  = flag.String("bounds", "", "the bounds that TestBounds tries, as JSON; it is skipped without them")
 )
 
 func explore(t *testing.T, bounds Bounds, limit int) *Result {
 	began := time.Now()
 	r := All(bounds, limit)
-	t.Logf("%+v: %d states, %d transitions, up to %d events, in %v; complete: %v",
+	t.Logf("%v: %d states, %d transitions, up to %d events, in %v; complete: %v",
 		bounds, r.States, r.Transitions, r.Longest, time.Since(began).Round(time.Millisecond), r.Complete)
 	if r.Finding != nil {
 		t.Fatalf("finding after %d states: %v\nafter\n%s", r.States, r.Finding, strings.Join(r.Path, "\n"))
@@ -28,33 +30,74 @@ func explore(t *testing.T, bounds Bounds, limit int) *Result {
 	return r
 }
 
-// small is what every test run visits: all that two writes, a repairing read and
-// a crash can lead to, and the beginning of what three writes can. The floors
-// keep it from becoming empty: whoever makes the search cleverer lowers them
+// scope is what a test visits: all within the bounds, or the beginning of it. The
+// floor keeps it from becoming empty: whoever makes the search cleverer lowers it
 // knowingly.
-var small = []struct {
+type scope struct {
 	bounds       Bounds
 	limit, floor int
-}{
-	{Bounds{Writes: 2, Reads: 1, Crashes: 1}, 0, 150_000},
-	{Bounds{Writes: 3}, 50_000, 50_000},
 }
 
-// TestSmall visits every state within small bounds. The race detector makes that
-// ten times slower and has nothing to find in one goroutine, so under it another
-// build does the work.
-func TestSmall(t *testing.T) {
+// visit visits scopes. The race detector makes that ten times slower and has
+// nothing to find in one goroutine, so under it another build does the work.
+func visit(t *testing.T, scopes ...scope) {
 	if raced {
-		out, err := exec.Command("go", "test", "-count=1", "-vet=off", "-v", "-run", "^TestSmall$", ".").CombinedOutput()
+		out, err := exec.Command("go", "test", "-count=1", "-vet=off", "-v", "-run", "^"+t.Name()+"$", ".").CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		t.Logf("%s", out)
 		return
 	}
-	for _, c := range small {
-		r := explore(t, c.bounds, c.limit)
-		require.Equal(t, c.limit == 0, r.Complete)
-		require.GreaterOrEqual(t, r.States, c.floor, "%+v", c.bounds)
+	for _, s := range scopes {
+		r := explore(t, s.bounds, s.limit)
+		require.Equal(t, s.limit == 0, r.Complete)
+		require.GreaterOrEqual(t, r.States, s.floor, "%v", s.bounds)
 	}
+}
+
+// TestSmall visits all that two writes, a repairing read and a crash can lead to,
+// and the beginning of what three writes can.
+func TestSmall(t *testing.T) {
+	visit(t,
+		scope{bounds: Partition(2, 1, 1), floor: 150_000},
+		scope{bounds: Partition(3, 0, 0), limit: 50_000, floor: 50_000},
+	)
+}
+
+// TestGuests lets a guest coordinate, keep, and hand over.
+func TestGuests(t *testing.T) {
+	visit(t,
+		scope{bounds: Bounds{Homes: 2, Guests: 1, Keys: 1, Writes: 1, Reads: 1, Crashes: 1, Keeps: 1, Handovers: 1}, floor: 4_000},
+		scope{bounds: Bounds{Homes: 2, Guests: 1, Keys: 1, Writes: 2, Handovers: 1}, floor: 15_000},
+		scope{bounds: Bounds{Homes: 2, Guests: 1, Keys: 1, Writes: 2, Prunes: true}, floor: 15_000},
+	)
+}
+
+// TestExchange lets homes pull and prune: from each other directly, and as their
+// exchanges of package antientropy say.
+func TestExchange(t *testing.T) {
+	visit(t,
+		scope{bounds: Bounds{Homes: 2, Keys: 1, Writes: 2, Crashes: 1, Pulls: 2, Prunes: true}, floor: 15_000},
+		scope{bounds: Bounds{Homes: 2, Keys: 1, Writes: 1, Crashes: 1, Tells: 3, Prunes: true}, floor: 12_000},
+		scope{bounds: Bounds{Homes: 2, Keys: 1, Writes: 2, Tells: 2, Prunes: true}, floor: 25_000},
+		scope{bounds: Bounds{Homes: 3, Keys: 1, Writes: 1, Tells: 3, Prunes: true}, floor: 7_000},
+		scope{bounds: Bounds{Homes: 3, Keys: 1, Writes: 1, Tells: 2, Wipes: 1}, floor: 6_000},
+	)
+}
+
+// TestCloses lets dead incarnations be closed, after writes of theirs were lost,
+// leaked, or delayed.
+func TestCloses(t *testing.T) {
+	visit(t, scope{bounds: Bounds{Homes: 2, Keys: 1, Writes: 2, Reads: 1, Crashes: 1, Pulls: 1, Closes: true}, floor: 35_000})
+}
+
+// TestRebuild wipes homes and rebuilds them, page by page.
+func TestRebuild(t *testing.T) {
+	visit(t,
+		scope{bounds: Bounds{Homes: 2, Keys: 2, Writes: 2, Wipes: 1, Pages: 3}, floor: 40_000},
+		scope{bounds: Bounds{Homes: 2, Keys: 1, Writes: 2, Crashes: 1, Wipes: 1, Pages: 1}, floor: 15_000},
+		scope{bounds: Bounds{Homes: 2, Keys: 1, Writes: 2, Prunes: true, Wipes: 1, Pages: 2}, floor: 30_000},
+		scope{bounds: Bounds{Homes: 3, Keys: 2, Writes: 1, Wipes: 1, Pages: 2}, floor: 1_500},
+	)
 }
 
 // TestLarger visits what the flags ask for, such as make explore.
@@ -62,5 +105,15 @@ func TestLarger(t *testing.T) {
 	if *writesFlag == 0 {
 		t.Skip("give -writes, and -reads, -crashes and -limit as you like")
 	}
-	explore(t, Bounds{Writes: *writesFlag, Reads: *readsFlag, Crashes: *crashesFlag}, *limitFlag)
+	explore(t, Partition(*writesFlag, *readsFlag, *crashesFlag), *limitFlag)
+}
+
+// TestBounds visits what the flag asks for.
+func TestBounds(t *testing.T) {
+	if *boundsFlag == "" {
+		t.Skip(`give -bounds, such as '{"Homes": 2, "Guests": 1, "Keys": 1, "Writes": 2, "Reads": 1}'`)
+	}
+	var bounds Bounds
+	require.NoError(t, json.Unmarshal([]byte(*boundsFlag), &bounds))
+	explore(t, bounds, *limitFlag)
 }
