@@ -23,6 +23,9 @@ const (
 	wholeWait = 200 * time.Millisecond
 	// retryAfter is how long a peer that could not answer is left alone.
 	retryAfter = time.Second
+	// refusedFor is how long dots are left alone that could not be taken. Raising it
+	// delays them once they can be, lowering it brings them in vain more often.
+	refusedFor = 3 * time.Second
 )
 
 // Config is what an Exchange is made of.
@@ -57,6 +60,10 @@ type Exchange struct {
 	trusted  bool
 	// missing was lacking at the last look, wanted at the one before as well.
 	missing, wanted vclock.DotSet
+	// refused are dots that were brought and could not be taken, left alone until
+	// then.
+	refused      vclock.DotSet
+	refusedUntil time.Time
 	// hurry: everything that is missing is wanted at the next look.
 	hurry bool
 	out   []Send
@@ -264,6 +271,9 @@ func (e *Exchange) recount() {
 func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
 	if clock.Compare(e.captured) != vclock.Equal {
 		e.captured = clock.Clone()
+	}
+	if !now.Before(e.refusedUntil) {
+		e.refused = vclock.DotSet{}
 	}
 	mine := state{e.captured, e.announced}
 	for _, p := range e.peers {

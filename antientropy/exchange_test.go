@@ -95,7 +95,7 @@ func (b *table) deliver(from, to string, m wire.Message) {
 		pieces := &wire.Pieces{Head: m.Head, Op: m.Op, Pieces: make([]wire.Piece, 1)}
 		if taker.Answered(b.now, to, pieces) {
 			taker.clock.Union(got)
-			taker.Joined(to, m.Op)
+			taker.Joined(b.now, to, m.Op, vclock.DotSet{})
 		}
 	}
 }

@@ -24,6 +24,7 @@ func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int) (asked int
 	}
 	rest := e.wanted.Minus(clock)
 	e.wanted = rest
+	rest = rest.Minus(e.refused)
 	for _, p := range e.peers {
 		if p.pull != nil {
 			rest = rest.Minus(p.pull.dots)
@@ -69,11 +70,21 @@ func (e *Exchange) Answered(now time.Time, name string, m *wire.Pieces) bool {
 	return true
 }
 
-// Joined says that the pieces of an answer have been joined, or could not be.
-func (e *Exchange) Joined(name string, op wire.OpID) {
+// Joined says that the pieces of an answer have been joined, but for refused dots,
+// which may not be taken now: a promise forbids it, or the replica has lost
+// something near their keys. They are left alone for a while, and keep no others
+// from being asked for.
+func (e *Exchange) Joined(now time.Time, name string, op wire.OpID, refused vclock.DotSet) {
 	if p := e.peer(name); p != nil && p.pull != nil && p.pull.op == op {
 		p.pull = nil
 	}
+	if refused.IsEmpty() {
+		return
+	}
+	if e.refused.IsEmpty() {
+		e.refusedUntil = now.Add(refusedFor)
+	}
+	e.refused.Union(refused)
 }
 
 // Pulling counts the pulls that are under way.

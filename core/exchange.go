@@ -162,27 +162,26 @@ func (s *Shard) onPieces(now time.Time, from string, m *wire.Pieces) {
 		return
 	}
 	left := len(m.Pieces)
+	var refused vclock.DotSet
 	for i := range m.Pieces {
 		p := &m.Pieces[i]
 		s.enter(x.replica, p.Bucket, p.Key, func(now time.Time, k *replica.Key, err error) {
-			s.joinPiece(k, p, m, err)
+			delta := p.Delta(m.Base)
+			if err == nil {
+				err = k.Join(delta, p.Events, m.Rounds, &s.out.Rows)
+			}
+			if err == nil {
+				s.stats.PiecesJoined++
+			} else {
+				s.stats.RefusedJoins++
+				refused.Union(delta.Dots)
+			}
 			if left--; left == 0 {
-				x.Joined(from, m.Op)
+				x.Joined(now, from, m.Op, refused)
 				s.exchange.pull(s, now)
 			}
 		})
 	}
-}
-
-func (s *Shard) joinPiece(k *replica.Key, p *wire.Piece, m *wire.Pieces, err error) {
-	if err == nil {
-		err = k.Join(p.Delta(m.Base), p.Events, m.Rounds, &s.out.Rows)
-	}
-	if err != nil {
-		s.stats.RefusedJoins++
-		return
-	}
-	s.stats.PiecesJoined++
 }
 
 // pull asks for what is wanted, as far as there is room for the answers.

@@ -311,3 +311,29 @@ func TestADamagedHomeIsOfferedHintsLater(t *testing.T) {
 	require.NotNil(t, reply)
 	require.NotEmpty(t, reply.Failed)
 }
+
+// What a damaged replica may not take it does not ask for without end.
+func TestWhatMayNotBeTakenIsNotPulledWithoutEnd(t *testing.T) {
+	a := newAuditRig(t, 30)
+	key := a.keys[4]
+	read := a.do("n1", get(key))
+	a.link("n1", "n2", false)
+	a.link("n2", "n3", false)
+	a.lose = func(_, to string, m wire.Message) bool { return to == "n2" && wire.KindOf(m) == wire.KindWrite }
+	require.Nil(t, a.do("n1", seen(put(key, "new"), read.Context)).Err)
+	a.spoil("n1", key)
+	one := put(key, "beside")
+	one.W = 1
+	a.lose = func(string, string, wire.Message) bool { return true }
+	require.Nil(t, a.do("n2", one).Err)
+	pulls := 0
+	a.lose = func(_, _ string, m wire.Message) bool {
+		if wire.KindOf(m) == wire.KindPull {
+			pulls++
+		}
+		return pulls > 2000
+	}
+	a.link("n1", "n2", true)
+	a.wait(time.Minute)
+	require.Less(t, pulls, 100)
+}
