@@ -161,24 +161,28 @@ func TestR15_WhatARebuildHasBroughtIsReported(t *testing.T) {
 	require.NotZero(t, checked)
 }
 
-// A disk that is full keeps a replica from noting what it has lost. Then it must
-// not be compared either: what it has lost would be deleted everywhere.
-func TestWhatCannotBeNotedAsLostIsNotCompared(t *testing.T) {
-	a := newAuditRig(t, 60)
-	s := a.nodes["n1"].shard
-	var lost, other string // two keys of one leaf
+// twoOfALeaf names two keys of one leaf.
+func (a *auditRig) twoOfALeaf() (one, other string) {
 	leaves := map[int]string{}
-	for i := 0; other == ""; i++ {
+	for i := 0; ; i++ {
 		key := fmt.Sprintf("more-%06d", i)
 		if a.layout.PartitionOf("b", key) != ring.Partition(a.id.Partition) {
 			continue
 		}
 		leaf := hashtree.LeafOf(ring.Hash("b", key))
-		if lost = leaves[leaf]; lost != "" {
-			other = key
+		if leaves[leaf] != "" {
+			return leaves[leaf], key
 		}
 		leaves[leaf] = key
 	}
+}
+
+// A disk that is full keeps a replica from noting what it has lost. Then it must
+// not be compared either: what it has lost would be deleted everywhere.
+func TestWhatCannotBeNotedAsLostIsNotCompared(t *testing.T) {
+	a := newAuditRig(t, 60)
+	s := a.nodes["n1"].shard
+	lost, other := a.twoOfALeaf()
 	require.Nil(t, a.do("n1", put(lost, "kept")).Err)
 	a.lose = func(_, to string, m wire.Message) bool { return to == "n2" && wire.KindOf(m) == wire.KindWrite }
 	require.Nil(t, a.do("n1", put(other, "beside")).Err)
@@ -336,4 +340,18 @@ func TestWhatMayNotBeTakenIsNotPulledWithoutEnd(t *testing.T) {
 	a.link("n1", "n2", true)
 	a.wait(time.Minute)
 	require.Less(t, pulls, 100)
+}
+
+// What expires in a damaged leaf is looked at again once the replica may speak.
+func TestWhatExpiresNearALossIsEndedLater(t *testing.T) {
+	a := newAuditRig(t, 1)
+	lost, other := a.twoOfALeaf()
+	require.Nil(t, a.do("n1", put(lost, "kept")).Err)
+	require.Nil(t, a.do("n1", lasting(put(other, "brief"), time.Minute)).Err)
+	a.spoil("n1", lost)
+	a.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindAuditList }
+	a.link("n1", "n2", true)
+	a.wait(3 * time.Minute)
+	require.NotZero(t, a.nodes["n1"].shard.Stats().Expired)
+	require.NotZero(t, a.nodes["n1"].shard.replicas[a.id].Expiries().Soonest(), "it would never be looked at again")
 }

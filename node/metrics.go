@@ -95,6 +95,7 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("exchange_objects_joined_total", "Objects of peers merged because this node lacked something of them."), counter, func(s core.Stats) float64 { return float64(s.PiecesJoined) }},
 		{desc("log_pruned_total", "Dots pruned from the log because every home holds them for certain."), counter, func(s core.Stats) float64 { return float64(s.PrunedDots) }},
 		{desc("log_pruned_unshared_total", "Dots pruned at the limit of the log that some home may lack: it has to be rebuilt then."), counter, func(s core.Stats) float64 { return float64(s.PrunedUnshared) }},
+		{desc("audit_lost_writes_total", "Write events that a replica had lost and that no member held any more. Should stay 0."), counter, func(s core.Stats) float64 { return float64(s.LostDots) }},
 		{desc("expiries_total", "Delete events made for values that had expired."), counter, func(s core.Stats) float64 { return float64(s.Expiries) }},
 		{desc("guest_writes_total", "Writes coordinated without being a home of the key."), counter, func(s core.Stats) float64 { return float64(s.GuestWrites) }},
 		{desc("guest_reads_total", "Reads answered from hints."), counter, func(s core.Stats) float64 { return float64(s.GuestReads) }},
