@@ -10,7 +10,7 @@ import (
 // could happen next.
 func (e *Exchange) Clone() *Exchange {
 	c := *e
-	c.missing, c.wanted, c.out = e.missing.Clone(), e.wanted.Clone(), slices.Clone(e.out)
+	c.missing, c.wanted, c.refused, c.out = e.missing.Clone(), e.wanted.Clone(), e.refused.Clone(), slices.Clone(e.out)
 	c.peers = make([]*peer, len(e.peers))
 	for i, p := range e.peers {
 		c.peers[i] = p.clone()

@@ -205,7 +205,7 @@ func (w *world) send(from, to int, m wire.Message) error {
 		x := w.talk.with[from].Clone()
 		w.talk.with[from] = x
 		x.Answered(w.talk.now, siteNames[to], answer)
-		x.Joined(siteNames[to], m.Op)
+		x.Joined(w.talk.now, siteNames[to], m.Op, vclock.DotSet{})
 	}
 	return nil
 }
