@@ -16,8 +16,11 @@ import (
 const (
 	// auditPatience is how long a peer may take to answer a question of an audit.
 	auditPatience = 30 * time.Second
-	// auditRetry is how soon a replica that is still damaged is looked at again.
-	auditRetry = time.Second
+	// auditRetry is how soon a replica that is still damaged is looked at again; it
+	// doubles with each time in vain, auditDoublings times, because it is read as a
+	// whole, here and at its peers.
+	auditRetry     = time.Second
+	auditDoublings = 4
 	// auditSoon is how soon one is that could not be compared with every home.
 	auditSoon = time.Minute
 	// auditAgain is the least time between two audits of a replica.
@@ -26,7 +29,7 @@ const (
 	auditLeaves, auditKeys = 64, 256
 	// auditBlocked is how often the other homes may lack something that a damaged
 	// replica had of a key, before all members are asked whether anybody holds it.
-	auditBlocked = 32
+	auditBlocked = 4
 )
 
 // AuditStatus is what audits have found out about one replica.
@@ -44,8 +47,9 @@ type AuditStatus struct {
 	// those in a row that were not; zero if the last one was.
 	Problem      string
 	FailingSince time.Time
-	// blocked counts the times that no other home could say what was lost.
-	blocked int
+	// blocked counts the times that no other home could say what was lost, vain the
+	// audits in a row that have mended nothing of it.
+	blocked, vain int
 	// lost are dots that no other member of the cluster holds.
 	lost vclock.DotSet
 	// Audited holds the dots that every home had, as far as was known here, when
@@ -183,6 +187,16 @@ func (a *auditor) notice(id replica.ID) {
 		at = time.Unix(0, a.asked)
 	}
 	a.plan(id, at)
+}
+
+// linked looks again at what could not be restored while a peer was away.
+func (a *auditor) linked(s *Shard, now time.Time) {
+	for _, id := range s.Replicas() {
+		if status := a.status[id]; status != nil && status.vain > 0 && s.IsDamaged(id) && !status.Running {
+			status.vain = 0
+			a.plan(id, now)
+		}
+	}
 }
 
 // AuditRange asks for audits of the replicas that have objects in a range of rows.

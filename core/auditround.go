@@ -288,7 +288,7 @@ func (a *audit) endRound(s *Shard, now time.Time) {
 		a.blocked(s, now)
 		return
 	}
-	a.status.blocked = 0
+	a.status.blocked, a.status.vain = 0, 0
 	if !a.r.IsDamaged() {
 		a.status.lost = vclock.DotSet{}
 		a.problem, a.seen = "", hashtree.Set{}
@@ -313,7 +313,8 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 	id := a.r.ID()
 	switch {
 	case a.r.IsDamaged():
-		s.auditor.plan(id, now.Add(auditRetry))
+		s.auditor.plan(id, now.Add(auditRetry<<min(status.vain, auditDoublings)))
+		status.vain++
 	case status.Wanted:
 		s.auditor.plan(id, now.Add(auditAgain)) // reading damage calls for it as well
 	case !status.Complete && s.cfg.Limits.AuditEvery > 0:

@@ -135,6 +135,7 @@ func (s *Shard) SetLink(now time.Time, peer string, up bool) {
 	s.silences.relink(peer)
 	if up {
 		s.closer.linked(now, peer)
+		s.auditor.linked(s, now)
 	}
 	for _, seq := range s.inOrder() {
 		switch o := s.operations[seq].(type) {
