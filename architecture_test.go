@@ -103,6 +103,8 @@ github.com/stretchr/testify           assertions
 pgregory.net/rapid                    properties
 github.com/anishathalye/porcupine     linearizability
 github.com/cockroachdb/pebble/v2/vfs  faults below the engine
+github.com/santhosh-tekuri/jsonschema documents against openapi.yaml
+go.yaml.in/yaml/v3                    the form of openapi.yaml
 testing                               tests
 `
 
