@@ -32,6 +32,8 @@ type Rebuild struct {
 	sources []*source
 	c0      vclock.DotSet
 	begun   bool
+	// needs are dots of which the pass is to bring some, if not empty.
+	needs vclock.DotSet
 
 	asked *source
 	// op numbers the asks; an answer to another one is not waited for any more.
@@ -75,6 +77,24 @@ func NewRebuild(now time.Time, homes []string) *Rebuild {
 
 // Resume goes on with a pass that began with C0.
 func (m *Rebuild) Resume(c0 vclock.DotSet) { m.c0, m.begun = c0, true }
+
+// Need says for which dots the rebuild is made: one that brings none of them would
+// be followed by another, without end.
+func (m *Rebuild) Need(dots vclock.DotSet) { m.needs = dots }
+
+// Vain reports whether no source that can be asked now has what is needed.
+func (m *Rebuild) Vain(now time.Time) bool {
+	return !m.begun && !m.needs.IsEmpty() && m.asked == nil && m.next(now) == nil
+}
+
+// useful reports whether a pass may begin with, or go on by, a source with that
+// clock.
+func (m *Rebuild) useful(clock vclock.DotSet) bool {
+	if m.begun {
+		return clock.Covers(m.c0)
+	}
+	return m.needs.IsEmpty() || !clock.Intersect(m.needs).IsEmpty()
+}
 
 // Progress says how far it is.
 func (m *Rebuild) Progress() Progress { return m.progress }
@@ -157,7 +177,7 @@ func (m *Rebuild) Answered(now time.Time, from string, op uint64, clock vclock.D
 	if m.asked == nil || m.asked.name != from || m.op != op {
 		return false
 	}
-	if failed || m.begun && !clock.Covers(m.c0) {
+	if failed || !m.useful(clock) {
 		m.leave(now, m.asked)
 		return false
 	}
@@ -210,7 +230,7 @@ func (m *Rebuild) Stuck() bool { return !m.stuck.IsZero() }
 
 // Restart begins anew, from whoever answers first.
 func (m *Rebuild) Restart(now time.Time) {
-	m.c0, m.begun, m.asked, m.stuck = vclock.DotSet{}, false, nil, time.Time{}
+	m.c0, m.begun, m.asked, m.stuck, m.needs = vclock.DotSet{}, false, nil, time.Time{}, vclock.DotSet{}
 	m.progress.Restarts++
 	for _, s := range m.sources {
 		s.not = time.Time{}

@@ -92,8 +92,8 @@ type audit struct {
 	// restoring: leaves are those being restored, else those being compared.
 	restoring bool
 	leaves    hashtree.Set
-	// since is what the replica knew of any key when the round began, lacked what of
-	// that the peer has not applied.
+	// since is what the replica knew of any key when the round began, lacked what
+	// this peer has not applied of that and of the leaves that are restored.
 	since, lacked vclock.DotSet
 	// listed is the clock of the peer when it named its keys.
 	listed vclock.DotSet

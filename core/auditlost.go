@@ -128,6 +128,7 @@ func (a *audit) conclude(s *Shard, now time.Time) {
 		a.status.lost.Union(lost)
 		s.stats.LostDots += antientropy.Count(lost)
 		a.inquest, a.until, a.stuck, a.status.blocked = nil, time.Time{}, hashtree.Set{}, 0
+		a.lacked = vclock.DotSet{}
 		a.next(s, now)
 	}
 }

@@ -53,6 +53,7 @@ func (a *audit) nextPeer(s *Shard, now time.Time, problem string) {
 		a.problem = a.peers[0] + ": " + problem
 	}
 	a.op, a.until, a.seen, a.stuck, a.inquest = wire.OpID{}, time.Time{}, hashtree.Set{}, hashtree.Set{}, nil
+	a.lacked = vclock.DotSet{}
 	a.peers = a.peers[1:]
 	a.next(s, now)
 	s.auditor.wake(now)
@@ -101,10 +102,12 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 		run.leaves.Add(int(leaf))
 		run.seen.Add(int(leaf))
 	}
-	run.listed, run.lacked = m.Clock, run.lacks(m.Clock)
-	missing := run.lacked.Intersect(run.r.Logged())
-	if run.restoring && !run.lacked.Minus(missing).IsEmpty() {
+	run.listed = m.Clock
+	lacked := run.lacks(m.Clock)
+	missing := lacked.Intersect(run.r.Logged())
+	if unnamed := lacked.Minus(missing); run.restoring && !unnamed.IsEmpty() {
 		run.again = run.leaves // of any of these keys may be what no log names
+		run.lacked.Union(unnamed)
 		run.endRound(s, now)
 		a.wake(now)
 		return
@@ -114,8 +117,8 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 		surveyor := run.r.Surveyor()
 		return func(store storageSnapshot) func(time.Time) {
 			found, err := surveyor.Read(store, leaves)
-			var behind map[wire.AuditName]bool
-			if err == nil {
+			var behind map[wire.AuditName]vclock.DotSet
+			if err == nil && run.restoring {
 				behind, err = replica.Logged(store, run.r.ID(), missing)
 			}
 			return func(now time.Time) {
@@ -136,7 +139,7 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 // compare finds the keys that differ, and restores or repairs them. Behind are
 // keys of which the peer lacks something that this replica has: it cannot say what
 // was lost of them.
-func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs []wire.AuditKey, behind map[wire.AuditName]bool) {
+func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs []wire.AuditKey, behind map[wire.AuditName]vclock.DotSet) {
 	lost := found.Lost()
 	if (!a.restoring && !lost.IsEmpty() || len(found.Unreadable) > 0) && !a.quarantine(s, found) {
 		a.end(s, now, a.problem)
@@ -150,14 +153,15 @@ func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs [
 		a.next(s, now) // lost since the survey: it must not be compared
 		return
 	}
-	for name := range behind { // whether or not the peer has heard of the key
-		a.again.Add(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)))
+	for name, dots := range behind { // whether or not the peer has heard of the key
+		if leaf := hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)); a.leaves.Has(leaf) {
+			a.again.Add(leaf)
+			a.lacked.Union(dots)
+		}
 	}
 	for _, name := range differing(found.Keys, theirs, a.restoring) {
-		switch {
-		case a.r.Touched(name.Bucket, name.Key) && !a.restoring:
-		case a.restoring && behind[name]:
-		default:
+		_, lacks := behind[name]
+		if !lacks && (a.restoring || !a.r.Touched(name.Bucket, name.Key)) {
 			a.names = append(a.names, name)
 		}
 	}

@@ -50,6 +50,8 @@ type exchange struct {
 	prunedAt time.Time
 	// lagSince is since when every look has found something missing.
 	lagSince time.Time
+	// rebuildAt is when a rebuild may be tried again that nobody could begin.
+	rebuildAt time.Time
 }
 
 type capture struct {

@@ -291,8 +291,17 @@ func TestWhatNobodyHoldsIsGivenUp(t *testing.T) {
 	require.Nil(t, a.do("n1", one).Err)
 	a.lose = func(string, string, wire.Message) bool { return false }
 	a.spoil("n1", key)
-	a.heal()
+	a.lose = func(string, string, wire.Message) bool { return true }
+	sound := put(a.keys[9], "sound")
+	sound.W = 1
+	require.Nil(t, a.do("n1", sound).Err)
+	a.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindPieces }
+	for _, pair := range [][2]string{{"n1", "n2"}, {"n1", "n3"}, {"n2", "n3"}} {
+		a.link(pair[0], pair[1], true)
+	}
 	a.wait(2 * time.Minute)
+	a.heal()
+	a.wait(time.Minute)
 	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().LostDots)
 	a.demandEverywhere(key, "value of "+key)
 	a.demandEqual()
@@ -356,4 +365,37 @@ func TestWhatExpiresNearALossIsEndedLater(t *testing.T) {
 	a.wait(3 * time.Minute)
 	require.NotZero(t, a.nodes["n1"].shard.Stats().Expired)
 	require.NotZero(t, a.nodes["n1"].shard.replicas[a.id].Expiries().Soonest(), "it would never be looked at again")
+}
+
+// A source that may not speak is no reason to copy another, which lacks the same,
+// over and over.
+func TestR13_WhatTheOnlyHolderCannotGiveNowIsWaitedFor(t *testing.T) {
+	limits := DefaultLimits()
+	limits.AuditEvery, limits.LogRows = 0, 8
+	a := &auditRig{rig: newRig(t, 3, limits), id: replica.ID{N: 3}}
+	lost, other := a.twoOfALeaf()
+	require.Nil(t, a.do("n1", put(lost, "kept")).Err)
+	a.pass(time.Second)
+	a.lose = func(string, string, wire.Message) bool { return true }
+	for range 30 {
+		one := put(other, "more")
+		one.W = 1
+		require.Nil(t, a.do("n1", one).Err)
+	}
+	a.pass(time.Second)
+	a.pass(time.Second)
+	require.NotZero(t, a.nodes["n1"].shard.Stats().PrunedUnshared)
+	a.spoil("n1", lost)
+	a.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindCloseAsk }
+	a.link("n1", "n2", true)
+	a.link("n1", "n3", true)
+	a.link("n2", "n3", true)
+	a.wait(2 * time.Minute)
+	stats := a.nodes["n2"].shard.RebuildStats()
+	t.Logf("%+v", stats)
+	require.Less(t, stats.Finished, uint64(8))
+	a.heal()
+	a.wait(3 * time.Minute)
+	require.Len(t, a.shown("n2", other), 30)
+	a.demandEqual()
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -149,6 +150,11 @@ func (s *Shard) RebuildStats() RebuildStats { return s.rebuilds.stats }
 // that it lacks are not in their logs any more, or it has lost much. It does
 // nothing if that is being done already.
 func (s *Shard) Rebuild(now time.Time, id replica.ID, from string) {
+	s.rebuildFor(now, id, from, vclock.DotSet{})
+}
+
+// rebuildFor begins a rebuild that is to bring some of those dots, if there are any.
+func (s *Shard) rebuildFor(now time.Time, id replica.ID, from string, needs vclock.DotSet) {
 	r := s.replicas[id]
 	if r == nil || r.Passes() >= replica.PassesMax {
 		return
@@ -160,6 +166,7 @@ func (s *Shard) Rebuild(now time.Time, id replica.ID, from string) {
 		delete(s.rebuilds.jobs, id)
 	}
 	s.addRebuild(now, r, from)
+	s.rebuilds.jobs[id].machine.Need(needs)
 	s.tendRebuilds(now)
 }
 
@@ -295,6 +302,9 @@ func (s *Shard) tend(now time.Time, j *rebuildJob) {
 		}
 		s.takePage(now, j)
 		s.askPage(now, j)
+		if j.machine.Vain(now) {
+			s.giveUpVain(now, j)
+		}
 	case rebuildSettling:
 		if now.Sub(j.looked) >= settleEvery {
 			s.settle(now, j)

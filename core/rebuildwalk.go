@@ -6,6 +6,7 @@ import (
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
 )
 
 // claim begins to make the replica's own what a pass has brought that nobody can
@@ -111,7 +112,7 @@ const rebuildManyDots = 100
 // bring up to date.
 func (s *Shard) rebuildLost(now time.Time, x *exchange) {
 	id := x.replica.ID()
-	if j := s.rebuilds.jobs[id]; j != nil && j.state < rebuildSettling {
+	if j := s.rebuilds.jobs[id]; j != nil && j.state < rebuildSettling || now.Before(x.rebuildAt) {
 		return
 	}
 	lost, from := x.Unserved(x.clock())
@@ -120,7 +121,26 @@ func (s *Shard) rebuildLost(now time.Time, x *exchange) {
 			return
 		}
 	}
-	s.Rebuild(now, id, from)
+	s.rebuildFor(now, id, from, lost)
+}
+
+// vainFor is how long a rebuild waits that found nobody who has what it is for.
+const vainFor = 10 * time.Second
+
+// giveUpVain ends a rebuild that nobody can begin now. An earlier one may not have
+// settled yet.
+func (s *Shard) giveUpVain(now time.Time, j *rebuildJob) {
+	switch _, _, _, copying := j.r.Copying(); {
+	case copying: // it has to come to an end, whoever begins it anew
+		j.machine.Need(vclock.DotSet{})
+	case j.r.Rebuilding():
+		j.state = rebuildSettling
+	default:
+		delete(s.rebuilds.jobs, j.r.ID())
+	}
+	if x := s.exchange.of[j.r.ID()]; x != nil {
+		x.rebuildAt = now.Add(vainFor)
+	}
 }
 
 // copying reports whether pages of a replica are being taken over now.

@@ -103,17 +103,24 @@ func (s *Survey) add(store Reader, id ID, row, value []byte, list *hashtree.Set)
 	s.Keys = append(s.Keys, wire.AuditKey{Bucket: string(bucket), Key: string(name), Hash: hash})
 }
 
-// Logged names the keys that some dots have changed, as far as the log still says
-// so: a dot that was pruned is one that every home has.
-func Logged(store storage.Snapshot, id ID, dots vclock.DotSet) (map[wire.AuditName]bool, error) {
-	names := map[wire.AuditName]bool{}
+// Logged names the keys that some dots have changed, each with its dots, as far as
+// the log still says so.
+func Logged(store storage.Snapshot, id ID, dots vclock.DotSet) (map[wire.AuditName]vclock.DotSet, error) {
+	names := map[wire.AuditName]vclock.DotSet{}
 	for actor, span := range dots.Spans() {
 		lo, hi := storage.LogActorRange(id.Partition, id.N, actorBytes(actor), span.Lo, min(span.Hi, vclock.CounterMax))
 		var bad error
-		err := store.Scan(lo, hi, func(_, value []byte) bool {
+		err := store.Scan(lo, hi, func(row, value []byte) bool {
 			var entry storage.LogEntry
-			if entry, bad = storage.ParseLogEntry(value); bad == nil {
-				names[wire.AuditName{Bucket: string(entry.Bucket), Key: string(entry.Key)}] = true
+			var counter uint64
+			if _, _, _, counter, bad = storage.ParseLogKey(row); bad == nil {
+				entry, bad = storage.ParseLogEntry(value)
+			}
+			if bad == nil {
+				name := wire.AuditName{Bucket: string(entry.Bucket), Key: string(entry.Key)}
+				of := names[name]
+				of.Add(vclock.Dot{Actor: actor, Counter: counter})
+				names[name] = of
 			}
 			return bad == nil
 		})
