@@ -22,7 +22,7 @@ func TestDocsShowEveryField(t *testing.T) {
 		}{},
 		"local status": &local.Status{}, "local start": &startDoc{}, "local stop": &stopDoc{},
 		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{},
-		"key where": &whereDoc{}, "key inspect": &inspectDoc{},
+		"key where": &whereDoc{}, "key inspect": &inspectDoc{}, "key why": &whyDoc{},
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},
 		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},

@@ -19,7 +19,8 @@ import (
 // fakeCluster is a cluster in memory: one copy of everything, and the
 // semantics of siblings and contexts. What it is asked in the bucket "down"
 // fails for sure, in "vague" with an unknown outcome; in "split" its replicas
-// disagree, in "halved" one does not answer.
+// disagree, in "halved" one does not answer; in "told" the
+// causes of a write are those that its value names.
 type fakeCluster struct {
 	layout *ring.Layout
 
@@ -182,6 +183,9 @@ func (b *fakeBucket) Put(_ context.Context, key string, value []byte, opts ...cl
 		Dot: fmt.Sprintf("n%d:%d", b.dots%3+1, b.dots), Value: value, ContentType: req.ContentType, Node: fmt.Sprintf("n%d", b.dots%3+1),
 		WrittenAt: time.Date(2026, 11, 20, 12, 0, b.dots, 0, time.UTC), Causes: blindIf(len(req.Context) == 0), ExpiresAt: req.ExpiresAt,
 	}
+	if b.name == "told" {
+		s.Causes |= toldCauses(value)
+	}
 	if req.TTL > 0 {
 		s.ExpiresAt = s.WrittenAt.Add(req.TTL)
 	}
@@ -255,6 +259,16 @@ func decode(s string, into any) error {
 	d := json.NewDecoder(strings.NewReader(s))
 	d.DisallowUnknownFields()
 	return d.Decode(into)
+}
+
+// toldCauses are the causes that a value of the bucket "told" names: "cut guest".
+func toldCauses(value []byte) (c kindred.Causes) {
+	for bit := kindred.CauseBlind; bit <= kindred.CauseGuest; bit <<= 1 {
+		if slices.Contains(strings.Fields(string(value)), bit.String()) {
+			c |= bit
+		}
+	}
+	return c
 }
 
 func blindIf(blind bool) kindred.Causes {

@@ -22,8 +22,9 @@ func (a *app) getCommand() *cobra.Command {
 		Long: `Get prints the value of a key: its bytes, with a line end on a terminal only.
 
 A key that was written concurrently has several values. They are all shown, with
-the node that took each, the time, and whether its writer had seen an earlier
-value; the exit code is then 3. A key without a value exits with 2.`,
+the node that each was written through, the time, and what its writer had seen;
+the exit code is then 3, and 'kvcli resolve' makes one of them. A key without a
+value exits with 2.`,
 		Example: `  kvcli get carts alice
   kvcli get carts alice -o json
   kvcli get carts alice --r all`,
@@ -118,10 +119,10 @@ func (a *app) printObject(bucket, key string, obj *client.Object) error {
 	var several *client.SiblingsError
 	switch {
 	case errors.Is(err, client.ErrNotFound):
-		return &result{exit: exitNotFound, code: "not_found", message: fmt.Sprintf("%s/%s has no value", bucket, shown(key))}
+		return noValue(bucket, key)
 	case errors.As(err, &several):
 		return &result{exit: exitSiblings, code: "siblings", message: fmt.Sprintf(
-			"%s/%s has %d values that were written concurrently: write the one that should remain, with their --context",
+			"%s/%s has %d values that were written concurrently: kvcli resolve makes one of them",
 			bucket, shown(key), len(several.Siblings))}
 	}
 	return err
@@ -132,23 +133,5 @@ func writeValue(w io.Writer, value []byte) error {
 		value = append(value[:len(value):len(value)], '\n')
 	}
 	_, err := w.Write(value)
-	return err
-}
-
-// writeSiblings shows every value with its provenance.
-func (a *app) writeSiblings(w io.Writer, bucket, key string, obj *client.Object) error {
-	st := a.style()
-	fmt.Fprintf(w, "%s has %d siblings, written concurrently: none of their writers had seen another's value.\n",
-		st.Bold(bucket+"/"+shown(key)), len(obj.Siblings))
-	for i, s := range obj.Siblings {
-		seen := "having seen an earlier value (with a context)"
-		if s.Causes.Has(kindred.CauseBlind) {
-			seen = "having seen nothing (blind)"
-		}
-		fmt.Fprintf(w, "\n%d  %s\n   %s\n", i+1, st.Bold(excerpt(s.Value)),
-			st.Dim(fmt.Sprintf("written through %s, %s, %s%s; dot %s", s.Node, when(s.WrittenAt), seen, expiresText(s.ExpiresAt), s.Dot)))
-	}
-	_, err := fmt.Fprintf(w, "\nTo leave one value, write it in place of all of these:\n  kvcli put %s %s VALUE --context %s\n",
-		shown(bucket), shown(key), obj.Context)
 	return err
 }

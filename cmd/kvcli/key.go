@@ -13,9 +13,9 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	return parent("key", "Show where a key lives and what each replica holds, and repair it",
-		"  kvcli key where carts alice\n  kvcli key inspect carts alice\n  kvcli key repair carts alice",
-		a.keyWhere(), a.keyInspect(), a.keyRepair())
+	return parent("key", "Show where a key lives, what each replica holds and why, and repair it",
+		"  kvcli key where carts alice\n  kvcli key inspect carts alice\n  kvcli key why carts alice\n  kvcli key repair carts alice",
+		a.keyWhere(), a.keyInspect(), a.keyWhy(), a.keyRepair())
 }
 
 // whereDoc is the document of kvcli key where.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +16,8 @@ import (
 func (a *app) putCommand() *cobra.Command {
 	var key keyFlags
 	var write writeFlags
-	var file, contentType, expiresAt string
-	var ttl time.Duration
+	var meta metaFlags
+	var file string
 	var blind bool
 	c := &cobra.Command{
 		Use: "put BUCKET KEY [VALUE|-]", Short: "Write a key", Args: cobra.RangeArgs(2, 3),
@@ -50,21 +49,18 @@ come in time: the write is done all the same, as the receipt says.`,
 			if err != nil {
 				return err
 			}
-			if bad := kindred.CheckValue(value, contentType); bad != nil {
+			if bad := kindred.CheckValue(value, meta.contentType); bad != nil {
 				return bad
 			}
 			opts, err := write.options()
 			if err != nil {
 				return err
 			}
-			if contentType != "" {
-				opts = append(opts, client.ContentType(contentType))
-			}
-			expiry, err := expiryOptions(c, ttl, expiresAt)
+			about, err := meta.options(c)
 			if err != nil {
 				return err
 			}
-			opts = append(opts, expiry...)
+			opts = append(opts, about...)
 			stage, err := write.stage(c)
 			if err != nil {
 				return err
@@ -78,30 +74,8 @@ come in time: the write is done all the same, as the receipt says.`,
 	write.register(c)
 	c.Flags().BoolVar(&blind, "blind", false, "do not read first; the value becomes a sibling of what is there")
 	c.Flags().StringVar(&file, "file", "", "read the value from a file")
-	c.Flags().StringVar(&contentType, "content-type", "", "kind of the value, returned with it")
-	c.Flags().DurationVar(&ttl, "ttl", 0, "let the value expire that long after the write, such as 90s or 24h")
-	c.Flags().StringVar(&expiresAt, "expires-at", "", "let the value expire at a moment, such as 2030-01-31T12:00:00Z")
+	meta.register(c)
 	return c
-}
-
-// expiryOptions reads --ttl and --expires-at.
-func expiryOptions(c *cobra.Command, ttl time.Duration, expiresAt string) ([]client.CallOption, error) {
-	switch {
-	case c.Flags().Changed("ttl") && expiresAt != "":
-		return nil, usageError{c, errors.New("--ttl and --expires-at exclude each other: give one of them")}
-	case c.Flags().Changed("ttl"):
-		if ttl < time.Millisecond {
-			return nil, usageError{c, fmt.Errorf("--ttl %v: use at least 1ms, or leave it out for a value that stays", ttl)}
-		}
-		return []client.CallOption{client.TTL(ttl)}, nil
-	case expiresAt == "":
-		return nil, nil
-	}
-	at, err := time.Parse(time.RFC3339, expiresAt)
-	if err != nil {
-		return nil, usageError{c, fmt.Errorf("--expires-at %q is not a moment: write 2030-01-31T12:00:00Z", expiresAt)}
-	}
-	return []client.CallOption{client.ExpiresAt(at)}, nil
 }
 
 // receiptDoc is the document of kvcli put and kvcli del.
