@@ -17,13 +17,16 @@ func (a *app) writeSiblings(w io.Writer, bucket, key string, obj *client.Object)
 	for i := range obj.Siblings {
 		s := &obj.Siblings[i]
 		fmt.Fprintf(w, "\n%d  %s\n   %s\n", i+1, st.Bold(excerpt(s.Value)),
-			st.Dim(fmt.Sprintf("written through %s, %s, %s%s; dot %s", s.Node, when(s.WrittenAt), strings.Join(circumstances(s.Causes), ", "), expiresText(s.ExpiresAt), s.Dot)))
+			st.Dim(fmt.Sprintf("written through %s, %s, %s%s; dot %s", s.Node, when(s.WrittenAt), strings.Join(circumstances(s.Causes&^detail), ", "), expiresText(s.ExpiresAt), s.Dot)))
 	}
 	name := shown(bucket) + " " + shown(key)
 	_, err := fmt.Fprintf(w, "\nTo leave one value:\n  kvcli resolve %s --keep %s\n  kvcli put %s VALUE --context %s\nWhy there are several:\n  kvcli key why %s\n",
 		name, obj.Siblings[0].Dot, name, obj.Context, name)
 	return err
 }
+
+// detail are causes that kvcli get leaves to kvcli key why.
+const detail = kindred.CauseBeside | kindred.CauseForwarded
 
 // circumstances are the causes of a write in words: what its writer had seen
 // first, and how it came to the homes.
