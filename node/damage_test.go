@@ -120,7 +120,8 @@ func (r *damageRig) awaitEqual() {
 		return true
 	}, patience, 100*time.Millisecond)
 	for key, value := range r.values {
-		require.Equal(r.t, "["+value+"]", values(do(r.t, r.nodes[0], get(key))), key)
+		require.Eventually(r.t, func() bool { return values(do(r.t, r.nodes[0], get(key))) == "["+value+"]" },
+			patience, 10*time.Millisecond, key) // a node that has just started links first
 	}
 }
 

@@ -73,9 +73,10 @@ func within(row []byte, r storage.KeyRange) bool {
 	return bytes.Compare(row, r.Low) >= 0 && bytes.Compare(row, r.High) < 0
 }
 
-// discard takes more parts and throws away what it can. It returns the number of
-// parts that wait for others.
-func (q *quarantine) discard(ranges []storage.KeyRange) (waiting int, err error) {
+// discard takes more parts and throws away what it can. The rows were applied last:
+// a shard may have written into a part in the very batch that marks it, and that
+// stays. It returns the number of parts that wait for others.
+func (q *quarantine) discard(ranges []storage.KeyRange, rows *storage.Batch) (waiting int, err error) {
 	engine, ok := q.engine.(discarder)
 	if !ok || len(ranges) == 0 {
 		return 0, nil
@@ -83,6 +84,7 @@ func (q *quarantine) discard(ranges []storage.KeyRange) (waiting int, err error)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.add(ranges)
+	q.note(rows)
 	if err := q.engine.Sync(); err != nil {
 		return 0, err // the marks are durable before the rows are gone
 	}

@@ -201,7 +201,7 @@ func (w *worker) perform(out *core.Effects) error {
 		w.commit.touch()
 	}
 	if len(out.Discards) > 0 {
-		if _, err := w.spoilt.discard(out.Discards); err != nil {
+		if _, err := w.spoilt.discard(out.Discards, &out.Rows); err != nil {
 			return err
 		}
 	}
