@@ -115,18 +115,20 @@ func (m *Rebuild) SetLink(now time.Time, peer string, up bool) {
 	}
 }
 
-// Ask says whom to ask for the next page now, under which number; the owner calls
-// it when it has room for one.
-func (m *Rebuild) Ask(now time.Time) (from string, op uint64, ok bool) {
+// Ask says whom to ask for the next page now, under that number; the owner calls
+// it when it has room for one. No other question of the process, of an earlier
+// rebuild of the replica least of all, may have the number: where a page begins is
+// in the question only, and an answer to another one would pass over keys.
+func (m *Rebuild) Ask(now time.Time, op uint64) (from string, ok bool) {
 	if m.asked != nil && now.Before(m.until) || now.Before(m.rest) {
-		return "", 0, false
+		return "", false
 	}
 	if m.asked != nil {
 		m.leave(now, m.asked)
 	}
 	next := m.next(now)
 	if next == nil {
-		return "", 0, false
+		return "", false
 	}
 	if m.progress.Source != next.name {
 		if m.progress.Source != "" {
@@ -134,9 +136,8 @@ func (m *Rebuild) Ask(now time.Time) (from string, op uint64, ok bool) {
 		}
 		m.progress.Source = next.name
 	}
-	m.op++
-	m.asked, m.until = next, now.Add(AnswerWithin)
-	return next.name, m.op, true
+	m.asked, m.op, m.until = next, op, now.Add(AnswerWithin)
+	return next.name, true
 }
 
 // next is the source to ask: the one in use, if it can go on, or the first that

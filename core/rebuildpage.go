@@ -20,13 +20,14 @@ func (s *Shard) askPage(now time.Time, j *rebuildJob) {
 	if pieces >= replica.PiecesMax {
 		return
 	}
-	from, op, ok := j.machine.Ask(now)
+	from, ok := j.machine.Ask(now, s.seq+1)
 	if !ok {
 		return
 	}
+	s.seq++
 	id := j.r.ID()
 	ask := &wire.RebuildRead{
-		Head: wire.Head{Partition: id.Partition, N: id.N}, Op: s.opID(op), BytesMax: uint32(s.cfg.Limits.RebuildPageBytes),
+		Head: wire.Head{Partition: id.Partition, N: id.N}, Op: s.opID(s.seq), BytesMax: uint32(s.cfg.Limits.RebuildPageBytes),
 	}
 	if pieces > manyPieces {
 		ask.BytesMax = replica.PageBytesMax
