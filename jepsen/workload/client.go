@@ -47,6 +47,8 @@ type Config struct {
 	Bucket string
 	// Keys is how many keys they share. Few keys mean contention.
 	Keys int
+	// First is the number of the first of them.
+	First int
 	// Nodes is how many nodes they may turn to.
 	Nodes int
 	// SetElements bounds the elements of one set; a full set is only read. Its
@@ -74,7 +76,7 @@ func (c Config) Key(i int) string { return fmt.Sprintf("key-%d", i) }
 // FinalReads reads every key at every node.
 func (c Config) FinalReads() []Intent {
 	var reads []Intent
-	for i := range c.Keys {
+	for i := c.First; i < c.First+c.Keys; i++ {
 		for node := range c.Nodes {
 			reads = append(reads, Intent{Kind: history.Get, Bucket: c.Bucket, Key: c.Key(i), Node: node, Final: true})
 		}
@@ -208,6 +210,10 @@ func NewClient(kind Kind, cfg Config, number int, rng *rand.Rand) (*Client, erro
 	}
 	return c, nil
 }
+
+// MoveTo lets the client work on as many keys from the one of that number on. What
+// it knows of others it may still use once.
+func (c *Client) MoveTo(first int) { c.cfg.First = first }
 
 // Next takes the result of the last intent and returns the next one. The first
 // call takes the zero Result.

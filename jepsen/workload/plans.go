@@ -73,7 +73,7 @@ func (i Intent) IsWrite() bool { return i.Kind == history.Put || i.Kind == histo
 
 func (c *Client) oneIn(n int) bool { return c.rng.IntN(n) == 0 }
 
-func (c *Client) anyKey() string { return c.cfg.Key(c.rng.IntN(c.cfg.Keys)) }
+func (c *Client) anyKey() string { return c.cfg.Key(c.cfg.First + c.rng.IntN(c.cfg.Keys)) }
 
 // wander goes to another node now and then.
 func (c *Client) wander() {
