@@ -15,6 +15,7 @@ FUZZ_TIME ?= 1m
 SEEDS     ?= 300
 FIRST     ?= 1
 SEED      ?=
+MINUTES   ?=
 STORM     ?= 2m
 BENCH     ?= .
 
@@ -76,7 +77,7 @@ stage-plain:
 
 # A few seeds run under the race detector with all tests; here are more without.
 stage-sim:
-	@$(SUM) -stage "sim, $(SEEDS) seeds" -- go test -json -vet=off -count=1 -timeout $(TIMEOUT) \
+	@$(SUM) -stage "sim, $(SEEDS) seeds and some long" -- go test -json -vet=off -count=1 -timeout $(TIMEOUT) \
 	  ./sim -run 'TestSeeds$$' -seeds $(SEEDS) -first $(FIRST)
 
 # Costs are ratios within one run; the race detector would change them.
@@ -101,9 +102,9 @@ fuzz: check-go ## fuzz every target for FUZZ_TIME (1m)
 	done
 
 .PHONY: sim
-sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay SEED
-	go test -vet=off -count=1 -v -timeout 24h ./sim \
-	  $(if $(SEED),-run 'TestSeed$$' -seed $(SEED),-run 'TestSeeds$$' -seeds $(SEEDS) -first $(FIRST))
+sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay SEED; MINUTES=5 for long storms
+	go test -vet=off -count=1 -v -timeout 24h ./sim $(if $(MINUTES),-minutes $(MINUTES)) \
+	  $(if $(SEED),-run 'TestSeed$$' -seed $(SEED),$(if $(MINUTES),-run 'TestLong$$' -long $(SEEDS),-run 'TestSeeds$$' -seeds $(SEEDS)) -first $(FIRST))
 
 .PHONY: explore
 explore: check-go ## visit every state of a small partition; WRITES, READS, CRASHES, LIMIT enlarge it

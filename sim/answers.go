@@ -205,10 +205,20 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 	if len(resp.Guests) > 0 && !op.request.Sloppy.IsSloppy() {
 		o.find("I1", "%v is strict and answered by the guests %v", op, resp.Guests)
 	}
-	heard := len(resp.Replied) - len(resp.Guests)
-	for _, w := range o.history(key).writes {
-		if w.isAcked && w.ackedAt < a.at && o.held(w, homes).len()+heard > homes {
-			o.judgeCovered("C5", "a read that began after it was acknowledged", w, shown, context)
+	heard, h := len(resp.Replied)-len(resp.Guests), o.history(key)
+	seenFrom := o.seenFrom(h, shown)
+	for i, w := range h.writes {
+		if !w.isAcked || w.ackedAt >= a.at || o.held(w, homes).len()+heard <= homes {
+			continue
+		}
+		o.judgeCovered(w, shown, context)
+		if i < seenFrom {
+			continue
+		}
+		for d := range shown.Dots() {
+			if w.past.Contains(d) {
+				o.find("C5", "%s shows %v of %s, which %v had seen", laterRead, d, key, w.dot)
+			}
 		}
 	}
 }
@@ -247,19 +257,17 @@ func (o *oracle) shownAs(op *operation, s kindred.Sibling) *write {
 	return w
 }
 
-// judgeCovered demands that who knows w shows it, unless a write had seen it, and
-// shows nothing that w had seen.
-func (o *oracle) judgeCovered(rule, who string, w *write, shown, context vclock.DotSet) {
-	h := o.history(w.key)
+const laterRead = "a read that began after it was acknowledged"
+
+// judgeCovered demands that a read which has to know w shows it, unless a write had
+// seen it.
+func (o *oracle) judgeCovered(w *write, shown, context vclock.DotSet) {
 	switch {
-	case w.twins():
-	case w.put && !context.Contains(w.dot):
-		o.find(rule, "%s does not know %v of %s (%v)", who, w.dot, w.key, w.op)
-	case w.put && !shown.Contains(w.dot) && !h.pasts.Contains(w.dot):
-		o.find(rule, "%s does not show %v of %s, and no write had seen it", who, w.dot, w.key)
-	}
-	for d := range shown.Intersect(w.past).Dots() {
-		o.find(rule, "%s shows %v of %s, which %v had seen", who, d, w.key, w.dot)
+	case !w.put || w.twins():
+	case !context.Contains(w.dot):
+		o.find("C5", "%s does not know %v of %s (%v)", laterRead, w.dot, w.key, w.op)
+	case !shown.Contains(w.dot) && !o.history(w.key).pasts.Contains(w.dot):
+		o.find("C5", "%s does not show %v of %s, and no write had seen it", laterRead, w.dot, w.key)
 	}
 }
 

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,6 +27,7 @@ func (r *run) quiet() {
 			n.resume()
 		}
 		n.setFull(false)
+		n.slow = false
 	}
 	r.linksChanged()
 	r.auditEverything()
@@ -65,9 +65,9 @@ func (r *run) demandIdle() {
 // readEverything reads every key from all replicas, each at some node, and lets
 // the repairs arrive.
 func (r *run) readEverything() {
-	for i := range r.cfg.Keys {
+	for i, key := range r.allKeys() {
 		r.readFinally(workload.Intent{
-			Kind: history.Get, Bucket: bucket, Key: fmt.Sprintf("key-%d", i), Final: true,
+			Kind: history.Get, Bucket: bucket, Key: key, Final: true,
 			Node: r.draw(0xF1AA, uint64(i)).below(len(r.nodes)),
 		}, nil)
 		r.settle()
@@ -76,7 +76,7 @@ func (r *run) readEverything() {
 
 // finalReads reads every key at every node.
 func (r *run) finalReads() {
-	for _, intent := range (workload.Config{Bucket: bucket, Keys: r.cfg.Keys, Nodes: r.cfg.Nodes}).FinalReads() {
+	for _, intent := range (workload.Config{Bucket: bucket, Keys: r.first + r.cfg.Keys, Nodes: r.cfg.Nodes}).FinalReads() {
 		r.readFinally(intent, r.oracle.judgeFinal)
 		r.settle()
 	}
@@ -113,8 +113,7 @@ func (o *oracle) judgeFinal(op *operation) {
 
 // demandEqual demands that all homes show the same versions of every key (I9).
 func (r *run) demandEqual() {
-	for i := range r.cfg.Keys {
-		key := fmt.Sprintf("key-%d", i)
+	for _, key := range r.allKeys() {
 		id := replica.ID{Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas)}
 		var first vclock.DotSet
 		for j, name := range r.homes(key) {
@@ -139,8 +138,7 @@ func (r *run) finalScan() {
 	}
 	r.cfg.Timeout = time.Minute
 	r.scan(kindred.Count(r.cfg.Replicas), func(found map[string]int) {
-		for i := range r.cfg.Keys {
-			key := fmt.Sprintf("key-%d", i)
+		for _, key := range r.allKeys() {
 			object, err := replica.Load(r.byName[r.homes(key)[0]].store, replica.ID{
 				Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas),
 			}, bucket, key)

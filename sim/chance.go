@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 )
@@ -43,6 +44,15 @@ func hashBytes[B string | []byte](h uint64, b B) uint64 {
 		h = (h ^ uint64(b[i])) * fnvPrime
 	}
 	return h
+}
+
+// hashMessage is a hash of many bytes, eight at a time.
+func hashMessage(b []byte) uint64 {
+	h := chance(fnvOffset)
+	for ; len(b) >= 8; b = b[8:] {
+		h = h.with(binary.LittleEndian.Uint64(b))
+	}
+	return hashBytes(uint64(h), b)
 }
 
 const (

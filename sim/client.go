@@ -58,12 +58,22 @@ func (op *operation) String() string {
 	return fmt.Sprintf("%v %s by client %d (%v)", op.request.Op, op.intent.Key, op.client.number, op.request.RequestID)
 }
 
+// hash is of the operation and something about it.
+func (op *operation) hash(about uint64) uint64 {
+	h := hashBytes(hashBytes(fnvOffset, op.intent.Key), op.request.RequestID[:])
+	return uint64(chance(h).with(uint64(op.request.Op), uint64(op.client.number), about))
+}
+
 // filedAs is the id under which replicas file the request.
 func (op *operation) filedAs() kindred.RequestID {
 	if op.request.Op == kindred.OpDelete {
 		return op.request.RequestID.ForDelete()
 	}
 	return op.request.RequestID
+}
+
+func newClient(r *run, number int) *client {
+	return &client{run: r, number: number, rng: rand.New(rand.NewPCG(r.seed, uint64(number)+1<<32))}
 }
 
 func (r *run) startClients() {
@@ -73,15 +83,21 @@ func (r *run) startClients() {
 		if err != nil {
 			panic(fmt.Sprintf("sim: client %d: %v", i, err))
 		}
-		c := &client{run: r, number: i, work: work, rng: rand.New(rand.NewPCG(r.seed, uint64(i)+1<<32))}
+		c := newClient(r, i)
+		c.work = work
 		r.clients = append(r.clients, c)
 		r.agenda.after(c.pauseBetween(), c.next)
 	}
 	r.startScanner()
+	r.startRotation()
 }
 
 func (c *client) pauseBetween() time.Duration {
-	return time.Duration(c.rng.ExpFloat64() * float64(c.run.cfg.Think))
+	pause := time.Duration(c.rng.ExpFloat64() * float64(c.run.cfg.Think))
+	if float64(c.run.ops) < c.run.cfg.Rate*c.run.agenda.now.Seconds() {
+		return pause / 8 // they were held up
+	}
+	return pause
 }
 
 // next begins the client's next operation, and goes on when it has ended.
@@ -94,7 +110,7 @@ func (c *client) next() {
 		return
 	}
 	if c.rng.Float64() < c.run.cfg.Flood {
-		c.flood(fmt.Sprintf("key-%d", c.rng.IntN(c.run.cfg.Keys)), kindred.SiblingsWarn+8)
+		c.flood(keyName(c.run.first+c.rng.IntN(c.run.cfg.Keys)), kindred.SiblingsWarn+8)
 		return
 	}
 	intent := c.work.Next(c.last)
@@ -113,7 +129,7 @@ func (c *client) next() {
 // tryForeign writes a key with the context of another, which must be refused.
 func (c *client) tryForeign() {
 	c.probes++
-	key := fmt.Sprintf("key-%d", c.rng.IntN(c.run.cfg.Keys+1))
+	key := keyName(c.run.first + c.rng.IntN(c.run.cfg.Keys+1))
 	intent := workload.Intent{
 		Kind: history.Put, Bucket: bucket, Key: key, Node: c.rng.IntN(c.run.cfg.Nodes), Context: c.foreign.context,
 		Write: history.WriteID(1<<63 | uint64(c.number+1)<<32 | c.probes),
@@ -221,7 +237,10 @@ func (c *client) send(op *operation, n *node) {
 	r := c.run
 	r.attempts++
 	op.attempts++
-	r.trace.say(n.name, "ask", "%v attempt %d context%v", op, op.attempts, op.context)
+	number := op.attempts
+	r.trace.note(line{what: "ask", from: n.name, tell: func() string {
+		return fmt.Sprintf("%v attempt %d context%v", op, number, op.context)
+	}}, op.hash(uint64(number)))
 	attempt := &attempt{op: op, node: n, at: r.agenda.now}
 	r.open++
 	r.agenda.after(r.delay(r.draw(0xC11E, uint64(c.number))), func() {
@@ -271,7 +290,9 @@ func (a *attempt) answer(resp *kindred.Response) {
 	a.answered = true
 	op, r := a.op, a.op.client.run
 	r.open--
-	r.trace.say(a.node.name, "answer", "%v: %s", op, summary(resp))
+	r.trace.note(line{what: "answer", from: a.node.name, tell: func() string {
+		return fmt.Sprintf("%v: %s", op, summary(resp))
+	}}, op.hash(hashOf(resp)))
 	r.oracle.answered(a, resp)
 	if outcome := outcomeOf(resp); outcome == kindred.Unknown {
 		op.doubtful = true
@@ -284,6 +305,23 @@ func outcomeOf(resp *kindred.Response) kindred.Outcome {
 		return resp.Err.Outcome
 	}
 	return kindred.Applied
+}
+
+// hashOf is of what an answer says.
+func hashOf(resp *kindred.Response) uint64 {
+	if resp.Err != nil {
+		return hashBytes(fnvOffset, resp.Err.Error())
+	}
+	h := hashBytes(hashBytes(fnvOffset, resp.Receipt.Dot), resp.Context)
+	for _, names := range [][]string{resp.Receipt.Acked, resp.Replied} {
+		for _, name := range names {
+			h = hashBytes(h, name)
+		}
+	}
+	for _, v := range resp.Siblings {
+		h = hashBytes(h, v.Dot)
+	}
+	return h
 }
 
 func summary(resp *kindred.Response) string {

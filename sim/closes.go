@@ -99,9 +99,7 @@ func (o *oracle) touched(b *batch, d vclock.Dot, key string) {
 	o.writes[d] = w
 	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
 	o.mintedAt = o.run.agenda.now
-	h := o.history(key)
-	h.writes = append(h.writes, w)
-	h.pasts.Union(w.past)
+	o.history(key).add(w)
 }
 
 // leaked loses the power of the only node that holds a delete, once a read repair
@@ -122,8 +120,12 @@ func (r *run) leaked(m *wire.Write) {
 	}
 }
 
+// stillbornDeletes is how much likelier deletes are stillborn: their effects leak.
+const stillbornDeletes = 10
+
 // stillborn reports whether a new write is lost on its way to everybody. Then its
-// coordinator loses power before it is durable, most likely.
+// coordinator loses power before it is durable, most likely: at once, or, for most
+// deletes, once a read repair has carried their effect away, if one does (leaked).
 func (r *run) stillborn(from *node, msg wire.Message) bool {
 	m, ok := msg.(*wire.Write)
 	if !ok || r.calm || m.Op.IsZero() {
@@ -131,6 +133,12 @@ func (r *run) stillborn(from *node, msg wire.Message) bool {
 	}
 	for a, span := range m.Delta.Dots.Spans() {
 		draw := chance(r.seed).with(0x571B, a.Nonce, span.Lo)
+		if len(m.Delta.Versions) == 0 {
+			if !draw.happens(stillbornDeletes * r.cfg.Fault.Stillborn) {
+				return false
+			}
+			continue
+		}
 		if !draw.happens(r.cfg.Fault.Stillborn) {
 			return false
 		}

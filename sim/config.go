@@ -21,6 +21,11 @@ type Config struct {
 	Keys    int
 	// Think is the mean time between two operations of a client.
 	Think time.Duration
+	// Rate is how many operations a second there should be at least, zero for any.
+	Rate float64
+	// Rotate is how long clients work on the oldest key before they leave it for a
+	// new one, zero for ever.
+	Rotate time.Duration
 	// Storm is how long clients work and faults happen.
 	Storm time.Duration
 	// R, W and Durability are those of every operation; the zero Durability
@@ -80,8 +85,8 @@ type Disk struct {
 // Faults are mean times between two faults of a kind, zero for none, and how
 // long each lasts.
 type Faults struct {
-	Cut, Kill, Stop, Pause, Full       time.Duration
-	CutFor, KillFor, PauseFor, FullFor time.Duration
+	Cut, Kill, Stop, Pause, Full, Slow          time.Duration
+	CutFor, KillFor, PauseFor, FullFor, SlowFor time.Duration
 	// Jump is the mean time between two jumps of some wall clock.
 	Jump time.Duration
 	// Rot is the mean time between two rows that a disk spoils, Vanish of the starts
@@ -91,6 +96,9 @@ type Faults struct {
 	Vanish     float64
 	// Blackout of the kills hit every node at once.
 	Blackout float64
+	// Within so long of one another there should be two faults on average, zero for no
+	// matter.
+	Within time.Duration
 	// AfterRepair is how likely a node loses power just after a read repair,
 	// AfterHint just after a hint was delivered to it.
 	AfterRepair, AfterHint float64
@@ -130,7 +138,7 @@ func Draw(seed uint64) Config {
 
 func drawCloses(r *rand.Rand, c *Config) {
 	c.Limits.CloseAfter = span(r, 50*time.Millisecond, 5*time.Second)
-	c.Fault.AfterLeak, c.Fault.Stillborn = often(r, 0.9), often(r, 0.005)
+	c.Fault.AfterLeak, c.Fault.Stillborn = often(r, 0.9), often(r, 0.05)
 }
 
 func drawKinds(r *rand.Rand) []workload.Kind {
@@ -214,7 +222,7 @@ func drawFaults(r *rand.Rand) Faults {
 
 // drawDamage draws what disks do to what is stored.
 func drawDamage(r *rand.Rand, f *Faults) {
-	f.Vanish = often(r, 0.5)
+	f.Vanish = often(r, 0.9)
 	for _, mean := range []*time.Duration{&f.Rot, &f.Audit} {
 		if r.IntN(2) == 0 {
 			*mean = span(r, 300*time.Millisecond, 6*time.Second)
@@ -237,7 +245,7 @@ func drawLosses(r *rand.Rand, limits *core.Limits) Losses {
 		limits.LogRows = 8 + r.IntN(100)
 	}
 	limits.RebuildPageBytes = 1 + r.IntN(1000)
-	l.AfterPage = often(r, 0.05)
+	l.AfterPage = often(r, 0.5)
 	return l
 }
 
@@ -258,8 +266,8 @@ func often(r *rand.Rand, most float64) float64 {
 
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
-	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, think %v, storm %v, r=%q w=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
+	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
 		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, limits %+v",
-		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Think, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
+		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
 		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.Limits)
 }

@@ -63,9 +63,17 @@ func (d *disk) end(served []func()) {
 	}
 }
 
+// diskTime is how long something takes that takes so long on a good day.
+func (n *node) diskTime(d time.Duration) time.Duration {
+	if n.slow {
+		return slowness * d
+	}
+	return d
+}
+
 func (d *disk) latency() time.Duration {
 	draw := d.node.run.draw(0x5717C, uint64(d.node.index))
-	took := draw.about(d.node.run.cfg.Disk.Sync)
+	took := draw.about(d.node.diskTime(d.node.run.cfg.Disk.Sync))
 	if draw.with(1).happens(d.node.run.cfg.Disk.Stall) && !d.node.run.calm {
 		took += d.node.run.cfg.Disk.StallFor
 	}

@@ -46,8 +46,7 @@
 // # What it does not do
 //
 // It does not run package node, the transport, gossip or Pebble: it plays the
-// shell of package core itself. Layouts do not change, disks are not lost, and
-// bytes do not rot. See README.md.
+// shell of package core itself. Layouts do not change. See README.md.
 //
 // # Example
 //

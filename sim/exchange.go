@@ -140,17 +140,23 @@ func (o *oracle) sentPieces(from *node, m *wire.Pieces) {
 // sentClock demands that only durable dots are advertised (I6), and as common only
 // what is durable at every home (R12).
 func (o *oracle) sentClock(from *node, m *wire.Clock) {
-	for d := range m.Durable.Dots() {
+	// What was durable is so until the disk is lost, and is told to each peer.
+	durable := &o.durable[from.index]
+	for d := range m.Durable.Minus(*durable).Dots() {
 		if w := o.writes[d]; w == nil || !w.durable.has(from) {
 			o.find("I6", "%s advertises %v, which is not durable there", from.name, d)
 		}
 	}
-	for d := range m.Common.Dots() {
+	durable.Union(m.Durable)
+	// What was durable everywhere stays so.
+	told := &o.told[from.index]
+	for d := range m.Common.Minus(*told).Dots() {
 		o.demandCommon(from.name+" advertises as common", d)
 		if w := o.writes[d]; w != nil {
 			w.settled.add(from)
 		}
 	}
+	told.Union(m.Common)
 }
 
 // demandCommon demands that a dot is durable at every home of its key.
@@ -160,10 +166,8 @@ func (o *oracle) demandCommon(who string, d vclock.Dot) {
 		o.find("I4", "%s %v, which has not been minted", who, d)
 		return
 	}
-	for _, home := range o.run.homes(w.key) {
-		if n := o.run.byName[home]; !w.durable.has(n) && !w.forgotten.has(n) {
-			o.find("I6", "%s %v of %s, which is not durable at %s", who, d, w.key, home)
-		}
+	if missing := w.homes &^ (w.durable | w.forgotten); missing != 0 {
+		o.find("I6", "%s %v of %s, which is not durable at %s", who, d, w.key, o.run.someNode(missing))
 	}
 }
 
@@ -202,8 +206,8 @@ func (r *run) difference() string {
 			}
 		}
 	}
-	for i := range r.cfg.Keys {
-		if text := r.keyDifference(fmt.Sprintf("key-%d", i)); text != "" {
+	for _, key := range r.allKeys() {
+		if text := r.keyDifference(key); text != "" {
 			return text
 		}
 	}
@@ -247,8 +251,7 @@ func (o *oracle) leaked(w *write) bool {
 
 // live are the versions of a key that a node holds.
 func (r *run) live(name, key string) vclock.DotSet {
-	id := replica.ID{Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas)}
-	object, err := replica.Load(r.byName[name].store, id, bucket, key)
+	object, err := replica.Load(r.byName[name].store, r.idOf(key), bucket, key)
 	if err != nil {
 		r.oracle.find("I4", "%s: %v", name, err)
 	}

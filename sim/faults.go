@@ -18,6 +18,8 @@ func (r *run) startFaults() {
 	r.chain(6, f.Jump, r.jumpOne)
 	r.chain(21, f.Rot, r.rotOne)
 	r.chain(22, f.Audit, r.auditOne)
+	r.chain(23, f.Slow, r.slowOne)
+	r.chain(24, f.Within/2, r.keepUp)
 }
 
 // chain lets a fault happen again and again.
@@ -34,6 +36,14 @@ func (r *run) chain(kind uint64, mean time.Duration, fault func(draw chance)) {
 		r.agenda.after(r.draw(0xC4A1, kind).about(mean), next)
 	}
 	r.agenda.after(r.draw(0xC4A1, kind).about(mean), next)
+}
+
+// keepUp breaks something if too little has gone wrong so far.
+func (r *run) keepUp(draw chance) {
+	if time.Duration(r.faults.Total())*r.cfg.Fault.Within > r.agenda.now {
+		return
+	}
+	[]func(chance){r.cutSome, r.killSome, r.pauseOne, r.stopOne}[draw.with(7).below(4)](draw)
 }
 
 func (r *run) cutSome(draw chance) {
@@ -61,6 +71,7 @@ func (r *run) cutSome(draw chance) {
 		}
 	}
 	r.cuts = append(r.cuts, c)
+	r.broke([]Fault{FaultCut, FaultCut, FaultOneWay, FaultLinks}[shape])
 	r.trace.say("", "cut", "shape %d, %d now", shape, len(r.cuts))
 	r.linksChanged()
 	r.agenda.after(draw.with(5).about(r.cfg.Fault.CutFor), func() { r.heal(c) })
@@ -88,15 +99,29 @@ func sameCut(a, b cut) bool {
 func (r *run) killSome(draw chance) {
 	share := float64(draw.with(1).below(3)) / 2
 	if draw.with(2).happens(r.cfg.Fault.Blackout) {
+		r.broke(FaultBlackout)
 		for _, n := range r.nodes {
-			r.kill(n, share, draw.with(3, uint64(n.index)))
+			r.fall(n, share, draw.with(3, uint64(n.index)))
 		}
 		return
 	}
 	r.kill(r.nodes[draw.with(4).below(len(r.nodes))], share, draw.with(5))
 }
 
+// kill ends a process. Its disk keeps that share of what was not durable: all of it
+// when only the process ends.
 func (r *run) kill(n *node, share float64, draw chance) {
+	switch {
+	case !n.up:
+	case share == 1:
+		r.broke(FaultKill)
+	default:
+		r.broke(FaultPower)
+	}
+	r.fall(n, share, draw)
+}
+
+func (r *run) fall(n *node, share float64, draw chance) {
 	if !n.up {
 		return
 	}
@@ -110,6 +135,7 @@ func (r *run) stopOne(draw chance) {
 	if !n.up || n.paused {
 		return
 	}
+	r.broke(FaultStop)
 	for _, s := range n.shards {
 		s.put(func(_ time.Time, shard *core.Shard) { shard.Drain() })
 	}
@@ -155,6 +181,7 @@ func (r *run) pauseOne(draw chance) {
 	if !n.up || n.paused {
 		return
 	}
+	r.broke(FaultPause)
 	n.pause()
 	life := n.lives
 	r.agenda.after(draw.with(2).about(r.cfg.Fault.PauseFor), func() {
@@ -169,6 +196,21 @@ func (r *run) fillOne(draw chance) {
 	if !n.up {
 		return
 	}
+	r.broke(FaultFull)
 	n.act(func() { n.setFull(true) })
 	n.later(draw.with(2).about(r.cfg.Fault.FullFor), func() { n.setFull(false) })
+}
+
+// slowness is how many times as long a slow disk takes.
+const slowness = 50
+
+func (r *run) slowOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if n.slow {
+		return
+	}
+	r.broke(FaultSlow)
+	r.trace.say(n.name, "slow", "")
+	n.slow = true
+	r.agenda.after(draw.with(2).about(r.cfg.Fault.SlowFor), func() { n.slow = false })
 }

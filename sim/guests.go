@@ -29,8 +29,9 @@ type debtKey struct {
 type holding struct {
 	// kept: has ever been; durable: is, for certain; lost: was, until a crash.
 	kept, durable, lost nodes
-	// acked: guests that receipts have named.
-	acked nodes
+	// acked: guests that receipts have named. Paid: guests that have dropped it,
+	// because every home that they owed it to has it; they may take it again.
+	acked, paid nodes
 	// reached are homes that have ever held the write durably.
 	reached nodes
 }
@@ -67,6 +68,7 @@ func (b *batch) hinted(id replica.ID, op storage.Op) {
 		o.noteExpiry(n, stored.Delta.Siblings)
 		after = guest{stored.Slots, stored.Delta.Dots.Clone()}
 		o.checkHint(n, key, &stored)
+		o.noteNameless(&stored)
 		o.run.hits.add(HintKept)
 	}
 	o.checkPaid(n, at, before, after)
@@ -98,6 +100,19 @@ func requestOfHint(h *wire.StoredHint, d vclock.Dot) (id kindred.RequestID) {
 		}
 	}
 	return id
+}
+
+// noteNameless notes the writes whose requests a hint has forgotten, because it
+// remembers only so many. Whoever takes the hint cannot know them (R19).
+func (o *oracle) noteNameless(h *wire.StoredHint) {
+	if len(h.RequestIDs) < hintedhandoff.RequestsMax {
+		return
+	}
+	for d := range h.Delta.Dots.Dots() {
+		if w := o.writes[d]; w != nil && requestOfHint(h, d).IsZero() {
+			w.nameless = true
+		}
+	}
 }
 
 // checkHint demands that a hint speaks of writes of its key that exist, and of no
@@ -139,7 +154,8 @@ func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
 
 func (o *oracle) keepHint(n *node, at debtKey, after guest) {
 	for d := range o.debts.hints[at].dots.Minus(after.dots).Dots() {
-		o.writes[d].held.durable.remove(n) // paid: the row may go
+		o.writes[d].held.durable.remove(n) // the row may go
+		o.writes[d].held.paid.add(n)
 	}
 	if after.slots == 0 {
 		delete(o.debts.hints, at)
@@ -159,6 +175,9 @@ func (o *oracle) keepHint(n *node, at debtKey, after guest) {
 
 // hintsSynced notes that the hints that a node holds are durable.
 func (o *oracle) hintsSynced(n *node) {
+	if len(o.debts.unsynced[n.index]) == 0 {
+		return
+	}
 	held := vclock.DotSet{}
 	for at, h := range o.debts.hints {
 		if at.place.node == n.index {
@@ -250,7 +269,7 @@ func (o *oracle) judgeGuest(op *operation, w *write, n *node, resp *kindred.Resp
 		o.find("R10", "%v is acknowledged by %s, which is not a home of it", op, name)
 	case !op.request.Sloppy.IsSloppy():
 		o.find("I1", "%v is strict and acknowledged by the guest %s", op, name)
-	case resp.Receipt.Durability == kindred.Sync && !w.held.reached.has(n) && !w.held.durable.has(n) && !o.paid(w, n):
+	case resp.Receipt.Durability == kindred.Sync && !w.held.reached.has(n) && !w.held.durable.has(n) && !w.held.paid.has(n):
 		o.find("I1", "%v is acknowledged as durable at the guest %s, where %v is not", op, name, w.dot)
 	case !w.held.kept.has(n):
 		o.find("I1", "%v is acknowledged by the guest %s, which has never held %v", op, name, w.dot)
@@ -263,18 +282,6 @@ func (o *oracle) judgeGuest(op *operation, w *write, n *node, resp *kindred.Resp
 		return true
 	}
 	return false
-}
-
-// paid reports whether a guest has held a write and holds it no more, because every
-// home that it was owed to has it.
-func (o *oracle) paid(w *write, n *node) bool {
-	at := debtKey{place{n.index, o.run.idOf(w.key)}, w.key}
-	h, held := o.debts.hints[at]
-	return w.held.kept.has(n) && !w.held.lost.has(n) && (!held || !h.dots.Contains(w.dot))
-}
-
-func (r *run) idOf(key string) replica.ID {
-	return replica.ID{Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas)}
 }
 
 // judgeAvailability demands that no sloppy operation is refused by a node that

@@ -140,15 +140,15 @@ func (h Hits) Plus(o Hits) Hits {
 	return h
 }
 
-// Missing are the branches that were never taken.
-func (h Hits) Missing() []Branch {
-	var missing []Branch
+// Rare are the branches that were taken less often than that.
+func (h Hits) Rare(least uint64) []Branch {
+	var rare []Branch
 	for b := range branches {
-		if h[b] == 0 {
-			missing = append(missing, b)
+		if h[b] < least {
+			rare = append(rare, b)
 		}
 	}
-	return missing
+	return rare
 }
 
 // String is a line for each branch.

@@ -17,7 +17,7 @@ func (s *shell) lookUp(looks []core.Look) {
 			return
 		}
 		read := look.Begin()
-		n.later(n.run.draw(0x100C, uint64(s.number), uint64(i), n.lives).about(4*n.run.cfg.Disk.Read), func() {
+		n.later(n.run.draw(0x100C, uint64(s.number), uint64(i), n.lives).about(n.diskTime(4*n.run.cfg.Disk.Read)), func() {
 			defer snapshot.Close()
 			seen := read(snapshot)
 			s.put(func(now time.Time, _ *core.Shard) { seen(now) })

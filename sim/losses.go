@@ -85,6 +85,7 @@ func (r *run) wipeOne(draw chance) {
 	}
 	r.trace.say(n.name, "wipe", "")
 	r.hits.add(DiskLost)
+	r.broke(FaultWipe)
 	r.disks++
 	r.replaceDisk(n, memstore.New(), r.disks, draw)
 }
@@ -98,6 +99,7 @@ func (r *run) restoreOne(draw chance) {
 	n.image = nil
 	r.trace.say(n.name, "restore", "the disk of %v", old.taken)
 	r.hits.add(OldImageBack)
+	r.broke(FaultImage)
 	r.replaceDisk(n, old.store, old.disk, draw)
 }
 
@@ -121,6 +123,7 @@ func (r *run) sendAway(draw chance) {
 		return
 	}
 	r.hits.add(LongAway)
+	r.broke(FaultAway)
 	r.countStats(n)
 	n.crash(1)
 	life := n.lives
@@ -237,7 +240,7 @@ func (r *run) pagePassed(n *node) {
 		return
 	}
 	life := n.lives
-	r.agenda.after(draw.with(1).about(20*time.Millisecond), func() {
+	r.agenda.after(draw.with(1).about(50*time.Millisecond), func() {
 		if n.lives == life && n.up && !r.calm {
 			r.kill(n, float64(draw.with(2).below(3))/2, draw.with(3))
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/kindredkv/kindred/core"
@@ -23,8 +24,9 @@ func (r *run) blocked(from, to int) bool {
 // overtaken, as a hash of what it is says.
 func (r *run) send(from *node, s core.Send) {
 	to := r.byName[s.To]
-	raw := wire.Append(nil, s.Msg)
-	id := hashBytes(fnvOffset, raw)
+	r.scratch = wire.Append(r.scratch[:0], s.Msg)
+	raw := bytes.Clone(r.scratch)
+	id := hashMessage(raw)
 	r.trace.note(line{what: "send", from: from.name, to: to.name, msg: s.Msg}, id)
 	r.oracle.sent(from, s.Msg)
 	kind := wire.KindOf(s.Msg)

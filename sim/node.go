@@ -31,6 +31,8 @@ type node struct {
 	// lives counts the starts; what an earlier life has begun does not end.
 	lives      uint64
 	up, paused bool
+	// slow: its disk is.
+	slow bool
 	// stalled is what the process would do if it were not paused.
 	stalled []func()
 	links   map[string]bool
@@ -330,7 +332,7 @@ func (n *node) reply(r core.Reply) {
 // load reads an object a little later.
 func (s *shell) load(l core.Load) {
 	n := s.node
-	n.later(n.run.draw(0x10AD, hashBytes(fnvOffset, l.Row), n.lives).about(n.run.cfg.Disk.Read), func() {
+	n.later(n.run.draw(0x10AD, hashBytes(fnvOffset, l.Row), n.lives).about(n.diskTime(n.run.cfg.Disk.Read)), func() {
 		object, err := replica.Load(n.store, l.Replica, l.Bucket, l.Key)
 		if err != nil && !n.rot[l.Row] {
 			n.run.oracle.find("I4", "%s: %v", n.name, err)
@@ -353,7 +355,7 @@ func (s *shell) readPages(asks []*wire.ScanRead) {
 			s.node.run.oracle.find("S5", "%s: snapshot: %v", s.node.name, err)
 			return
 		}
-		read := s.node.run.draw(0x9A6E, uint64(id.Partition), s.node.lives).about(4 * s.node.run.cfg.Disk.Read)
+		read := s.node.run.draw(0x9A6E, uint64(id.Partition), s.node.lives).about(s.node.diskTime(4 * s.node.run.cfg.Disk.Read))
 		s.node.later(read, func() {
 			defer snapshot.Close()
 			page := replica.Page(snapshot, id, base, ask)

@@ -39,6 +39,10 @@ type oracle struct {
 	// unsynced are the writes whose rows a node may still lose.
 	unsynced [][]*write
 	debts    debts
+	// told are the dots that each node has called common, which were looked at then.
+	told []vclock.DotSet
+	// durable are the dots that each node has called durable, and were so.
+	durable []vclock.DotSet
 }
 
 // write is one write event: the dot, and what it really did.
@@ -47,6 +51,9 @@ type write struct {
 	key string
 	op  *operation
 	put bool
+	// index is its place in the history of its key, seenFrom where those begin that
+	// may have seen it.
+	index, seenFrom int
 	// expiry is when it expires, as it was stored.
 	expiry wire.Expiry
 	// past is the context that it really had.
@@ -59,6 +66,10 @@ type write struct {
 	isAcked                                bool
 	// forgotten: it was durable there, and the disk was lost.
 	forgotten nodes
+	// homes are those of its key.
+	homes nodes
+	// nameless: some hint has brought it without its request.
+	nameless bool
 }
 
 // nodes is a set of nodes, by index.
@@ -68,13 +79,6 @@ func (s nodes) has(n *node) bool { return s>>n.index&1 == 1 }
 func (s nodes) len() int         { return bits.OnesCount16(uint16(s)) }
 func (s *nodes) add(n *node)     { *s |= 1 << n.index }
 func (s *nodes) remove(n *node)  { *s &^= 1 << n.index }
-
-// keyHistory is everything that ever happened to a key.
-type keyHistory struct {
-	writes []*write
-	// pasts unites what all of them had seen.
-	pasts vclock.DotSet
-}
 
 // place is one replica at one node.
 type place struct {
@@ -90,13 +94,29 @@ type shadow struct {
 	// ids in memory, unless that is bounded tightly.
 	fresh vclock.DotSet
 	keys  map[string]*shadowKey
+	tree  treeCount
 }
 
-// shadowKey is what a replica knows of a key: known[i] says that writes[i] of the
-// key's history is in E_k, and past unites what those had seen.
+// shadowKey is what a replica knows of a key.
+//
+// A write that the clock has stays known, and a put that something known has seen
+// stays superseded, for as long as the shadow lives: neither is looked at again. So
+// the cost of a look does not grow with the history.
 type shadowKey struct {
-	known []bool
-	past  vclock.DotSet
+	// looked is how many writes of the history have been taken into pending: those
+	// that the clock does not have, and whether the context does.
+	looked  int
+	pending []pending
+	// past unites what those in E_k had seen, and open are the puts in E_k that are
+	// not in it.
+	past vclock.DotSet
+	open []*write
+}
+
+// pending is a write that may or may not be in E_k.
+type pending struct {
+	write *write
+	known bool
 }
 
 func newOracle(r *run) *oracle {
@@ -104,7 +124,7 @@ func newOracle(r *run) *oracle {
 		run: r, operations: map[kindred.RequestID]*operation{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
 		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.Nodes),
-		debts: newDebts(r.cfg.Nodes),
+		debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes),
 	}
 }
 
@@ -119,7 +139,7 @@ func (o *oracle) find(rule, format string, args ...any) {
 func (o *oracle) history(key string) *keyHistory {
 	h := o.keys[key]
 	if h == nil {
-		h = &keyHistory{}
+		h = o.newHistory(key)
 		o.keys[key] = h
 	}
 	return h
@@ -153,7 +173,7 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 	if o.started[r.Actor()] {
 		o.find("I2", "%s starts replica %v as %v, which has been used before", n.name, r.ID(), r.Actor())
 	}
-	o.checkTree(n, r.ID(), r.Tree())
+	o.checkTree(n, r.ID(), r.Tree(), nil)
 	o.started[r.Actor()] = true
 	s.actor = r.Actor()
 }
@@ -163,7 +183,7 @@ func (o *oracle) applied(s *shell, out *core.Effects) {
 	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}, saved: map[replica.ID]vclock.DotSet{}, pruned: map[replica.ID]vclock.DotSet{}, rebuilding: map[replica.ID]bool{}}
 	id := uint64(fnvOffset)
 	err := out.Rows.Each(func(op storage.Op) error {
-		id = hashBytes(hashBytes(id, op.Key), op.Value)
+		id = uint64(chance(id).with(hashMessage(op.Key), hashMessage(op.Value)))
 		b.row(op)
 		return nil
 	})
@@ -270,7 +290,9 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 		o.find("R14", "%s takes in %v of %s, which is void", n.name, d, key)
 	}
 	s.clock.Add(d)
-	s.fresh.Add(d)
+	if !w.nameless || entry.RequestID != [16]byte{} {
+		s.fresh.Add(d)
+	}
 	o.regain(n, w)
 	o.unsynced[n.index] = append(o.unsynced[n.index], w)
 	b.keys[key] = id
@@ -295,9 +317,7 @@ func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.
 	o.writes[d] = w
 	o.mintedAt = o.run.agenda.now
 	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
-	h := o.history(key)
-	h.writes = append(h.writes, w)
-	h.pasts.Union(w.past)
+	o.history(key).add(w)
 	if op.writes = append(op.writes, w); len(op.writes) > 1 {
 		o.run.hits.add(RetryMintedTwice)
 	}

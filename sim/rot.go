@@ -81,7 +81,8 @@ func (n *node) rotten(id replica.ID) bool {
 
 // victim is a key that may lose a copy, and the node that loses it.
 func (r *run) victim(draw chance) (n *node, id replica.ID, row []byte) {
-	key := fmt.Sprintf("key-%d", draw.with(1).below(r.cfg.Keys))
+	oldest := max(r.first-r.cfg.Keys, 0) // some that are being deleted
+	key := keyName(oldest + draw.with(1).below(r.first+r.cfg.Keys-oldest))
 	homes := r.homes(key)
 	n = r.byName[homes[draw.with(2).below(len(homes))]]
 	id = replica.ID{Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas)}
@@ -101,6 +102,7 @@ func (r *run) rotOne(draw chance) {
 	}
 	r.trace.say(n.name, "rot", "%q", row)
 	r.hits.add(RowRotted)
+	r.broke(FaultRot)
 	n.store.Rot(row)
 	n.rot[string(row)] = true
 }
@@ -122,7 +124,7 @@ func (r *run) vanish(n *node, draw chance) {
 	}
 	for _, id := range n.owned() {
 		part := storage.HashTreeKey(nil, id.Partition, id.N, uint32(draw.with(3).below(hashtree.Parts)))
-		if saved, err := n.store.Get(part); err == nil && !n.isSpoilt(id) && draw.with(4, uint64(id.Partition)).happens(0.3) {
+		if saved, err := n.store.Get(part); err == nil && !n.isSpoilt(id) && draw.with(4, uint64(id.Partition)).happens(0.9) {
 			r.hits.add(TreeSpoilt)
 			saved[draw.with(5).below(len(saved))] ^= 1 << draw.with(6).below(8)
 			n.spoilt[id] = spoilt{tree: true}
@@ -132,6 +134,7 @@ func (r *run) vanish(n *node, draw chance) {
 	if rows.Len() == 0 {
 		return
 	}
+	r.broke(FaultVanish)
 	r.trace.say(n.name, "vanish", "%d rows", rows.Len())
 	if err := n.store.Apply(&rows); err != nil {
 		r.oracle.find("S1", "%s: apply: %v", n.name, err)

@@ -41,8 +41,11 @@ type Result struct {
 	Converged time.Duration
 	// Operations of clients, and Attempts to carry them out.
 	Operations, Attempts int
-	Hits                 Hits
-	Stats                core.Stats
+	// Faults is how many began, Keys how many there have been.
+	Faults FaultCount
+	Keys   int
+	Hits   Hits
+	Stats  core.Stats
 	// History is what the clients did and were told, once the run has ended well.
 	History history.History
 	// Last are the last events in words.
@@ -62,6 +65,11 @@ func (f *Finding) String() string { return fmt.Sprintf("%s at %v: %s", f.Rule, f
 
 // Run plays the run of a seed.
 func Run(seed uint64, options Options) *Result { return Play(seed, Draw(seed), options) }
+
+// RunLong plays the long run of a seed, with a storm of at least that length.
+func RunLong(seed uint64, storm time.Duration, options Options) *Result {
+	return Play(seed, DrawLong(seed, storm), options)
+}
 
 // Play plays a run of that seed with another configuration than it draws.
 func Play(seed uint64, cfg Config, options Options) *Result {
@@ -91,12 +99,18 @@ type run struct {
 	// stopped: clients begin nothing new.
 	stopped bool
 
+	// first is the number of the first key that clients work on.
+	first    int
+	keyNames []string
+	retired  *undertaker
+
 	clients  []*client
 	tokens   uint64
 	recorder history.Recorder
 	history  history.History
 	oracle   *oracle
 	hits     Hits
+	faults   FaultCount
 	stats    core.Stats
 	closes   core.CloseStats
 	// closed: what is left of lost dots has been closed.
@@ -106,6 +120,8 @@ type run struct {
 	// open are attempts of clients that wait for an answer, flying the messages
 	// between nodes.
 	open, flying int
+	// scratch is where messages are encoded.
+	scratch []byte
 	// converged is how long after the last write all homes were equal.
 	converged time.Duration
 }
@@ -134,9 +150,9 @@ func (r *run) draw(words ...uint64) chance {
 	return chance(r.seed).with(uint64(r.agenda.now)).with(words...)
 }
 
-func (r *run) homes(key string) []string {
-	return r.layout.Homes(r.layout.PartitionOf(bucket, key), r.cfg.Replicas)
-}
+func (r *run) homes(key string) []string { return r.oracle.history(key).homes }
+
+func (r *run) idOf(key string) replica.ID { return r.oracle.history(key).id }
 
 // storm is the first act: clients work, and everything goes wrong.
 func (r *run) storm() {
@@ -214,7 +230,8 @@ func (r *run) result() *Result {
 	r.hits[KeyRepaired] += r.stats.KeyRepairs
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
-		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
+		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts,
+		Faults: r.faults, Keys: r.first + r.cfg.Keys, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
 	}
 }
 

@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -113,8 +113,7 @@ func (o *oracle) judgeScan(s *scanner) {
 			o.find("scan", "a scan shows %d siblings of %s, there were %d at most from %v on", s.found[key], key, most, s.began)
 		}
 	}
-	for i := range o.run.cfg.Keys {
-		key := fmt.Sprintf("key-%d", i)
+	for _, key := range o.run.allKeys() {
 		if _, found := s.found[key]; !found && o.existed(key, s) {
 			o.find("scan", "a complete scan does not show %s, which existed from %v on", key, s.began)
 		}
@@ -141,15 +140,22 @@ func (o *oracle) siblingsMost(key string, s *scanner) int {
 
 // mustSee reports whether every quorum of the scan has a replica that holds w.
 func (o *oracle) mustSee(w *write, s *scanner) bool {
-	held := o.held(w, len(o.run.homes(w.key))).len()
-	return w.isAcked && w.ackedAt < s.began && held+s.homes > len(o.run.homes(w.key))
+	homes := w.homes.len()
+	return w.isAcked && w.ackedAt < s.began && o.held(w, homes).len()+s.homes > homes
 }
 
 // existed reports whether a scan had to see the key: it has an acknowledged put
 // that enough replicas hold, and neither that nor what followed it was deleted.
 func (o *oracle) existed(key string, s *scanner) bool {
-	for _, w := range o.history(key).writes {
-		if w.put && w.op.request.TTL == 0 && o.mustSee(w, s) && !w.twins() && !o.deleted(w) {
+	h := o.history(key)
+	for i := 0; i < len(h.standing); {
+		w := h.standing[i]
+		switch {
+		case w.op.request.TTL == 0 && (!w.isAcked || !o.mustSee(w, s)):
+			i++
+		case w.op.request.TTL != 0 || w.twins() || o.deleted(w): // and stays so
+			h.standing = slices.Delete(h.standing, i, i+1)
+		default:
 			return true
 		}
 	}

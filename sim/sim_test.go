@@ -3,11 +3,15 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/jepsen/workload"
 )
 
 var (
@@ -21,15 +25,28 @@ var (
 const (
 	// seedsInTests fit into make test under the race detector.
 	seedsInTests = 36
-	// seedsForHits take every rare branch several times over; make test runs as
-	// many without the race detector.
-	seedsForHits = 300
+	// seedsForHits, and longForHits long storms with them, take every rare branch
+	// hitsLeast times at least; make test runs as many without the race detector. One
+	// hit would do, but it would be gone with any change of the code.
+	seedsForHits, longForHits, hitsLeast = 300, 4, 10
 )
 
 // report says everything about a broken promise that is needed to look for it.
 func report(r *Result) string {
-	return fmt.Sprintf("seed %d: %v\n\nreplay: go test ./sim -run 'TestSeed$' -seed=%d -v\n\nconfiguration: %v\n\nthe last events:\n%s",
-		r.Seed, r.Finding, r.Seed, r.Config, strings.Join(r.Last, "\n"))
+	long := ""
+	if r.Config.Rotate > 0 {
+		long = fmt.Sprintf(" -minutes=%v", longMinutes().Minutes())
+	}
+	return fmt.Sprintf("seed %d: %v\n\nreplay: go test ./sim -run 'TestSeed$' -seed=%d%s -v\n\nconfiguration: %v\n\nthe last events:\n%s",
+		r.Seed, r.Finding, r.Seed, long, r.Config, strings.Join(r.Last, "\n"))
+}
+
+// drawn is the run of a seed, a long one if its length is said.
+func drawn(seed uint64, options Options) *Result {
+	if *minutesFlag > 0 {
+		return RunLong(seed, longMinutes(), options)
+	}
+	return Run(seed, options)
 }
 
 // TestSeed replays one seed.
@@ -39,12 +56,25 @@ func TestSeed(t *testing.T) {
 	if *storyFlag {
 		options.Log = func(line string) { fmt.Println(line) }
 	}
-	r := Run(seed, options)
+	r := drawn(seed, options)
 	t.Logf("seed %d: %v\n%d operations, %d attempts, %d events in %v of storm, hash %016x\n%v", seed, r.Config, r.Operations, r.Attempts, r.Events, r.Stormed, r.Hash, r.Hits)
 	if r.Finding != nil {
 		t.Fatal(report(r))
 	}
 }
+
+// collectLess lets the heap grow to several times what is in use before garbage is
+// collected: a run has little in use, and makes much garbage.
+func collectLess(t *testing.T) {
+	percent, limit := debug.SetGCPercent(800), debug.SetMemoryLimit(heapMost)
+	t.Cleanup(func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	})
+}
+
+// heapMost is the size from which on garbage is collected after all.
+const heapMost = 512 << 20
 
 // TestSeeds runs many seeds, and demands that no promise is broken in any and
 // that every rare branch was taken in some (C17).
@@ -53,22 +83,53 @@ func TestSeeds(t *testing.T) {
 	if seeds == 0 {
 		seeds = seedsInTests
 	}
-	var hits Hits
-	var stormed time.Duration
-	var slowest time.Duration
-	operations, began := 0, time.Now()
+	collectLess(t)
+	sum := tally{began: time.Now()}
 	for i := range seeds {
-		r := Run(*firstFlag+uint64(i), Options{Events: *eventsFlag})
+		sum.demand(t, Run(*firstFlag+uint64(i), Options{Events: *eventsFlag}))
+	}
+	t.Logf("%v", &sum)
+	if seeds < seedsForHits {
+		return
+	}
+	long := tally{began: time.Now()}
+	for i := range longForHits {
+		r := RunLong(*firstFlag+uint64(i), longStorm, Options{Events: *eventsFlag})
+		long.demand(t, r)
+		sum.hits = sum.hits.Plus(r.Hits)
+	}
+	for i := range leaksForHits {
+		seed := *firstFlag + uint64(i)
+		r := Play(seed, leaky(seed), Options{Events: *eventsFlag})
 		if r.Finding != nil {
-			t.Fatal(report(r))
+			t.Fatal(report(r) + "\n\nin the configuration of leaky")
 		}
-		slowest = max(slowest, r.Converged)
-		hits, stormed, operations = hits.Plus(r.Hits), stormed+r.Stormed, operations+r.Operations
+		sum.hits = sum.hits.Plus(r.Hits)
 	}
-	took := time.Since(began)
-	t.Logf("%d seeds: %v of storm and %d operations in %v: %.0f simulated hours per hour; equal by exchange within %v\n%v",
-		seeds, stormed.Round(time.Second), operations, took.Round(time.Millisecond), stormed.Seconds()/took.Seconds(), slowest, hits)
-	if seeds >= seedsForHits {
-		require.Empty(t, hits.Missing(), "rare branches that no seed has taken")
+	t.Logf("long: %v\n%v\n%v", &long, long.faults, sum.hits)
+	require.Empty(t, sum.hits.Rare(hitsLeast), "rare branches that the runs have taken less than %d times", hitsLeast)
+}
+
+// leaksForHits is how many runs of leaky are made for one branch that is rarer than
+// all others.
+const leaksForHits = 12
+
+// leaky draws a run in which the effects of deletes get about without their dots
+// (C8): deletes that nobody else hears of, and many reads of few keys.
+func leaky(seed uint64) Config {
+	cfg := Draw(seed)
+	cfg.Kinds, cfg.Keys, cfg.Clients, cfg.Think = []workload.Kind{workload.Recreate, workload.Sessions}, 2, 6, 5*time.Millisecond
+	cfg.R, cfg.W, cfg.Mixed, cfg.Durability, cfg.Strict = 2, 1, false, kindred.Memory, 1
+	cfg.Timeout, cfg.Storm = 200*time.Millisecond, 6*time.Second
+	cfg.Disk.Sync = 20 * time.Millisecond
+	cfg.Fault = Faults{Stillborn: 0.03, AfterLeak: 1, KillFor: 300 * time.Millisecond}
+	return cfg
+}
+
+// demand adds a run, and ends the test if it broke a promise.
+func (s *tally) demand(t *testing.T, r *Result) {
+	if r.Finding != nil {
+		t.Fatal(report(r))
 	}
+	s.add(r)
 }

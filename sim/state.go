@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kindredkv/kindred/replica"
@@ -31,22 +32,20 @@ func (o *oracle) check(n *node, id replica.ID, key string) {
 	s, h := o.shadow(n, id), o.history(key)
 	k := s.key(key)
 	clock := o.knows(n, id, key, s.clock)
-	o.learn(n, key, k, h, object.Context, clock)
+	o.learn(n, key, s, k, object.Context, clock)
 	o.checkLive(n, key, object, clock)
 	if o.finding != nil {
 		return
 	}
-	shown := object.Dots()
-	for i, w := range h.writes {
-		if !k.known[i] || !w.put {
-			continue
+	for _, v := range object.Versions {
+		if k.past.Contains(v.Dot) {
+			o.find("I5", "%s shows %v of %s, which a write that it knows had seen", n.name, v.Dot, key)
 		}
-		switch live, past := shown.Contains(w.dot), k.past.Contains(w.dot); {
-		case live && past:
-			o.find("I5", "%s shows %v of %s, which a write that it knows had seen", n.name, w.dot, key)
-		case live:
+	}
+	for _, w := range k.open {
+		switch {
+		case object.Has(w.dot):
 			o.checkTwins(n, s, w, object)
-		case past:
 		case w.twins():
 			o.run.hits.add(TwinDropped)
 		case h.pasts.Contains(w.dot):
@@ -68,21 +67,32 @@ func (o *oracle) checkTwins(n *node, s *shadow, w *write, object wire.Object) {
 }
 
 // learn brings what is known of a key up to date. It only ever grows (R4).
-func (o *oracle) learn(n *node, key string, k *shadowKey, h *keyHistory, context, clock vclock.DotSet) {
-	for len(k.known) < len(h.writes) {
-		k.known = append(k.known, false)
+func (o *oracle) learn(n *node, key string, s *shadow, k *shadowKey, context, clock vclock.DotSet) {
+	h := o.history(key)
+	for _, w := range h.writes[k.looked:] {
+		k.pending = append(k.pending, pending{write: w})
 	}
-	for i, w := range h.writes {
+	k.looked = len(h.writes)
+	left := k.pending[:0]
+	for _, p := range k.pending {
+		w := p.write
+		if o.void.Contains(w.dot) { // known of and held nowhere: it has no effect
+			continue
+		}
 		knows := context.Contains(w.dot) || clock.Contains(w.dot)
 		switch {
-		case o.void.Contains(w.dot): // known of and held nowhere: it has no effect
-		case k.known[i] && !knows:
+		case p.known && !knows:
 			o.find("R4", "%s has forgotten that it knew %v of %s", n.name, w.dot, key)
-		case knows && !k.known[i]:
-			k.known[i] = true
-			k.past.Union(w.past)
+		case knows && !p.known:
+			p.known = true
+			k.know(w)
+		}
+		if !s.clock.Contains(w.dot) {
+			left = append(left, p)
 		}
 	}
+	clear(k.pending[len(left):])
+	k.pending = left
 	if !context.IsEmpty() {
 		o.run.hits.add(ContextKept)
 	}
@@ -92,10 +102,19 @@ func (o *oracle) learn(n *node, key string, k *shadowKey, h *keyHistory, context
 	o.checkMinted(n, key, context)
 }
 
+// know takes a write into E_k.
+func (k *shadowKey) know(w *write) {
+	k.past.Union(w.past)
+	k.open = slices.DeleteFunc(k.open, func(put *write) bool { return w.past.Contains(put.dot) })
+	if w.put && !k.past.Contains(w.dot) {
+		k.open = append(k.open, w)
+	}
+}
+
 // checkMinted demands that a set speaks of dots that exist. One that claims the
 // future would swallow writes yet to come.
 func (o *oracle) checkMinted(n *node, key string, set vclock.DotSet) {
-	for actor, span := range set.Minus(o.void).Spans() {
+	for actor, span := range o.notVoid(set).Spans() {
 		if span.Hi > o.minted[actor] {
 			o.find("I4", "%s speaks of %v:%v at %s, which has not been minted", n.name, actor, span, key)
 		}
@@ -136,6 +155,7 @@ func (o *oracle) crashed(n *node) {
 		for d := range after.clock.Minus(before.clock).Minus(o.void).Dots() { // an image of before a loss
 			o.regain(n, o.writes[d])
 			o.writes[d].durable.add(n)
+			o.writes[d].held.reached.add(n)
 		}
 		for _, key := range sortedKeys(keys) {
 			o.check(n, id, key)
@@ -156,6 +176,7 @@ func (o *oracle) lose(n *node, w *write) {
 	case w.durable.has(n) && o.replaced:
 		w.durable.remove(n)
 		w.forgotten.add(n)
+		o.durable[n.index] = vclock.DotSet{}
 	case w.durable.has(n):
 		o.find("S4", "%s lost %v, which it had synced", n.name, w.dot)
 	}
@@ -273,19 +294,27 @@ func (o *oracle) checkFilled(from *node, key string, object wire.Object) {
 // judgeSet demands that what is shown is what a context leaves alive.
 func (o *oracle) judgeSet(who, key string, shown, context vclock.DotSet) {
 	h := o.history(key)
-	context = context.Minus(o.void)
+	context = o.notVoid(context)
 	for d := range shown.Dots() {
-		for _, w := range h.writes {
+		for _, w := range h.writes[o.seenFromOn(h, d):] {
 			if w.past.Contains(d) && context.Contains(w.dot) {
 				o.find("I5", "%s %v of %s with a context that covers %v, which had seen it", who, d, key, w.dot)
 			}
 		}
 	}
-	for _, w := range h.writes {
-		if w.put && context.Contains(w.dot) && !shown.Contains(w.dot) && !w.twins() && !h.pasts.Contains(w.dot) {
+	for _, w := range h.bare {
+		if context.Contains(w.dot) && !shown.Contains(w.dot) && !w.twins() {
 			o.find("R5", "%s a context of %s that covers %v, does not show it, and no write has seen it", who, key, w.dot)
 		}
 	}
+}
+
+// notVoid is a set without the dots that are void, of which there are mostly none.
+func (o *oracle) notVoid(set vclock.DotSet) vclock.DotSet {
+	if o.void.IsEmpty() {
+		return set
+	}
+	return set.Minus(o.void)
 }
 
 // arrives looks at a message just before a replica takes it.

@@ -19,14 +19,16 @@ type trace struct {
 	log func(string)
 }
 
-// line is one thing that happened. Messages are put into words only if somebody
-// asks, because nearly nobody does.
+// line is one thing that happened. Messages, requests and answers are put into words
+// only if somebody asks, because nearly nobody does.
 type line struct {
 	at       time.Duration
 	what     string
 	from, to string
 	msg      wire.Message
 	text     string
+	// tell, if not nil, says what else there is to say.
+	tell func() string
 }
 
 func newTrace(a *agenda, keep int, log func(string)) *trace {
@@ -86,6 +88,9 @@ func (l line) String() string {
 	}
 	if l.text != "" {
 		b.WriteString(" " + l.text)
+	}
+	if l.tell != nil {
+		b.WriteString(" " + l.tell())
 	}
 	return b.String()
 }

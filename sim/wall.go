@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -53,6 +52,7 @@ func (r *run) jumpOne(draw chance) {
 	}
 	r.trace.say(n.name, "jump", "wall clock to %v", to)
 	r.hits.add(WallJumped)
+	r.broke(FaultClock)
 	n.setWall(to)
 }
 
@@ -105,8 +105,7 @@ func (o *oracle) endExpired(b *batch, d vclock.Dot, key string) {
 	o.run.hits.add(ExpiredEnded)
 	o.writes[d] = w
 	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
-	h.writes = append(h.writes, w)
-	h.pasts.Union(w.past)
+	h.add(w)
 }
 
 // seenByExpiry is what an expiry event says it ends.
@@ -190,14 +189,14 @@ func (o *oracle) demandNoExpiry(n *node, id replica.ID) {
 		o.find("W8", "%s still has %q in the index of what expires, when everything has expired", n.name, row)
 		return false
 	})
-	for i := range o.run.cfg.Keys {
-		object, bad := replica.Load(snapshot, id, bucket, fmt.Sprintf("key-%d", i))
+	for _, key := range o.run.allKeys() {
+		object, bad := replica.Load(snapshot, id, bucket, key)
 		if bad != nil {
 			err = bad
 		}
 		for _, v := range object.Versions {
 			if v.Value.ExpiresAt != 0 {
-				o.find("I5", "%s still holds %v of key-%d, which has expired", n.name, v.Dot, i)
+				o.find("I5", "%s still holds %v of %s, which has expired", n.name, v.Dot, key)
 			}
 		}
 	}
