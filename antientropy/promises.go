@@ -11,7 +11,7 @@ import (
 )
 
 // RecordsMax bounds the incarnations of one partition that a member keeps a
-// record of. Beyond it a member refuses to promise anything about others; that
+// record of. Beyond it a member refuses to promise or learn anything about others; that
 // many closed incarnations take decades of restarts.
 const RecordsMax = 4096
 
@@ -92,6 +92,9 @@ func (p *Promises) Report(a vclock.Actor, round wire.Round, live bool, held vclo
 func (p *Promises) Learn(c wire.CloseRecord) (fresh vclock.DotSet, changed bool) {
 	before := p.Of(c.Actor)
 	fresh = only(c.Void, c.Actor).Minus(before.Void)
+	if before.Promised.IsZero() && len(p.records) >= RecordsMax {
+		return vclock.DotSet{}, false // nobody completes a round that members do not promise
+	}
 	if c.Round.IsZero() || fresh.IsEmpty() && c.Round.Compare(before.Closed) <= 0 {
 		return vclock.DotSet{}, false
 	}

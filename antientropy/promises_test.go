@@ -151,3 +151,15 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 	})
 }
+
+// I11: records are bounded, whoever tells of outcomes.
+func TestNoMoreIsLearnedThanIsKept(t *testing.T) {
+	p := &Promises{}
+	for i := range uint64(RecordsMax + 10) {
+		a := vclock.Actor{Disk: 1, Nonce: i + 1}
+		var void vclock.DotSet
+		void.Close(a)
+		p.Learn(wire.CloseRecord{Actor: a, Round: wire.Round{Number: 1, Proposer: 1}, Void: void})
+	}
+	require.Len(t, p.All(), RecordsMax)
+}

@@ -399,3 +399,36 @@ func TestR13_WhatTheOnlyHolderCannotGiveNowIsWaitedFor(t *testing.T) {
 	require.Len(t, a.shown("n2", other), 30)
 	a.demandEqual()
 }
+
+// R14: a page that waits for room is not taken over once a promise forbids it. What
+// it brings was not reported.
+func TestR14_APageThatHasWaitedIsCheckedAgain(t *testing.T) {
+	r := filled(t, 40)
+	r.wipe("n3", 77<<32)
+	var page *wire.RebuildPage
+	r.lose = func(_, _ string, m wire.Message) bool {
+		p, ok := m.(*wire.RebuildPage)
+		if ok && page == nil && len(p.Items) > 0 {
+			page = p
+		}
+		return ok
+	}
+	r.rebuild("n3", "n1")
+	r.settle()
+	require.NotNil(t, page)
+	raw := wire.Append(nil, page)
+	m, err := wire.Decode(raw)
+	require.NoError(t, err)
+	s, id := r.nodes["n3"].shard, replica.ID(page.Head)
+	s.SetFull(&kindred.Error{Code: kindred.CodeDiskFull})
+	s.Message(r.now, "n1", m)
+	s.SetFull(nil)
+	ask := &wire.CloseAsk{Head: page.Head, Op: wire.OpID{Process: 1, Seq: 1}, Layout: r.layout.Version(), Round: wire.Round{Number: 1, Proposer: 1}}
+	for actor := range page.Clock.Spans() {
+		ask.Actors = append(ask.Actors, actor)
+	}
+	s.Message(r.now, "n2", ask)
+	s.tendRebuilds(r.now)
+	r.settle()
+	require.Empty(t, r.stored("n3", id))
+}

@@ -175,6 +175,10 @@ func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
 		s.readOwn(j)
 		return
 	}
+	if j.r.CheckPromises(j.taking.RebuildPage) != nil {
+		s.dropPage(now, j)
+		return
+	}
 	copied := replica.CopiedBy(j.taking.RebuildPage, j.first)
 	if j.own.More {
 		last := j.own.Items[len(j.own.Items)-1]

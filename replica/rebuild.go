@@ -263,6 +263,12 @@ func (r *Replica) CheckPage(page *wire.RebuildPage, within Stretch) error {
 			return err
 		}
 	}
+	return r.CheckPromises(page)
+}
+
+// CheckPromises is R14 for a page: a promise that was made after the page had been
+// checked forbids it as well, until it is taken over.
+func (r *Replica) CheckPromises(page *wire.RebuildPage) error {
 	return r.closing.refuse(page.Clock.Minus(r.clock), page.Rounds)
 }
 
