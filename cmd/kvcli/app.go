@@ -82,7 +82,8 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 		&cobra.Group{ID: "look", Title: "Looking inside:"},
 	)
 	grouped(root, "machine", a.localCommand(), a.demoCommand())
-	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(), a.importCommand())
+	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(),
+		a.batchCommand(), a.importCommand(), a.exportCommand())
 	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand())
 	root.AddCommand(a.versionCommand())
 	onlyGroups(root)

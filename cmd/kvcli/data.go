@@ -99,10 +99,16 @@ type writeFlags struct {
 func (f *writeFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.context, "context", "", "supersede exactly what an earlier read saw: its context")
 	c.Flags().StringVar(&f.requestID, "request-id", "", "repeat the write of this id, which is then not done twice")
+	c.Flags().StringVar(&f.wait, "wait", "", "wait until the write is propagated, settled or audited, for as long as --timeout")
+	f.registerHolding(c)
+}
+
+// registerHolding registers the flags that many writes can share: who must hold
+// them, and what that means.
+func (f *writeFlags) registerHolding(c *cobra.Command) {
 	c.Flags().StringVar(&f.w, "w", "", "replicas that must hold the write: a number, one, quorum or all")
 	c.Flags().StringVar(&f.pw, "pw", "", "how many of those must be home replicas")
 	c.Flags().StringVar(&f.durability, "durability", "", "what holding means: memory, batch or sync")
-	c.Flags().StringVar(&f.wait, "wait", "", "wait until the write is propagated, settled or audited, for as long as --timeout")
 	f.quorum.register(c)
 }
 

@@ -21,7 +21,7 @@ func TestDocsShowEveryField(t *testing.T) {
 			Error errorDoc `json:"error"`
 		}{},
 		"local status": &local.Status{}, "local start": &startDoc{}, "local stop": &stopDoc{},
-		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{},
+		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{}, "batch": &batchDoc{}, "export": &exportDoc{},
 		"key where": &whereDoc{}, "key inspect": &inspectDoc{}, "key why": &whyDoc{},
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +39,7 @@ the exit code is then 1. Rows that could not be stored make it 4 or 6.`,
 			if err != nil {
 				return err
 			}
-			defer in.file.Close()
+			defer in.Close()
 			return a.withCluster(c.Context(), func(cl cluster) error {
 				return a.importAll(c.Context(), cl.Bucket(args[0]), args[0], in, o)
 			})
@@ -59,39 +57,18 @@ the exit code is then 1. Rows that could not be stored make it 4 or 6.`,
 
 // importFile is a source and how far it was read.
 type importFile struct {
-	file   io.ReadCloser
-	read   *counter
-	size   int64 // 0 if unknown
+	*input
 	source bulk.Source
 }
 
-// counter counts the bytes that pass.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	return n, err
-}
-
 func (a *app) openImport(ctx context.Context, path, format, keyColumn string) (*importFile, error) {
-	in := &importFile{file: io.NopCloser(a.stdin(ctx))}
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		in.file = f
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			in.size = info.Size()
-		}
-	}
-	err := in.begin(path, format, keyColumn)
+	file, err := a.openInput(ctx, path)
 	if err != nil {
-		in.file.Close()
+		return nil, err
+	}
+	in := &importFile{input: file}
+	if err := in.begin(path, format, keyColumn); err != nil {
+		in.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return in, nil
@@ -103,9 +80,15 @@ func (in *importFile) begin(path, format, keyColumn string) (err error) {
 			return err
 		}
 	}
-	in.read = &counter{r: in.file}
-	in.source, err = bulk.NewSource(in.read, format, keyColumn)
+	in.source, err = bulk.NewSource(in, format, keyColumn)
 	return err
+}
+
+// Next implements bulk.Source.
+func (in *importFile) Next() (bulk.Record, error) {
+	r, err := in.source.Next()
+	in.count()
+	return r, err
 }
 
 // importDoc is the document of kvcli import.
@@ -133,9 +116,8 @@ type importFailure struct {
 func (a *app) importAll(ctx context.Context, b bucket, name string, in *importFile, o bulk.Options) error {
 	begin := time.Now()
 	progress := term.NewProgress(a.errOut, "records")
-	src := &estimating{importFile: in}
-	o.Progress = func(done int64) { progress.Step(done, src.total()) }
-	sum, err := bulk.Run(ctx, src, b, o)
+	o.Progress = func(done int64) { progress.Step(done, in.total()) }
+	sum, err := bulk.Run(ctx, in, b, o)
 	progress.End()
 	doc := newImportDoc(name, sum, time.Since(begin))
 	printErr := a.print(doc, func(w io.Writer) error { return a.writeImport(w, doc, sum) })
@@ -201,21 +183,3 @@ func importResult(sum bulk.Summary) error {
 	}
 	return worst
 }
-
-// estimating guesses how many records a file holds from the part that was read.
-type estimating struct {
-	*importFile
-	records int64
-	guess   atomic.Int64
-}
-
-func (e *estimating) Next() (bulk.Record, error) {
-	r, err := e.source.Next()
-	e.records++
-	if e.size > 0 && e.read.n > 0 {
-		e.guess.Store(max(e.records, e.records*e.size/e.read.n))
-	}
-	return r, err
-}
-
-func (e *estimating) total() int64 { return e.guess.Load() }

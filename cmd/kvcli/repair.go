@@ -209,7 +209,7 @@ func (a *app) repairNow(ctx context.Context, cl cluster, node string, partition 
 	if err != nil {
 		return err
 	}
-	run.follow(ctx, cl, a.quiet("replicas"))
+	run.follow(ctx, cl, term.NewProgress(a.errOut, "replicas"))
 	doc := run.document(time.Since(begin))
 	if err := a.print(doc, func(w io.Writer) error { return a.writeRun(w, doc) }); err != nil {
 		return err

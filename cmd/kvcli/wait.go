@@ -182,7 +182,7 @@ func (a *app) wait(ctx context.Context, cond condition) error {
 // until returns nil once the condition holds, and at the end of ctx what is
 // lacking then.
 func (a *app) until(ctx context.Context, cl cluster, cond condition) (lacks []string, err error) {
-	progress := a.quiet("parts " + cond.name)
+	progress := term.NewProgress(a.errOut, "parts "+cond.name)
 	defer progress.End()
 	for round := 0; ; {
 		s, err := surveyCluster(ctx, cl)
@@ -209,14 +209,6 @@ func cmpErr(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return err
-}
-
-// quiet is progress on a terminal only.
-func (a *app) quiet(what string) *term.Progress {
-	if !term.IsTerminal(a.errOut) {
-		return term.NewProgress(io.Discard, what)
-	}
-	return term.NewProgress(a.errOut, what)
 }
 
 func (a *app) writeWait(w io.Writer, doc waitDoc) error {

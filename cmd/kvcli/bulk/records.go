@@ -6,7 +6,6 @@
 package bulk
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
@@ -59,7 +58,7 @@ func NewSource(r io.Reader, format, keyColumn string) (Source, error) {
 	case "csv":
 		return newCSV(r, keyColumn)
 	case "jsonl":
-		return &jsonSource{in: bufio.NewReaderSize(r, 64<<10), key: keyColumn}, nil
+		return &jsonSource{in: newLines(r, kindred.ValueBytesMax, "the limit of a value"), key: keyColumn}, nil
 	}
 	return nil, fmt.Errorf("the format %q is unknown: use csv or jsonl", format)
 }
@@ -166,64 +165,36 @@ func checked(r Record) (Record, error) {
 }
 
 type jsonSource struct {
-	in   *bufio.Reader
-	key  string
-	line int
+	in  *lines
+	key string
 }
 
 // Next implements Source. Empty lines are passed over.
 func (s *jsonSource) Next() (Record, error) {
-	for {
-		b, err := s.readLine()
-		if err != nil {
-			return Record{}, err
-		}
-		if b = bytes.TrimSpace(b); len(b) > 0 {
-			return s.record(b)
-		}
+	b, err := s.in.next()
+	if err != nil {
+		return Record{}, err
 	}
-}
-
-// readLine reads one line, at most a value long; the rest of a longer one is
-// thrown away, and the row with it.
-func (s *jsonSource) readLine() ([]byte, error) {
-	s.line++
-	var line []byte
-	tooLong := false
-	for {
-		part, err := s.in.ReadSlice('\n')
-		if tooLong = tooLong || len(line)+len(part) > kindred.ValueBytesMax; !tooLong {
-			line = append(line, part...)
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err != nil && (!errors.Is(err, io.EOF) || len(line) == 0 && !tooLong):
-			return nil, err
-		case tooLong:
-			return nil, &RowError{Line: s.line, Problem: fmt.Sprintf("longer than %d bytes, the limit of a value", kindred.ValueBytesMax)}
-		}
-		return line, nil
-	}
+	return s.record(b)
 }
 
 func (s *jsonSource) record(b []byte) (Record, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(b, &fields); err != nil {
-		return Record{}, &RowError{Line: s.line, Problem: "not a JSON object: " + err.Error()}
+		return Record{}, &RowError{Line: s.in.line, Problem: "not a JSON object: " + err.Error()}
 	}
 	raw, ok := fields[s.key]
 	if !ok {
-		return Record{}, &RowError{Line: s.line, Problem: fmt.Sprintf("no field %q", s.key)}
+		return Record{}, &RowError{Line: s.in.line, Problem: fmt.Sprintf("no field %q", s.key)}
 	}
 	key := string(raw)
 	switch raw[0] {
 	case '"':
 		if err := json.Unmarshal(raw, &key); err != nil {
-			return Record{}, &RowError{Line: s.line, Problem: err.Error()}
+			return Record{}, &RowError{Line: s.in.line, Problem: err.Error()}
 		}
 	case '{', '[', 'n', 't', 'f':
-		return Record{}, &RowError{Line: s.line, Problem: fmt.Sprintf("the field %q is neither a text nor a number", s.key)}
+		return Record{}, &RowError{Line: s.in.line, Problem: fmt.Sprintf("the field %q is neither a text nor a number", s.key)}
 	}
-	return checked(Record{Line: s.line, Key: key, Value: b})
+	return checked(Record{Line: s.in.line, Key: key, Value: b})
 }

@@ -1,6 +1,5 @@
 // Package term knows what a terminal is: colours, and a progress line that is
-// rewritten in place. Where the output is no terminal, there are no colours and
-// progress is a plain line now and then.
+// rewritten in place. Where the output is no terminal there is neither.
 package term
 
 import (
@@ -47,7 +46,8 @@ func (s Style) Good(t string) string { return s.paint("32", t) }
 func (s Style) Warn(t string) string { return s.paint("33", t) }
 func (s Style) Bad(t string) string  { return s.paint("31", t) }
 
-// Progress shows how far some work has come. It is safe for many goroutines.
+// Progress shows on a terminal how far some work has come. It is safe for many
+// goroutines.
 type Progress struct {
 	w        io.Writer
 	terminal bool
@@ -59,10 +59,8 @@ type Progress struct {
 	wide  int // letters of the line on the terminal
 }
 
-const (
-	terminalEvery = 100 * time.Millisecond
-	plainEvery    = 5 * time.Second
-)
+// showEvery is how often the line is rewritten.
+const showEvery = 100 * time.Millisecond
 
 // NewProgress begins. What is counted is named by a plural: "records".
 func NewProgress(w io.Writer, what string) *Progress {
@@ -72,14 +70,13 @@ func NewProgress(w io.Writer, what string) *Progress {
 
 // Step says that done of total are done. A total of 0 is unknown.
 func (p *Progress) Step(done, total int64) {
+	if !p.terminal {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	every := plainEvery
-	if p.terminal {
-		every = terminalEvery
-	}
 	now := time.Now()
-	if now.Sub(p.shown) < every {
+	if now.Sub(p.shown) < showEvery {
 		return
 	}
 	p.shown = now
@@ -87,10 +84,6 @@ func (p *Progress) Step(done, total int64) {
 }
 
 func (p *Progress) show(line string) {
-	if !p.terminal {
-		fmt.Fprintln(p.w, line)
-		return
-	}
 	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.wide-len(line))))
 	p.wide = len(line)
 }
@@ -99,7 +92,7 @@ func (p *Progress) show(line string) {
 func (p *Progress) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.terminal && p.wide > 0 {
+	if p.wide > 0 {
 		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.wide))
 	}
 	p.wide = 0
