@@ -84,6 +84,11 @@ type Config struct {
 	// BodyBytesMax bounds the HTTP bodies held at once; more are refused as
 	// overload. Default 256 MiB.
 	BodyBytesMax int64
+	// AnswerBytesMax bounds the values and keys of HTTP answers that are being
+	// sent: clients that read slowly hold no more than this. More are refused as
+	// overload; less than kindred.ObjectBytesMax refuses large objects for ever.
+	// Default 256 MiB.
+	AnswerBytesMax int64
 
 	// HeaderTimeout is how long a client may take for a TLS handshake or for
 	// the head of an HTTP request. Default 10 s.
@@ -107,6 +112,7 @@ const (
 	defaultCallsPerStreamMax       = 1024
 	defaultUnsentBytesPerStreamMax = 16 << 20
 	defaultBodyBytesMax            = 256 << 20
+	defaultAnswerBytesMax          = 256 << 20
 	defaultHeaderTimeout           = 10 * time.Second
 	defaultBodyTimeout             = time.Minute
 	defaultAnswerTimeout           = time.Minute
@@ -129,6 +135,7 @@ func (c Config) complete() (Config, error) {
 		limit("CallsPerStreamMax", &c.CallsPerStreamMax, defaultCallsPerStreamMax),
 		limit("UnsentBytesPerStreamMax", &c.UnsentBytesPerStreamMax, defaultUnsentBytesPerStreamMax),
 		limit("BodyBytesMax", &c.BodyBytesMax, defaultBodyBytesMax),
+		limit("AnswerBytesMax", &c.AnswerBytesMax, defaultAnswerBytesMax),
 		limit("HeaderTimeout", &c.HeaderTimeout, defaultHeaderTimeout),
 		limit("BodyTimeout", &c.BodyTimeout, defaultBodyTimeout),
 		limit("AnswerTimeout", &c.AnswerTimeout, defaultAnswerTimeout),

@@ -29,6 +29,8 @@
 //	GET|HEAD|PUT|DELETE /v1/buckets/{bucket}/keys/{key}
 //	GET                 /v1/buckets/{bucket}/keys
 //	GET                 /v1/buckets/{bucket}/keys/{key}/stage
+//	GET                 /v1/buckets/{bucket}/keys/{key}/replicas
+//	POST                /v1/buckets/{bucket}/keys/{key}/repair
 //	GET                 /v1/cluster /v1/local /v1/local/replicas
 //	GET                 /healthz /readyz /metrics
 //	POST                /v1/local/repair
@@ -39,8 +41,10 @@
 // durability (memory, batch, sync), timeout (a Go duration), one (true, false),
 // sloppy (true, false: whether guests count). All are checked; those that do not
 // concern the method have no further effect. A put may have one of ttl (a Go
-// duration) and expires_at (RFC 3339); elsewhere they are refused. Anything else is
-// refused by name.
+// duration) and expires_at (RFC 3339); elsewhere they are refused. A write may wait
+// for a stage (wait) in what is left of its time: it is a 204 in any case, whose
+// Kindred-Stage says how far the write is. Anything else is refused by name, and
+// so are headers that begin with Kindred- and are none of ours.
 //
 // Request headers: Content-Type, Kindred-Context (base64url), Kindred-Request-Id
 // (32 hexadecimal digits). A write answers 204 with Kindred-Context,
@@ -54,7 +58,11 @@
 //	  "content_type":"…","written_at":"RFC 3339","node":"…","causes":["…"],
 //	  "expires_at":"RFC 3339","deleted":false}]}
 //
-// where expires_at is left out for a value that stays; of none 404 without a body. With one=true siblings are a 409 whose document
+// where expires_at is left out for a value that stays; of none 404 without a body. Who accepts
+// multipart/mixed rather than JSON gets siblings as parts, with Kindred-Dot,
+// Kindred-Node, Kindred-Written-At, Kindred-Causes and Kindred-Expires-At. ETag
+// names the set of siblings, whatever its form: with If-None-Match an unchanged
+// one is a 304, which has the context too. With one=true siblings are a 409 whose document
 // also has an error, of code "siblings". Failures have one shape,
 //
 //	{"error":{"code":"…","message":"…","field":"…","limit":0,
@@ -63,7 +71,8 @@
 // with these statuses:
 //
 //	400 invalid, bad_context        413 too_large
-//	404 no such path                405 no such method
+//	404 no such path                405 no such method, with Allow
+//	406 not_acceptable              415 unsupported_encoding
 //	409 too_many_siblings           503 not applied, with Retry-After
 //	500 internal and not applied    504 outcome unknown
 //

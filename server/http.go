@@ -26,6 +26,7 @@ func (s *Server) newHTTP() *http.Server {
 	if s.cfg.Gatherer != nil {
 		h.metrics = promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax})
 	}
+	h.routes = h.table()
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
@@ -40,118 +41,40 @@ func (s *Server) newHTTP() *http.Server {
 	return server
 }
 
-// httpDoor routes by itself: http.ServeMux cleans paths, and ".." and "//" are
-// keys like any other.
+// httpDoor is what answers over HTTP.
 type httpDoor struct {
 	*Server
 	metrics http.Handler
+	routes  map[targetKind][]verb
 }
 
+// ServeHTTP routes by itself: http.ServeMux cleans paths, and ".." and "//" are
+// keys like any other.
 func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.allowBody(w, r)
 	path := rawPath(r.URL)
-	switch {
-	case path == "/healthz":
-		d.show(w, r, func() { writeText(w, http.StatusOK, "ok\n") })
-	case path == "/readyz":
-		d.show(w, r, func() { d.readyz(w) })
-	case path == "/metrics" && d.metrics != nil:
-		d.show(w, r, func() { d.metrics.ServeHTTP(w, r) })
-	case path == "/v1/cluster":
-		d.show(w, r, func() { writeJSON(w, http.StatusOK, clusterOf(d.cfg.Backend.Cluster())) })
-	case path == "/v1/local":
-		d.show(w, r, func() { writeJSON(w, http.StatusOK, localOf(d.whole())) })
-	case path == "/v1/local/replicas":
-		d.show(w, r, func() { writeJSON(w, http.StatusOK, replicasOf(d.whole())) })
-	case path == "/v1/local/repair":
-		d.repairNode(w, r)
-	case path == "/v1/local/faults":
-		d.faults(w, r)
-	default:
-		d.data(w, r, path)
-	}
-}
-
-// show answers what is only read.
-func (d *httpDoor) show(w http.ResponseWriter, r *http.Request, answer func()) {
-	d.allowTime(w)
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		refuseMethod(w, r, "GET, HEAD")
-		return
-	}
-	answer()
-}
-
-// data answers for keys.
-func (d *httpDoor) data(w http.ResponseWriter, r *http.Request, path string) {
-	t, err := parsePath(path)
-	switch {
-	case err != nil:
-		d.fail(w, opOfMethod(r.Method), err)
-	case t.kind == noTarget:
-		d.allowTime(w)
-		writeError(w, http.StatusNotFound, kindred.Invalid("path",
-			"there is nothing at %q: keys are at /v1/buckets/{bucket}/keys/{key}", clip(path)))
-	case t.kind == bucketTarget && isRead(r.Method):
-		d.scan(w, r, t)
-	case t.kind == stageTarget && isRead(r.Method):
-		d.stage(w, r, t)
-	case t.kind == bucketTarget, t.kind == stageTarget:
-		d.allowTime(w)
-		refuseMethod(w, r, "GET, HEAD")
-	case isRead(r.Method):
-		d.get(w, r, t)
-	case r.Method == http.MethodPut, r.Method == http.MethodDelete:
-		d.change(w, r, t)
-	default:
-		d.allowTime(w)
-		refuseMethod(w, r, "GET, HEAD, PUT, DELETE")
-	}
-}
-
-func (d *httpDoor) get(w http.ResponseWriter, r *http.Request, t target) {
-	o, bad := parseOptions(r.URL.RawQuery)
-	req := o.request(kindred.OpGet, t)
-	answer := d.askChecked(r, req, bad)
-	if answer.Err != nil {
-		d.answerError(w, answer.Err)
-		return
-	}
-	d.allowTime(w)
-	writeObject(w, answer, o.one)
-}
-
-// change is a put or a delete.
-func (d *httpDoor) change(w http.ResponseWriter, r *http.Request, t target) {
-	op := opOfMethod(r.Method)
-	o, bad := parseOptions(r.URL.RawQuery)
-	req := o.request(op, t)
+	t, bad := parsePath(path)
 	if bad == nil {
-		bad = parseHeaders(r.Header, req)
+		bad = checkHeaders(r.Header)
 	}
-	if bad == nil && op == kindred.OpPut {
-		var held int64
-		held, bad = d.readBody(w, r, req)
-		defer d.bodyBytes.Add(-held)
-	}
-	answer := d.askChecked(r, req, bad)
-	if answer.Err != nil {
-		d.answerError(w, answer.Err)
+	if bad != nil {
+		d.fail(w, opOfMethod(r.Method), bad)
 		return
 	}
-	d.allowTime(w)
-	writeReceipt(w, answer)
-}
-
-func (d *httpDoor) scan(w http.ResponseWriter, r *http.Request, t target) {
-	req, bad := parseScan(r.URL.RawQuery, t.bucket)
-	answer := d.askChecked(r, req, bad)
-	if answer.Err != nil {
-		d.answerError(w, answer.Err)
-		return
+	verbs := d.routes[t.kind]
+	for _, v := range verbs {
+		if v.method == r.Method {
+			v.serve(w, r, t)
+			return
+		}
 	}
 	d.allowTime(w)
-	writeJSON(w, http.StatusOK, pageOf(answer))
+	if len(verbs) > 0 {
+		refuseMethod(w, r, allowed(verbs))
+		return
+	}
+	writeError(w, http.StatusNotFound, kindred.Invalid("path",
+		"there is nothing at %q: keys are at /v1/buckets/{bucket}/keys/{key}", clip(path)))
 }
 
 // askChecked is ask for a request that no one has checked yet.
@@ -176,8 +99,6 @@ func (d *httpDoor) answerError(w http.ResponseWriter, err *kindred.Error) {
 func (d *httpDoor) allowTime(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d.cfg.AnswerTimeout))
 }
-
-func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 func opOfMethod(method string) kindred.Op {
 	switch method {

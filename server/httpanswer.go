@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,6 +29,8 @@ func statusOf(err *kindred.Error) int {
 		return http.StatusRequestEntityTooLarge
 	case kindred.CodeSiblings:
 		return http.StatusConflict
+	case codeUnsupported:
+		return http.StatusUnsupportedMediaType
 	}
 	switch {
 	case err.Outcome != kindred.NotApplied:
@@ -81,62 +82,6 @@ func writeError(w http.ResponseWriter, status int, err *kindred.Error) {
 	}{errorOf(err)})
 }
 
-type siblingsDoc struct {
-	Error    *errorDoc    `json:"error,omitempty"`
-	Context  string       `json:"context"`
-	Siblings []siblingDoc `json:"siblings"`
-}
-
-type siblingDoc struct {
-	Value       []byte `json:"value"`
-	Dot         string `json:"dot"`
-	ContentType string `json:"content_type"`
-	WrittenAt   string `json:"written_at"`
-	Node        string `json:"node"`
-	// Causes are the circumstances of the write, see kindred.Causes.
-	Causes []string `json:"causes"`
-	// ExpiresAt is left out for a value that stays.
-	ExpiresAt string `json:"expires_at,omitempty"`
-	// Deleted is always false: a delete leaves no sibling.
-	Deleted bool `json:"deleted"`
-}
-
-// writeObject is the answer to a get.
-func writeObject(w http.ResponseWriter, r *kindred.Response, one bool) {
-	setHeader(w, headerContext, formatBase64(r.Context))
-	setQuorum(w, headerReplied, r.Replied, r.Guests)
-	switch {
-	case len(r.Siblings) == 0:
-		w.Header().Set("Content-Length", "0")
-		w.WriteHeader(http.StatusNotFound)
-	case len(r.Siblings) == 1:
-		writeValue(w, &r.Siblings[0])
-	case one:
-		writeJSON(w, http.StatusConflict, siblingsOf(r, &kindred.Error{
-			Code: codeSiblings, Field: "one", Outcome: kindred.NotApplied,
-			Message: "one=true, but the key has " + strconv.Itoa(len(r.Siblings)) +
-				" siblings: choose or merge, and put the result with this context",
-		}))
-	default:
-		writeJSON(w, http.StatusMultipleChoices, siblingsOf(r, nil))
-	}
-}
-
-// writeValue sends the bytes as they were stored. Their type is the writer's
-// word or unknown; browsers must not guess it.
-func writeValue(w http.ResponseWriter, s *kindred.Sibling) {
-	contentType := s.ContentType
-	if contentType == "" {
-		contentType = "application/octet-stream"
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	setHeader(w, headerExpiresAt, expiryText(s.ExpiresAt))
-	w.Header().Set("Content-Length", strconv.Itoa(len(s.Value)))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(s.Value) // a client that left needs no answer
-}
-
 // rfc3339 never fails, as time.Time's own JSON does for a year beyond 9999,
 // which a broken clock may have written.
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
@@ -147,23 +92,6 @@ func expiryText(t time.Time) string {
 		return ""
 	}
 	return rfc3339(t)
-}
-
-func siblingsOf(r *kindred.Response, err *kindred.Error) *siblingsDoc {
-	doc := &siblingsDoc{Context: formatBase64(r.Context), Siblings: make([]siblingDoc, len(r.Siblings))}
-	if err != nil {
-		doc.Error = errorOf(err)
-	}
-	for i, s := range r.Siblings {
-		if s.Value == nil {
-			s.Value = []byte{} // "", not null
-		}
-		doc.Siblings[i] = siblingDoc{
-			Value: s.Value, Dot: s.Dot, ContentType: s.ContentType, WrittenAt: rfc3339(s.WrittenAt), Node: s.Node,
-			Causes: append([]string{}, s.Causes.Names()...), ExpiresAt: expiryText(s.ExpiresAt),
-		}
-	}
-	return doc
 }
 
 // writeReceipt is the answer to a put or delete.
@@ -221,14 +149,19 @@ func pageOf(r *kindred.Response) *pageDoc {
 // writeJSON knows the length before it begins, so that half a document never
 // looks like a whole one.
 func writeJSON(w http.ResponseWriter, status int, doc any) {
+	w.Header().Set("Content-Type", "application/json")
+	writeBody(w, status, encode(doc))
+}
+
+// encode is a document as a line of JSON.
+func encode(doc any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(doc); err != nil {
 		panic("server: a document of ours does not encode: " + err.Error())
 	}
-	w.Header().Set("Content-Type", "application/json")
-	writeBody(w, status, b.Bytes())
+	return b.Bytes()
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {
@@ -239,5 +172,5 @@ func writeText(w http.ResponseWriter, status int, text string) {
 func writeBody(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = io.Copy(w, bytes.NewReader(body)) // a client that left needs no answer
+	_, _ = w.Write(body) // a client that left needs no answer
 }

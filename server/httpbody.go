@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -22,11 +23,8 @@ func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred
 	if held < 0 { // chunked: it may become the largest
 		held = kindred.ValueBytesMax
 	}
-	if now := d.bodyBytes.Add(held); now > d.cfg.BodyBytesMax {
-		return held, &kindred.Error{
-			Code: kindred.CodeOverloaded, Limit: d.cfg.BodyBytesMax, Outcome: kindred.NotApplied,
-			Message: fmt.Sprintf("the bodies under way would take %d bytes, the limit is %d: try again", now, d.cfg.BodyBytesMax),
-		}
+	if bad = hold(&d.bodyBytes, held, d.cfg.BodyBytesMax, "bodies"); bad != nil {
+		return held, bad
 	}
 	var err error
 	req.Value, err = readAll(http.MaxBytesReader(w, r.Body, kindred.ValueBytesMax), held)
@@ -35,6 +33,43 @@ func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred
 		discard(w, r)
 	}
 	return held, bad
+}
+
+// holdAnswer takes the bytes of an answer from the budget of those that are being
+// sent; the caller gives them back, whether it was let or not.
+func (d *httpDoor) holdAnswer(bytes int64) (held int64, bad *kindred.Error) {
+	return bytes, hold(&d.answerBytes, bytes, d.cfg.AnswerBytesMax, "answers")
+}
+
+// hold counts bytes, and says so if they are too many. They are counted in any
+// case.
+func hold(budget *atomic.Int64, bytes, max int64, what string) *kindred.Error {
+	now := budget.Add(bytes)
+	if now <= max {
+		return nil
+	}
+	return &kindred.Error{
+		Code: kindred.CodeOverloaded, Limit: max, Outcome: kindred.NotApplied,
+		Message: fmt.Sprintf("the %s under way would take %d bytes, the limit is %d: try again", what, now, max),
+	}
+}
+
+func valueBytes(r *kindred.Response) int64 {
+	n := 0
+	for i := range r.Siblings {
+		n += len(r.Siblings[i].Value)
+	}
+	return int64(n)
+}
+
+// pageBytes is about what a page of keys takes: the keys themselves, and the
+// document.
+func pageBytes(r *kindred.Response) int64 {
+	n := 0
+	for i := range r.Keys {
+		n += 2*len(r.Keys[i].Key) + answerBytes
+	}
+	return int64(n)
 }
 
 // allowBody bounds the reading of a body, by us or, of what we leave unread, by
@@ -59,10 +94,23 @@ func discard(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readAll trusts the announced size for a first piece only.
+// pieceBytes is how much of a body has to arrive before its announced size is
+// believed.
+const pieceBytes = 64 << 10
+
+// readAll trusts the announced size for a first piece only; when that is there,
+// the rest gets its place at once and is not copied again.
 func readAll(r io.Reader, announced int64) ([]byte, error) {
-	b := bytes.NewBuffer(make([]byte, 0, min(announced, 64<<10)+bytes.MinRead))
-	_, err := b.ReadFrom(r)
+	b := bytes.NewBuffer(make([]byte, 0, min(announced, pieceBytes)+bytes.MinRead))
+	_, err := io.CopyN(b, r, pieceBytes)
+	if err == io.EOF {
+		return b.Bytes(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.Grow(int(max(announced-pieceBytes, 0)) + bytes.MinRead)
+	_, err = b.ReadFrom(r)
 	return b.Bytes(), err
 }
 

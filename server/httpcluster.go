@@ -89,7 +89,8 @@ type readyDoc struct {
 	Reason string `json:"reason"`
 }
 
-func (d *httpDoor) readyz(w http.ResponseWriter) {
+func (d *httpDoor) readyz(w http.ResponseWriter, _ *http.Request, _ target) {
+	d.allowTime(w)
 	l := d.local()
 	status := http.StatusOK
 	if !l.Ready {

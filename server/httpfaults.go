@@ -15,11 +15,15 @@ const faultBytesMax = 1 << 20
 
 // faults shows and changes what is made to go wrong. Every answer is the plan
 // that is then in force.
-func (d *httpDoor) faults(w http.ResponseWriter, r *http.Request) {
+func (d *httpDoor) faults(w http.ResponseWriter, r *http.Request, _ target) {
 	d.allowTime(w)
 	if d.cfg.Faults == nil {
 		writeError(w, http.StatusForbidden, kindred.Invalid("fault-injection",
 			"fault injection is off on this node: start it with --fault-injection, never in production"))
+		return
+	}
+	if bad := parseQuery(r.URL.RawQuery, nil); bad != nil {
+		writeError(w, statusOf(bad), bad)
 		return
 	}
 	var plan faults.Plan // none, for DELETE
@@ -33,10 +37,6 @@ func (d *httpDoor) faults(w http.ResponseWriter, r *http.Request) {
 			writeError(w, statusOf(bad), bad)
 			return
 		}
-	case http.MethodDelete:
-	default:
-		refuseMethod(w, r, "GET, HEAD, PUT, DELETE")
-		return
 	}
 	if err := d.cfg.Faults.SetFaults(plan); err != nil {
 		bad := planError(err)

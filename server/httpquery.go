@@ -3,8 +3,9 @@ package server
 import (
 	"encoding/base64"
 	"errors"
-	"net/http"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,13 +19,15 @@ type target struct {
 	bucket, key string
 }
 
-type targetKind uint8
+// targetKind is a path with its variables unnamed, as openapi.yaml writes it.
+type targetKind string
 
 const (
-	noTarget targetKind = iota
-	bucketTarget
-	keyTarget
-	stageTarget
+	bucketTarget   targetKind = "/v1/buckets/{bucket}/keys"
+	keyTarget      targetKind = bucketTarget + "/{key}"
+	stageTarget    targetKind = keyTarget + "/stage"
+	replicasTarget targetKind = keyTarget + "/replicas"
+	repairTarget   targetKind = keyTarget + "/repair"
 )
 
 // rawPath is a path as it was sent. url.URL.EscapedPath is not: given a raw ü it
@@ -36,37 +39,42 @@ func rawPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
-// parsePath reads /v1/buckets/{bucket}/keys[/{key}[/stage]] from a path that is
-// still percent-encoded.
+// parsePath reads /v1/buckets/{bucket}/keys[/{key}[/about]] from a path that is
+// still percent-encoded. Any other path stands for itself.
 func parsePath(path string) (target, *kindred.Error) {
 	rest, ok := strings.CutPrefix(path, "/v1/buckets/")
-	if !ok {
-		return target{}, nil
+	bucket, rest, found := strings.Cut(rest, "/")
+	key, ofKey := strings.CutPrefix(rest, "keys/")
+	if !ok || !found || rest != "keys" && !ofKey {
+		return target{kind: targetKind(path)}, nil
 	}
-	bucket, rest, _ := strings.Cut(rest, "/")
 	t := target{kind: bucketTarget}
 	var err error
 	if t.bucket, err = url.PathUnescape(bucket); err != nil {
 		return target{}, kindred.Invalid("bucket", "the bucket in the path is not percent-encoded: %v", err)
 	}
-	if rest == "keys" {
+	if !ofKey {
 		return t, nil
 	}
-	key, ok := strings.CutPrefix(rest, "keys/")
-	t.kind = keyTarget
-	if of, asked := strings.CutSuffix(key, "/stage"); asked {
-		key, t.kind = of, stageTarget
-	}
-	switch {
-	case !ok:
-		return target{}, nil
-	case strings.Contains(key, "/"):
+	key, t.kind = cutAbout(key)
+	if strings.Contains(key, "/") {
 		return target{}, kindred.Invalid("key", "the key in the path has a bare slash: write it as %%2F")
 	}
 	if t.key, err = url.PathUnescape(key); err != nil {
 		return target{}, kindred.Invalid("key", "the key in the path is not percent-encoded: %v", err)
 	}
 	return t, nil
+}
+
+// cutAbout separates a key from what is asked about it. A slash of the key's own
+// is written as %2F, so that the two cannot be mistaken.
+func cutAbout(path string) (key string, kind targetKind) {
+	for _, kind := range [...]targetKind{stageTarget, replicasTarget, repairTarget} {
+		if key, ok := strings.CutSuffix(path, string(kind[len(keyTarget):])); ok {
+			return key, kind
+		}
+	}
+	return path, keyTarget
 }
 
 // options are the query parameters of a key.
@@ -78,6 +86,8 @@ type options struct {
 	one          bool
 	ttl          time.Duration
 	expiresAt    time.Time
+	// wait is the stage that a write waits for.
+	wait kindred.Stage
 }
 
 func (o *options) request(op kindred.Op, t target) *kindred.Request {
@@ -87,9 +97,11 @@ func (o *options) request(op kindred.Op, t target) *kindred.Request {
 	}
 }
 
-func parseOptions(query string) (options, *kindred.Error) {
+// parseOptions reads them for one operation: only a write has a stage to wait
+// for.
+func parseOptions(query string, op kindred.Op) (options, *kindred.Error) {
 	var o options
-	bad := parseQuery(query, []parameter{
+	known := []parameter{
 		{"r", parsed(&o.r, kindred.ParseCount)},
 		{"w", parsed(&o.w, kindred.ParseCount)},
 		{"pr", parsed(&o.pr, kindred.ParseCount)},
@@ -100,8 +112,11 @@ func parseOptions(query string) (options, *kindred.Error) {
 		{"ttl", parsed(&o.ttl, parseTTL)},
 		{"expires_at", parsed(&o.expiresAt, parseMoment)},
 		{"sloppy", parsed(&o.sloppy, parseSloppy)},
-	})
-	return o, bad
+	}
+	if op != kindred.OpGet {
+		known = append(known, parameter{"wait", parsed(&o.wait, kindred.ParseStage)})
+	}
+	return o, parseQuery(query, known)
 }
 
 // parseScan reads the query parameters of a page of keys.
@@ -150,14 +165,21 @@ func parseQuery(query string, known []parameter) *kindred.Error {
 			}
 		}
 	}
-	for name := range values {
-		names := make([]string, len(known))
-		for i, p := range known {
-			names[i] = p.name
-		}
-		return kindred.Invalid(name, "%q is not a query parameter here: use %s", name, strings.Join(names, ", "))
+	if len(values) == 0 {
+		return nil
 	}
-	return nil
+	return unknownParameter(slices.Min(slices.Collect(maps.Keys(values))), known)
+}
+
+func unknownParameter(name string, known []parameter) *kindred.Error {
+	if len(known) == 0 {
+		return kindred.Invalid(name, "%q is not a query parameter here: there are none", clip(name))
+	}
+	names := make([]string, len(known))
+	for i, p := range known {
+		names[i] = p.name
+	}
+	return kindred.Invalid(name, "%q is not a query parameter here: use %s", clip(name), strings.Join(names, ", "))
 }
 
 func parseTimeout(s string) (time.Duration, error) {
@@ -231,43 +253,3 @@ func parseBase64(s string) ([]byte, error) {
 }
 
 func formatBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-// The headers of the contract.
-const (
-	headerContext    = "Kindred-Context"
-	headerRequestID  = "Kindred-Request-Id"
-	headerReceipt    = "Kindred-Receipt"
-	headerStage      = "Kindred-Stage"
-	headerDurability = "Kindred-Durability"
-	headerAcked      = "Kindred-Acked"
-	// headerQuorum says whether the quorum that was met is strict or sloppy,
-	// headerGuests which of the nodes that count are guests.
-	headerQuorum    = "Kindred-Quorum"
-	headerReplied   = "Kindred-Replied"
-	headerGuests    = "Kindred-Guests"
-	headerExpiresAt = "Kindred-Expires-At"
-)
-
-// parseHeaders reads what a write may say in its headers.
-func parseHeaders(h http.Header, req *kindred.Request) *kindred.Error {
-	if req.Op == kindred.OpPut {
-		req.ContentType = h.Get("Content-Type")
-	}
-	for _, f := range [...]struct{ header, field string }{{headerContext, "context"}, {headerRequestID, "request_id"}} {
-		if n := len(h.Values(f.header)); n > 1 {
-			return kindred.Invalid(f.field, "the header %s is given %d times: give it once", f.header, n)
-		}
-	}
-	var err error
-	if req.Context, err = parseBase64(h.Get(headerContext)); err != nil {
-		bad := kindred.Invalid("context", "%s: %v: pass back the context of a read as it came", headerContext, err)
-		bad.Code = kindred.CodeBadContext
-		return bad
-	}
-	if id := h.Get(headerRequestID); id != "" {
-		if req.RequestID, err = kindred.ParseRequestID(id); err != nil {
-			return kindred.Invalid("request_id", "%s: %v", headerRequestID, clip(err.Error()))
-		}
-	}
-	return nil
-}

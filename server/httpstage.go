@@ -47,12 +47,8 @@ func parseStage(query string, t target) (*kindred.Request, *kindred.Error) {
 }
 
 // repairNode asks for an exchange and an audit of this node's replicas.
-func (d *httpDoor) repairNode(w http.ResponseWriter, r *http.Request) {
+func (d *httpDoor) repairNode(w http.ResponseWriter, r *http.Request, _ target) {
 	d.allowTime(w)
-	if r.Method != http.MethodPost {
-		refuseMethod(w, r, "POST")
-		return
-	}
 	partition := kindred.AllPartitions
 	bad := parseQuery(r.URL.RawQuery, []parameter{{"partition", parsed(&partition, parsePartition)}})
 	var replicas int

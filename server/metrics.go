@@ -28,7 +28,7 @@ type metrics struct {
 	all      []prometheus.Collector
 }
 
-func newMetrics(calls, streams *gate) *metrics {
+func newMetrics(s *Server) *metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "kindred_requests_total",
 		Help: "Operations answered, by operation and by code; ok is success.",
@@ -40,8 +40,10 @@ func newMetrics(calls, streams *gate) *metrics {
 	}, []string{"op"})
 	m := &metrics{all: []prometheus.Collector{
 		requests, seconds,
-		inside("kindred_requests_in_flight", "Operations inside the backend.", calls),
-		inside("kindred_streams_in_flight", "Pipelines and scans that are open.", streams),
+		gauge("kindred_requests_in_flight", "Operations inside the backend.", s.calls.count),
+		gauge("kindred_streams_in_flight", "Pipelines and scans that are open.", s.streams.count),
+		gauge("kindred_http_body_bytes", "Bytes held for HTTP bodies that are read or worked on.", s.bodyBytes.Load),
+		gauge("kindred_http_answer_bytes", "Bytes held for HTTP answers that are being sent.", s.answerBytes.Load),
 	}}
 	for op := range opsMax {
 		name := opName(kindred.Op(op))
@@ -53,9 +55,9 @@ func newMetrics(calls, streams *gate) *metrics {
 	return m
 }
 
-func inside(name, help string, g *gate) prometheus.Collector {
+func gauge[N int | int64](name, help string, value func() N) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
-		func() float64 { return float64(g.count()) })
+		func() float64 { return float64(value()) })
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {

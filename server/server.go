@@ -24,10 +24,11 @@ type Server struct {
 	health  *health.Server
 	http    *http.Server
 	// draining is closed when Shutdown begins.
-	draining  chan struct{}
-	shut      atomic.Bool
-	watching  atomic.Bool
-	bodyBytes atomic.Int64
+	draining chan struct{}
+	shut     atomic.Bool
+	watching atomic.Bool
+	// bodyBytes and answerBytes are held for HTTP bodies and answers under way.
+	bodyBytes, answerBytes atomic.Int64
 }
 
 // New makes a server. It listens to nothing yet.
@@ -42,7 +43,7 @@ func New(cfg Config) (*Server, error) {
 		streams:  newGate("open pipelines and scans", cfg.StreamsMax),
 		draining: make(chan struct{}),
 	}
-	s.metrics = newMetrics(s.calls, s.streams)
+	s.metrics = newMetrics(s)
 	if err := s.metrics.register(cfg.Registerer); err != nil {
 		return nil, err
 	}
