@@ -107,9 +107,9 @@ sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay
 	  $(if $(SEED),-run 'TestSeed$$' -seed $(SEED),$(if $(MINUTES),-run 'TestLong$$' -long $(SEEDS),-run 'TestSeeds$$' -seeds $(SEEDS)) -first $(FIRST))
 
 .PHONY: explore
-explore: check-go ## visit every state of a small partition; WRITES, READS, CRASHES, LIMIT enlarge it
+explore: check-go ## visit every state of small worlds; WRITES, READS, CRASHES or BOUNDS, and LIMIT, enlarge them
 	go test -vet=off -count=1 -v -timeout 24h ./sim/explore \
-	  $(if $(WRITES),-run 'TestLarger$$' -writes $(WRITES) -reads $(or $(READS),1) -crashes $(or $(CRASHES),1) -limit $(or $(LIMIT),0),-run 'TestSmall$$')
+	  $(if $(WRITES),-run 'TestLarger$$' -writes $(WRITES) -reads $(or $(READS),1) -crashes $(or $(CRASHES),1) -limit $(or $(LIMIT),0),$(if $(BOUNDS),-run 'TestBounds$$' -bounds '$(BOUNDS)' -limit $(or $(LIMIT),0),-run 'Test(Small|Guests|Exchange|Closes|Rebuild)$$'))
 
 .PHONY: mutants
 mutants: check-go ## let the simulator find every known mutant; UPDATE=1 writes sim/MUTANTS.md

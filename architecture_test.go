@@ -56,7 +56,7 @@ server                                  gRPC and HTTP
 floor 4   # a whole node, and a whole cluster in virtual time
 node                                    goroutines, commit pipeline, timers, Config
 sim/...               pure              a cluster of cores from one seed
-sim/explore           pure              every state of a small partition
+sim/explore           pure              every state of small worlds
 
 floor 5
 local/...                               clusters of real processes on this machine

@@ -6,8 +6,13 @@ package sim
 type mutant struct {
 	name, rule string
 	edits      []edit
-	// small: the explorer has to catch it too.
+	// small: the explorer has to catch it too, among replicas alone. World: it has
+	// to in that test of its.
 	small bool
+	world string
+	// alone: the explorer alone is asked, because the mutant waits for what seeds
+	// hardly meet, or is in the explorer's own steps.
+	alone bool
 }
 
 // edit replaces a text that must occur exactly once in the file.
@@ -156,28 +161,31 @@ var mutants = []mutant{
 		{"replica/expiry.go", "	for _, at := range k.expiries {\n		if !slices.Contains(times, at) {\n", "	for _, at := range k.expiries {\n		if false {\n"},
 		{"replica/expiry.go", "		rows.Delete(k.expiryRow(at))\n	}\n}\n\nfunc (k *Key) expiryRow", "	}\n}\n\nfunc (k *Key) expiryRow"},
 	}},
-	{name: "fallback fills", rule: "R7, C2", edits: []edit{
+	{name: "fallback fills", world: "guests", rule: "R7, C2", edits: []edit{
 		{"hintedhandoff/hint.go", "	o.Context.Union(h.row.Delta.Dots)\n	return o\n", "	for d := range h.row.Delta.Dots.Dots() {\n		for c := uint64(1); c <= d.Counter; c++ {\n			o.Context.Add(vclock.Dot{Actor: d.Actor, Counter: c})\n		}\n	}\n	return o\n"},
 	}},
-	{name: "fallback sends a range of its own dots", rule: "R7, C1", edits: []edit{
+	{name: "fallback sends a range of its own dots", world: "guests", rule: "R7, C1", edits: []edit{
 		{"core/guest.go", "	delta.Dots = vclock.NewDotSet(dot)\n", "	for c := uint64(1); c <= dot.Counter; c++ {\n		delta.Dots.Add(vclock.Dot{Actor: dot.Actor, Counter: c})\n	}\n"},
+		{"sim/explore/guests.go", "	if err := g.owe(key, wire.AllSlots(len(w.sites)), delta); err != nil {", "	for c := uint64(1); c <= d.Counter; c++ {\n		delta.Dots.Add(vclock.Dot{Actor: d.Actor, Counter: c})\n	}\n	if err := g.owe(key, wire.AllSlots(len(w.sites)), delta); err != nil {"},
 	}},
 	{name: "hint offered by maximum", rule: "C1", edits: []edit{
 		{"core/deliver.go", "		reply.Dots = m.Dots.Minus(r.Clock())\n", "		for d := range m.Dots.Dots() {\n			if r.Clock().Max(d.Actor) < d.Counter {\n				reply.Dots.Add(d)\n			}\n		}\n"},
 	}},
-	{name: "hint dropped on an acknowledgement that is not durable", rule: "I7, C14", edits: []edit{
+	{name: "hint dropped on an acknowledgement that is not durable", world: "guests", rule: "I7, C14", edits: []edit{
 		{"core/deliver.go", "Op: s.opID(seq), Durability: kindred.Sync,", "Op: s.opID(seq), Durability: kindred.Batch,"},
+		{"sim/explore/guests.go", "	w.sync(h.slot) // the acknowledgement leaves after it\n", ""},
 	}},
 	{name: "offer answered before the sync", rule: "I7, C14", edits: []edit{
 		{"core/deliver.go", "	s.send(from, reply, true)\n", "	s.send(from, reply, false)\n"},
 	}},
-	{name: "hint dropped without an acknowledgement", rule: "I7, R11", edits: []edit{
+	{name: "hint dropped without an acknowledgement", world: "guests", rule: "I7, R11", edits: []edit{
 		{"core/deliver.go", "		d.open = len(pieces)\n", "		d.open = len(pieces)\n		s.pay(ses.line, &delivery{bucket: f.Bucket, key: f.Key, durable: f.Hint.Dots()})\n"},
+		{"sim/explore/guests.go", "	g.handover = handover{open: true,", "	_ = g.change(key, func(h *hintedhandoff.Hint) { h.Pay(slot, h.Dots()) })\n	g.handover = handover{open: true,"},
 	}},
-	{name: "hint merged by overwriting", rule: "R11", edits: []edit{
+	{name: "hint merged by overwriting", world: "guests", rule: "R11", edits: []edit{
 		{"hintedhandoff/hint.go", "	h.row.Delta = vclock.JoinDeltas(h.row.Delta, delta)\n", "	h.row.Delta = delta\n"},
 	}},
-	{name: "hint that has grown is dropped", rule: "I7, R11", edits: []edit{
+	{name: "hint that has grown is dropped", world: "guests", rule: "I7, R11", edits: []edit{
 		{"hintedhandoff/hint.go", "|| !durable.Covers(h.row.Delta.Dots) {", "{"},
 	}},
 	{name: "debts forgotten at the start", rule: "C13", edits: []edit{
@@ -193,25 +201,26 @@ var mutants = []mutant{
 	{name: "whole clock after a part", rule: "R9, C4", edits: []edit{
 		{"core/exchange.go", "			if left--; left == 0 {\n", "			if left--; left == 0 {\n				_ = x.replica.Void(m.Base)\n"},
 	}},
-	{name: "gone key not sent", rule: "R9, C5", edits: []edit{
+	{name: "gone key not sent", world: "exchange", rule: "R9, C5", edits: []edit{
 		{"replica/pieces.go", "		case at > 0 && p.bytes+size > p.bytesMax:\n", "		case object.IsGone():\n			return true\n		case at > 0 && p.bytes+size > p.bytesMax:\n"},
 	}},
-	{name: "pieces sent stripped", rule: "R5, C6", edits: []edit{
+	{name: "pieces sent stripped", world: "exchange", rule: "R5, C6", edits: []edit{
 		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots", "Siblings: p.Object, Dots"},
 	}},
-	{name: "pieces leave before they are durable", rule: "R9, C8", edits: []edit{
+	{name: "pieces leave before they are durable", world: "exchange", rule: "R9, C8", edits: []edit{
 		{"core/exchange.go", "s.send(from, pieces, true)", "s.send(from, pieces, false)"},
+		{"sim/explore/exchange.go", "	w.sync(from)\n", ""},
 	}},
-	{name: "always trusted", rule: "R17", edits: []edit{
+	{name: "always trusted", world: "exchange", rule: "R17", edits: []edit{
 		{"antientropy/trust.go", "func (e *Exchange) Trusted() bool { return e.trusted }", "func (e *Exchange) Trusted() bool { return true }"},
 	}},
-	{name: "pruned without raising the floor", rule: "R12, C12", edits: []edit{
+	{name: "pruned without raising the floor", world: "exchange", rule: "R12, C12", edits: []edit{
 		{"replica/prune.go", "	r.floor.Union(gone)\n	r.saveClock(rows)\n", "	r.floor.Union(gone)\n"},
 	}},
-	{name: "pruned when most homes hold it", rule: "R12", edits: []edit{
+	{name: "pruned when most homes hold it", world: "exchange", rule: "R12", edits: []edit{
 		{"antientropy/exchange.go", "		common = common.Intersect(p.durable)\n", "		common = common.Intersect(p.durable)\n		break\n"},
 	}},
-	{name: "unsynced clock advertised", rule: "R12, I6", edits: []edit{
+	{name: "unsynced clock advertised", world: "exchange", rule: "R12, I6", edits: []edit{
 		{"antientropy/exchange.go", "	p.told, p.toldAt = mine, now\n	_, volatile := e.Captured()\n", "	p.told, p.toldAt = mine, now\n	volatile := false\n"},
 	}},
 	{name: "lost advertisement not noticed", rule: "I9", edits: []edit{
@@ -238,17 +247,58 @@ var mutants = []mutant{
 	{name: "mark of damage not on the disk", rule: "R20, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readDamage(store); err != nil {", "if err := error(nil); err != nil {"},
 	}},
-	{name: "whole clock joined after a part of a rebuild", rule: "R13, C4", edits: []edit{
+	{name: "whole clock joined after a part of a rebuild", world: "rebuild", rule: "R13, C4", edits: []edit{
 		{"replica/rebuild.go", "	if c.Last {\n", "	if c.Last || c.First {\n"},
 	}},
-	{name: "own keys in a range of a rebuild skipped", rule: "R13, C5", edits: []edit{
+	{name: "own keys in a range of a rebuild skipped", world: "rebuild", rule: "R13, C5", edits: []edit{
 		{"core/rebuildpage.go", "		var p pair\n		if c >= 0 {", "		if c > 0 {\n			own = own[1:]\n			continue\n		}\n		var p pair\n		if c >= 0 {"},
+		{"sim/explore/rebuild.go", "		var theirs wire.Object\n", "		var theirs wire.Object\n		if len(own.Versions) > 0 {\n			continue\n		}\n"},
 	}},
-	{name: "rebuilt replica trusted after one home", rule: "R17, C15", edits: []edit{
+	{name: "rebuilt replica trusted after one home", world: "exchange", rule: "R17, C15", edits: []edit{
 		{"antientropy/trust.go", "return min(len(e.peers)+1-e.w+1, len(e.peers))", "return 1"},
 	}},
 	{name: "wiped node uses its old incarnation again", rule: "R14, I2", edits: []edit{
 		{"sim/node.go", "start := vclock.Actor{Disk: n.diskID, Nonce: uint64(draw.with(2)) | 1}", "start := vclock.Actor{Disk: uint64(n.index + 1), Nonce: uint64(n.index + 1)}"},
 		{"replica/replica.go", "if top := r.clock.Max(r.actor); top > 0 {", "if top := r.clock.Max(r.actor); top > 0 && false {"},
+	}},
+	{name: "piece claims its sender's whole clock", world: "exchange", rule: "R9, C4", edits: []edit{
+		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots: p.Object.Dots()}", "Siblings: p.Object.Fill(base), Dots: base.Clone()}\n	d.Dots.Union(p.Object.Dots())"},
+	}},
+	{name: "piece filled with an older clock", world: "exchange", alone: true, rule: "R9, C3", edits: []edit{
+		{"sim/explore/exchange.go", "		delta := p.Delta(answer.Base)\n", "		delta := p.Delta(before.Bases())\n"},
+		{"sim/explore/exchange.go", "	s := &w.sites[from]\n	ask.Dots", "	s := &w.sites[from]\n	before := s.synced\n	ask.Dots"},
+	}},
+	{name: "objects of pieces read before their clock", world: "exchange", alone: true, rule: "R5, C3", edits: []edit{
+		{"sim/explore/exchange.go", "Pieces(s.stored, ask, 1<<20)", "Pieces(s.saved, ask, 1<<20)"},
+	}},
+	{name: "void dots taken into the clock only", world: "closes", alone: true, rule: "R15", edits: []edit{
+		{"replica/closing.go", "	r.closing.unswept.Union(dots)\n", ""},
+	}},
+	{name: "no touch", world: "closes", alone: true, rule: "R15, C8", edits: []edit{
+		{"replica/key.go", "	if k.leaked && !k.Damaged() {\n", "	if false {\n"},
+	}},
+	{name: "late write whose dot is void taken", world: "closes", alone: true, rule: "R14, I1", edits: []edit{
+		{"replica/closing.go", "	if c.void.IsEmpty() {\n", "	if true {\n"},
+	}},
+	{name: "dots void that a home holds", world: "closes", alone: true, rule: "R15", edits: []edit{
+		{"sim/explore/closes.go", "		void = void.Minus(report.Held)\n", "		if i == 0 {\n			void = void.Minus(report.Held)\n		}\n"},
+	}},
+	{name: "rebuild without what the source knew", world: "rebuild", alone: true, rule: "R13, C5", edits: []edit{
+		{"replica/rebuild.go", "	knows, known := c.Knows, k.r.clock\n", "	knows, known := vclock.DotSet{}, k.r.clock\n"},
+	}},
+	{name: "what a rebuild knows of passed keys forgotten", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
+		{"replica/key.go", "passed: r.passed(bucket, key)}", "passed: vclock.DotSet{}}"},
+	}},
+	{name: "what a rebuild knows is not read at the start", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
+		{"replica/replica.go", "	if r.passes, err = readPasses(id, store); err != nil {", "	if _, err = readPasses(id, store); err != nil {"},
+	}},
+	{name: "rebuild goes on from a source without its beginning", world: "rebuild", alone: true, rule: "R13", edits: []edit{
+		{"antientropy/rebuild.go", "if failed || m.begun && !clock.Covers(m.c0) {", "if failed {"},
+	}},
+	{name: "live versions of a rebuild not logged", world: "rebuild", alone: true, rule: "R13, R1", edits: []edit{
+		{"replica/rebuild.go", "	change = k.logLive(c0, change, rows)\n", ""},
+	}},
+	{name: "rebuild copies live versions that it knows to be gone", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
+		{"replica/rebuild.go", "	k.object.MergeVersions(known, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})\n", "	k.object.MergeVersions(vclock.DotSet{}, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})\n"},
 	}},
 }

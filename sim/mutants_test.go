@@ -75,6 +75,9 @@ func TestMutantsAreInTheTable(t *testing.T) {
 // catch runs seeds against the mutant, from 1 up, and says which one caught it,
 // by which rule of the oracle.
 func (m mutant) catch(t *testing.T, overlay string) (seed, by string) {
+	if m.alone {
+		return "–", "explorer"
+	}
 	found := m.fail(t, overlay, ".", caught, "-test.run", "^TestSeeds$", "-seeds", strconv.Itoa(mutantSeedsMax))
 	return found[1], found[2]
 }
@@ -82,11 +85,18 @@ func (m mutant) catch(t *testing.T, overlay string) (seed, by string) {
 // explored says by which demand the explorer catches the mutant, and after how
 // many states, if it has to.
 func (m mutant) explored(t *testing.T, overlay string) string {
-	if !m.small {
+	world := m.world
+	if m.small {
+		world = "small"
+	}
+	if world == "" {
 		return "–"
 	}
-	found := m.fail(t, overlay, "./explore", exploredTo, "-test.run", "^TestSmall$")
-	return fmt.Sprintf("%s after %s", found[2], found[1])
+	found := m.fail(t, overlay, "./explore", exploredTo, "-test.run", "^Test(?i:"+world+")$")
+	if m.small {
+		return fmt.Sprintf("%s after %s", found[2], found[1])
+	}
+	return fmt.Sprintf("%s after %s (%s)", found[2], found[1], world)
 }
 
 // fail builds the tests of a folder with the mutant, and demands that they fail
@@ -135,9 +145,12 @@ const tableHead = `# Mutants
 Bugs that somebody could write, put into the code by an overlay of the build, and
 what the simulator says to each. The last column but one is the first seed, from 1
 up, that caught it when this table was written; each has to be caught within 300
-seeds, a sample of them in every ` + "`make test`" + `. The explorer has to catch the small
-ones too; a dash stands for those that only a whole cluster can show. The rule and
-the seed may change with the code. Written by ` + "`make mutants UPDATE=1`" + `.
+seeds, a sample of them in every ` + "`make test`" + `. A dash there: only the
+explorer was asked. The last column is the demand by which the
+[explorer](explore/README.md) catches it, after how many states, and in which of its
+worlds if not in that of replicas alone; a dash stands for those that only a whole
+cluster can show. The rule and the seed may change with the code. Written by
+` + "`make mutants UPDATE=1`" + `.
 
 | mutant | breaks | caught by | at seed | explorer, states |
 |---|---|---|---|---|

@@ -1,6 +1,6 @@
-// Package explore tries everything that can happen to a small partition: three
-// replicas of package replica, two keys, a few writes, and every order of every
-// event. It visits each reachable state once and judges it there.
+// Package explore tries everything that can happen to a small partition: a few
+// replicas of package replica, one or two keys, a few writes, and every order of
+// every event. It visits each reachable state once and judges it there.
 //
 // # What can happen
 //
@@ -11,8 +11,20 @@
 // syncs its store, or crashes: rows that were not synced are lost, and it goes on
 // as a new incarnation.
 //
-// Writes, repairing reads and crashes are bounded by [Bounds]; the rest is not,
-// and still leads to finitely many states.
+// [Bounds] say what else there is:
+//
+//   - Guests coordinate writes, keep those of homes, and answer reads. A hint is
+//     read, offered and paid; meanwhile it may grow, and both sides may crash.
+//   - Homes pull what they lack, and prune what is safe everywhere. With Tells the
+//     exchanges of package antientropy decide that: their advertisements arrive in
+//     any order, late, or never, but once. The pieces of an answer are letters.
+//   - Dead incarnations are closed in one event; its outcome reaches each home by
+//     itself.
+//   - A home is wiped and rebuilt from others, a key a page. Pages and letters
+//     cross.
+//
+// What costs an event is bounded by [Bounds]; the rest is not, and still leads to
+// finitely many states.
 //
 // # What is demanded of every state
 //
@@ -27,16 +39,26 @@
 //     what it had synced it does not forget at all.
 //  5. A context covers what is shown with it (R8), and whoever took a write has
 //     its dot and may acknowledge it (R6, R10).
-//  6. A read of all three, with the repairs it sends, leaves all three showing
-//     the same (I9), and that is what the writes they know leave alive.
+//  6. A read of all, with the repairs it sends, leaves all showing the same (I9),
+//     and that is what the writes they know leave alive. So does exchange among
+//     homes, once closed what leaked; and a wiped home, once rebuilt.
+//  7. What a guest owed for sure is at the home of the slot for sure, or still owed
+//     (I7). It shows what the writes that it has leave alive (R7).
+//  8. What is advertised, common or propagated is safe where that says so (I6, R12);
+//     nobody lacks what was pruned, unless it was wiped.
+//  9. A quorum of trusted homes has what most homes had for sure (R17).
+//
+// A put that is void has no effect; the effect of a void delete may have leaked.
 //
 // # What it does not do
 //
-// It knows no quorums, operations, time or lost disks: that is what package sim
-// plays. What it proves, it proves for its bounds only.
+// It knows no quorums of operations, no time, request ids, expiry, damage or changes
+// of layout: that is what package sim plays. Steps that package core takes, such as
+// to sync before a page leaves, it takes by itself. What it proves, it proves for
+// its bounds only.
 //
 // # Example
 //
-//	r := explore.All(explore.Bounds{Writes: 3, Reads: 1, Crashes: 1}, 0)
+//	r := explore.All(explore.Bounds{Homes: 2, Guests: 1, Keys: 1, Writes: 2}, 0)
 //	fmt.Println(r.States, r.Transitions, r.Finding)
 package explore

@@ -13,11 +13,11 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
-// pull lets a home ask another for what it lacks, and posts the answer of this
-// very moment piece by piece (R9).
+// pull lets a home ask another for what it lacks of its safe clock, and posts the
+// answer of this very moment piece by piece (R9).
 func (w *world) pull(at, from int) error {
 	w.spent.pulls++
-	lacks := w.sites[from].replica.Held().Minus(w.sites[at].replica.Clock())
+	lacks := w.sites[from].synced.Minus(w.sites[at].replica.Clock())
 	_, err := w.serve(from, at, &wire.Pull{Head: head, Dots: lacks})
 	return err
 }
@@ -118,22 +118,25 @@ func (w *world) greet() error {
 			return err
 		}
 	}
-	for len(w.talk.ads) > 0 {
-		if err := w.hear(w.talk.ads[0]); err != nil {
-			return err
-		}
+	if err := w.hearAll(); err != nil {
+		return err
 	}
 	for at := range w.sites {
 		if err := w.tick(at); err != nil {
 			return err
 		}
 	}
+	defer func() { w.spent.tells = 0 }()
+	return w.hearAll()
+}
+
+// hearAll delivers every advertisement, and those that come of it.
+func (w *world) hearAll() error {
 	for len(w.talk.ads) > 0 {
 		if err := w.hear(w.talk.ads[0]); err != nil {
 			return err
 		}
 	}
-	w.spent.tells = 0
 	return nil
 }
 
@@ -247,7 +250,36 @@ func (w *world) wipe(at int) error {
 	if err := s.start(at); err != nil {
 		return err
 	}
-	return w.restarted(at)
+	if len(w.talk.with) == 0 {
+		return nil
+	}
+	w.talk.with[at] = w.exchange(at)
+	for other := range w.sites {
+		err := w.with(other, func(x *antientropy.Exchange, clock vclock.DotSet) { x.SetLink(w.talk.now, siteNames[at], false, clock) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meet lets a home that was wiped and another one find each other, and say all that
+// they have to say.
+func (w *world) meet(at, other int) error {
+	w.sites[at].met |= 1 << other
+	late, tells := w.talk.ads, w.spent.tells
+	w.talk.ads, w.spent.tells = nil, math.MinInt8
+	for _, pair := range [][2]int{{at, other}, {other, at}} {
+		err := w.with(pair[0], func(x *antientropy.Exchange, clock vclock.DotSet) {
+			x.SetLink(w.talk.now, siteNames[pair[1]], true, clock)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := w.hearAll()
+	w.talk.ads, w.spent.tells = late, tells
+	return err
 }
 
 // judgeTalk demands that what the exchanges say is so.
@@ -267,11 +299,8 @@ func (w *world) judgeTalk() error {
 				return err
 			}
 		}
-		if err := w.judgeTrust(at, x); err != nil {
-			return err
-		}
 	}
-	return nil
+	return w.judgeTrust()
 }
 
 func (w *world) judgeStage(at int, e write, stage kindred.Stage) error {
@@ -286,15 +315,18 @@ func (w *world) judgeStage(at int, e write, stage kindred.Stage) error {
 	return nil
 }
 
-// judgeTrust demands of a home that counts towards reads that it has what most had
-// for sure (R17).
-func (w *world) judgeTrust(at int, x *antientropy.Exchange) error {
-	if !x.Trusted() || !w.sites[at].wiped {
-		return nil
-	}
+// judgeTrust demands that a quorum of the homes that count towards reads has what
+// most homes had for sure (R17).
+func (w *world) judgeTrust() error {
 	for _, e := range w.writes {
-		if e.acked && !w.sites[at].replica.Clock().Contains(e.dot) {
-			return fmt.Errorf("R17: %s is trusted and lacks %v, which most homes had for sure", siteNames[at], e.dot)
+		var without []string
+		for at, x := range w.talk.with {
+			if x.Trusted() && !w.sites[at].replica.Clock().Contains(e.dot) {
+				without = append(without, siteNames[at])
+			}
+		}
+		if e.acked && len(without) > len(w.sites)/2 {
+			return fmt.Errorf("R17: %v are trusted and lack %v, which most homes had for sure", without, e.dot)
 		}
 	}
 	return nil
@@ -314,7 +346,7 @@ func (t *talk) appendTo(b []byte) []byte {
 func (s *search) exchangeMoves(moves []move, w *world, at int) []move {
 	name := siteNames[at]
 	for from := range w.sites {
-		if from != at && int(w.spent.pulls) < w.bounds.Pulls && !w.sites[at].replica.Clock().Covers(w.sites[from].replica.Held()) {
+		if from != at && int(w.spent.pulls) < w.bounds.Pulls && !w.sites[at].replica.Clock().Covers(w.sites[from].synced) {
 			moves = append(moves, move{what: name + " pulls from " + siteNames[from], at: -1, do: func(w *world) error { return w.pull(at, from) }})
 		}
 	}
@@ -324,7 +356,12 @@ func (s *search) exchangeMoves(moves []move, w *world, at int) []move {
 	if len(w.talk.with) > 0 && !w.full() {
 		moves = append(moves, move{what: "tick " + name, at: -1, do: func(w *world) error { return w.tick(at) }})
 	}
-	if int(w.spent.wipes) < w.bounds.Wipes && !w.untouched(at) {
+	for other := range w.sites {
+		if s := &w.sites[at]; s.wiped && len(w.talk.with) > 0 && other != at && s.met>>other&1 == 0 {
+			moves = append(moves, move{what: name + " meets " + siteNames[other], at: -1, do: func(w *world) error { return w.meet(at, other) }})
+		}
+	}
+	if int(w.spent.wipes) < w.bounds.Wipes && !w.untouched(at) && (!w.bounds.Filled || at == len(w.sites)-1) {
 		moves = append(moves, move{what: "wipe " + name, at: at, forgets: true, do: func(w *world) error { return w.wipe(at) }})
 	}
 	return moves
@@ -345,6 +382,9 @@ func (w *world) judgePulled() error {
 	next := w.clone()
 	if err := next.learnAll(); err != nil {
 		return err
+	}
+	for at := range next.sites {
+		next.sync(at)
 	}
 	for range 2 {
 		for at := range next.sites {

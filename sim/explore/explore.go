@@ -15,6 +15,9 @@ import (
 type Bounds struct {
 	// Homes of the partition, Guests beside them, and Keys.
 	Homes, Guests, Keys int
+	// Filled: every home has every key from the beginning, as the first has written
+	// them, and only the last home is wiped.
+	Filled bool
 	// Writes of clients, Reads that send repairs, Crashes of homes and guests.
 	Writes, Reads, Crashes int
 	// Pulls by which one home asks another for all that it lacks. Tells are the
@@ -189,10 +192,10 @@ func (s *search) appendKey(moves []move, w *world, at, key int) []move {
 	return moves
 }
 
-// clientWrites counts the writes that are no touches.
+// clientWrites counts the writes that are bounded.
 func (w *world) clientWrites() (n int) {
 	for _, e := range w.writes {
-		if !e.touch {
+		if !e.touch && !e.given {
 			n++
 		}
 	}
@@ -265,7 +268,7 @@ func (w *world) judgeCalm() error {
 	b := w.bounds
 	// The effect of a delete may leak by a repair and its dot be lost (C8): only a
 	// close cures that.
-	if b.Pulls+b.Tells > 0 && (b.Reads == 0 || b.Closes && len(w.dead()) == 0) {
+	if (b.Pulls+b.Tells > 0 || b.Closes) && (b.Reads == 0 || b.Closes && len(w.dead()) == 0) {
 		return w.judgePulled()
 	}
 	return nil
@@ -289,7 +292,7 @@ func (b Bounds) String() string {
 	for _, p := range []struct {
 		name string
 		on   bool
-	}{{"prunes", b.Prunes}, {"strips", b.Strips}, {"closes", b.Closes}} {
+	}{{"filled", b.Filled}, {"prunes", b.Prunes}, {"strips", b.Strips}, {"closes", b.Closes}} {
 		if p.on {
 			parts = append(parts, p.name)
 		}

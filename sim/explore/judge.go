@@ -43,6 +43,9 @@ func (w *world) judge(at int) error {
 		if err := w.judgeKey(siteNames[at], key, object, clock); err != nil {
 			return err
 		}
+		if _, _, _, copying := s.replica.Copying(); !copying && !s.replica.Clock().Covers(object.Dots()) {
+			return fmt.Errorf("I4: %s shows %v of %s, and its clock is %v", siteNames[at], object.Dots(), keyNames[key], s.replica.Clock())
+		}
 	}
 	return nil
 }

@@ -51,7 +51,9 @@ type site struct {
 	synced vclock.DotSet
 	lives  uint64
 	// wiped: the site has lost its disk once.
-	wiped  bool
+	wiped bool
+	// met are the homes that it has found again since, by number.
+	met    uint8
 	member member
 	job    job
 }
@@ -62,8 +64,9 @@ type write struct {
 	key  int
 	put  bool
 	past vclock.DotSet
-	// touch: it is no client's, but tells what had lost its own dot (R15).
-	touch bool
+	// touch: it is no client's, but tells what had lost its own dot (R15). Given: it
+	// was there from the beginning.
+	touch, given bool
 	// firm are the slots that a guest owes it to for sure, acked says that it was
 	// at a quorum of the homes for sure.
 	firm  wire.Slots
@@ -90,7 +93,33 @@ func newWorld(bounds *Bounds) (*world, error) {
 	for i := range w.guests {
 		w.guests[i].start(i)
 	}
+	if bounds.Filled {
+		if err := w.fill(); err != nil {
+			return nil, err
+		}
+	}
 	return w, w.greet()
+}
+
+// fill lets every home have every key from the beginning. That of the first key may
+// come again.
+func (w *world) fill() error {
+	for key := range w.bounds.Keys {
+		if err := w.write(0, key, true, vclock.DotSet{}); err != nil {
+			return err
+		}
+	}
+	if err := w.deliverAll(); err != nil {
+		return err
+	}
+	for at := range w.sites {
+		w.sync(at)
+	}
+	for i := range w.writes {
+		w.writes[i].given = true
+	}
+	w.letters = slices.DeleteFunc(w.letters, func(l letter) bool { return l.key > 0 })
+	return nil
 }
 
 // start begins a life of the site, the incarnation of which is a new one.
@@ -286,11 +315,14 @@ func (w *world) appendTo(b []byte) []byte {
 		b = append(b, byte(s.lives))
 		b = s.replica.Clock().AppendTo(b)
 		b = s.stored.appendTo(b)
-		if w.canLose() {
+		switch {
+		case int(w.spent.crashes) < w.bounds.Crashes:
 			b = s.saved.appendTo(b)
+		case w.canLose():
+			b = s.synced.AppendTo(b)
 		}
 		b = s.member.appendTo(b)
-		b = fmt.Append(b, s.job.next, s.wiped)
+		b = fmt.Append(b, s.job.next, s.wiped, s.met)
 	}
 	for i := range w.guests {
 		b = w.guests[i].appendTo(b)
@@ -314,5 +346,5 @@ func (w *world) appendTo(b []byte) []byte {
 // canLose reports whether it still matters what is safe.
 func (w *world) canLose() bool {
 	b := w.bounds
-	return int(w.spent.crashes) < b.Crashes || b.Guests+b.Tells+b.Wipes > 0
+	return int(w.spent.crashes) < b.Crashes || b.Guests+b.Pulls+b.Tells > 0 || b.Prunes
 }
