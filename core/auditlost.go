@@ -5,6 +5,7 @@ import (
 
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -125,10 +126,32 @@ func (a *audit) conclude(s *Shard, now time.Time) {
 		q.second = true
 		a.inquire(s, now)
 	default:
-		a.status.lost.Union(lost)
-		s.stats.LostDots += antientropy.Count(lost)
-		a.inquest, a.until, a.stuck, a.status.blocked = nil, time.Time{}, hashtree.Set{}, 0
-		a.lacked = vclock.DotSet{}
-		a.next(s, now)
+		a.inquest, a.until = nil, time.Time{}
+		s.giveUp(a, lost)
 	}
+}
+
+// giveUp declares dots lost, and goes on. The requests that they served are taken
+// from them: a retry that was made elsewhere lives (R19).
+func (s *Shard) giveUp(a *audit, lost vclock.DotSet) {
+	s.look(func() Reading {
+		return func(store storageSnapshot) func(time.Time) {
+			disowned, err := replica.Disown(store, a.r.ID(), lost)
+			return func(now time.Time) {
+				if s.auditor.run != a {
+					return
+				}
+				if err != nil {
+					a.end(s, now, err.Error())
+					return
+				}
+				a.r.Disown(disowned, lost, &s.out.Rows)
+				a.status.lost.Union(lost)
+				s.stats.LostDots += antientropy.Count(lost)
+				a.stuck, a.status.blocked, a.lacked = hashtree.Set{}, 0, vclock.DotSet{}
+				a.next(s, now)
+				s.auditor.wake(now)
+			}
+		}
+	})
 }

@@ -432,3 +432,29 @@ func TestR14_APageThatHasWaitedIsCheckedAgain(t *testing.T) {
 	r.settle()
 	require.Empty(t, r.stored("n3", id))
 }
+
+// A client has tried again elsewhere what is lost: the second write is not a late
+// twin of one that was replaced.
+func TestR19_ARetryOfWhatIsLostLives(t *testing.T) {
+	a := newAuditRig(t, 30)
+	key := a.keys[4]
+	read := a.do("n1", get(key))
+	a.isolate()
+	one := seen(put(key, "new"), read.Context)
+	one.W = 1
+	one.RequestID = kindred.RequestID{7}
+	a.lose = func(string, string, wire.Message) bool { return true }
+	require.Nil(t, a.do("n1", one).Err)
+	a.lose = func(from, to string, _ wire.Message) bool { return from == "n1" || to == "n1" }
+	a.link("n2", "n3", true)
+	one.W = 2
+	require.Nil(t, a.do("n2", one).Err)
+	a.lose = func(string, string, wire.Message) bool { return false }
+	a.link("n2", "n3", false)
+	a.spoil("n1", key)
+	a.heal()
+	a.wait(2 * time.Minute)
+	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().LostDots)
+	a.demandEverywhere(key, "new")
+	a.demandEqual()
+}
