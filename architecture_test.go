@@ -44,6 +44,7 @@ replica               pure              a partition replica; put, get, delete, r
 antientropy           pure              making replicas equal: exchange, prune, trust, rebuild, closing
 hintedhandoff         pure              what guests owe, to whom, how fast it is delivered
 membership            pure              members, layouts, whom to dial again
+buckets               pure              which options every bucket has, the same everywhere in the end
 client                                  the Go client
 transport/faults                        a network between nodes that fails on purpose
 

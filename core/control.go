@@ -5,17 +5,19 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/membership"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/wire"
 )
 
-// Control is the node's one core for what concerns all shards: members, links
-// and the layout. Like a shard it takes events and gives effects; the shell
+// Control is the node's one core for what concerns all shards: members, links,
+// the layout and the buckets. Like a shard it takes events and gives effects; the shell
 // passes those for shards on as events of theirs.
 type Control struct {
 	node string
 	view *membership.View
+	book *buckets.Book
 	out  ControlEffects
 	ends map[string]ends
 	// layout is what was last found out about the layout of that version.
@@ -41,7 +43,9 @@ type layoutInfo struct {
 // ControlEffects is what the control core wants done, in this order.
 type ControlEffects struct {
 	// SaveLayout is to be durable before anything below is done.
-	SaveLayout, SavePeers []byte
+	SaveLayout, SavePeers, SaveBuckets []byte
+	// Buckets, if not nil, is for every shard, before the layout.
+	Buckets *buckets.Registry
 	// Layout, if not nil, is for every shard and for routing.
 	Layout *ring.Layout
 	// Links are for every shard, in order.
@@ -50,7 +54,9 @@ type ControlEffects struct {
 	Announce []byte
 	Dial     map[string]string
 	Sends    []Send
-	Notes    []membership.Note
+	// Changes are answers to ChangeBucket.
+	Changes []BucketAnswer
+	Notes   []membership.Note
 }
 
 // LinkChange says that a peer can, or can no longer, be asked.
@@ -59,13 +65,20 @@ type LinkChange struct {
 	Up   bool
 }
 
+// Saved is what an earlier life of the node has saved; nil means nothing.
+type Saved struct{ Layout, Peers, Buckets []byte }
+
 // NewControl makes the control core from what an earlier life saved.
-func NewControl(cfg membership.Config, savedLayout, savedPeers []byte) (*Control, error) {
-	view, err := membership.New(cfg, savedLayout, savedPeers)
+func NewControl(cfg membership.Config, saved Saved) (*Control, error) {
+	view, err := membership.New(cfg, saved.Layout, saved.Peers)
 	if err != nil {
 		return nil, err
 	}
-	return &Control{node: cfg.Self.Name, view: view, ends: map[string]ends{}}, nil
+	book, err := buckets.NewBook(cfg.Self.Name, saved.Buckets)
+	if err != nil {
+		return nil, err
+	}
+	return &Control{node: cfg.Self.Name, view: view, book: book, ends: map[string]ends{}}, nil
 }
 
 // Start gives the first effects. A layout from an earlier life is among them.
@@ -74,6 +87,7 @@ func (c *Control) Start(now time.Time) {
 	if c.out.Layout == nil {
 		c.out.Layout = c.view.Layout()
 	}
+	c.out.Buckets = c.book.Registry()
 }
 
 // Gossip takes news of a member.
@@ -113,18 +127,28 @@ func (c *Control) setEnds(now time.Time, peer string, e ends) {
 	c.out.Links = append(c.out.Links, LinkChange{peer, up})
 	if up {
 		c.add(c.view.LinkUp(now, peer))
+		c.book.LinkUp(now, c.ClusterID(), peer)
 	} else {
 		c.add(c.view.LinkDown(now, peer))
+		c.book.LinkDown(now, peer)
 	}
 }
 
-// Message takes a layout from a peer.
-func (c *Control) Message(now time.Time, from string, m *wire.Layout) {
-	c.add(c.view.LayoutReceived(now, from, m.Bytes))
+// Message takes a layout or buckets from a peer; other messages are for shards.
+func (c *Control) Message(now time.Time, from string, m wire.Message) {
+	switch m := m.(type) {
+	case *wire.Layout:
+		c.add(c.view.LayoutReceived(now, from, m.Bytes))
+	case *wire.Buckets:
+		c.book.Received(now, c.ClusterID(), from, buckets.Letter(*m))
+	}
 }
 
 // Tick lets time pass; once a second is right.
-func (c *Control) Tick(now time.Time) { c.add(c.view.Tick(now)) }
+func (c *Control) Tick(now time.Time) {
+	c.add(c.view.Tick(now))
+	c.book.Tick(now, c.ClusterID())
+}
 
 func (c *Control) add(e membership.Effects) {
 	if e.SaveLayout != nil {
@@ -150,6 +174,7 @@ func (c *Control) add(e membership.Effects) {
 
 // Take returns what is to be done and forgets it.
 func (c *Control) Take() ControlEffects {
+	c.addBuckets(c.book.Take())
 	out := c.out
 	c.out = ControlEffects{}
 	return out

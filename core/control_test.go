@@ -16,7 +16,7 @@ func solo(t *testing.T) *Control {
 			ClientAddr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3",
 		},
 		Expect: 1, Partitions: 8, Replicas: 3,
-	}, nil, nil)
+	}, Saved{})
 	require.NoError(t, err)
 	return c
 }
@@ -58,7 +58,7 @@ func TestTheFirstLayoutIsSavedBeforeItIsUsed(t *testing.T) {
 			ClientAddr: "127.0.0.1:1", PeerAddr: "127.0.0.1:2", HTTPAddr: "127.0.0.1:3",
 		},
 		Expect: 1, Partitions: 8, Replicas: 3,
-	}, out.SaveLayout, out.SavePeers)
+	}, Saved{Layout: out.SaveLayout, Peers: out.SavePeers})
 	require.NoError(t, err)
 	again.Start(now)
 	restarted := again.Take()

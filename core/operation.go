@@ -22,9 +22,11 @@ type nudger interface {
 
 // request is what every operation has.
 type request struct {
-	seq      uint64
-	ask      asker
-	req      *kindred.Request
+	seq uint64
+	ask asker
+	req *kindred.Request
+	// bucket has the options of its bucket; nil are the defaults.
+	bucket   *kindred.BucketOptions
 	head     wire.Head
 	deadline time.Time
 	// nudged, if set, is when the operation looks for others than those it waits

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
@@ -32,6 +33,7 @@ type Config struct {
 type Shard struct {
 	cfg      Config
 	layout   *ring.Layout
+	buckets  *buckets.Registry
 	linked   map[string]bool
 	replicas map[replica.ID]*replica.Replica
 	recent   *replica.Recent
@@ -248,7 +250,12 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.refuse(ask, err)
 		return
 	}
-	base := request{ask: ask, req: req, deadline: now.Add(s.timeout(req))}
+	req, options, err := s.choose(req)
+	if err != nil {
+		s.refuse(ask, err)
+		return
+	}
+	base := request{ask: ask, req: req, bucket: options, deadline: now.Add(s.timeout(req))}
 	cursor, err := s.locate(&base)
 	if err != nil {
 		s.refuse(ask, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/membership"
 	"github.com/kindredkv/kindred/transport"
@@ -32,11 +33,16 @@ type control struct {
 	described atomic.Pointer[kindred.Cluster]
 	peers     atomic.Pointer[[]membership.Peer]
 	cluster   atomic.Pointer[[16]byte]
+	buckets   atomic.Pointer[buckets.Registry]
+	// changes are those of buckets that have not been answered; only run touches
+	// them.
+	changes map[uint64]func(kindred.BucketChanged)
+	token   uint64
 }
 
 // join opens the links and the gossip and starts the control core.
 func (n *Node) join() error {
-	c := &control{node: n, events: make(chan func(time.Time), 256), quit: make(chan struct{}), done: make(chan struct{})}
+	c := &control{node: n, events: make(chan func(time.Time), 256), quit: make(chan struct{}), done: make(chan struct{}), changes: map[uint64]func(kindred.BucketChanged){}}
 	c.cluster.Store(&[16]byte{})
 	c.peers.Store(&[]membership.Peer{})
 	built := make(chan struct{}) // a peer may dial as soon as there is a listener
@@ -85,6 +91,10 @@ func (n *Node) newControlCore() (*core.Control, error) {
 	if err != nil {
 		return nil, err
 	}
+	buckets, err := loadMeta(n.store, metaBuckets)
+	if err != nil {
+		return nil, err
+	}
 	return core.NewControl(membership.Config{
 		Self: membership.Node{
 			Name: n.cfg.Name, Zone: n.cfg.Zone, Capacity: n.cfg.Capacity, ReplicaID: n.store.DiskID(),
@@ -92,7 +102,7 @@ func (n *Node) newControlCore() (*core.Control, error) {
 			HTTPAddr: n.cfg.advertised(n.addrs.http),
 		},
 		Expect: n.cfg.Expect, Partitions: n.cfg.Partitions, Replicas: n.cfg.Replicas,
-	}, layout, peers)
+	}, core.Saved{Layout: layout, Peers: peers, Buckets: buckets})
 }
 
 func (n *Node) startGossip(c *control, meta []byte) (*gossip.Gossip, error) {
@@ -132,8 +142,8 @@ func (c *control) put(event func(now time.Time)) {
 	}
 }
 
-func (c *control) layoutReceived(from string, document []byte) {
-	c.put(func(now time.Time) { c.core.Message(now, from, &wire.Layout{Bytes: document}) })
+func (c *control) received(from string, m wire.Message) {
+	c.put(func(now time.Time) { c.core.Message(now, from, m) })
 }
 
 func (c *control) run() {
@@ -159,7 +169,7 @@ func (c *control) run() {
 // perform carries out effects in their order.
 func (c *control) perform(out core.ControlEffects) {
 	n := c.node
-	for meta, value := range map[string][]byte{metaLayout: out.SaveLayout, metaPeers: out.SavePeers} {
+	for meta, value := range map[string][]byte{metaLayout: out.SaveLayout, metaPeers: out.SavePeers, metaBuckets: out.SaveBuckets} {
 		if value == nil {
 			continue
 		}
@@ -174,6 +184,9 @@ func (c *control) perform(out core.ControlEffects) {
 	c.peers.Store(&peers)
 	described := c.core.Describe()
 	c.described.Store(&described)
+	if out.Buckets != nil {
+		c.setBuckets(out.Buckets)
+	}
 	if out.Layout != nil {
 		n.setLayout(out.Layout)
 	}
@@ -194,6 +207,7 @@ func (c *control) perform(out core.ControlEffects) {
 	for _, send := range out.Sends {
 		buf = deliver(n, buf, send)
 	}
+	c.answerChanges(out.Changes)
 	for _, note := range out.Notes {
 		if note.Loud {
 			n.log.Warn(note.Text)

@@ -15,6 +15,7 @@ const (
 	metaIncarnation = "incarnation"
 	metaLayout      = "layout"
 	metaPeers       = "peers"
+	metaBuckets     = "buckets"
 	metaClean       = "clean"
 
 	incarnationForm = 1

@@ -21,8 +21,9 @@ func (n *Node) receive(from string, batch transport.Batch) {
 			n.log.Warn("a peer sent a message that cannot be read; it is dropped", "peer", from, "error", err)
 			continue
 		}
-		if l, ok := m.(*wire.Layout); ok {
-			n.control.layoutReceived(from, l.Bytes)
+		switch m.(type) {
+		case *wire.Layout, *wire.Buckets:
+			n.control.received(from, m)
 			continue
 		}
 		i := int(wire.HeadOf(m).Partition) % len(n.workers)

@@ -43,10 +43,11 @@ const (
 	KindAuditKeys
 	KindAuditFetch
 	KindAuditObjects
+	KindBuckets
 )
 
 var kinds = [...]string{"", "write", "write ack", "read", "read reply", "forward", "forward reply", "scan read", "scan reply", "layout", "hint", "hint offer", "hint lacks", "close ask", "close reply", "close tell", "time ask", "time tell",
-	"rebuild read", "rebuild page", "clock", "pull", "pieces", "audit tree", "audit leaves", "audit list", "audit keys", "audit fetch", "audit objects"}
+	"rebuild read", "rebuild page", "clock", "pull", "pieces", "audit tree", "audit leaves", "audit list", "audit keys", "audit fetch", "audit objects", "buckets"}
 
 // String is the name used in errors and metrics.
 func (k Kind) String() string {
@@ -285,6 +286,8 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 			r.fail("head", "a layout message names no partition")
 		}
 		return &Layout{Bytes: r.bytes("layout")}
+	case KindBuckets:
+		return decodeBuckets(h, r)
 	case KindHint:
 		return decodeHint(h, r)
 	case KindHintOffer:

@@ -132,6 +132,7 @@ func messages() []Message {
 				{Bucket: "carts", Key: "l", Object: vclock.New(dot(actorB, 2), record(), vclock.DotSet{})},
 			},
 		},
+		&Buckets{Cluster: [16]byte{0xC1, 15: 0xC2}, Hash: 0xB0C, Registry: []byte("registry")},
 	}
 }
 
