@@ -26,15 +26,26 @@ type spoilt struct {
 func (r *run) sound(key string) bool {
 	p := r.layout.PartitionOf(bucket, key)
 	id := replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}
+	if !r.healthy(id) {
+		return false
+	}
 	for _, name := range r.homes(key) {
 		n := r.byName[name]
-		if n.isSpoilt(id) || r.oracle.owes(n, id) || n.rebuilding(id) {
-			return false
-		}
 		for _, w := range r.oracle.history(key).writes {
 			if w.applied != 0 && (!w.durable.has(n) || !w.applied.has(n)) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// healthy reports whether no home of a partition has lost anything that it has not
+// got back.
+func (r *run) healthy(id replica.ID) bool {
+	for _, name := range r.layout.Homes(ring.Partition(id.Partition), r.cfg.Replicas) {
+		if n := r.byName[name]; n.isSpoilt(id) || r.oracle.owes(n, id) || n.rebuilding(id) {
+			return false
 		}
 	}
 	return true
@@ -124,7 +135,7 @@ func (r *run) vanish(n *node, draw chance) {
 	}
 	for _, id := range n.owned() {
 		part := storage.HashTreeKey(nil, id.Partition, id.N, uint32(draw.with(3).below(hashtree.Parts)))
-		if saved, err := n.store.Get(part); err == nil && !n.isSpoilt(id) && draw.with(4, uint64(id.Partition)).happens(0.9) {
+		if saved, err := n.store.Get(part); err == nil && r.healthy(id) && draw.with(4, uint64(id.Partition)).happens(0.9) {
 			r.hits.add(TreeSpoilt)
 			saved[draw.with(5).below(len(saved))] ^= 1 << draw.with(6).below(8)
 			n.spoilt[id] = spoilt{tree: true}
