@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kindredkv/kindred/cmd/kvcli/demo"
+	"github.com/kindredkv/kindred/cmd/kvcli/term"
 )
 
 // demoData is where the demo's records are, from the root of the repository.
@@ -25,7 +28,8 @@ node under load, wipes its disk, and waits until it is rebuilt, every write is
 settled, and every replica audited. At the end it looks for everything again. It
 takes about a minute. It fails, and keeps data and logs, if anything is not so.
 
-The cluster lives in a temporary folder, or in --dir, where it stays.`,
+The cluster lives in a temporary folder, or in --dir, where it stays. With -o json the
+story is told on standard error.`,
 		Example: "  kvcli demo\n  kvcli demo --dir .kindred-demo",
 		RunE: func(c *cobra.Command, _ []string) error {
 			path, err := findKVNode(kvnode)
@@ -44,12 +48,25 @@ The cluster lives in a temporary folder, or in --dir, where it stays.`,
 			if c.Flags().Changed("dir") {
 				o.Dir = a.dir
 			}
-			return demo.Run(c.Context(), o)
+			if a.output == asJSON {
+				o.Out, o.Style = a.errOut, term.Style{}
+			}
+			begin := time.Now()
+			if err := demo.Run(c.Context(), o); err != nil {
+				return err
+			}
+			return a.print(demoDoc{Held: true, Seconds: time.Since(begin).Seconds()}, func(io.Writer) error { return nil })
 		},
 	}
 	c.Flags().StringVar(&kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
 	c.Flags().StringVar(&data, "data", "", "CSV file with a column geonameid (default: "+demoData+", here or beside the folder of kvcli)")
 	return c
+}
+
+// demoDoc is the document of kvcli demo; there is none of a demo that failed.
+type demoDoc struct {
+	Held    bool    `json:"held"`
+	Seconds float64 `json:"seconds"`
 }
 
 // findData looks below the working directory and below the folder that holds

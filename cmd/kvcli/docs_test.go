@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/spf13/cobra"
 
-	"github.com/kindredkv/kindred/local"
+	"github.com/stretchr/testify/require"
 )
 
 // TestDocsShowEveryField holds docs/cli.md to the documents: each has an
@@ -20,13 +22,13 @@ func TestDocsShowEveryField(t *testing.T) {
 		"error": &struct {
 			Error errorDoc `json:"error"`
 		}{},
-		"local status": &local.Status{}, "local start": &startDoc{}, "local stop": &stopDoc{},
+		"local status": &localStatusDoc{}, "local logs": &logsDoc{}, "local start": &startDoc{}, "local stop": &stopDoc{},
 		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{}, "batch": &batchDoc{}, "export": &exportDoc{},
 		"key where": &whereDoc{}, "key inspect": &inspectDoc{}, "key why": &whyDoc{},
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},
 		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},
-		"version": &versionDoc{},
+		"version": &versionDoc{}, "demo": &demoDoc{}, "completion": &completionDoc{},
 	}
 	for _, m := range regexp.MustCompile("(?ms)^```json ([a-z ]+)\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
 		name, example := m[1], m[2]
@@ -39,4 +41,75 @@ func TestDocsShowEveryField(t *testing.T) {
 		require.JSONEq(t, example, string(again), name)
 	}
 	require.Empty(t, documents, "these have no example")
+}
+
+// leaves are the commands that do something, by their path.
+func leaves() map[string]*cobra.Command {
+	a := &app{output: asTable}
+	out := map[string]*cobra.Command{}
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		if !c.HasSubCommands() {
+			out[strings.TrimPrefix(c.CommandPath(), "kvcli ")] = c
+		}
+		for _, child := range c.Commands() {
+			visit(child)
+		}
+	}
+	visit(a.rootCommand())
+	return out
+}
+
+// TestEveryCommandHelps: --help of every command, and of every group of commands,
+// succeeds and shows an example that begins with its name.
+func TestEveryCommandHelps(t *testing.T) {
+	for path, c := range leaves() {
+		o := runWith(t, newFakeCluster(), "", append(strings.Fields(path), "--help")...)
+		require.Zero(t, o.exit, path)
+		require.Contains(t, o.stdout, "Examples:\n", path)
+		require.Contains(t, c.Example, "kvcli "+path, "the example of %s is of something else", path)
+	}
+}
+
+// TestDocsNameEveryFlag: each command and each of its flags is on the page.
+func TestDocsNameEveryFlag(t *testing.T) {
+	b, err := os.ReadFile("../../docs/cli.md")
+	require.NoError(t, err)
+	page := string(b)
+	var missing []string
+	for path, c := range leaves() {
+		words := strings.Fields(path)
+		if !strings.Contains(page, words[len(words)-1]) {
+			missing = append(missing, path)
+		}
+		for _, f := range strings.Split(c.LocalNonPersistentFlags().FlagUsages(), "\n") {
+			if m := regexp.MustCompile(`--[a-z0-9-]+`).FindString(f); m != "" && !regexp.MustCompile(regexp.QuoteMeta(m)+`\b`).MatchString(page) {
+				missing = append(missing, path+" "+m)
+			}
+		}
+	}
+	require.Empty(t, missing, "these are not on the page")
+}
+
+// TestEveryDocumentIsGolden: a session has the document of every command, but for
+// those that only real processes print: TestALocalCluster reads these.
+func TestEveryDocumentIsGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.session")
+	require.NoError(t, err)
+	var sessions strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		sessions.Write(b)
+	}
+	var missing []string
+	for path := range leaves() {
+		if first, _, _ := strings.Cut(path, " "); first == "local" || first == "demo" || first == "completion" || first == "version" {
+			continue
+		}
+		if !regexp.MustCompile(`(?m)^\$ .*kvcli ` + path + ` .*-o json`).MatchString(sessions.String()) {
+			missing = append(missing, path)
+		}
+	}
+	require.Empty(t, missing, "these have no golden document")
 }

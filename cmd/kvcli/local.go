@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -187,20 +189,6 @@ after %s (--timeout). The data stays: 'kvcli local start' goes on with it.`, loc
 	}
 }
 
-func (a *app) localStatus() *cobra.Command {
-	return &cobra.Command{
-		Use: "status", Short: "Show the nodes and their processes", Args: cobra.NoArgs,
-		Example: "  kvcli local status\n  kvcli local status -o json | jq -r '.nodes[] | select(.state == \"running\").client'",
-		RunE: func(*cobra.Command, []string) error {
-			c, err := local.Open(a.dir)
-			if err != nil {
-				return err
-			}
-			return a.printLocal(c, statusAlone)
-		},
-	}
-}
-
 // onNode makes a command that does one thing to one node.
 func (a *app) onNode(verb, short, long string, do func(ctx context.Context, c *local.Cluster, node string) error) *cobra.Command {
 	return &cobra.Command{
@@ -267,10 +255,39 @@ func (a *app) localLogs() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Logs(cmd.Context(), args[0], o, a.out)
+			if a.output == asTable {
+				return c.Logs(cmd.Context(), args[0], o, a.out)
+			}
+			if o.Follow {
+				return usageError{cmd, errors.New("--follow has no end, which a JSON document needs: leave out one of them")}
+			}
+			return a.printLogs(cmd.Context(), c, args[0], o)
 		},
 	}
 	c.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with what is added, until interrupted")
 	c.Flags().IntVar(&o.Tail, "tail", -1, "only the last so many lines (default: all)")
 	return c
+}
+
+// logsDoc is the document of kvcli local logs.
+type logsDoc struct {
+	Node  string   `json:"node"`
+	File  string   `json:"file"`
+	Lines []string `json:"lines"`
+}
+
+func (a *app) printLogs(ctx context.Context, c *local.Cluster, name string, o local.LogOptions) error {
+	n, err := c.Node(name)
+	if err != nil {
+		return err
+	}
+	var log bytes.Buffer
+	if err := c.Logs(ctx, name, o, &log); err != nil {
+		return err
+	}
+	doc := logsDoc{Node: n.Name, File: n.LogFile, Lines: []string{}}
+	for line := range strings.Lines(log.String()) {
+		doc.Lines = append(doc.Lines, strings.TrimSuffix(line, "\n"))
+	}
+	return a.print(doc, nil)
 }

@@ -146,8 +146,25 @@ func TestALocalCluster(t *testing.T) {
 		require.Contains(t, l.ok("cluster", "members"), "n3")
 		require.Contains(t, l.ok("cluster", "ring"), "3 replicas of each")
 	})
+	t.Run("every node sees every other", func(t *testing.T) {
+		var doc localStatusDoc
+		require.NoError(t, decode(l.ok("local", "status", "-o", "json"), &doc))
+		require.Len(t, doc.Views, 3)
+		for _, v := range doc.Views {
+			require.Empty(t, v.Error)
+			require.Len(t, v.Sees, 2)
+			require.Equal(t, doc.Views[0].LayoutVersion, v.LayoutVersion)
+		}
+		require.Regexp(t, `(?m)^n2    yes  -    yes$`, l.ok("local", "status"))
+		require.Contains(t, l.ok("local", "status"), "n3    z3    256         "+strings.Repeat("█", ringWidth))
+		var logs logsDoc
+		require.NoError(t, decode(l.ok("local", "logs", "2", "--tail", "3", "-o", "json"), &logs))
+		require.Len(t, logs.Lines, 3)
+		require.Equal(t, 1, l.run("local", "logs", "2", "-f", "-o", "json").exit)
+	})
 	t.Run("a node is killed and comes back", func(t *testing.T) {
 		l.ok("local", "kill", "2")
+		require.Contains(t, l.ok("local", "status"), "n2 does not say: it is stopped")
 		require.Equal(t, local.Stopped, l.status("local", "status").Nodes[1].State)
 		require.Equal(t, "v", l.ok("get", "b", "k"))
 		o := l.run("key", "inspect", "b", "k")

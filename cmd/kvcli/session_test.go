@@ -61,7 +61,7 @@ func TestSessions(t *testing.T) {
 var contextPrinted = regexp.MustCompile(`(?:"context": "|--context )([A-Za-z0-9_-]+)`)
 
 // timed are durations and rates, which differ from run to run.
-var timed = regexp.MustCompile(`("seconds": ?)[0-9.e-]+|( in )[0-9.]+[mµ]?s \([0-9,]+/s\)`)
+var timed = regexp.MustCompile(`("seconds": ?)[0-9.e-]+|( in )[0-9.]+[mµ]?s \([0-9,]+/s\)|( after )[0-9.]+ s`)
 
 // replay keeps comments and commands and writes the answers anew.
 func replay(t *testing.T, text string) string {
@@ -80,7 +80,7 @@ func replay(t *testing.T, text string) string {
 			if m := contextPrinted.FindStringSubmatch(o.stdout); m != nil {
 				token = m[1]
 			}
-			b.WriteString(line + timed.ReplaceAllString(o.String(), "${1}${2}1"))
+			b.WriteString(line + timed.ReplaceAllString(o.String(), "${1}${2}${3}1"))
 		}
 	}
 	return b.String()
