@@ -60,7 +60,8 @@ type Config struct {
 	TLS *tls.Config
 
 	// ConnectionsMax bounds the open connections of each door; further ones
-	// wait in the backlog of the kernel. Default 4,096.
+	// wait in the backlog of the kernel. Each takes a file descriptor and, idle, about
+	// 30 KiB. Default 16,384.
 	ConnectionsMax int
 	// StreamsPerConnectionMax bounds the concurrent gRPC calls and HTTP/2
 	// requests of one connection; a well-behaved client waits. Default 1,024.
@@ -105,7 +106,7 @@ type Config struct {
 
 // defaults of [Config], in its order.
 const (
-	defaultConnectionsMax          = 4096
+	defaultConnectionsMax          = 16384
 	defaultStreamsPerConnectionMax = 1024
 	defaultStreamsMax              = 4096
 	defaultCallsMax                = 1 << 16
