@@ -3,9 +3,13 @@ package api
 import (
 	"errors"
 	"math"
+	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/kindredkv/kindred"
 	pb "github.com/kindredkv/kindred/api/kindred/v1"
@@ -40,18 +44,55 @@ func ParseError(m *pb.Error) *kindred.Error {
 	}
 }
 
-// Status is an error as a gRPC status, with the whole of it among the details.
-// A nil error is the OK status.
+// ErrorDomain is the domain of our codes in google.rpc.ErrorInfo.
+const ErrorDomain = "kindred.v1"
+
+// RetryAfter is what a failure that did nothing advises to wait for.
+const RetryAfter = time.Second
+
+// Status is an error as a gRPC status. Its details are the whole of it, and the
+// same in the words of google.rpc for clients that know only those: ErrorInfo
+// with the code, BadRequest with a field that is wrong, RetryInfo where the same
+// request may succeed later. A nil error is the OK status.
 func Status(e *kindred.Error) *status.Status {
 	if e == nil {
 		return status.New(codes.OK, "")
 	}
 	plain := status.New(grpcCode(e.Code), text(&e.Message))
-	detailed, err := plain.WithDetails(FormatError(e))
+	detailed, err := plain.WithDetails(details(e)...)
 	if err != nil {
 		return plain // and so of unknown outcome to its reader
 	}
 	return detailed
+}
+
+func details(e *kindred.Error) []protoadapt.MessageV1 {
+	m := FormatError(e)
+	info := &errdetails.ErrorInfo{Reason: m.GetCode(), Domain: ErrorDomain, Metadata: map[string]string{"outcome": e.Outcome.String()}}
+	if m.GetDot() != "" {
+		info.Metadata["dot"] = m.GetDot()
+	}
+	all := []protoadapt.MessageV1{m, info}
+	if m.GetField() != "" {
+		all = append(all, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: m.GetField(), Description: m.GetMessage(), Reason: m.GetCode()}}})
+	}
+	if mayRetry(e) {
+		all = append(all, &errdetails.RetryInfo{RetryDelay: durationpb.New(RetryAfter)})
+	}
+	return all
+}
+
+// mayRetry: nothing was done, and for a reason that passes.
+func mayRetry(e *kindred.Error) bool {
+	if e.Outcome != kindred.NotApplied {
+		return false
+	}
+	switch grpcCode(e.Code) {
+	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded:
+		return true
+	}
+	return false
 }
 
 // ErrorOf is what err, returned by a gRPC call, says in our words: the detail

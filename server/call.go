@@ -96,11 +96,20 @@ func withDeadline(ctx context.Context, req *kindred.Request) *kindred.Error {
 			Message: "the deadline had passed when the request arrived: allow more time",
 		}
 	}
+	left -= min(left/answerPart, answerMarginMax)
 	if req.Timeout == 0 || left < req.Timeout {
 		req.Timeout = left
 	}
 	return nil
 }
+
+// answerPart is the part of a caller's time that is left for the answer to
+// travel, at most answerMarginMax: a node that uses the whole is never heard, and
+// what it knows of the outcome with it.
+const (
+	answerPart      = 10
+	answerMarginMax = 100 * time.Millisecond
+)
 
 // gaveUp is the answer to a caller that did not wait for the backend's. A read
 // changes nothing whoever waits; a write may still happen.

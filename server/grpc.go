@@ -23,6 +23,8 @@ const (
 	pingTimeout = 10 * time.Second
 	// pingEveryMin is how often a client may ping without being cut off.
 	pingEveryMin = 5 * time.Second
+	// metadataBytesMax bounds the headers of a call; nothing of ours is in them.
+	metadataBytesMax = 16 << 10
 	// readinessEvery is how often the health service asks the backend.
 	readinessEvery = time.Second
 )
@@ -32,6 +34,7 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(api.RequestBytesMax),
 		grpc.MaxSendMsgSize(api.ResponseBytesMax),
+		grpc.MaxHeaderListSize(metadataBytesMax),
 		grpc.MaxConcurrentStreams(uint32(s.cfg.StreamsPerConnectionMax)),
 		grpc.ConnectionTimeout(s.cfg.HeaderTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -71,12 +74,13 @@ func (d *kvDoor) Delete(ctx context.Context, m *pb.DeleteRequest) (*pb.DeleteRes
 	return unary(ctx, d.Server, kindred.OpDelete, req, err, api.FormatDeleteResponse)
 }
 
-// unary asks for what was parsed, and gives the answer its gRPC form.
+// Stage says how far a write has come.
 func (d *kvDoor) Stage(ctx context.Context, m *pb.StageRequest) (*pb.StageResponse, error) {
 	req, err := api.ParseStage(m)
 	return unary(ctx, d.Server, kindred.OpStage, req, err, api.FormatStageResponse)
 }
 
+// unary asks for what was parsed, and gives the answer its gRPC form.
 func unary[M any](ctx context.Context, s *Server, op kindred.Op, req *kindred.Request, bad *kindred.Error,
 	format func(*kindred.Response) *M) (*M, error) {
 	r := s.askParsed(ctx, op, req, bad)
@@ -155,8 +159,7 @@ func (d *clusterDoor) Inspect(ctx context.Context, m *pb.InspectRequest) (*pb.In
 	return unary(ctx, d.Server, kindred.OpInspect, req, err, api.FormatInspectResponse)
 }
 
-// newHealth knows the process to be up, and nothing of the node yet: unknown is
-// not healthy (I12).
+// RepairKey makes the replicas of a key equal.
 func (d *clusterDoor) RepairKey(ctx context.Context, m *pb.InspectRequest) (*pb.InspectResponse, error) {
 	req, err := api.ParseRepairKey(m)
 	return unary(ctx, d.Server, kindred.OpRepair, req, err, api.FormatInspectResponse)
@@ -170,6 +173,8 @@ func (d *clusterDoor) RepairNode(_ context.Context, m *pb.RepairNodeRequest) (*p
 	return &pb.RepairNodeResponse{Replicas: uint32(replicas)}, nil
 }
 
+// newHealth knows the process to be up, and nothing of the node yet: unknown is
+// not healthy (I12).
 func newHealth() *health.Server {
 	h := health.NewServer()
 	h.SetServingStatus(pb.Cluster_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
