@@ -35,6 +35,7 @@ floor 1   # languages: between nodes, with clients, about what happened
 wire                  pure              messages between nodes and their bytes
 api/...                                 the client contract as protobuf
 antientropy/hashtree  pure              what is stored, as numbers that can be compared
+security                                who is who: certificates, tokens, gossip keys
 jepsen/history        pure              what happened
 jepsen/checker        pure seam=jepsen/history whether it was allowed
 jepsen/workload       pure seam=jepsen/history what to do next

@@ -2,12 +2,12 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"time"
 
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -49,9 +49,9 @@ type Config struct {
 	Inbound func(peer string, open bool)
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
-	// TLS secures both ends if set: its certificates identify this node to
-	// those it dials and to those that dial it.
-	TLS *tls.Config
+	// Security, if it has certificates, encrypts all links, proves this node to
+	// its peers and has them prove their names. Nil is plain text.
+	Security *security.Keeper
 
 	// QueueBytesMax bounds what waits for one peer on the message lane, in
 	// bytes of messages. Default 8 MiB. More rides out longer stalls of a peer and

@@ -40,7 +40,9 @@
 //     protocol above must bear both (it does: merges are joins).
 //   - T5 Known peers only. The hello names both ends, the cluster and the frame
 //     versions; a mismatch is refused with its reason, logged once per change.
-//     A zero cluster id means "not joined yet" and fits any cluster.
+//     A zero cluster id means "not joined yet" and fits any cluster. With
+//     certificates both ends prove the name that they say, at the start and after
+//     every change of the files; whoever cannot is refused with both names.
 //   - T6 Tireless. A peer is dialled again after at most RedialMax until it is
 //     taken out of SetPeers, whatever gossip believes. A peer that answers no
 //     heartbeat within DeadAfter counts as gone: its link is closed.

@@ -99,7 +99,7 @@ func TestBatchIsWhatWasSent(t *testing.T) {
 // stranger opens a stream to a transport by hand and sends frames.
 func stranger(t *testing.T, to *Transport, frames ...[]byte) error {
 	t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+to.Addr(), to.dialOptions("to")...)
+	conn, err := grpc.NewClient("passthrough:///"+to.Addr(), append(to.dialOptions("to"), grpc.WithTransportCredentials(to.dialCredentials("to", nil)))...)
 	require.NoError(t, err)
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

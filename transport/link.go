@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
+
+	"github.com/kindredkv/kindred/security"
 )
 
 // redialMin is the pause before the second attempt; it doubles up to RedialMax.
@@ -35,6 +38,10 @@ type link struct {
 
 	// reported is the last trouble that was logged; only run touches it.
 	reported string
+	// impostor is whom the dialled address turned out to be, if not the peer;
+	// impostors counts them.
+	impostor  atomic.Pointer[security.PeerError]
+	impostors atomic.Uint64
 }
 
 func newLink(t *Transport, lane Lane, peer, addr string) *link {
@@ -89,6 +96,8 @@ func (l *link) report(err error) {
 	kind := "unreachable"
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
 		kind = refused.Reason
+	} else if strings.Contains(reason(err), "remote error: tls:") {
+		kind = "turned away"
 	}
 	if l.reported == kind {
 		return
@@ -110,14 +119,22 @@ func reason(err error) string {
 func (l *link) session(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	conn, err := grpc.NewClient("passthrough:///"+l.addr, l.t.dialOptions(l.peer)...)
+	options := append(l.t.dialOptions(l.peer), grpc.WithTransportCredentials(l.t.dialCredentials(l.peer, l.refuse)))
+	conn, err := grpc.NewClient("passthrough:///"+l.addr, options...)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	stream, err := l.greet(ctx, cancel, conn)
+	if bad := l.impostor.Swap(nil); bad != nil {
+		return &RefusedError{Peer: l.peer, Reason: bad.Error()}
+	}
 	if err != nil {
 		return firstOf(context.Cause(ctx), err)
+	}
+	proof, err := l.t.prove(stream.Context(), l.peer)
+	if err != nil {
+		return &RefusedError{Peer: l.peer, Reason: err.Error()}
 	}
 	l.connects.Add(1)
 	l.answered.Store(int64(l.t.since()))
@@ -131,7 +148,13 @@ func (l *link) session(parent context.Context) error {
 	}
 	l.reported = ""
 	l.t.log.Info("link up", "peer", l.peer, "addr", l.addr, "lane", l.lane.String())
-	return l.converse(ctx, cancel, stream)
+	return l.converse(ctx, cancel, stream, proof)
+}
+
+// refuse notes that not the peer answered at its address.
+func (l *link) refuse(bad *security.PeerError) {
+	l.impostors.Add(1)
+	l.impostor.Store(bad)
 }
 
 func firstOf(errs ...error) error {
@@ -179,18 +202,19 @@ func streamEnd(stream grpc.ClientStream, err error) error {
 
 // converse sends what is queued and watches the peer's answers until the link
 // ends.
-func (l *link) converse(ctx context.Context, cancel context.CancelCauseFunc, stream grpc.ClientStream) error {
+func (l *link) converse(ctx context.Context, cancel context.CancelCauseFunc, stream grpc.ClientStream, proof proof) error {
 	var both sync.WaitGroup
 	both.Go(func() { cancel(l.write(stream)) })
 	both.Go(func() { cancel(l.readAnswers(stream)) })
-	l.watch(ctx, cancel)
+	l.watch(ctx, cancel, proof)
 	l.queue.closed()
 	both.Wait()
 	return context.Cause(ctx)
 }
 
-// watch asks for heartbeats and ends a link whose peer has stopped answering.
-func (l *link) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+// watch asks for heartbeats and ends a link whose peer has stopped answering, or
+// is no longer to be trusted.
+func (l *link) watch(ctx context.Context, cancel context.CancelCauseFunc, proof proof) {
 	ticker := time.NewTicker(l.t.cfg.HeartbeatEvery)
 	defer ticker.Stop()
 	for {
@@ -198,6 +222,11 @@ func (l *link) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if err := proof.holds(); err != nil {
+			l.impostors.Add(1)
+			cancel(&RefusedError{Peer: l.peer, Reason: err.Error()})
+			return
 		}
 		silence := l.t.since() - time.Duration(l.answered.Load())
 		if silence > l.t.cfg.DeadAfter {

@@ -12,6 +12,7 @@ import (
 	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -90,6 +91,10 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 		t.refuseStranger(err)
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
+	proof, err := t.prove(stream.Context(), theirs.Name)
+	if err != nil {
+		return t.expose(stream.Context(), theirs, err)
+	}
 	from, err := t.welcome(stream, theirs)
 	if err != nil {
 		return err
@@ -98,7 +103,7 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 		t.cfg.Inbound(theirs.Name, true)
 		defer t.cfg.Inbound(theirs.Name, false)
 	}
-	err = t.receive(stream, theirs, from)
+	err = t.receive(stream, theirs, from, proof)
 	if bad := (*FrameError)(nil); errors.As(err, &bad) {
 		from.corrupt.Add(1)
 		t.log.Error("closing link: a peer sent what it must not", "peer", theirs.Name, "lane", theirs.Lane.String(), "reason", bad.Reason)
@@ -167,8 +172,20 @@ func (t *Transport) logRefusal(from *inbound, err error) {
 	}
 }
 
-// receive delivers frames and answers heartbeats until the stream ends.
-func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inbound) error {
+// expose refuses a node that goes by a name which its certificate does not carry.
+// It is remembered by the name that it has proven, so that one node cannot use up
+// the names of others.
+func (t *Transport) expose(ctx context.Context, theirs hello, err error) error {
+	state, _ := connectionState(ctx)
+	if from := t.inboundOf(security.PeerName(state)); from != nil {
+		t.logRefusal(from, &RefusedError{Peer: theirs.Name, Reason: err.Error()})
+	}
+	return status.Error(codes.PermissionDenied, err.Error())
+}
+
+// receive delivers frames and answers heartbeats until the stream ends, or its
+// peer is no longer to be trusted.
+func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inbound, proof proof) error {
 	var parts assembly
 	for {
 		var raw []byte
@@ -176,6 +193,9 @@ func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inboun
 			return nil
 		} else if err != nil {
 			return err
+		}
+		if err := proof.holds(); err != nil {
+			return t.expose(stream.Context(), theirs, err)
 		}
 		kind, count, body, err := openFrame(raw)
 		if err != nil {

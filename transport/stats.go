@@ -32,11 +32,14 @@ type LinkStats struct {
 	CorruptIn uint64
 	// ConnectsIn counts the links accepted, RefusedIn those that did not fit.
 	ConnectsIn, RefusedIn uint64
+	// Impostors counts the times that another than the peer answered at its
+	// address, or that its certificate was no longer good.
+	Impostors uint64
 }
 
 // Stats is one entry per peer and lane, and one for each other node that has
 // dialled this one, in the order of names. The first has no name: its CorruptIn
-// counts links that did not begin with a hello.
+// counts links that did not begin with a hello, its RefusedIn handshakes that failed.
 func (t *Transport) Stats() []LinkStats {
 	t.inMu.Lock()
 	in := maps.Clone(t.in)
@@ -72,6 +75,7 @@ func (l *link) stats() LinkStats {
 		Frames: l.frames.Load(), Messages: q.messages, Bytes: l.bytes.Load(),
 		Refused: q.refused, Dropped: q.dropped, QueuedBytes: q.bytes,
 		Connects: l.connects.Load(), RoundTrip: time.Duration(l.roundTrip.Load()),
+		Impostors: l.impostors.Load(),
 	}
 }
 

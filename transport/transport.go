@@ -12,8 +12,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/keepalive"
 
@@ -45,6 +43,8 @@ type Transport struct {
 	linksIn atomic.Int64
 	inMu    sync.Mutex
 	in      map[string]*inbound
+	// strangers limits what is logged of those without a name.
+	strangers strangers
 }
 
 // Listen starts a transport that has no peers yet.
@@ -202,12 +202,8 @@ const (
 )
 
 func (t *Transport) serverOptions() []grpc.ServerOption {
-	creds := insecure.NewCredentials()
-	if t.cfg.TLS != nil {
-		creds = credentials.NewTLS(t.cfg.TLS)
-	}
 	return []grpc.ServerOption{
-		grpc.Creds(creds),
+		grpc.Creds(t.serverCredentials()),
 		grpc.ForceServerCodecV2(t.codec),
 		grpc.MaxRecvMsgSize(frameRoom), grpc.MaxSendMsgSize(frameRoom),
 		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
@@ -222,12 +218,7 @@ func (t *Transport) serverOptions() []grpc.ServerOption {
 }
 
 func (t *Transport) dialOptions(peer string) []grpc.DialOption {
-	creds := insecure.NewCredentials()
-	if t.cfg.TLS != nil {
-		creds = credentials.NewTLS(t.cfg.TLS)
-	}
 	return []grpc.DialOption{
-		grpc.WithTransportCredentials(creds),
 		grpc.WithContextDialer(t.dialer(peer)),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(t.codec),
