@@ -3,7 +3,6 @@ package gossip
 import (
 	"context"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"strconv"
@@ -55,6 +54,9 @@ type Config struct {
 	Profile Profile
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
+	// Keys encrypt everything, if there are any: the first encrypts, all decrypt.
+	// They are of 16, 24 or 32 bytes, for AES-GCM. See [Gossip.SetKeys].
+	Keys [][]byte
 	// Events is called for every change, from one goroutine.
 	Events func(Event)
 	// Faults, if set, is asked about everything that is sent and received, so
@@ -150,7 +152,11 @@ func (c Config) memberlist() (*memberlist.Config, error) {
 	}
 	// A member that is dead for any time at all may return elsewhere (G3).
 	m.DeadNodeReclaimTime = time.Nanosecond
-	m.Logger = log.New(logWriter{c.Logger}, "", 0)
+	if len(c.Keys) > 0 {
+		if m.Keyring, err = memberlist.NewKeyring(c.Keys, c.Keys[0]); err != nil {
+			return nil, fmt.Errorf("gossip: %w", err)
+		}
+	}
 	return m, nil
 }
 

@@ -77,7 +77,7 @@ func TestMemberlistsLogHasLevels(t *testing.T) {
 		return a
 	}
 	to := slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: drop}))
-	l := log.New(logWriter{to}, "", 0)
+	l := log.New(logWriter{strange: func(string) {}, log: to}, "", 0)
 	l.Printf("[DEBUG] memberlist: a")
 	l.Printf("[INFO] memberlist: b")
 	l.Printf("[ERR] memberlist: c")

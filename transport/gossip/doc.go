@@ -16,18 +16,26 @@
 //     one randomly chosen known or seed address without a live member is called
 //     every RejoinEvery, as long as the node lives (Lesson 28); while the node
 //     is alone, every second.
+//
 //   - G2 Events do not run inside memberlist's locks and never hold it up. They
 //     are levels, not edges: what happens to a member faster than events are
 //     taken arrives as one event about its latest state. So what waits is
 //     bounded by the number of members.
+//
 //   - G3 A member may return at another address as soon as the old one is dead.
 //     A node that finds that others know it by another address calls them every
 //     second until they know better.
+//
 //   - G4 Two nodes with one name are reported with both addresses.
+//
 //   - G5 Leaving and dying are told apart: memberlist's event does not say
 //     which it was, so a node that leaves marks its meta first.
+//
 //   - G6 memberlist's log lines reach slog with a level; nothing goes to
 //     standard error.
+//
+//   - G7 With keys, whatever is not encrypted with one of them changes nothing: it
+//     is counted and its sender named in the log. Keys change while it runs.
 //
 // # What it does not do
 //

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +26,12 @@ type Gossip struct {
 	log  *slog.Logger
 	list *memberlist.Memberlist
 	rec  *recorder
+	// keyring is nil without encryption.
+	keyring   *memberlist.Keyring
+	strangers strangers
+	// turnedAway are the members that know another key than this node, as far
+	// as that was logged.
+	turnedAway sync.Map
 	// addr is read once: memberlist changes its own record without a lock that
 	// others could take.
 	addr string
@@ -48,6 +56,8 @@ func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
 		return nil, err
 	}
 	rec := newRecorder(cfg.Name, cfg.Meta)
+	g := &Gossip{cfg: cfg, log: cfg.Logger, rec: rec, keyring: conf.Keyring, newMeta: make(chan struct{}, 1)}
+	conf.Logger = log.New(logWriter{cfg.Logger, g.meetStranger}, "", 0)
 	if cfg.Faults != nil {
 		if transport, err = underFaults(cfg.Faults, conf, transport); err != nil {
 			return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
@@ -61,7 +71,7 @@ func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
 		}
 		return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
 	}
-	g := &Gossip{cfg: cfg, log: cfg.Logger, list: list, rec: rec, addr: list.LocalNode().Address(), newMeta: make(chan struct{}, 1)}
+	g.list, g.addr = list, list.LocalNode().Address()
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.running.Go(g.report)
 	g.running.Go(g.rejoin)
@@ -169,13 +179,38 @@ func (g *Gossip) rejoin() {
 		for _, addr := range calls.begin(missed, alone) {
 			g.running.Go(func() {
 				defer calls.end(addr)
-				if _, err := g.list.Join([]string{addr}); err != nil {
-					g.log.Debug("gossip: absent member does not answer", "addr", addr, "err", err)
-				}
+				_, err := g.list.Join([]string{addr})
+				g.called(addr, err)
 			})
 		}
 		pause = nextPause(pause, g.cfg.RejoinEvery, alone)
 	}
+}
+
+// called notes how a call of an absent member went. One that has another key is
+// there, and will not hear of this node until an operator has seen to it.
+func (g *Gossip) called(addr string, err error) {
+	switch {
+	case err == nil:
+		g.turnedAway.Delete(addr)
+	case !isForeign(err.Error()):
+		g.log.Debug("gossip: absent member does not answer", "addr", addr, "err", err)
+	default:
+		if _, told := g.turnedAway.Swap(addr, true); !told {
+			g.log.Warn("gossip: refused by another node: this node and it have no gossip key in common, compare their --gossip-key", "addr", addr, "err", err)
+		}
+	}
+}
+
+// meetStranger counts and names who sends what no key of this node decrypts.
+func (g *Gossip) meetStranger(text string) {
+	addr := sender(text)
+	host, _, _ := net.SplitHostPort(addr)
+	if !g.strangers.met(time.Now(), host) {
+		return
+	}
+	g.log.Warn("gossip: refused what is not encrypted with a key of this node; compare --gossip-key there and here",
+		"from", addr, "member", g.cfg.named(addr))
 }
 
 // nextPause is short at first, so that nodes that start together find one

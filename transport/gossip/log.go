@@ -7,7 +7,12 @@ import (
 )
 
 // logWriter turns memberlist's lines, "[LEVEL] memberlist: text", into records.
-type logWriter struct{ log *slog.Logger }
+type logWriter struct {
+	log *slog.Logger
+	// strange is told of lines about packets with a foreign key; their level is
+	// then debug, because anybody can cause them.
+	strange func(text string)
+}
 
 var levels = []struct {
 	prefix string
@@ -34,6 +39,10 @@ func (w logWriter) Write(line []byte) (int, error) {
 	text = bytes.TrimPrefix(text, []byte("memberlist: "))
 	if bytes.HasPrefix(text, []byte("Conflicting address for ")) {
 		// It repeats many times a second; NotifyConflict tells it once.
+		level = slog.LevelDebug
+	}
+	if isForeign(string(text)) && bytes.Contains(text, []byte("from=")) {
+		w.strange(string(text))
 		level = slog.LevelDebug
 	}
 	w.log.Log(context.Background(), level, "gossip: "+string(text))
