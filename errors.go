@@ -36,6 +36,9 @@ const (
 	CodeCorrupt Code = "corrupt"
 	// CodeStopping is a node that is shutting down.
 	CodeStopping Code = "stopping"
+	// CodeUnauthenticated is a caller who has not shown who he is, or whose token
+	// or certificate the node does not know.
+	CodeUnauthenticated Code = "unauthenticated"
 	// CodeInternal is a fault of Kindred itself.
 	CodeInternal Code = "internal"
 )

@@ -137,6 +137,8 @@ func grpcCode(c kindred.Code) codes.Code {
 		return codes.DeadlineExceeded
 	case kindred.CodeCorrupt:
 		return codes.DataLoss
+	case kindred.CodeUnauthenticated:
+		return codes.Unauthenticated
 	}
 	return codes.Internal
 }
@@ -144,8 +146,10 @@ func grpcCode(c kindred.Code) codes.Code {
 // roadCode names a failure that no node explained.
 func roadCode(c codes.Code) kindred.Code {
 	switch c {
-	case codes.InvalidArgument, codes.Unimplemented, codes.Unauthenticated, codes.PermissionDenied:
+	case codes.InvalidArgument, codes.Unimplemented:
 		return kindred.CodeInvalid
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return kindred.CodeUnauthenticated
 	case codes.OutOfRange:
 		return kindred.CodeTooLarge
 	case codes.DeadlineExceeded, codes.Canceled:

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/storage/pebblestore"
 	"github.com/kindredkv/kindred/transport/faults"
 )
@@ -33,7 +34,10 @@ type Config struct {
 	// Advertise is the host that others reach this node at; empty means the
 	// host of each address above.
 	Advertise string
-	// Insecure allows listening beyond loopback without TLS.
+	// Security names the files that say who may come in. Beyond loopback
+	// certificates and a gossip key are needed; on loopback nothing is.
+	Security security.Files
+	// Insecure allows listening beyond loopback without them.
 	Insecure bool
 	// FaultInjection lets tools cut and slow this node's links, Faults is what is
 	// wrong with them from the start.
@@ -94,6 +98,8 @@ func (c Config) Validate() error {
 		return &ConfigError{"replicas", fmt.Sprintf("%d: use 1 to 16", c.Replicas)}
 	case c.Shards < 1 || c.Shards > 256:
 		return &ConfigError{"shards", fmt.Sprintf("%d: use 1 to 256, one per core", c.Shards)}
+	case c.Production && c.Insecure:
+		return &ConfigError{"insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key"}
 	case c.Production && c.FaultInjection:
 		return &ConfigError{"fault-injection", "is refused together with --production"}
 	case !c.FaultInjection && !c.Faults.IsZero():
@@ -102,12 +108,11 @@ func (c Config) Validate() error {
 	if err := c.Faults.Validate(); err != nil {
 		return &ConfigError{"faults", err.Error()}
 	}
-	for _, a := range []struct{ setting, addr string }{
-		{"client-addr", c.ClientAddr}, {"peer-addr", c.PeerAddr}, {"gossip-addr", c.GossipAddr}, {"http-addr", c.HTTPAddr},
-	} {
-		if err := c.checkAddr(a.setting, a.addr); err != nil {
-			return err
-		}
+	if err := c.Security.Validate(); err != nil {
+		return err
+	}
+	if err := c.checkAddrs(); err != nil {
+		return err
 	}
 	for _, seed := range c.Join {
 		if _, _, err := net.SplitHostPort(seed); err != nil {
@@ -117,15 +122,31 @@ func (c Config) Validate() error {
 	return nil
 }
 
-func (c Config) checkAddr(setting, addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return &ConfigError{setting, fmt.Sprintf("%q is not host:port", addr)}
+// checkAddrs wants whatever others can reach to be locked, or to be open by choice.
+func (c Config) checkAddrs() error {
+	const needTLS, needKey = "no TLS", "no gossip key"
+	tls, key := c.Security.TLS(), c.Security.GossipKeys != ""
+	fix := map[string]string{
+		needTLS: "give it certificates (--tls-cert, --tls-key, --tls-ca)",
+		needKey: "give it a --gossip-key",
 	}
-	if loopback(host) || c.Insecure {
-		return nil
+	for _, a := range []struct {
+		setting, addr string
+		locked        bool
+		lacks         string
+	}{
+		{"client-addr", c.ClientAddr, tls, needTLS}, {"peer-addr", c.PeerAddr, tls, needTLS},
+		{"gossip-addr", c.GossipAddr, key, needKey}, {"http-addr", c.HTTPAddr, tls, needTLS},
+	} {
+		host, _, err := net.SplitHostPort(a.addr)
+		switch {
+		case err != nil:
+			return &ConfigError{a.setting, fmt.Sprintf("%q is not host:port", a.addr)}
+		case !loopback(host) && !a.locked && !c.Insecure:
+			return &ConfigError{a.setting, fmt.Sprintf("%s is reachable from other machines and this node has %s: %s, or listen on 127.0.0.1, or pass --insecure on a network you trust", a.addr, a.lacks, fix[a.lacks])}
+		}
 	}
-	return &ConfigError{setting, fmt.Sprintf("%s is reachable from other machines and this node has no TLS: listen on 127.0.0.1, or pass --insecure on a network you trust", addr)}
+	return nil
 }
 
 func loopback(host string) bool {

@@ -47,7 +47,7 @@ func (n *Node) join() error {
 	c.peers.Store(&[]membership.Peer{})
 	built := make(chan struct{}) // a peer may dial as soon as there is a listener
 	t, err := transport.Listen(transport.Config{
-		Name: n.cfg.Name, Addr: n.cfg.PeerAddr, Logger: n.log, Faults: n.faults,
+		Name: n.cfg.Name, Addr: n.cfg.PeerAddr, Logger: n.log, Faults: n.faults, Security: n.keeper,
 		Receive: func(from string, batch transport.Batch) {
 			<-built
 			n.receive(from, batch)
@@ -108,7 +108,7 @@ func (n *Node) newControlCore() (*core.Control, error) {
 func (n *Node) startGossip(c *control, meta []byte) (*gossip.Gossip, error) {
 	return gossip.Start(gossip.Config{
 		Name: n.cfg.Name, BindAddr: n.cfg.GossipAddr, AdvertiseAddr: n.cfg.Advertise,
-		Meta: meta, Seeds: n.cfg.Join, Logger: n.log, Faults: n.faults,
+		Meta: meta, Seeds: n.cfg.Join, Logger: n.log, Faults: n.faults, Keys: n.keeper.GossipKeys(),
 		Known: func() map[string]string {
 			known := map[string]string{}
 			for _, p := range *c.peers.Load() {

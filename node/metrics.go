@@ -64,6 +64,7 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	n.collectFaults(out)
+	n.collectSecurity(out)
 	n.collectReplication(out)
 	local := n.Local()
 	ready := 0.0
@@ -159,6 +160,8 @@ func linkMetrics() []metric[transport.LinkStats] {
 		{link("connects_total", "Links made."), counter, func(s transport.LinkStats) float64 { return float64(s.Connects) }},
 		{link("round_trip_seconds", "Time of the last heartbeat."), gauge, func(s transport.LinkStats) float64 { return s.RoundTrip.Seconds() }},
 		{link("received_bytes_total", "Bytes of frames received."), counter, func(s transport.LinkStats) float64 { return float64(s.BytesIn) }},
+		{link("callers_refused_total", "Links that were dialled by the peer and refused; without a name, by those who proved none."), counter, func(s transport.LinkStats) float64 { return float64(s.RefusedIn) }},
+		{link("impostors_total", "Times that another than the peer answered at its address."), counter, func(s transport.LinkStats) float64 { return float64(s.Impostors) }},
 		{link("corrupt_total", "Frames received damaged; each closed its link."), counter, func(s transport.LinkStats) float64 { return float64(s.CorruptIn) }},
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/server"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/pebblestore"
@@ -39,6 +40,8 @@ type Node struct {
 	auditors atomic.Pointer[[]*worker]
 	// corruptions counts what the store has said of damage.
 	corruptions atomic.Uint64
+	keeper      *security.Keeper
+	changing    sync.Mutex // while changed files are taken up
 	transport   *transport.Transport
 	faults      *faults.Network // nil without fault injection
 	control     *control
@@ -95,6 +98,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (n *Node) start(ctx context.Context) error {
+	if err := n.openSecurity(); err != nil {
+		return err
+	}
 	if err := n.openStore(); err != nil {
 		return err
 	}
@@ -161,7 +167,7 @@ func (n *Node) openStore() error {
 func (n *Node) serve(clients, web net.Listener) error {
 	registry := prometheus.NewRegistry()
 	n.register(registry)
-	config := server.Config{Backend: n, Repairs: n, Logger: n.log, Registerer: registry, Gatherer: registry}
+	config := server.Config{Backend: n, Repairs: n, Security: n.keeper, Logger: n.log, Registerer: registry, Gatherer: registry}
 	if n.faults != nil {
 		config.Faults = n
 	}
@@ -172,6 +178,7 @@ func (n *Node) serve(clients, web net.Listener) error {
 		return err
 	}
 	n.server = s
+	n.watchSecurity()
 	n.serving.Go(func() { n.serveDoor("gRPC", s.ServeGRPC, clients) })
 	n.serving.Go(func() { n.serveDoor("HTTP", s.ServeHTTP, web) })
 	n.log.Info("listening", "client", n.addrs.client, "peer", n.addrs.peer, "gossip", n.addrs.gossip, "http", n.addrs.http)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -56,8 +56,9 @@ type Config struct {
 	Faults FaultInjector
 	// Repairs takes orders for repairs. Default: they are refused.
 	Repairs Repairer
-	// TLS encrypts both doors. Default: neither.
-	TLS *tls.Config
+	// Security, if it has certificates, encrypts both doors and lets only those
+	// in who have a certificate or a token. Default: plain text, for everybody.
+	Security *security.Keeper
 
 	// ConnectionsMax bounds the open connections of each door; further ones
 	// wait in the backlog of the kernel. Each takes a file descriptor and, idle, about

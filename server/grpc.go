@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -42,8 +41,8 @@ func (s *Server) newGRPC() *grpc.Server {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEveryMin, PermitWithoutStream: true}),
 	}
-	if s.cfg.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))
+	if guard := s.guard(); guard != nil {
+		options = append(options, guard.options()...)
 	}
 	g := grpc.NewServer(options...)
 	pb.RegisterKVServer(g, &kvDoor{Server: s})

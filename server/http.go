@@ -35,8 +35,8 @@ func (s *Server) newHTTP() *http.Server {
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: s.cfg.StreamsPerConnectionMax},
 	}
-	if s.cfg.TLS != nil {
-		server.TLSConfig = s.cfg.TLS.Clone()
+	if guard := s.guard(); guard != nil {
+		server.TLSConfig, server.Handler = guard.keeper.Server("h2", "http/1.1"), guard.http(h)
 	}
 	return server
 }

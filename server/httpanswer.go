@@ -31,6 +31,8 @@ func statusOf(err *kindred.Error) int {
 		return http.StatusConflict
 	case codeUnsupported:
 		return http.StatusUnsupportedMediaType
+	case kindred.CodeUnauthenticated:
+		return http.StatusUnauthorized
 	}
 	switch {
 	case err.Outcome != kindred.NotApplied:

@@ -1,16 +1,9 @@
 package server_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -18,11 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/kindredkv/kindred"
-	pb "github.com/kindredkv/kindred/api/kindred/v1"
 	"github.com/kindredkv/kindred/server"
 )
 
@@ -134,50 +124,4 @@ func TestConnectionsAreBounded(t *testing.T) {
 	n, err := second.Read(b)
 	require.NoError(t, err)
 	require.Contains(t, string(b[:n]), "200 OK")
-}
-
-func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"n1"},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	parsed, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
-func TestBothDoorsSpeakTLS(t *testing.T) {
-	own, pool := certificate(t)
-	s, err := server.New(server.Config{Backend: newMemory(t), TLS: &tls.Config{Certificates: []tls.Certificate{own}}})
-	require.NoError(t, err)
-	var addrs []string
-	for _, serve := range []func(net.Listener) error{s.ServeGRPC, s.ServeHTTP} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		addrs = append(addrs, l.Addr().String())
-		go func() { _ = serve(l) }()
-	}
-	trust := &tls.Config{RootCAs: pool, ServerName: "n1"}
-	conn, err := grpc.NewClient(addrs[0], grpc.WithTransportCredentials(credentials.NewTLS(trust)))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = pb.NewKVClient(conn).Put(within(t), putAlice("v"))
-	require.NoError(t, err)
-
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true}}
-	defer client.CloseIdleConnections()
-	res, err := client.Get("https://" + addrs[1] + alice)
-	require.NoError(t, err)
-	b, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, "v", string(b))
-	require.Equal(t, 2, res.ProtoMajor)
-	client.CloseIdleConnections()
-	require.NoError(t, s.Shutdown(within(t)))
 }

@@ -14,7 +14,7 @@ import (
 var codes = [...]kindred.Code{
 	"ok", kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeSiblings,
 	kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing,
-	kindred.CodeNoLayout, kindred.CodeDiskFull, kindred.CodeCorrupt, kindred.CodeStopping, kindred.CodeInternal,
+	kindred.CodeNoLayout, kindred.CodeDiskFull, kindred.CodeCorrupt, kindred.CodeStopping, kindred.CodeUnauthenticated, kindred.CodeInternal,
 }
 
 // opsMax is one more than the largest [kindred.Op]; op 0 stands for a call that
@@ -44,6 +44,10 @@ func newMetrics(s *Server) *metrics {
 		gauge("kindred_streams_in_flight", "Pipelines and scans that are open.", s.streams.count),
 		gauge("kindred_http_body_bytes", "Bytes held for HTTP bodies that are read or worked on.", s.bodyBytes.Load),
 		gauge("kindred_http_answer_bytes", "Bytes held for HTTP answers that are being sent.", s.answerBytes.Load),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "kindred_refused_callers_total",
+			Help: "Callers refused because they showed neither a certificate nor a token that is known.",
+		}, func() float64 { return float64(s.strangers.Count()) }),
 	}}
 	for op := range opsMax {
 		name := opName(kindred.Op(op))

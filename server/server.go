@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/health"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/security"
 )
 
 // Server is both doors of a node.
@@ -29,6 +30,7 @@ type Server struct {
 	watching atomic.Bool
 	// bodyBytes and answerBytes are held for HTTP bodies and answers under way.
 	bodyBytes, answerBytes atomic.Int64
+	strangers              security.Strangers
 }
 
 // New makes a server. It listens to nothing yet.
@@ -67,7 +69,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 func (s *Server) ServeHTTP(l net.Listener) error {
 	l = limitConnections(l, s.cfg.ConnectionsMax)
 	var err error
-	if s.cfg.TLS != nil {
+	if s.guard() != nil {
 		err = s.http.ServeTLS(l, "", "")
 	} else {
 		err = s.http.Serve(l)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -82,33 +81,9 @@ func (t *Transport) turnAway(addr net.Addr, err error) {
 		return
 	}
 	t.inboundOf("").refused.Add(1)
-	if t.strangers.worthALine(time.Now(), err.Error()) {
+	if t.strangers.Met(time.Now(), err.Error()) {
 		t.log.Warn("refused a link: the handshake failed", "from", addr.String(), "reason", err.Error())
 	}
-}
-
-// strangersEvery is how often at most strangers make this node write a line.
-const strangersEvery = time.Second
-
-// strangers keeps what was last said of those who prove no name: anybody can send
-// anything, and is not to fill the log.
-type strangers struct {
-	mu   sync.Mutex
-	last string
-	at   time.Time
-}
-
-// worthALine is true for news, and now and then for what goes on.
-func (s *strangers) worthALine(now time.Time, text string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	const reminder = time.Minute
-	since := now.Sub(s.at)
-	if since < strangersEvery || text == s.last && since < reminder {
-		return false
-	}
-	s.last, s.at = text, now
-	return true
 }
 
 // connectionState is the TLS state of the connection under a stream.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -44,7 +45,7 @@ type Transport struct {
 	inMu    sync.Mutex
 	in      map[string]*inbound
 	// strangers limits what is logged of those without a name.
-	strangers strangers
+	strangers security.Strangers
 }
 
 // Listen starts a transport that has no peers yet.

@@ -2,7 +2,8 @@
 //
 // It reads its settings from a file (--config), the environment (KINDRED_…) and
 // flags, later ones winning, starts a node (package node) and runs until it is
-// told to stop. SIGTERM and SIGINT drain it: requests in progress are answered and
+// told to stop. SIGHUP makes it read certificates, tokens and gossip keys again,
+// which it also does by itself when they change. SIGTERM and SIGINT drain it: requests in progress are answered and
 // everything is synced; a second signal ends it at once. It exits with 0
 // after a drain and with 1 after everything else.
 //
@@ -79,6 +80,9 @@ const readyPoll = 20 * time.Millisecond
 
 // serve runs a node until a signal or until it fails.
 func serve(cfg node.Config, signals <-chan os.Signal, stdout io.Writer, log *slog.Logger) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	n, err := begin(cfg, signals)
 	if err != nil || n == nil {
 		return err
@@ -97,6 +101,8 @@ func serve(cfg node.Config, signals <-chan os.Signal, stdout io.Writer, log *slo
 				return fmt.Errorf("node %s failed and stopped: %w", cfg.Name, err)
 			}
 			return fmt.Errorf("node %s stopped without being told to", cfg.Name)
+		case <-hangups:
+			_ = n.ReloadSecurity() // the node says what came of it
 		case sig := <-signals:
 			log.Info("draining", "signal", sig.String(), "limit", drainMax)
 			return drain(n, signals, log)

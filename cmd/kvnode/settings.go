@@ -31,7 +31,7 @@ type settings struct {
 const envPrefix = "KINDRED_"
 
 // envOfOthers are variables with our prefix that other programs read.
-var envOfOthers = map[string]bool{"KINDRED_CLUSTER": true}
+var envOfOthers = map[string]bool{"KINDRED_CLUSTER": true, "KINDRED_TOKEN_FILE": true}
 
 // onlyFlags are settings that make no sense in a file or in the environment.
 var onlyFlags = map[string]bool{"config": true, "version": true, "help": true}
@@ -80,6 +80,11 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.StringVar(&c.GossipAddr, "gossip-addr", c.GossipAddr, "address for gossip (TCP and UDP)")
 	f.StringVar(&c.HTTPAddr, "http-addr", c.HTTPAddr, "address for HTTP: data, health, metrics")
 	f.StringVar(&c.Advertise, "advertise", c.Advertise, "host that others reach this node by, if it listens on all")
+	f.StringVar(&c.Security.Cert, "tls-cert", "", "file of this node's certificate; with TLS, callers need one too, or a token")
+	f.StringVar(&c.Security.Key, "tls-key", "", "file of its private key")
+	f.StringVar(&c.Security.CA, "tls-ca", "", "file of the authorities that sign nodes and clients")
+	f.StringVar(&c.Security.Tokens, "tokens", "", "file of clients' tokens: lines of a name and a SHA-256")
+	f.StringVar(&c.Security.GossipKeys, "gossip-key", "", "file of gossip keys in base64: the first encrypts, all decrypt")
 	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback in plain text; anyone may read and write")
 	f.BoolVar(&c.FaultInjection, "fault-injection", c.FaultInjection, "accept orders to cut and slow links, for tests")
 	f.Var((*faultPlan)(&c.Faults), "faults", "faults from the start, as JSON of /v1/local/faults")
@@ -169,9 +174,6 @@ func (s *settings) flagError(err error) error {
 		return err
 	}
 	name := unknown.GetSpecifiedName()
-	if strings.HasPrefix(name, "tls") {
-		return fmt.Errorf("%w: this version has no TLS yet", err)
-	}
 	return fmt.Errorf("%w%s", err, suggestion(name, s.names(), func(n string) string { return "--" + n }))
 }
 
@@ -231,7 +233,8 @@ Example, a cluster of one node on this machine:
 
 Three nodes on three machines, here the first of them:
   kvnode --name a --zone z1 --data-dir /var/lib/kindred --expect 3 \
-    --join a:7402,b:7402,c:7402 --advertise a --insecure \
+    --join a:7402,b:7402,c:7402 --advertise a \
+    --tls-cert a.pem --tls-key a.key --tls-ca ca.pem --gossip-key gossip.keys \
     --client-addr :7400 --peer-addr :7401 --gossip-addr :7402 --http-addr :7403
 
 Settings come from the file of --config, from the environment (KINDRED_DATA_DIR

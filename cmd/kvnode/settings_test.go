@@ -55,7 +55,11 @@ func TestSettingsThatCannotBe(t *testing.T) {
 	}{
 		{name: "unknown flag", args: []string{"--nmae", "n1"}, want: "did you mean --name?"},
 		{name: "nothing near", args: []string{"--quux"}, want: "unknown flag: --quux"},
-		{name: "tls is not there yet", args: []string{"--tls-cert", "x"}, want: "has no TLS yet"},
+		{name: "half a pair", args: []string{"--tls-cert", "x", "--tls-ca", "y"}, want: "--tls-key \"\": --tls-cert, --tls-key and --tls-ca are given together"},
+		{name: "tokens in plain text", args: []string{"--tokens", "x"}, want: "--tokens x: needs --tls-cert, --tls-key and --tls-ca"},
+		{name: "insecure in production", args: []string{"--insecure", "--production"}, want: "--insecure: is refused together with --production"},
+		{name: "TLS without a gossip key", args: []string{"--tls-cert", "x", "--tls-key", "x", "--tls-ca", "x", "--gossip-addr", ":7402"}, want: "--gossip-addr: :7402 is reachable from other machines and this node has no gossip key: give it a --gossip-key"},
+		{name: "a gossip key without TLS", args: []string{"--gossip-key", "x", "--peer-addr", ":7401"}, want: "--peer-addr: :7401 is reachable from other machines and this node has no TLS: give it certificates"},
 		{name: "faults without the switch", args: []string{"--faults", `{"delay":"1s"}`}, want: "--faults: needs --fault-injection"},
 		{name: "faults in production", args: []string{"--fault-injection", "--production"}, want: "--fault-injection: is refused together with --production"},
 		{name: "no plan of faults", args: []string{"--fault-injection", "--faults", `{"dely":"1s"}`}, want: `unknown field "dely"`},

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/kindredkv/kindred/security"
 )
 
 // aloneEvery is the pause between calls while no other member is there.
@@ -26,9 +28,10 @@ type Gossip struct {
 	log  *slog.Logger
 	list *memberlist.Memberlist
 	rec  *recorder
-	// keyring is nil without encryption.
+	// keyring is nil without encryption; rekey is held while it changes.
 	keyring   *memberlist.Keyring
-	strangers strangers
+	rekey     sync.Mutex
+	strangers security.Strangers
 	// turnedAway are the members that know another key than this node, as far
 	// as that was logged.
 	turnedAway sync.Map
@@ -206,7 +209,7 @@ func (g *Gossip) called(addr string, err error) {
 func (g *Gossip) meetStranger(text string) {
 	addr := sender(text)
 	host, _, _ := net.SplitHostPort(addr)
-	if !g.strangers.met(time.Now(), host) {
+	if !g.strangers.Met(time.Now(), host) {
 		return
 	}
 	g.log.Warn("gossip: refused what is not encrypted with a key of this node; compare --gossip-key there and here",

@@ -7,8 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -17,6 +15,8 @@ import (
 // a cluster without losing a packet, give every node the new key as the second
 // one, then make it the first on every node, then take the old one away.
 func (g *Gossip) SetKeys(keys [][]byte) error {
+	g.rekey.Lock()
+	defer g.rekey.Unlock()
 	ring := g.keyring
 	switch {
 	case ring == nil:
@@ -60,7 +60,7 @@ func hasKey(keys [][]byte, k []byte) bool {
 
 // Refused is the number of packets and streams that were not encrypted with a key
 // of this node.
-func (g *Gossip) Refused() uint64 { return g.strangers.count() }
+func (g *Gossip) Refused() uint64 { return g.strangers.Count() }
 
 // foreign are the words in which memberlist says that something was not encrypted
 // with one of its keys.
@@ -75,40 +75,6 @@ var foreign = []string{
 // isForeign reports whether a line of memberlist is about a wrong key.
 func isForeign(text string) bool {
 	return slices.ContainsFunc(foreign, func(words string) bool { return strings.Contains(text, words) })
-}
-
-// Limits on what strangers make this node write.
-const (
-	strangersEvery    = time.Second
-	strangersReminder = time.Minute
-)
-
-// strangers counts what was encrypted with a foreign key, and says now and then
-// from where it comes: anybody can send anything, and is not to fill the log.
-type strangers struct {
-	mu    sync.Mutex
-	total uint64
-	last  string
-	at    time.Time
-}
-
-func (s *strangers) count() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.total
-}
-
-// met counts one and reports whether it is worth a line.
-func (s *strangers) met(now time.Time, host string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total++
-	since := now.Sub(s.at)
-	if since < strangersEvery || host == s.last && since < strangersReminder {
-		return false
-	}
-	s.last, s.at = host, now
-	return true
 }
 
 // sender is the address at the end of a line of memberlist.
