@@ -329,7 +329,7 @@ func (s *Shard) survey(a *audit) {
 					return
 				}
 				s.stats.AuditedObjects += uint64(found.Objects)
-				if !a.quarantine(s, found) {
+				if !a.quarantine(s, now, found) {
 					a.end(s, now, a.problem)
 					return
 				}
@@ -345,7 +345,7 @@ func (s *Shard) survey(a *audit) {
 // quarantine takes note of what a survey found. It reports false if that cannot be
 // noted now: then the replica must not be compared, because what it has lost would
 // pass for deleted.
-func (a *audit) quarantine(s *Shard, found *replica.Survey) bool {
+func (a *audit) quarantine(s *Shard, now time.Time, found *replica.Survey) bool {
 	lost := found.Lost()
 	if a.r.Blind() || s.full != nil {
 		a.problem = "what it has lost cannot be noted now"
@@ -354,6 +354,9 @@ func (a *audit) quarantine(s *Shard, found *replica.Survey) bool {
 	s.stats.LostLeaves += uint64(lost.Len())
 	s.stats.UnreadableRanges += uint64(len(found.Unreadable))
 	s.out.Discards = append(s.out.Discards, a.r.Quarantine(found, &s.out.Rows)...)
+	if found.IsDamaged() {
+		s.forgetOwn(now, a.r.ID())
+	}
 	return true
 }
 

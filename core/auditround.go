@@ -141,7 +141,7 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 // was lost of them.
 func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs []wire.AuditKey, behind map[wire.AuditName]vclock.DotSet) {
 	lost := found.Lost()
-	if (!a.restoring && !lost.IsEmpty() || len(found.Unreadable) > 0) && !a.quarantine(s, found) {
+	if (!a.restoring && !lost.IsEmpty() || len(found.Unreadable) > 0) && !a.quarantine(s, now, found) {
 		a.end(s, now, a.problem)
 		return
 	}

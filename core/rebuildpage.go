@@ -165,6 +165,15 @@ func (s *Shard) dropPage(now time.Time, j *rebuildJob) {
 	s.tendRebuilds(now)
 }
 
+// forgetOwn lets go of a page for which the own objects were read before damage was
+// found: what is lost by now may be among them, and would be counted as still there.
+func (s *Shard) forgetOwn(now time.Time, id replica.ID) {
+	if j := s.rebuilds.jobs[id]; j != nil && j.taking != nil {
+		j.held = false
+		s.dropPage(now, j)
+	}
+}
+
 // takeOver joins the page with the own objects, or the part of it up to which the
 // own objects were read.
 func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
