@@ -293,7 +293,7 @@ var mutants = []mutant{
 		{"replica/replica.go", "	if r.passes, err = readPasses(id, store); err != nil {", "	if _, err = readPasses(id, store); err != nil {"},
 	}},
 	{name: "rebuild goes on from a source without its beginning", world: "rebuild", alone: true, rule: "R13", edits: []edit{
-		{"antientropy/rebuild.go", "if failed || m.begun && !clock.Covers(m.c0) {", "if failed {"},
+		{"antientropy/rebuild.go", "if failed || !m.useful(clock) {", "if failed || !m.begun && !m.useful(clock) {"},
 	}},
 	{name: "live versions of a rebuild not logged", world: "rebuild", alone: true, rule: "R13, R1", edits: []edit{
 		{"replica/rebuild.go", "	change = k.logLive(c0, change, rows)\n", ""},
