@@ -19,22 +19,48 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var updateFlag = flag.Bool("update", false, "write what the commands of README.md print into it; uses the ports from 7400 on")
+var updateFlag = flag.Bool("update", false, "write what the commands of the pages print into them; uses the ports from 7400 on")
 
-// readmePort is the first port that README.md shows.
-const readmePort = 7400
+// pagesPort is the first port that the pages show.
+const pagesPort = 7400
 
-// TestReadmeWalk carries out the console blocks of README.md against real
-// processes, and the Go program with them. What is printed must be what the
-// page shows, but for numbers, names made of random digits, and the order of
-// lines. A line of the page that ends in "…" stands for all that begin so.
+// walkedPages are the pages whose console blocks are carried out. A page with a Go
+// program has one that is run as "go run".
+var walkedPages = []struct {
+	path     string
+	commands int // the least that it has
+	program  bool
+}{
+	{"README.md", 10, true},
+	{"docs/cli.md", 20, false},
+}
+
+// TestReadmeWalk carries out the console blocks of the pages against real
+// processes, and the Go program with them; each page has a cluster of its own. What
+// is printed must be what the page shows, but for numbers, names made of random
+// digits, and the order of lines. A line of the page that ends in "…" stands for
+// all that begin so.
 func TestReadmeWalk(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("clusters of real processes need Linux")
 	}
-	text, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	w := newWalk(t)
+	bin := t.TempDir()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/", "./cmd/...").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, page := range walkedPages {
+		t.Run(page.path, func(t *testing.T) {
+			w := newWalk(t, page.path, bin)
+			w.follow()
+			require.Equal(t, page.program, w.program != "", "a Go program on the page")
+			require.GreaterOrEqual(t, w.commands, page.commands, "few commands on the page: was the form of the blocks changed?")
+		})
+	}
+}
+
+// follow goes through the blocks of the page.
+func (w *walk) follow() {
+	text, err := os.ReadFile(w.page)
+	require.NoError(w.t, err)
 	page := regexp.MustCompile("(?ms)^```(go|console)\n(.*?)^```").ReplaceAllStringFunc(string(text), func(block string) string {
 		lang, body, _ := strings.Cut(strings.Trim(block, "`"), "\n")
 		if lang == "go" {
@@ -44,16 +70,14 @@ func TestReadmeWalk(t *testing.T) {
 		return "```console\n" + w.replay(body) + "```"
 	})
 	if *updateFlag {
-		require.NoError(t, os.WriteFile("README.md", []byte(page), 0o600))
-		return
+		require.NoError(w.t, os.WriteFile(w.page, []byte(page), 0o600))
 	}
-	require.NotEmpty(t, w.program, "no Go program on the page")
-	require.Greater(t, w.commands, 10, "few commands on the page: was the form of the blocks changed?")
 }
 
 // walk is one reader who follows the page.
 type walk struct {
 	t        *testing.T
+	page     string
 	root     string
 	dir      string
 	port     int
@@ -61,13 +85,11 @@ type walk struct {
 	commands int
 }
 
-func newWalk(t *testing.T) *walk {
+func newWalk(t *testing.T, page, bin string) *walk {
 	root, err := os.Getwd()
 	require.NoError(t, err)
-	w := &walk{t: t, root: root, dir: t.TempDir(), port: freePorts(t)}
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(w.dir, "bin")+"/", "./cmd/...")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	w := &walk{t: t, page: page, root: root, dir: t.TempDir(), port: freePorts(t)}
+	require.NoError(t, os.Symlink(bin, filepath.Join(w.dir, "bin")))
 	t.Cleanup(func() { w.run("./bin/kvcli local stop") })
 	return w
 }
@@ -78,7 +100,7 @@ func freePorts(t *testing.T) int {
 	for range 100 {
 		port := 20000 + 100*rand.IntN(80)
 		if *updateFlag {
-			port = readmePort
+			port = pagesPort
 		}
 		if free(port) {
 			return port
@@ -117,7 +139,7 @@ func (w *walk) replay(block string) string {
 			got = w.run(command)
 		}
 		if !*updateFlag && !same(want, got) {
-			w.t.Fatalf("$ %s\nREADME.md shows\n%s\nand this is\n%s\nIf that is right, run: go test -run TestReadmeWalk -update .", command, want, got)
+			w.t.Fatalf("$ %s\n%s shows\n%s\nand this is\n%s\nIf that is right, run: go test -run TestReadmeWalk -update .", command, w.page, want, got)
 		}
 		fmt.Fprintf(&page, "$ %s\n%s", command, kept(want, got))
 	}
@@ -125,27 +147,27 @@ func (w *walk) replay(block string) string {
 }
 
 // onlyReads are the commands that may be repeated.
-var onlyReads = regexp.MustCompile(`kvcli (get|key|cluster)|curl -s http`)
+var onlyReads = regexp.MustCompile(`kvcli (get|scan|key|cluster|local status|hints)|curl -s http`)
 
 // run carries out one command line and returns what it prints on both outputs,
 // with the ports of the page.
 func (w *walk) run(command string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	line := w.withPorts(command, readmePort, w.port)
-	if strings.Contains(line, "local start") && w.port != readmePort {
+	line := w.withPorts(command, pagesPort, w.port)
+	if strings.Contains(line, "local start") && w.port != pagesPort {
 		line += fmt.Sprintf(" --base-port %d", w.port)
 	}
 	cmd := exec.CommandContext(ctx, "bash", "-c", line)
 	cmd.Dir = w.dir
 	if file, ok := strings.CutPrefix(command, "go run "); ok {
 		file = filepath.Join(w.dir, file)
-		require.NoError(w.t, os.WriteFile(file, []byte(w.withPorts(w.program, readmePort, w.port)), 0o600))
+		require.NoError(w.t, os.WriteFile(file, []byte(w.withPorts(w.program, pagesPort, w.port)), 0o600))
 		cmd = exec.CommandContext(ctx, "go", "run", file)
 		cmd.Dir = w.root
 	}
 	out, err := cmd.CombinedOutput()
-	printed := w.withPorts(strings.ReplaceAll(string(out), w.dir, "~/kindred"), w.port, readmePort)
+	printed := w.withPorts(strings.ReplaceAll(string(out), w.dir, "~/kindred"), w.port, pagesPort)
 	if printed != "" && !strings.HasSuffix(printed, "\n") {
 		printed += "\n"
 	}
@@ -190,8 +212,9 @@ func kept(want, got string) string {
 // masked makes lines comparable: what differs from run to run is replaced.
 func masked(s string) []string {
 	s = regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(s, "{}")
+	s = regexp.MustCompile(`\b[0-9.]+(ns|µs|ms|s)\b`).ReplaceAllString(s, "T")
 	s = regexp.MustCompile(`[0-9a-f]{16,}|[A-Za-z0-9_-]{40,}`).ReplaceAllString(s, "X")
-	s = regexp.MustCompile(`[0-9]+`).ReplaceAllString(s, "N")
+	s = regexp.MustCompile(`[0-9]+(,[0-9]{3})*`).ReplaceAllString(s, "N")
 	s = regexp.MustCompile(`[ -]+`).ReplaceAllString(s, " ")
 	return strings.Split(strings.TrimSpace(s), "\n")
 }
