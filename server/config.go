@@ -56,6 +56,8 @@ type Config struct {
 	Faults FaultInjector
 	// Repairs takes orders for repairs. Default: they are refused.
 	Repairs Repairer
+	// Founder makes the first layout when it is told to. Default: that is refused.
+	Founder Founder
 	// Security, if it has certificates, encrypts both doors and lets only those
 	// in who have a certificate or a token. Default: plain text, for everybody.
 	Security *security.Keeper

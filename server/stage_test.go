@@ -59,6 +59,8 @@ func TestRepairsAreOrdered(t *testing.T) {
 	m, err = c.RepairNode(within(t), api.FormatRepairNode(0))
 	require.NoError(t, err)
 	require.EqualValues(t, 1, m.Replicas)
+	_, err = c.Init(within(t), &pb.InitRequest{})
+	require.Contains(t, err.Error(), "this node takes no orders to make a layout")
 	_, err = c.RepairNode(within(t), api.FormatRepairNode(99))
 	require.Equal(t, "partition", api.ErrorOf(err).Field)
 

@@ -17,9 +17,9 @@ import (
 const defaultTimeout = 10 * time.Second
 
 func (a *app) clusterCommand() *cobra.Command {
-	return parent("cluster", "Show how the cluster is, and wait for it",
-		"  kvcli cluster health\n  kvcli cluster wait --for settled\n  kvcli cluster status\n  kvcli cluster members\n  kvcli cluster ring",
-		a.clusterHealth(), a.clusterWait(), a.clusterStatus(), a.clusterMembers(), a.clusterRing())
+	return parent("cluster", "Make a cluster, show how it is, and wait for it",
+		"  kvcli cluster init\n  kvcli cluster health\n  kvcli cluster wait --for settled\n  kvcli cluster status\n  kvcli cluster members\n  kvcli cluster ring",
+		a.clusterInit(), a.clusterHealth(), a.clusterWait(), a.clusterStatus(), a.clusterMembers(), a.clusterRing())
 }
 
 // onCluster makes a command that shows something of the asked node's view.

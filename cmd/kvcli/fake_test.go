@@ -29,6 +29,9 @@ type fakeCluster struct {
 	dots    int
 	request kindred.Request // the last one
 
+	// unborn: there is no layout until Init.
+	unborn bool
+
 	// well: nothing is the matter with any node. Change alters what a node says
 	// in a round of questions, which are counted.
 	well   bool
@@ -77,7 +80,16 @@ func (f *fakeCluster) Cluster(context.Context) (kindred.Cluster, error) {
 			info.Members = append(info.Members, m)
 		}
 	}
+	if f.unborn {
+		info.Layout, info.LayoutVersion, info.ClusterID = nil, "", ""
+	}
 	return info, nil
+}
+
+// Init implements cluster.
+func (f *fakeCluster) Init(context.Context, string) error {
+	f.unborn = false
+	return nil
 }
 
 func (f *fakeCluster) Inspect(_ context.Context, bucket, key string, _ ...client.CallOption) ([]kindred.ReplicaView, error) {

@@ -3073,6 +3073,42 @@ func (x *RepairNodeResponse) GetReplicas() uint32 {
 	return 0
 }
 
+type InitRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InitRequest) Reset() {
+	*x = InitRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InitRequest) ProtoMessage() {}
+
+func (x *InitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InitRequest.ProtoReflect.Descriptor instead.
+func (*InitRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
+}
+
 type InspectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
@@ -3084,7 +3120,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3132,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3145,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *InspectRequest) GetBucket() string {
@@ -3142,7 +3178,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3190,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3203,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *InspectResponse) GetReplicas() []*ReplicaView {
@@ -3192,7 +3228,7 @@ type ReplicaView struct {
 
 func (x *ReplicaView) Reset() {
 	*x = ReplicaView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3204,7 +3240,7 @@ func (x *ReplicaView) String() string {
 func (*ReplicaView) ProtoMessage() {}
 
 func (x *ReplicaView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3217,7 +3253,7 @@ func (x *ReplicaView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaView.ProtoReflect.Descriptor instead.
 func (*ReplicaView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReplicaView) GetNode() string {
@@ -3277,7 +3313,7 @@ type SiblingView struct {
 
 func (x *SiblingView) Reset() {
 	*x = SiblingView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3325,7 @@ func (x *SiblingView) String() string {
 func (*SiblingView) ProtoMessage() {}
 
 func (x *SiblingView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3338,7 @@ func (x *SiblingView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiblingView.ProtoReflect.Descriptor instead.
 func (*SiblingView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SiblingView) GetDot() string {
@@ -3613,7 +3649,8 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\n" +
 	"_partition\"0\n" +
 	"\x12RepairNodeResponse\x12\x1a\n" +
-	"\breplicas\x18\x01 \x01(\rR\breplicas\"Y\n" +
+	"\breplicas\x18\x01 \x01(\rR\breplicas\"\r\n" +
+	"\vInitRequest\"Y\n" +
 	"\x0eInspectRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
@@ -3675,13 +3712,14 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06Delete\x12\x19.kindred.v1.DeleteRequest\x1a\x1a.kindred.v1.DeleteResponse\x12I\n" +
 	"\bPipeline\x12\x1b.kindred.v1.PipelineRequest\x1a\x1c.kindred.v1.PipelineResponse(\x010\x01\x12;\n" +
 	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x01\x12<\n" +
-	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xa7\x02\n" +
+	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xe6\x02\n" +
 	"\aCluster\x12E\n" +
 	"\bDescribe\x12\x1b.kindred.v1.DescribeRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12D\n" +
 	"\tRepairKey\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12K\n" +
 	"\n" +
-	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
+	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponse\x12=\n" +
+	"\x04Init\x12\x17.kindred.v1.InitRequest\x1a\x1c.kindred.v1.DescribeResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
 
 var (
 	file_kindred_v1_kindred_proto_rawDescOnce sync.Once
@@ -3696,7 +3734,7 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),            // 0: kindred.v1.Durability
 	(Cause)(0),                 // 1: kindred.v1.Cause
@@ -3735,10 +3773,11 @@ var file_kindred_v1_kindred_proto_goTypes = []any{
 	(*Repairs)(nil),            // 34: kindred.v1.Repairs
 	(*RepairNodeRequest)(nil),  // 35: kindred.v1.RepairNodeRequest
 	(*RepairNodeResponse)(nil), // 36: kindred.v1.RepairNodeResponse
-	(*InspectRequest)(nil),     // 37: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),    // 38: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),        // 39: kindred.v1.ReplicaView
-	(*SiblingView)(nil),        // 40: kindred.v1.SiblingView
+	(*InitRequest)(nil),        // 37: kindred.v1.InitRequest
+	(*InspectRequest)(nil),     // 38: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),    // 39: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),        // 40: kindred.v1.ReplicaView
+	(*SiblingView)(nil),        // 41: kindred.v1.SiblingView
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
@@ -3774,8 +3813,8 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	30, // 30: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
 	31, // 31: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
 	33, // 32: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
-	39, // 33: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	40, // 34: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	40, // 33: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	41, // 34: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
 	5,  // 35: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
 	8,  // 36: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
 	10, // 37: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
@@ -3783,21 +3822,23 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	19, // 39: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
 	22, // 40: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
 	24, // 41: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	37, // 42: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	37, // 43: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	38, // 42: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	38, // 43: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
 	35, // 44: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	7,  // 45: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	9,  // 46: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	11, // 47: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	17, // 48: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	20, // 49: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	23, // 50: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	25, // 51: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	38, // 52: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	38, // 53: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	36, // 54: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	45, // [45:55] is the sub-list for method output_type
-	35, // [35:45] is the sub-list for method input_type
+	37, // 45: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
+	7,  // 46: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	9,  // 47: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	11, // 48: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	17, // 49: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	20, // 50: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	23, // 51: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	25, // 52: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	39, // 53: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	39, // 54: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	36, // 55: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	25, // 56: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
+	46, // [46:57] is the sub-list for method output_type
+	35, // [35:46] is the sub-list for method input_type
 	35, // [35:35] is the sub-list for extension type_name
 	35, // [35:35] is the sub-list for extension extendee
 	0,  // [0:35] is the sub-list for field type_name
@@ -3830,7 +3871,7 @@ func file_kindred_v1_kindred_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -338,6 +338,7 @@ const (
 	Cluster_Inspect_FullMethodName    = "/kindred.v1.Cluster/Inspect"
 	Cluster_RepairKey_FullMethodName  = "/kindred.v1.Cluster/RepairKey"
 	Cluster_RepairNode_FullMethodName = "/kindred.v1.Cluster/RepairNode"
+	Cluster_Init_FullMethodName       = "/kindred.v1.Cluster/Init"
 )
 
 // ClusterClient is the client API for Cluster service.
@@ -356,6 +357,10 @@ type ClusterClient interface {
 	// its replicas at once. It does not wait for them: Describe shows how far they
 	// are.
 	RepairNode(ctx context.Context, in *RepairNodeRequest, opts ...grpc.CallOption) (*RepairNodeResponse, error)
+	// Init makes the first layout of a new cluster: of the node that is spoken to and
+	// of all that it sees, however many are expected. It is refused where there is one.
+	// Ask one node of a cluster, once: the others get the layout from it.
+	Init(ctx context.Context, in *InitRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 }
 
 type clusterClient struct {
@@ -406,6 +411,16 @@ func (c *clusterClient) RepairNode(ctx context.Context, in *RepairNodeRequest, o
 	return out, nil
 }
 
+func (c *clusterClient) Init(ctx context.Context, in *InitRequest, opts ...grpc.CallOption) (*DescribeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DescribeResponse)
+	err := c.cc.Invoke(ctx, Cluster_Init_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
@@ -422,6 +437,10 @@ type ClusterServer interface {
 	// its replicas at once. It does not wait for them: Describe shows how far they
 	// are.
 	RepairNode(context.Context, *RepairNodeRequest) (*RepairNodeResponse, error)
+	// Init makes the first layout of a new cluster: of the node that is spoken to and
+	// of all that it sees, however many are expected. It is refused where there is one.
+	// Ask one node of a cluster, once: the others get the layout from it.
+	Init(context.Context, *InitRequest) (*DescribeResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -443,6 +462,9 @@ func (UnimplementedClusterServer) RepairKey(context.Context, *InspectRequest) (*
 }
 func (UnimplementedClusterServer) RepairNode(context.Context, *RepairNodeRequest) (*RepairNodeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RepairNode not implemented")
+}
+func (UnimplementedClusterServer) Init(context.Context, *InitRequest) (*DescribeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Init not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -537,6 +559,24 @@ func _Cluster_RepairNode_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_Init_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).Init(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_Init_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).Init(ctx, req.(*InitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -559,6 +599,10 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RepairNode",
 			Handler:    _Cluster_RepairNode_Handler,
+		},
+		{
+			MethodName: "Init",
+			Handler:    _Cluster_Init_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
