@@ -137,8 +137,10 @@ type cost struct {
 
 func (c cost) perOp() float64 { return float64(c.cpu.Microseconds()) / float64(c.ops) }
 
+func (c cost) rate() float64 { return float64(c.ops) / c.wall.Seconds() }
+
 func (c cost) String() string {
-	return fmt.Sprintf("%6.1f CPU-µs/op %8.0f op/s", c.perOp(), float64(c.ops)/c.wall.Seconds())
+	return fmt.Sprintf("%6.1f CPU-µs/op %8.0f op/s", c.perOp(), c.rate())
 }
 
 // load runs op from all callers for a while; op gets a number of its own.

@@ -23,10 +23,11 @@ type Pace struct {
 	Busy int
 }
 
-// DefaultPace drains 100,000 hints of small values within half a minute.
+// DefaultPace drains 100,000 hints of small values from one node of two shards within
+// a minute.
 func DefaultPace() Pace {
 	return Pace{
-		HintsPerSecond: 2500, BytesPerSecond: 16 << 20, PageHints: 32, PageBytes: 256 << 10,
+		HintsPerSecond: 1250, BytesPerSecond: 16 << 20, PageHints: 32, PageBytes: 256 << 10,
 		Sessions: 2, Patience: 5 * time.Second, Again: time.Second, Busy: 128,
 	}
 }

@@ -1,0 +1,163 @@
+//go:build !race
+
+package bench
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/local"
+)
+
+const (
+	// HintsDrainedWithin bounds the delivery of 100,000 hints under an open loop of
+	// requests at HintLoad of the peak, and HintSlowdownMax what that does to their
+	// p99.
+	HintsDrainedWithin = 60 * time.Second
+	HintLoad           = 0.30
+	HintSlowdownMax    = 2.0
+)
+
+// TestHintsAreDeliveredUnderLoad kills one of four nodes, writes until the others
+// keep hints for it, and starts it again under an open loop of requests: the hints
+// are delivered, and the requests hardly feel it.
+func TestHintsAreDeliveredUnderLoad(t *testing.T) {
+	hints, quietFor := int64(4_000), time.Second
+	if *million {
+		hints, quietFor = 100_000, 10*time.Second
+	}
+	cluster := startCluster(t, 4)
+	bucket := dial(t, cluster).Bucket("hinted")
+	value := bytes.Repeat([]byte("v"), 100)
+	mix := func(ctx context.Context, n int64) error {
+		if n%2 == 0 {
+			_, err := bucket.Put(ctx, keyOf(0, n%50_000), value)
+			return err
+		}
+		_, err := bucket.Get(ctx, keyOf(0, n%50_000))
+		return err
+	}
+	peak := load(t, cluster, mix)
+	rate := HintLoad * peak.rate()
+	quiet := openLoop(t, rate, mix, func(since time.Duration) bool { return since < quietFor })
+	t.Logf("peak %.0f op/s; %.0f op/s on a quiet cluster: %v", peak.rate(), rate, quiet)
+
+	ctx := context.Background()
+	require.NoError(t, cluster.Kill(ctx, "n4"))
+	for n := int64(0); owed(t, cluster) < hints; n += 2000 {
+		each(t, 2000, func(i int64) error {
+			_, err := bucket.Put(ctx, keyOf(2, n+i), value)
+			return err
+		})
+	}
+	before := owed(t, cluster)
+	restarted := make(chan error, 1)
+	go func() { restarted <- cluster.Restart(ctx, "n4", local.RestartOptions{Ready: time.Minute}) }()
+	drained, stop := watchDebts(t, cluster)
+	busy := openLoop(t, rate, mix, func(since time.Duration) bool {
+		return since < HintsDrainedWithin+5*time.Second && (since < quietFor || drained() == 0)
+	})
+	stop()
+	require.NoError(t, <-restarted)
+	left, took := owed(t, cluster), drained()
+	t.Logf("%d hints, %d left, drained in %v after the start of the node; meanwhile: %v, %.1f times the quiet p99",
+		before, left, took.Round(100*time.Millisecond), busy, float64(busy.p99)/float64(quiet.p99))
+	t.Logf("n4 held %d of them when they were offered, %d were sent", summed(t, cluster, "kindred_hints_contained_total"), summed(t, cluster, "kindred_hints_sent_total"))
+	require.Zero(t, left, "hints are left")
+	require.Less(t, took, HintsDrainedWithin)
+	if *million {
+		require.Less(t, float64(busy.p99)/float64(quiet.p99), HintSlowdownMax)
+	}
+}
+
+// watchDebts says how long it took, from now on, until no node kept a hint, or 0 as
+// long as some does.
+func watchDebts(t *testing.T, cluster *local.Cluster) (drained func() time.Duration, stop func()) {
+	began := time.Now()
+	var took atomic.Int64
+	stopped := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for took.Load() == 0 {
+			select {
+			case <-stopped:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			if owed(t, cluster) == 0 {
+				took.Store(int64(time.Since(began)))
+			}
+		}
+	})
+	return func() time.Duration { return time.Duration(took.Load()) }, func() { close(stopped); watch.Wait() }
+}
+
+// owed is the number of hints that the nodes keep.
+func owed(t *testing.T, cluster *local.Cluster) int64 { return summed(t, cluster, "kindred_hints") }
+
+// summed is a number of all nodes together.
+func summed(t *testing.T, cluster *local.Cluster, name string) (sum int64) {
+	status, err := cluster.Status()
+	require.NoError(t, err)
+	for _, n := range status.Nodes {
+		sum += metric(n.HTTP, name)
+	}
+	return sum
+}
+
+// latencies are those of an open loop, from the moment at which each request was
+// due.
+type latencies struct {
+	n         int
+	p50, p99  time.Duration
+	p999, max time.Duration
+}
+
+func (l latencies) String() string {
+	return "p50 " + l.p50.String() + ", p99 " + l.p99.String() + ", p99.9 " + l.p999.String() + ", max " + l.max.String()
+}
+
+// openLoop sends requests at a rate, whatever becomes of them, as long as more says
+// so. Every one has to succeed.
+func openLoop(t *testing.T, rate float64, op func(context.Context, int64) error, more func(time.Duration) bool) latencies {
+	const inFlightMax = 4096
+	var mu sync.Mutex
+	var took []time.Duration
+	var failed atomic.Pointer[error]
+	slots := make(chan struct{}, inFlightMax)
+	var wg sync.WaitGroup
+	began := time.Now()
+	for n := int64(0); more(time.Since(began)) && failed.Load() == nil; n++ {
+		due := began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+		if wait := time.Until(due); wait > 0 {
+			time.Sleep(wait)
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := op(context.Background(), n); err != nil {
+				failed.CompareAndSwap(nil, &err)
+				return
+			}
+			mu.Lock()
+			took = append(took, time.Since(due))
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		require.NoError(t, *err)
+	}
+	slices.Sort(took)
+	at := func(q float64) time.Duration {
+		return took[min(len(took)-1, int(q*float64(len(took))))].Round(10 * time.Microsecond)
+	}
+	return latencies{n: len(took), p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1)}
+}
