@@ -131,6 +131,7 @@ func workerMetrics() []metric[[]*worker] {
 func storeMetrics() []metric[pebblestore.Metrics] {
 	return []metric[pebblestore.Metrics]{
 		{desc("store_bytes", "Bytes of tables and logs on the disk."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.DiskBytes) }},
+		{desc("store_table_bytes", "Bytes of live tables."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.TableBytes) }},
 		{desc("store_free_bytes", "Free space when last looked at; 0 if unknown."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.FreeBytes) }},
 		{desc("store_log_written_bytes_total", "Bytes written to the log."), counter, func(m pebblestore.Metrics) float64 { return float64(m.LogWrittenBytes) }},
 		{desc("store_log_syncs_total", "Syncs of the log."), counter, func(m pebblestore.Metrics) float64 { return float64(m.LogSyncs) }},

@@ -104,6 +104,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openStore(); err != nil {
 		return err
 	}
+	n.serving.Go(n.reclaim)
 	n.commit = startCommitter(n.store, n.fail)
 	spoilt := newQuarantine(n.store)
 	for range n.cfg.Shards {

@@ -4,6 +4,8 @@ package pebblestore
 type Metrics struct {
 	// DiskBytes is what the tables and the logs take on the disk.
 	DiskBytes uint64
+	// TableBytes is what the live tables take.
+	TableBytes uint64
 	// LogBytes is what the live logs hold: what the next Open replays.
 	LogBytes uint64
 	// LogWrittenBytes and LogSyncs count writes to the log and syncs that Sync
@@ -38,6 +40,7 @@ func (s *Store) Metrics() Metrics {
 	}
 	return Metrics{
 		DiskBytes:           from.DiskSpaceUsage(),
+		TableBytes:          uint64(from.Total().TablesSize),
 		LogBytes:            from.WAL.Size,
 		LogWrittenBytes:     from.WAL.BytesWritten,
 		LogSyncs:            s.syncs.Load(),

@@ -31,6 +31,8 @@ type Store struct {
 	// a Sync with nothing new need not ask the disk.
 	applied, synced atomic.Uint64
 	syncs           atomic.Uint64
+	// deletes counts deletions since Reclaim last had them written to a table.
+	deletes atomic.Uint64
 
 	mu        sync.Mutex
 	snapshots map[*snapshot]struct{}
@@ -108,16 +110,22 @@ func (s *Store) Apply(b *storage.Batch) error {
 
 func (s *Store) translate(b *storage.Batch) (*pebble.Batch, error) {
 	batch := s.db.NewBatch()
+	var deletes uint64
 	err := b.Each(func(op storage.Op) error {
 		switch op.Kind {
 		case storage.OpSet:
 			return batch.Set(op.Key, op.Value, nil)
 		case storage.OpDelete:
+			deletes++
 			return batch.Delete(op.Key, nil)
 		default:
+			deletes++
 			return batch.DeleteRange(op.Key, op.Value, nil)
 		}
 	})
+	if deletes > 0 {
+		s.deletes.Add(deletes)
+	}
 	return batch, err
 }
 
