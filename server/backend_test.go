@@ -27,6 +27,8 @@ type memory struct {
 	// began gets a word for every operation that was started, if set.
 	began chan kindred.Op
 	local kindred.Local
+	// guests stand in for homes, if set.
+	guests []string
 	// running is the number of operations under way, peak the largest so far.
 	running, peak int
 }
@@ -148,7 +150,7 @@ func (m *memory) answer(req *kindred.Request) *kindred.Response {
 	}
 	switch req.Op {
 	case kindred.OpGet:
-		return &kindred.Response{Siblings: slices.Clone(o.siblings), Context: o.context(req), Replied: []string{"n1", "n2"}}
+		return &kindred.Response{Siblings: slices.Clone(o.siblings), Context: o.context(req), Replied: []string{"n1", "n2"}, Guests: m.guests}
 	case kindred.OpPut, kindred.OpDelete:
 		m.objects[id] = o
 		return m.write(o, req)
@@ -181,7 +183,7 @@ func (m *memory) write(o *object, req *kindred.Request) *kindred.Response {
 			ContentType: req.ContentType, WrittenAt: time.UnixMilli(1e12), ExpiresAt: expiryOf(req)})
 	}
 	return &kindred.Response{Context: o.context(req), Receipt: kindred.Receipt{
-		Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}}}
+		Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, Guests: m.guests}}
 }
 
 func (o *object) context(req *kindred.Request) []byte {

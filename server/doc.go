@@ -31,6 +31,7 @@
 //	GET                 /v1/buckets/{bucket}/keys/{key}/stage
 //	GET                 /v1/buckets/{bucket}/keys/{key}/replicas
 //	POST                /v1/buckets/{bucket}/keys/{key}/repair
+//	GET                 /v1/openapi.yaml (docs/openapi.yaml)
 //	GET                 /v1/cluster /v1/local /v1/local/replicas
 //	GET                 /healthz /readyz /metrics
 //	POST                /v1/local/repair

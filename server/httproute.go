@@ -20,6 +20,7 @@ func (d *httpDoor) table() map[targetKind][]verb {
 	routes := map[targetKind][]verb{
 		"/healthz":           reading(d.healthz),
 		"/readyz":            reading(d.readyz),
+		"/v1/openapi.yaml":   reading(d.openapi),
 		"/v1/cluster":        reading(d.showing(func() any { return clusterOf(d.cfg.Backend.Cluster()) })),
 		"/v1/local":          reading(d.showing(func() any { return localOf(d.whole()) })),
 		"/v1/local/replicas": reading(d.showing(func() any { return replicasOf(d.whole()) })),

@@ -28,7 +28,8 @@ type house struct {
 	backend *memory
 	grpc    *bufconn.Listener
 	url     string
-	served  chan error // one word per door
+	client  *http.Client // nil for the usual one
+	served  chan error   // one word per door
 }
 
 func open(t testing.TB, change ...func(*server.Config)) *house {
@@ -54,6 +55,11 @@ func open(t testing.TB, change ...func(*server.Config)) *house {
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return h
+}
+
+// with is the same house, visited by somebody else.
+func (h *house) with(client *http.Client) *house {
+	return &house{Server: h.Server, backend: h.backend, url: h.url, client: client}
 }
 
 func (h *house) dial(t testing.TB) *grpc.ClientConn {
