@@ -94,23 +94,16 @@ func (o BucketOptions) Complete(replicas int) BucketOptions {
 // CheckBucketOptions reports what is wrong with options in a cluster with that
 // many replicas, or nil.
 func CheckBucketOptions(o *BucketOptions, replicas int) *Error {
-	switch {
-	case o.N != 0 && o.N != replicas:
+	if err := CheckBucketBounds(o); err != nil {
+		return err
+	}
+	if o.N != 0 && o.N != replicas {
 		return &Error{
 			Code: CodeInvalid, Field: "n", Limit: int64(replicas), Outcome: NotApplied,
 			Message: fmt.Sprintf("n=%d, but this cluster keeps %d replicas of everything, and a bucket cannot differ from that: leave n out, or start a cluster with --replicas %d", o.N, replicas, o.N),
 		}
-	case o.Sloppy > Strict:
-		return Invalid("sloppy", "%s is no answer to whether guests count: use true or false", o.Sloppy)
-	case o.Siblings > SiblingsLWW:
-		return Invalid("siblings", "%s does not say what becomes of siblings: use keep or lww", o.Siblings)
-	case o.Durability > Sync:
-		return Invalid("durability", "%s is not a durability: use memory, batch or sync", o.Durability)
 	}
-	if err := checkBucketCounts(o, replicas); err != nil {
-		return err
-	}
-	return checkBucketBounds(o)
+	return checkBucketCounts(o, replicas)
 }
 
 func checkBucketCounts(o *BucketOptions, replicas int) *Error {
@@ -131,8 +124,20 @@ func checkBucketCounts(o *BucketOptions, replicas int) *Error {
 	return nil
 }
 
-func checkBucketBounds(o *BucketOptions) *Error {
+// CheckBucketBounds reports what is wrong with options in any cluster, or nil.
+func CheckBucketBounds(o *BucketOptions) *Error {
 	switch {
+	case o.N < 0 || o.N > ReplicasMax:
+		return &Error{
+			Code: CodeInvalid, Field: "n", Limit: ReplicasMax, Outcome: NotApplied,
+			Message: fmt.Sprintf("n=%d is no number of replicas: leave n out for those of the cluster", o.N),
+		}
+	case o.Sloppy > Strict:
+		return Invalid("sloppy", "%s is no answer to whether guests count: use true or false", o.Sloppy)
+	case o.Siblings > SiblingsLWW:
+		return Invalid("siblings", "%s does not say what becomes of siblings: use keep or lww", o.Siblings)
+	case o.Durability > Sync:
+		return Invalid("durability", "%s is not a durability: use memory, batch or sync", o.Durability)
 	case o.ValueBytesMax < 0 || o.ValueBytesMax > ValueBytesMax:
 		return &Error{
 			Code: CodeInvalid, Field: "max_value_bytes", Limit: ValueBytesMax, Outcome: NotApplied,

@@ -54,6 +54,8 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	// Faults takes orders at /v1/local/faults. Default: they are refused.
 	Faults FaultInjector
+	// Buckets keeps the options of buckets. Default: they are refused.
+	Buckets BucketKeeper
 	// Repairs takes orders for repairs. Default: they are refused.
 	Repairs Repairer
 	// Founder makes the first layout when it is told to. Default: that is refused.

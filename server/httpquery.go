@@ -23,7 +23,9 @@ type target struct {
 type targetKind string
 
 const (
-	bucketTarget   targetKind = "/v1/buckets/{bucket}/keys"
+	bucketsTarget  targetKind = "/v1/buckets"
+	optionsTarget  targetKind = bucketsTarget + "/{bucket}"
+	bucketTarget   targetKind = optionsTarget + "/keys"
 	keyTarget      targetKind = bucketTarget + "/{key}"
 	stageTarget    targetKind = keyTarget + "/stage"
 	replicasTarget targetKind = keyTarget + "/replicas"
@@ -39,16 +41,19 @@ func rawPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
-// parsePath reads /v1/buckets/{bucket}/keys[/{key}[/about]] from a path that is
+// parsePath reads /v1/buckets/{bucket}[/keys[/{key}[/about]]] from a path that is
 // still percent-encoded. Any other path stands for itself.
 func parsePath(path string) (target, *kindred.Error) {
 	rest, ok := strings.CutPrefix(path, "/v1/buckets/")
 	bucket, rest, found := strings.Cut(rest, "/")
 	key, ofKey := strings.CutPrefix(rest, "keys/")
-	if !ok || !found || rest != "keys" && !ofKey {
+	if !ok || bucket == "" && !found || found && rest != "keys" && !ofKey {
 		return target{kind: targetKind(path)}, nil
 	}
 	t := target{kind: bucketTarget}
+	if !found {
+		t.kind = optionsTarget
+	}
 	var err error
 	if t.bucket, err = url.PathUnescape(bucket); err != nil {
 		return target{}, kindred.Invalid("bucket", "the bucket in the path is not percent-encoded: %v", err)

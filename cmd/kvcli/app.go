@@ -83,7 +83,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	)
 	grouped(root, "machine", a.localCommand(), a.demoCommand())
 	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(),
-		a.batchCommand(), a.importCommand(), a.exportCommand())
+		a.batchCommand(), a.importCommand(), a.exportCommand(), a.bucketCommand())
 	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand())
 	root.AddCommand(a.versionCommand(), a.completionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true

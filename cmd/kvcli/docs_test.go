@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/api"
 )
 
 // TestDocsShowEveryField holds docs/cli.md to the documents: each has an
@@ -29,6 +31,7 @@ func TestDocsShowEveryField(t *testing.T) {
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},
 		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},
 		"version": &versionDoc{}, "demo": &demoDoc{}, "completion": &completionDoc{},
+		"bucket show": &api.BucketDoc{}, "bucket create": &api.BucketChangedDoc{}, "bucket list": &api.BucketsDoc{},
 	}
 	for _, m := range regexp.MustCompile("(?ms)^```json ([a-z ]+)\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
 		name, example := m[1], m[2]

@@ -22,6 +22,7 @@ import (
 // disagree, in "halved" one does not answer; in "told" the
 // causes of a write are those that its value names.
 type fakeCluster struct {
+	fakeBuckets
 	layout *ring.Layout
 
 	mu      sync.Mutex

@@ -19,6 +19,10 @@ type cluster interface {
 	RepairKey(ctx context.Context, bucket, key string, opts ...client.CallOption) ([]kindred.ReplicaView, error)
 	RepairNode(ctx context.Context, node string, partition int) (int, error)
 	Init(ctx context.Context, node string) error
+	Buckets(ctx context.Context) ([]kindred.Bucket, error)
+	BucketOptions(ctx context.Context, bucket string) (kindred.Bucket, error)
+	CreateBucket(ctx context.Context, bucket string, options kindred.BucketOptions) (kindred.BucketChanged, error)
+	ChangeBucket(ctx context.Context, bucket string, options kindred.BucketOptions) (kindred.BucketChanged, error)
 	Close() error
 }
 

@@ -202,6 +202,58 @@ func (Sloppiness) EnumDescriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{2}
 }
 
+// What becomes of concurrent values of one key. The default of a bucket is keep.
+type SiblingRule int32
+
+const (
+	SiblingRule_SIBLING_RULE_DEFAULT SiblingRule = 0
+	// All are shown until a writer who has seen them decides.
+	SiblingRule_SIBLING_RULE_KEEP SiblingRule = 1
+	// The one that was written last stays, by the clocks of the nodes.
+	SiblingRule_SIBLING_RULE_LWW SiblingRule = 2
+)
+
+// Enum value maps for SiblingRule.
+var (
+	SiblingRule_name = map[int32]string{
+		0: "SIBLING_RULE_DEFAULT",
+		1: "SIBLING_RULE_KEEP",
+		2: "SIBLING_RULE_LWW",
+	}
+	SiblingRule_value = map[string]int32{
+		"SIBLING_RULE_DEFAULT": 0,
+		"SIBLING_RULE_KEEP":    1,
+		"SIBLING_RULE_LWW":     2,
+	}
+)
+
+func (x SiblingRule) Enum() *SiblingRule {
+	p := new(SiblingRule)
+	*p = x
+	return p
+}
+
+func (x SiblingRule) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SiblingRule) Descriptor() protoreflect.EnumDescriptor {
+	return file_kindred_v1_kindred_proto_enumTypes[3].Descriptor()
+}
+
+func (SiblingRule) Type() protoreflect.EnumType {
+	return &file_kindred_v1_kindred_proto_enumTypes[3]
+}
+
+func (x SiblingRule) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SiblingRule.Descriptor instead.
+func (SiblingRule) EnumDescriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{3}
+}
+
 type Stage int32
 
 const (
@@ -244,11 +296,11 @@ func (x Stage) String() string {
 }
 
 func (Stage) Descriptor() protoreflect.EnumDescriptor {
-	return file_kindred_v1_kindred_proto_enumTypes[3].Descriptor()
+	return file_kindred_v1_kindred_proto_enumTypes[4].Descriptor()
 }
 
 func (Stage) Type() protoreflect.EnumType {
-	return &file_kindred_v1_kindred_proto_enumTypes[3]
+	return &file_kindred_v1_kindred_proto_enumTypes[4]
 }
 
 func (x Stage) Number() protoreflect.EnumNumber {
@@ -257,7 +309,7 @@ func (x Stage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Stage.Descriptor instead.
 func (Stage) EnumDescriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{3}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{4}
 }
 
 // An error that says nothing of the outcome leaves it unknown.
@@ -294,11 +346,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_kindred_v1_kindred_proto_enumTypes[4].Descriptor()
+	return file_kindred_v1_kindred_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_kindred_v1_kindred_proto_enumTypes[4]
+	return &file_kindred_v1_kindred_proto_enumTypes[5]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -307,7 +359,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{4}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{5}
 }
 
 type GetRequest struct {
@@ -3390,6 +3442,418 @@ func (x *SiblingView) GetExpiresAtUnixMs() int64 {
 	return 0
 }
 
+// BucketOptions are what a bucket decides for requests that leave it open. Zero
+// stands for the default.
+type BucketOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of home replicas.
+	N          uint32      `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
+	R          int32       `protobuf:"zigzag32,2,opt,name=r,proto3" json:"r,omitempty"`
+	W          int32       `protobuf:"zigzag32,3,opt,name=w,proto3" json:"w,omitempty"`
+	Sloppy     Sloppiness  `protobuf:"varint,4,opt,name=sloppy,proto3,enum=kindred.v1.Sloppiness" json:"sloppy,omitempty"`
+	Siblings   SiblingRule `protobuf:"varint,5,opt,name=siblings,proto3,enum=kindred.v1.SiblingRule" json:"siblings,omitempty"`
+	Durability Durability  `protobuf:"varint,6,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
+	// Bounds values whatever a request says.
+	MaxValueBytes uint64 `protobuf:"varint,7,opt,name=max_value_bytes,json=maxValueBytes,proto3" json:"max_value_bytes,omitempty"`
+	// The time to live of values that are put without one; 0 lets them stay.
+	TtlMs         uint64 `protobuf:"varint,8,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BucketOptions) Reset() {
+	*x = BucketOptions{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BucketOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BucketOptions) ProtoMessage() {}
+
+func (x *BucketOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BucketOptions.ProtoReflect.Descriptor instead.
+func (*BucketOptions) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *BucketOptions) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *BucketOptions) GetR() int32 {
+	if x != nil {
+		return x.R
+	}
+	return 0
+}
+
+func (x *BucketOptions) GetW() int32 {
+	if x != nil {
+		return x.W
+	}
+	return 0
+}
+
+func (x *BucketOptions) GetSloppy() Sloppiness {
+	if x != nil {
+		return x.Sloppy
+	}
+	return Sloppiness_SLOPPINESS_DEFAULT
+}
+
+func (x *BucketOptions) GetSiblings() SiblingRule {
+	if x != nil {
+		return x.Siblings
+	}
+	return SiblingRule_SIBLING_RULE_DEFAULT
+}
+
+func (x *BucketOptions) GetDurability() Durability {
+	if x != nil {
+		return x.Durability
+	}
+	return Durability_DURABILITY_DEFAULT
+}
+
+func (x *BucketOptions) GetMaxValueBytes() uint64 {
+	if x != nil {
+		return x.MaxValueBytes
+	}
+	return 0
+}
+
+func (x *BucketOptions) GetTtlMs() uint64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+type Bucket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Nobody has created it if not set; it has the defaults then.
+	Created bool           `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	Options *BucketOptions `protobuf:"bytes,3,opt,name=options,proto3" json:"options,omitempty"`
+	// Counts the changes.
+	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// The node that took the last change, and when, by its clock.
+	ChangedBy       string `protobuf:"bytes,5,opt,name=changed_by,json=changedBy,proto3" json:"changed_by,omitempty"`
+	ChangedAtUnixMs int64  `protobuf:"varint,6,opt,name=changed_at_unix_ms,json=changedAtUnixMs,proto3" json:"changed_at_unix_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Bucket) Reset() {
+	*x = Bucket{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bucket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bucket) ProtoMessage() {}
+
+func (x *Bucket) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
+func (*Bucket) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Bucket) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Bucket) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+func (x *Bucket) GetOptions() *BucketOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *Bucket) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Bucket) GetChangedBy() string {
+	if x != nil {
+		return x.ChangedBy
+	}
+	return ""
+}
+
+func (x *Bucket) GetChangedAtUnixMs() int64 {
+	if x != nil {
+		return x.ChangedAtUnixMs
+	}
+	return 0
+}
+
+type BucketsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bucket to show; without it all that were created.
+	Bucket        string `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BucketsRequest) Reset() {
+	*x = BucketsRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BucketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BucketsRequest) ProtoMessage() {}
+
+func (x *BucketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BucketsRequest.ProtoReflect.Descriptor instead.
+func (*BucketsRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *BucketsRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+type BucketsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Buckets       []*Bucket              `protobuf:"bytes,1,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BucketsResponse) Reset() {
+	*x = BucketsResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BucketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BucketsResponse) ProtoMessage() {}
+
+func (x *BucketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BucketsResponse.ProtoReflect.Descriptor instead.
+func (*BucketsResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *BucketsResponse) GetBuckets() []*Bucket {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+type ChangeBucketRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Bucket  string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Options *BucketOptions         `protobuf:"bytes,2,opt,name=options,proto3" json:"options,omitempty"`
+	// Refuse to change a bucket that exists with other options.
+	CreateOnly bool `protobuf:"varint,3,opt,name=create_only,json=createOnly,proto3" json:"create_only,omitempty"`
+	// How long to wait for the other members. The change is made all the same.
+	TimeoutMs     uint32 `protobuf:"varint,4,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeBucketRequest) Reset() {
+	*x = ChangeBucketRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeBucketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeBucketRequest) ProtoMessage() {}
+
+func (x *ChangeBucketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeBucketRequest.ProtoReflect.Descriptor instead.
+func (*ChangeBucketRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ChangeBucketRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *ChangeBucketRequest) GetOptions() *BucketOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ChangeBucketRequest) GetCreateOnly() bool {
+	if x != nil {
+		return x.CreateOnly
+	}
+	return false
+}
+
+func (x *ChangeBucketRequest) GetTimeoutMs() uint32 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+type ChangeBucketResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bucket *Bucket                `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	// The members that go by the change, and those that have yet to hear of it.
+	KnownBy       []string `protobuf:"bytes,2,rep,name=known_by,json=knownBy,proto3" json:"known_by,omitempty"`
+	Unheard       []string `protobuf:"bytes,3,rep,name=unheard,proto3" json:"unheard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeBucketResponse) Reset() {
+	*x = ChangeBucketResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeBucketResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeBucketResponse) ProtoMessage() {}
+
+func (x *ChangeBucketResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeBucketResponse.ProtoReflect.Descriptor instead.
+func (*ChangeBucketResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ChangeBucketResponse) GetBucket() *Bucket {
+	if x != nil {
+		return x.Bucket
+	}
+	return nil
+}
+
+func (x *ChangeBucketResponse) GetKnownBy() []string {
+	if x != nil {
+		return x.KnownBy
+	}
+	return nil
+}
+
+func (x *ChangeBucketResponse) GetUnheard() []string {
+	if x != nil {
+		return x.Unheard
+	}
+	return nil
+}
+
 var File_kindred_v1_kindred_proto protoreflect.FileDescriptor
 
 const file_kindred_v1_kindred_proto_rawDesc = "" +
@@ -3672,7 +4136,41 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x12written_at_unix_ms\x18\x04 \x01(\x03R\x0fwrittenAtUnixMs\x12\x12\n" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12\x16\n" +
 	"\x06causes\x18\a \x01(\rR\x06causes\x12+\n" +
-	"\x12expires_at_unix_ms\x18\b \x01(\x03R\x0fexpiresAtUnixMsJ\x04\b\x06\x10\a*f\n" +
+	"\x12expires_at_unix_ms\x18\b \x01(\x03R\x0fexpiresAtUnixMsJ\x04\b\x06\x10\a\"\x95\x02\n" +
+	"\rBucketOptions\x12\f\n" +
+	"\x01n\x18\x01 \x01(\rR\x01n\x12\f\n" +
+	"\x01r\x18\x02 \x01(\x11R\x01r\x12\f\n" +
+	"\x01w\x18\x03 \x01(\x11R\x01w\x12.\n" +
+	"\x06sloppy\x18\x04 \x01(\x0e2\x16.kindred.v1.SloppinessR\x06sloppy\x123\n" +
+	"\bsiblings\x18\x05 \x01(\x0e2\x17.kindred.v1.SiblingRuleR\bsiblings\x126\n" +
+	"\n" +
+	"durability\x18\x06 \x01(\x0e2\x16.kindred.v1.DurabilityR\n" +
+	"durability\x12&\n" +
+	"\x0fmax_value_bytes\x18\a \x01(\x04R\rmaxValueBytes\x12\x15\n" +
+	"\x06ttl_ms\x18\b \x01(\x04R\x05ttlMs\"\xd1\x01\n" +
+	"\x06Bucket\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\x123\n" +
+	"\aoptions\x18\x03 \x01(\v2\x19.kindred.v1.BucketOptionsR\aoptions\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x1d\n" +
+	"\n" +
+	"changed_by\x18\x05 \x01(\tR\tchangedBy\x12+\n" +
+	"\x12changed_at_unix_ms\x18\x06 \x01(\x03R\x0fchangedAtUnixMs\"(\n" +
+	"\x0eBucketsRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\"?\n" +
+	"\x0fBucketsResponse\x12,\n" +
+	"\abuckets\x18\x01 \x03(\v2\x12.kindred.v1.BucketR\abuckets\"\xa2\x01\n" +
+	"\x13ChangeBucketRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x123\n" +
+	"\aoptions\x18\x02 \x01(\v2\x19.kindred.v1.BucketOptionsR\aoptions\x12\x1f\n" +
+	"\vcreate_only\x18\x03 \x01(\bR\n" +
+	"createOnly\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x04 \x01(\rR\ttimeoutMs\"w\n" +
+	"\x14ChangeBucketResponse\x12*\n" +
+	"\x06bucket\x18\x01 \x01(\v2\x12.kindred.v1.BucketR\x06bucket\x12\x19\n" +
+	"\bknown_by\x18\x02 \x03(\tR\aknownBy\x12\x18\n" +
+	"\aunheard\x18\x03 \x03(\tR\aunheard*f\n" +
 	"\n" +
 	"Durability\x12\x16\n" +
 	"\x12DURABILITY_DEFAULT\x10\x00\x12\x15\n" +
@@ -3693,7 +4191,11 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"Sloppiness\x12\x16\n" +
 	"\x12SLOPPINESS_DEFAULT\x10\x00\x12\x15\n" +
 	"\x11SLOPPINESS_SLOPPY\x10\x01\x12\x15\n" +
-	"\x11SLOPPINESS_STRICT\x10\x02*}\n" +
+	"\x11SLOPPINESS_STRICT\x10\x02*T\n" +
+	"\vSiblingRule\x12\x18\n" +
+	"\x14SIBLING_RULE_DEFAULT\x10\x00\x12\x15\n" +
+	"\x11SIBLING_RULE_KEEP\x10\x01\x12\x14\n" +
+	"\x10SIBLING_RULE_LWW\x10\x02*}\n" +
 	"\x05Stage\x12\x0e\n" +
 	"\n" +
 	"STAGE_NONE\x10\x00\x12\x12\n" +
@@ -3712,14 +4214,16 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06Delete\x12\x19.kindred.v1.DeleteRequest\x1a\x1a.kindred.v1.DeleteResponse\x12I\n" +
 	"\bPipeline\x12\x1b.kindred.v1.PipelineRequest\x1a\x1c.kindred.v1.PipelineResponse(\x010\x01\x12;\n" +
 	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x01\x12<\n" +
-	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xe6\x02\n" +
+	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xfd\x03\n" +
 	"\aCluster\x12E\n" +
 	"\bDescribe\x12\x1b.kindred.v1.DescribeRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12D\n" +
 	"\tRepairKey\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12K\n" +
 	"\n" +
 	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponse\x12=\n" +
-	"\x04Init\x12\x17.kindred.v1.InitRequest\x1a\x1c.kindred.v1.DescribeResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
+	"\x04Init\x12\x17.kindred.v1.InitRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
+	"\aBuckets\x12\x1a.kindred.v1.BucketsRequest\x1a\x1b.kindred.v1.BucketsResponse\x12Q\n" +
+	"\fChangeBucket\x12\x1f.kindred.v1.ChangeBucketRequest\x1a .kindred.v1.ChangeBucketResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
 
 var (
 	file_kindred_v1_kindred_proto_rawDescOnce sync.Once
@@ -3733,115 +4237,133 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 	return file_kindred_v1_kindred_proto_rawDescData
 }
 
-var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_kindred_v1_kindred_proto_goTypes = []any{
-	(Durability)(0),            // 0: kindred.v1.Durability
-	(Cause)(0),                 // 1: kindred.v1.Cause
-	(Sloppiness)(0),            // 2: kindred.v1.Sloppiness
-	(Stage)(0),                 // 3: kindred.v1.Stage
-	(Outcome)(0),               // 4: kindred.v1.Outcome
-	(*GetRequest)(nil),         // 5: kindred.v1.GetRequest
-	(*Sibling)(nil),            // 6: kindred.v1.Sibling
-	(*GetResponse)(nil),        // 7: kindred.v1.GetResponse
-	(*PutRequest)(nil),         // 8: kindred.v1.PutRequest
-	(*PutResponse)(nil),        // 9: kindred.v1.PutResponse
-	(*DeleteRequest)(nil),      // 10: kindred.v1.DeleteRequest
-	(*DeleteResponse)(nil),     // 11: kindred.v1.DeleteResponse
-	(*Receipt)(nil),            // 12: kindred.v1.Receipt
-	(*Error)(nil),              // 13: kindred.v1.Error
-	(*NodeFailure)(nil),        // 14: kindred.v1.NodeFailure
-	(*PipelineRequest)(nil),    // 15: kindred.v1.PipelineRequest
-	(*Call)(nil),               // 16: kindred.v1.Call
-	(*PipelineResponse)(nil),   // 17: kindred.v1.PipelineResponse
-	(*Result)(nil),             // 18: kindred.v1.Result
-	(*ScanRequest)(nil),        // 19: kindred.v1.ScanRequest
-	(*ScanResponse)(nil),       // 20: kindred.v1.ScanResponse
-	(*KeyEntry)(nil),           // 21: kindred.v1.KeyEntry
-	(*StageRequest)(nil),       // 22: kindred.v1.StageRequest
-	(*StageResponse)(nil),      // 23: kindred.v1.StageResponse
-	(*DescribeRequest)(nil),    // 24: kindred.v1.DescribeRequest
-	(*DescribeResponse)(nil),   // 25: kindred.v1.DescribeResponse
-	(*Member)(nil),             // 26: kindred.v1.Member
-	(*Local)(nil),              // 27: kindred.v1.Local
-	(*Replication)(nil),        // 28: kindred.v1.Replication
-	(*ReplicaStatus)(nil),      // 29: kindred.v1.ReplicaStatus
-	(*Rebuild)(nil),            // 30: kindred.v1.Rebuild
-	(*Audit)(nil),              // 31: kindred.v1.Audit
-	(*HintStatus)(nil),         // 32: kindred.v1.HintStatus
-	(*HintDebt)(nil),           // 33: kindred.v1.HintDebt
-	(*Repairs)(nil),            // 34: kindred.v1.Repairs
-	(*RepairNodeRequest)(nil),  // 35: kindred.v1.RepairNodeRequest
-	(*RepairNodeResponse)(nil), // 36: kindred.v1.RepairNodeResponse
-	(*InitRequest)(nil),        // 37: kindred.v1.InitRequest
-	(*InspectRequest)(nil),     // 38: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),    // 39: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),        // 40: kindred.v1.ReplicaView
-	(*SiblingView)(nil),        // 41: kindred.v1.SiblingView
+	(Durability)(0),              // 0: kindred.v1.Durability
+	(Cause)(0),                   // 1: kindred.v1.Cause
+	(Sloppiness)(0),              // 2: kindred.v1.Sloppiness
+	(SiblingRule)(0),             // 3: kindred.v1.SiblingRule
+	(Stage)(0),                   // 4: kindred.v1.Stage
+	(Outcome)(0),                 // 5: kindred.v1.Outcome
+	(*GetRequest)(nil),           // 6: kindred.v1.GetRequest
+	(*Sibling)(nil),              // 7: kindred.v1.Sibling
+	(*GetResponse)(nil),          // 8: kindred.v1.GetResponse
+	(*PutRequest)(nil),           // 9: kindred.v1.PutRequest
+	(*PutResponse)(nil),          // 10: kindred.v1.PutResponse
+	(*DeleteRequest)(nil),        // 11: kindred.v1.DeleteRequest
+	(*DeleteResponse)(nil),       // 12: kindred.v1.DeleteResponse
+	(*Receipt)(nil),              // 13: kindred.v1.Receipt
+	(*Error)(nil),                // 14: kindred.v1.Error
+	(*NodeFailure)(nil),          // 15: kindred.v1.NodeFailure
+	(*PipelineRequest)(nil),      // 16: kindred.v1.PipelineRequest
+	(*Call)(nil),                 // 17: kindred.v1.Call
+	(*PipelineResponse)(nil),     // 18: kindred.v1.PipelineResponse
+	(*Result)(nil),               // 19: kindred.v1.Result
+	(*ScanRequest)(nil),          // 20: kindred.v1.ScanRequest
+	(*ScanResponse)(nil),         // 21: kindred.v1.ScanResponse
+	(*KeyEntry)(nil),             // 22: kindred.v1.KeyEntry
+	(*StageRequest)(nil),         // 23: kindred.v1.StageRequest
+	(*StageResponse)(nil),        // 24: kindred.v1.StageResponse
+	(*DescribeRequest)(nil),      // 25: kindred.v1.DescribeRequest
+	(*DescribeResponse)(nil),     // 26: kindred.v1.DescribeResponse
+	(*Member)(nil),               // 27: kindred.v1.Member
+	(*Local)(nil),                // 28: kindred.v1.Local
+	(*Replication)(nil),          // 29: kindred.v1.Replication
+	(*ReplicaStatus)(nil),        // 30: kindred.v1.ReplicaStatus
+	(*Rebuild)(nil),              // 31: kindred.v1.Rebuild
+	(*Audit)(nil),                // 32: kindred.v1.Audit
+	(*HintStatus)(nil),           // 33: kindred.v1.HintStatus
+	(*HintDebt)(nil),             // 34: kindred.v1.HintDebt
+	(*Repairs)(nil),              // 35: kindred.v1.Repairs
+	(*RepairNodeRequest)(nil),    // 36: kindred.v1.RepairNodeRequest
+	(*RepairNodeResponse)(nil),   // 37: kindred.v1.RepairNodeResponse
+	(*InitRequest)(nil),          // 38: kindred.v1.InitRequest
+	(*InspectRequest)(nil),       // 39: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),      // 40: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),          // 41: kindred.v1.ReplicaView
+	(*SiblingView)(nil),          // 42: kindred.v1.SiblingView
+	(*BucketOptions)(nil),        // 43: kindred.v1.BucketOptions
+	(*Bucket)(nil),               // 44: kindred.v1.Bucket
+	(*BucketsRequest)(nil),       // 45: kindred.v1.BucketsRequest
+	(*BucketsResponse)(nil),      // 46: kindred.v1.BucketsResponse
+	(*ChangeBucketRequest)(nil),  // 47: kindred.v1.ChangeBucketRequest
+	(*ChangeBucketResponse)(nil), // 48: kindred.v1.ChangeBucketResponse
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
-	6,  // 1: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
+	7,  // 1: kindred.v1.GetResponse.siblings:type_name -> kindred.v1.Sibling
 	0,  // 2: kindred.v1.PutRequest.durability:type_name -> kindred.v1.Durability
 	2,  // 3: kindred.v1.PutRequest.sloppy:type_name -> kindred.v1.Sloppiness
-	12, // 4: kindred.v1.PutResponse.receipt:type_name -> kindred.v1.Receipt
+	13, // 4: kindred.v1.PutResponse.receipt:type_name -> kindred.v1.Receipt
 	0,  // 5: kindred.v1.DeleteRequest.durability:type_name -> kindred.v1.Durability
 	2,  // 6: kindred.v1.DeleteRequest.sloppy:type_name -> kindred.v1.Sloppiness
-	12, // 7: kindred.v1.DeleteResponse.receipt:type_name -> kindred.v1.Receipt
-	3,  // 8: kindred.v1.Receipt.stage:type_name -> kindred.v1.Stage
+	13, // 7: kindred.v1.DeleteResponse.receipt:type_name -> kindred.v1.Receipt
+	4,  // 8: kindred.v1.Receipt.stage:type_name -> kindred.v1.Stage
 	0,  // 9: kindred.v1.Receipt.durability:type_name -> kindred.v1.Durability
-	4,  // 10: kindred.v1.Error.outcome:type_name -> kindred.v1.Outcome
-	14, // 11: kindred.v1.Error.failed:type_name -> kindred.v1.NodeFailure
-	16, // 12: kindred.v1.PipelineRequest.calls:type_name -> kindred.v1.Call
-	5,  // 13: kindred.v1.Call.get:type_name -> kindred.v1.GetRequest
-	8,  // 14: kindred.v1.Call.put:type_name -> kindred.v1.PutRequest
-	10, // 15: kindred.v1.Call.delete:type_name -> kindred.v1.DeleteRequest
-	18, // 16: kindred.v1.PipelineResponse.results:type_name -> kindred.v1.Result
-	7,  // 17: kindred.v1.Result.get:type_name -> kindred.v1.GetResponse
-	9,  // 18: kindred.v1.Result.put:type_name -> kindred.v1.PutResponse
-	11, // 19: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
-	13, // 20: kindred.v1.Result.error:type_name -> kindred.v1.Error
-	21, // 21: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
-	3,  // 22: kindred.v1.StageRequest.stage:type_name -> kindred.v1.Stage
-	3,  // 23: kindred.v1.StageResponse.stage:type_name -> kindred.v1.Stage
-	26, // 24: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
-	27, // 25: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
-	28, // 26: kindred.v1.Local.replication:type_name -> kindred.v1.Replication
-	29, // 27: kindred.v1.Replication.replicas:type_name -> kindred.v1.ReplicaStatus
-	32, // 28: kindred.v1.Replication.hints:type_name -> kindred.v1.HintStatus
-	34, // 29: kindred.v1.Replication.repairs:type_name -> kindred.v1.Repairs
-	30, // 30: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
-	31, // 31: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
-	33, // 32: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
-	40, // 33: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	41, // 34: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
-	5,  // 35: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	8,  // 36: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	10, // 37: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	15, // 38: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	19, // 39: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	22, // 40: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
-	24, // 41: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	38, // 42: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	38, // 43: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
-	35, // 44: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	37, // 45: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
-	7,  // 46: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	9,  // 47: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	11, // 48: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	17, // 49: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	20, // 50: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	23, // 51: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	25, // 52: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	39, // 53: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	39, // 54: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	36, // 55: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	25, // 56: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
-	46, // [46:57] is the sub-list for method output_type
-	35, // [35:46] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	5,  // 10: kindred.v1.Error.outcome:type_name -> kindred.v1.Outcome
+	15, // 11: kindred.v1.Error.failed:type_name -> kindred.v1.NodeFailure
+	17, // 12: kindred.v1.PipelineRequest.calls:type_name -> kindred.v1.Call
+	6,  // 13: kindred.v1.Call.get:type_name -> kindred.v1.GetRequest
+	9,  // 14: kindred.v1.Call.put:type_name -> kindred.v1.PutRequest
+	11, // 15: kindred.v1.Call.delete:type_name -> kindred.v1.DeleteRequest
+	19, // 16: kindred.v1.PipelineResponse.results:type_name -> kindred.v1.Result
+	8,  // 17: kindred.v1.Result.get:type_name -> kindred.v1.GetResponse
+	10, // 18: kindred.v1.Result.put:type_name -> kindred.v1.PutResponse
+	12, // 19: kindred.v1.Result.delete:type_name -> kindred.v1.DeleteResponse
+	14, // 20: kindred.v1.Result.error:type_name -> kindred.v1.Error
+	22, // 21: kindred.v1.ScanResponse.keys:type_name -> kindred.v1.KeyEntry
+	4,  // 22: kindred.v1.StageRequest.stage:type_name -> kindred.v1.Stage
+	4,  // 23: kindred.v1.StageResponse.stage:type_name -> kindred.v1.Stage
+	27, // 24: kindred.v1.DescribeResponse.members:type_name -> kindred.v1.Member
+	28, // 25: kindred.v1.DescribeResponse.local:type_name -> kindred.v1.Local
+	29, // 26: kindred.v1.Local.replication:type_name -> kindred.v1.Replication
+	30, // 27: kindred.v1.Replication.replicas:type_name -> kindred.v1.ReplicaStatus
+	33, // 28: kindred.v1.Replication.hints:type_name -> kindred.v1.HintStatus
+	35, // 29: kindred.v1.Replication.repairs:type_name -> kindred.v1.Repairs
+	31, // 30: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
+	32, // 31: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
+	34, // 32: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
+	41, // 33: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	42, // 34: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	2,  // 35: kindred.v1.BucketOptions.sloppy:type_name -> kindred.v1.Sloppiness
+	3,  // 36: kindred.v1.BucketOptions.siblings:type_name -> kindred.v1.SiblingRule
+	0,  // 37: kindred.v1.BucketOptions.durability:type_name -> kindred.v1.Durability
+	43, // 38: kindred.v1.Bucket.options:type_name -> kindred.v1.BucketOptions
+	44, // 39: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
+	43, // 40: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
+	44, // 41: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
+	6,  // 42: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	9,  // 43: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	11, // 44: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	16, // 45: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	20, // 46: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	23, // 47: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
+	25, // 48: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	39, // 49: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	39, // 50: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	36, // 51: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
+	38, // 52: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
+	45, // 53: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
+	47, // 54: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
+	8,  // 55: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	10, // 56: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	12, // 57: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	18, // 58: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	21, // 59: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	24, // 60: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	26, // 61: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	40, // 62: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	40, // 63: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	37, // 64: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	26, // 65: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
+	46, // 66: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
+	48, // 67: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
+	55, // [55:68] is the sub-list for method output_type
+	42, // [42:55] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_kindred_v1_kindred_proto_init() }
@@ -3870,8 +4392,8 @@ func file_kindred_v1_kindred_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   37,
+			NumEnums:      6,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -334,11 +334,13 @@ var KV_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Cluster_Describe_FullMethodName   = "/kindred.v1.Cluster/Describe"
-	Cluster_Inspect_FullMethodName    = "/kindred.v1.Cluster/Inspect"
-	Cluster_RepairKey_FullMethodName  = "/kindred.v1.Cluster/RepairKey"
-	Cluster_RepairNode_FullMethodName = "/kindred.v1.Cluster/RepairNode"
-	Cluster_Init_FullMethodName       = "/kindred.v1.Cluster/Init"
+	Cluster_Describe_FullMethodName     = "/kindred.v1.Cluster/Describe"
+	Cluster_Inspect_FullMethodName      = "/kindred.v1.Cluster/Inspect"
+	Cluster_RepairKey_FullMethodName    = "/kindred.v1.Cluster/RepairKey"
+	Cluster_RepairNode_FullMethodName   = "/kindred.v1.Cluster/RepairNode"
+	Cluster_Init_FullMethodName         = "/kindred.v1.Cluster/Init"
+	Cluster_Buckets_FullMethodName      = "/kindred.v1.Cluster/Buckets"
+	Cluster_ChangeBucket_FullMethodName = "/kindred.v1.Cluster/ChangeBucket"
 )
 
 // ClusterClient is the client API for Cluster service.
@@ -361,6 +363,13 @@ type ClusterClient interface {
 	// of all that it sees, however many are expected. It is refused where there is one.
 	// Ask one node of a cluster, once: the others get the layout from it.
 	Init(ctx context.Context, in *InitRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
+	// Buckets lists the buckets that were created, or shows the one that is named,
+	// created or not, as the node that is spoken to knows them.
+	Buckets(ctx context.Context, in *BucketsRequest, opts ...grpc.CallOption) (*BucketsResponse, error)
+	// ChangeBucket creates a bucket or replaces all of its options. It is durable at
+	// the node that is spoken to when it answers, and names the members that go by
+	// it; the others hear of it when they can be reached.
+	ChangeBucket(ctx context.Context, in *ChangeBucketRequest, opts ...grpc.CallOption) (*ChangeBucketResponse, error)
 }
 
 type clusterClient struct {
@@ -421,6 +430,26 @@ func (c *clusterClient) Init(ctx context.Context, in *InitRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *clusterClient) Buckets(ctx context.Context, in *BucketsRequest, opts ...grpc.CallOption) (*BucketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BucketsResponse)
+	err := c.cc.Invoke(ctx, Cluster_Buckets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) ChangeBucket(ctx context.Context, in *ChangeBucketRequest, opts ...grpc.CallOption) (*ChangeBucketResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeBucketResponse)
+	err := c.cc.Invoke(ctx, Cluster_ChangeBucket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
@@ -441,6 +470,13 @@ type ClusterServer interface {
 	// of all that it sees, however many are expected. It is refused where there is one.
 	// Ask one node of a cluster, once: the others get the layout from it.
 	Init(context.Context, *InitRequest) (*DescribeResponse, error)
+	// Buckets lists the buckets that were created, or shows the one that is named,
+	// created or not, as the node that is spoken to knows them.
+	Buckets(context.Context, *BucketsRequest) (*BucketsResponse, error)
+	// ChangeBucket creates a bucket or replaces all of its options. It is durable at
+	// the node that is spoken to when it answers, and names the members that go by
+	// it; the others hear of it when they can be reached.
+	ChangeBucket(context.Context, *ChangeBucketRequest) (*ChangeBucketResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -465,6 +501,12 @@ func (UnimplementedClusterServer) RepairNode(context.Context, *RepairNodeRequest
 }
 func (UnimplementedClusterServer) Init(context.Context, *InitRequest) (*DescribeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Init not implemented")
+}
+func (UnimplementedClusterServer) Buckets(context.Context, *BucketsRequest) (*BucketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Buckets not implemented")
+}
+func (UnimplementedClusterServer) ChangeBucket(context.Context, *ChangeBucketRequest) (*ChangeBucketResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeBucket not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -577,6 +619,42 @@ func _Cluster_Init_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_Buckets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BucketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).Buckets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_Buckets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).Buckets(ctx, req.(*BucketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_ChangeBucket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeBucketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).ChangeBucket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_ChangeBucket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).ChangeBucket(ctx, req.(*ChangeBucketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -603,6 +681,14 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Init",
 			Handler:    _Cluster_Init_Handler,
+		},
+		{
+			MethodName: "Buckets",
+			Handler:    _Cluster_Buckets_Handler,
+		},
+		{
+			MethodName: "ChangeBucket",
+			Handler:    _Cluster_ChangeBucket_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
