@@ -222,7 +222,9 @@ func (c *closer) noticeKey(now time.Time, r *replica.Replica, k *replica.Key) {
 }
 
 // awaits notes what a replica that was rebuilt has heard of and does not hold: if
-// its holders are lost, nothing but the end of an incarnation ends the rebuild.
+// its holders are lost, nothing but the end of an incarnation ends the rebuild. A gap
+// may be left when all is copied: void dots do not come with a rebuild, and no step
+// of a key may ever show it.
 func (c *closer) awaits(now time.Time, r *replica.Replica) {
 	c.now = now
 	c.notice(c.place(r.ID()), r.Lacks())

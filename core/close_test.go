@@ -186,3 +186,22 @@ func TestR14_APromiseOutlivesTheProcess(t *testing.T) {
 	r.settle()
 	require.True(t, s.Clock(id).Contains(d))
 }
+
+// Void dots do not come with a rebuild. A home that was rebuilt has a gap where the
+// others know of them, and asks, although no key is touched again.
+func TestR15_WhoWasRebuiltLearnsWhatIsVoid(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	const key = "cart"
+	homes, id := r.homesOf(key), r.placeOf(key)
+	r.holdSyncs = true
+	actor := r.loseTail(homes[0], key, r.samePlace(key))
+	r.holdSyncs = false
+	r.wait(5 * time.Minute)
+	require.Equal(t, uint64(math.MaxUint64), r.nodes[homes[1]].shard.Clock(id).Base(actor))
+
+	r.wipe(homes[2], 77<<32)
+	r.rebuild(homes[2], homes[1])
+	r.wait(5 * time.Minute)
+	require.Zero(t, r.nodes[homes[2]].shard.Clock(id).Exceptions())
+	r.same(homes[1], homes[2])
+}

@@ -31,8 +31,8 @@ func (s *Shard) claimed(now time.Time, j *rebuildJob) {
 func (s *Shard) settle(now time.Time, j *rebuildJob) {
 	j.looked = now
 	j.r.DropCovered(&s.out.Rows)
+	s.closer.awaits(now, j.r)
 	if j.r.Rebuilding() {
-		s.closer.awaits(now, j.r)
 		return
 	}
 	if !j.contexts {
