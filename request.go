@@ -55,7 +55,8 @@ const (
 	OpGet Op = iota + 1
 	OpPut
 	OpDelete
-	// OpInspect asks every home replica what it holds of the key and reports
+	// OpInspect asks every home replica what it holds of the key, and every other
+	// node what it keeps for them, and reports
 	// each answer by itself.
 	OpInspect
 	// OpScan asks for one page of keys.
@@ -164,14 +165,18 @@ type Receipt struct {
 	// that hold it as a hint for a home replica. With guests the quorum was a
 	// sloppy one.
 	Acked, Guests []string
+	// ExpiresAt is when the value expires; zero means never.
+	ExpiresAt time.Time
 }
 
 // Sloppiness is the quorum that was met.
 func (r *Receipt) Sloppiness() Sloppiness { return SloppyOr(len(r.Guests) > 0) }
 
-// ReplicaView is what one home replica holds of a key.
+// ReplicaView is what one home replica holds of a key, or a guest for the homes.
 type ReplicaView struct {
 	Node string
+	// Guest: the node is no home of the key. What it holds it owes to homes.
+	Guest bool
 	// Err says why the replica did not answer; the rest is then unknown.
 	Err string
 	// Siblings carry their provenance and their size, not their value.

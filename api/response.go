@@ -112,7 +112,7 @@ func FormatInspectResponse(r *kindred.Response) *pb.InspectResponse {
 	return &pb.InspectResponse{Replicas: each(r.Replicas, func(v *kindred.ReplicaView) *pb.ReplicaView {
 		return &pb.ReplicaView{
 			Node: text(&v.Node), Error: text(&v.Err), Siblings: each(v.Siblings, formatSiblingView),
-			Context: text(&v.Context), Clock: text(&v.Clock), Repaired: v.Repaired,
+			Context: text(&v.Context), Clock: text(&v.Clock), Repaired: v.Repaired, Guest: v.Guest,
 		}
 	})}
 }
@@ -123,7 +123,7 @@ func ParseInspectResponse(m *pb.InspectResponse) *kindred.Response {
 		v := *p
 		return kindred.ReplicaView{
 			Node: v.GetNode(), Err: v.GetError(), Siblings: each(v.GetSiblings(), parseSiblingView),
-			Context: v.GetContext(), Clock: v.GetClock(), Repaired: v.GetRepaired(),
+			Context: v.GetContext(), Clock: v.GetClock(), Repaired: v.GetRepaired(), Guest: v.GetGuest(),
 		}
 	})}
 }
@@ -165,12 +165,12 @@ func parseSiblingView(p **pb.SiblingView) kindred.SiblingView {
 func formatReceipt(r *kindred.Receipt) *pb.Receipt {
 	return &pb.Receipt{
 		Dot: text(&r.Dot), Stage: pb.Stage(r.Stage), Durability: pb.Durability(r.Durability),
-		Acked: each(r.Acked, text), Guests: each(r.Guests, text),
+		Acked: each(r.Acked, text), Guests: each(r.Guests, text), ExpiresAtUnixMs: formatTime(r.ExpiresAt),
 	}
 }
 
 func parseReceipt(m *pb.Receipt) kindred.Receipt {
-	r := kindred.Receipt{Dot: m.GetDot(), Acked: m.GetAcked(), Guests: m.GetGuests()}
+	r := kindred.Receipt{Dot: m.GetDot(), Acked: m.GetAcked(), Guests: m.GetGuests(), ExpiresAt: parseTime(m.GetExpiresAtUnixMs())}
 	if s := m.GetStage(); s > 0 && s <= pb.Stage(kindred.Audited) {
 		r.Stage = kindred.Stage(s)
 	}

@@ -79,7 +79,7 @@ func (b *Bucket) write(ctx context.Context, req *kindred.Request) (*Receipt, err
 		return nil, err
 	}
 	r := &resp.Receipt
-	return &Receipt{Dot: r.Dot, Stage: r.Stage, Durability: r.Durability, Acked: r.Acked, Guests: r.Guests, Context: ContextOf(resp.Context), bucket: b, key: req.Key}, nil
+	return &Receipt{Dot: r.Dot, Stage: r.Stage, Durability: r.Durability, Acked: r.Acked, Guests: r.Guests, ExpiresAt: r.ExpiresAt, Context: ContextOf(resp.Context), bucket: b, key: req.Key}, nil
 }
 
 func (b *Bucket) request(op kindred.Op, key string, opts []CallOption) *kindred.Request {

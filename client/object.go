@@ -63,6 +63,8 @@ type Receipt struct {
 	// Acked names the nodes that hold the write as asked, Guests those of them that
 	// keep it for a home replica which could not be reached.
 	Acked, Guests []string
+	// ExpiresAt is when the value expires; zero if it stays.
+	ExpiresAt time.Time
 	// Context covers this write and what it had seen. A following write with
 	// it replaces this one without another read.
 	Context Context

@@ -43,8 +43,10 @@ func (r *rig) passFor(d, step time.Duration) {
 
 func TestAValueExpires(t *testing.T) {
 	r := newRig(t, 3, DefaultLimits())
-	require.Nil(t, r.do("n1", lasting(put("k", "v"), time.Minute)).Err)
+	written := r.do("n1", lasting(put("k", "v"), time.Minute))
+	require.Nil(t, written.Err)
 	until := r.now.Add(time.Minute)
+	require.True(t, until.Equal(written.Receipt.ExpiresAt), "the receipt says when")
 	shown := r.do("n2", get("k"))
 	require.Equal(t, []string{"v"}, values(shown))
 	require.True(t, until.Equal(shown.Siblings[0].ExpiresAt))

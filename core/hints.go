@@ -164,6 +164,9 @@ func (s *Shard) serveHint(ask *wire.Read, reply func(now time.Time, m *wire.Read
 		} else {
 			m.Object = h.Object()
 			m.Rounds = s.Promised(replica.ID(ask.Head), m.Object.Dots())
+			if ask.Inspect && !h.IsPaid() {
+				m.Context = m.Object.Context.String()
+			}
 		}
 		reply(now, m)
 	})

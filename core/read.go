@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -33,8 +34,45 @@ func (s *Shard) startRead(now time.Time, base request, homes []string, quorum ki
 		return
 	}
 	o.sloppy = quorum.Sloppy
+	if o.views != nil {
+		quorum.Sloppy = true // guests are asked what they keep, and nobody is turned to
+		o.guests = s.noHomes(homes)
+	}
 	o.get = replica.NewGet(homes, quorum)
+	for _, g := range o.guests {
+		o.get.Invite(g)
+	}
 	s.read(now, o, homes)
+	o.inspectGuests(s, now)
+}
+
+// noHomes are the nodes of the layout that are not among the homes: any of them may
+// keep hints for these.
+func (s *Shard) noHomes(homes []string) (names []string) {
+	for _, n := range s.layout.Nodes() {
+		if !slices.Contains(homes, n.Name) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// inspectGuests asks what an inspection invited besides the homes.
+func (o *readOp) inspectGuests(s *Shard, now time.Time) {
+	ask := o.question(s)
+	ask.Guest = true
+	for _, g := range o.guests {
+		switch {
+		case o.views == nil:
+			return // those that a get turned to were asked then
+		case g == s.cfg.Node:
+			s.serveHint(ask, func(now time.Time, m *wire.ReadReply) { o.heard(s, now, s.cfg.Node, m) })
+		case s.linked[g]:
+			s.send(g, ask, false)
+		default:
+			o.fail(s, now, g, "unreachable")
+		}
+	}
 }
 
 // readThenDelete gives a delete without a context the context of a quorum read:
@@ -228,8 +266,8 @@ func viewOf(node string, m *wire.ReadReply) kindred.ReplicaView {
 	return view
 }
 
-// replicaViews lists the views in the order of the homes; a home that has not
-// spoken is reported as such.
+// replicaViews lists the views in the order of the homes, and then those of guests
+// that keep something; who has not spoken is reported as such.
 func (o *readOp) replicaViews() []kindred.ReplicaView {
 	var views []kindred.ReplicaView
 	for _, h := range o.get.Homes() {
@@ -237,6 +275,17 @@ func (o *readOp) replicaViews() []kindred.ReplicaView {
 		if !ok {
 			v = kindred.ReplicaView{Node: h, Err: "did not answer"}
 		}
+		views = append(views, v)
+	}
+	for _, g := range o.guests {
+		v, ok := o.views[g]
+		switch {
+		case !ok:
+			v = kindred.ReplicaView{Node: g, Err: "did not answer"}
+		case v.Err == "" && v.Context == "":
+			continue // it keeps nothing of the key
+		}
+		v.Guest = true
 		views = append(views, v)
 	}
 	return views

@@ -254,9 +254,19 @@ func (o *writeOp) ack(s *Shard, node string) {
 		Context: replica.EncodeContext(o.req.Bucket, o.req.Key, after),
 		Receipt: kindred.Receipt{
 			Dot: o.put.Dot().String(), Stage: kindred.Replicated, Durability: o.durability(),
-			Acked: o.put.Acked(), Guests: o.put.Guests(),
+			Acked: o.put.Acked(), Guests: o.put.Guests(), ExpiresAt: o.expiry(),
 		},
 	})
+}
+
+// expiry is that of the value which was written, zero if there is none.
+func (o *writeOp) expiry() time.Time {
+	for _, v := range o.write.Delta.Versions {
+		if v.Dot == o.put.Dot() {
+			return v.Value.ExpiresAt.Time()
+		}
+	}
+	return time.Time{}
 }
 
 func (o *writeOp) fail(s *Shard, node, reason string) {

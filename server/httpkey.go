@@ -113,9 +113,11 @@ type viewsDoc struct {
 	Replicas []viewDoc `json:"replicas"`
 }
 
-// viewDoc is what one home replica holds of a key.
+// viewDoc is what one home replica holds of a key, or a guest for the homes.
 type viewDoc struct {
 	Node string `json:"node"`
+	// Guest is there for a node that is no home: it owes homes what it holds.
+	Guest bool `json:"guest,omitempty"`
 	// Error says why the replica did not answer; the rest is then unknown.
 	Error string `json:"error"`
 	// Repaired: it was behind the others and is not any more.
@@ -139,7 +141,7 @@ func viewsOf(r *kindred.Response) *viewsDoc {
 	doc := &viewsDoc{Replicas: make([]viewDoc, len(r.Replicas))}
 	for i, v := range r.Replicas {
 		view := viewDoc{
-			Node: v.Node, Error: v.Err, Repaired: v.Repaired, Context: v.Context, Clock: v.Clock,
+			Node: v.Node, Guest: v.Guest, Error: v.Err, Repaired: v.Repaired, Context: v.Context, Clock: v.Clock,
 			Siblings: make([]siblingViewDoc, len(v.Siblings)),
 		}
 		for j, s := range v.Siblings {

@@ -88,6 +88,7 @@ func appendResponse(b []byte, p *kindred.Response) []byte {
 	b = appendString(b, p.Receipt.Dot)
 	b = append(b, byte(p.Receipt.Stage), byte(p.Receipt.Durability))
 	b = appendStrings(appendStrings(b, p.Receipt.Acked), p.Receipt.Guests)
+	b = appendExpiry(b, ExpiryAt(p.Receipt.ExpiresAt))
 	b = binary.AppendUvarint(b, uint64(len(p.Replicas)))
 	for i := range p.Replicas {
 		b = appendReplicaView(b, &p.Replicas[i])
@@ -115,6 +116,7 @@ func (r *reader) response() (p kindred.Response) {
 	p.Receipt.Durability = kindred.Durability(r.byte("durability"))
 	p.Receipt.Acked = r.strings("acked")
 	p.Receipt.Guests = r.strings("guests")
+	p.Receipt.ExpiresAt = r.expiry().Time()
 	for range r.count("replicas") {
 		v := r.replicaView()
 		if r.err != nil {
@@ -142,7 +144,7 @@ func (r *reader) provenance() (s kindred.SiblingView) {
 }
 
 func appendReplicaView(b []byte, v *kindred.ReplicaView) []byte {
-	b = appendString(appendString(b, v.Node), v.Err)
+	b = appendFlag(appendString(appendString(b, v.Node), v.Err), v.Guest)
 	b = appendString(appendString(b, v.Context), v.Clock)
 	b = binary.AppendUvarint(b, uint64(len(v.Siblings)))
 	for _, s := range v.Siblings {
@@ -153,7 +155,7 @@ func appendReplicaView(b []byte, v *kindred.ReplicaView) []byte {
 }
 
 func (r *reader) replicaView() (v kindred.ReplicaView) {
-	v.Node, v.Err = r.string("node"), r.string("reason")
+	v.Node, v.Err, v.Guest = r.string("node"), r.string("reason"), r.flag("guest")
 	v.Context, v.Clock = r.string("context"), r.string("clock")
 	for range r.count("siblings") {
 		dot, bytes := r.string("dot"), int(r.uvarint("size"))

@@ -81,8 +81,8 @@ func messages() []Message {
 		&ForwardReply{Head: head, Op: op, Response: kindred.Response{
 			Siblings: []kindred.Sibling{{Dot: "a:1", Value: []byte("v"), ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseBlind | 1<<15, ExpiresAt: when.Add(time.Hour)}},
 			Context:  []byte{9},
-			Receipt:  kindred.Receipt{Dot: "a:2", Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, Guests: []string{"n2"}},
-			Replicas: []kindred.ReplicaView{{Node: "n1", Err: "e", Context: "c", Clock: "d", Siblings: []kindred.SiblingView{{Dot: "a:1", Bytes: 3, ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseGuest, ExpiresAt: when}}}},
+			Receipt:  kindred.Receipt{Dot: "a:2", Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, Guests: []string{"n2"}, ExpiresAt: when},
+			Replicas: []kindred.ReplicaView{{Node: "n1", Guest: true, Err: "e", Context: "c", Clock: "d", Siblings: []kindred.SiblingView{{Dot: "a:1", Bytes: 3, ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseGuest, ExpiresAt: when}}}},
 			Replied:  []string{"n3", "n4"},
 			Guests:   []string{"n4"},
 		}},

@@ -105,6 +105,10 @@ func (f *fakeCluster) Inspect(_ context.Context, bucket, key string, _ ...client
 		switch {
 		case i == 1 && bucket == "split":
 			v.Siblings = nil
+		case i == 0 && bucket == "owed":
+			guest := v
+			guest.Guest, guest.Node, guest.Clock = true, "n9", ""
+			views = append(views, guest, kindred.ReplicaView{Node: "n8", Guest: true, Err: "unreachable"})
 		case i == 1 && bucket == "halved":
 			v = kindred.ReplicaView{Node: node, Err: "no answer within 2s"}
 		}
@@ -204,7 +208,9 @@ func (b *fakeBucket) Put(_ context.Context, key string, value []byte, opts ...cl
 	}
 	at := b.name + "/" + key
 	b.objects[at] = append(b.objects[at], s)
-	return b.receipt(s.Dot, key), nil
+	r := b.receipt(s.Dot, key)
+	r.ExpiresAt = s.ExpiresAt
+	return r, nil
 }
 
 func (b *fakeBucket) write(req *kindred.Request) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/ring"
 )
 
@@ -28,8 +29,29 @@ type whereDoc struct {
 	Partitions    int       `json:"partitions"`
 	LayoutVersion string    `json:"layout_version"`
 	Homes         []homeDoc `json:"homes"`
+	// Guests are no homes and keep hints of the key, or do not say whether they do.
+	Guests []guestDoc `json:"guests"`
 	// AskedNode is the node whose view of the others this is.
 	AskedNode string `json:"node"`
+}
+
+// guestDoc is a node that keeps values of the key for homes; Error says why that is
+// not known.
+type guestDoc struct {
+	Node   string `json:"node"`
+	Error  string `json:"error"`
+	Values int    `json:"values"`
+}
+
+// guestsOf are those of an inspection.
+func guestsOf(views []kindred.ReplicaView) []guestDoc {
+	guests := []guestDoc{}
+	for _, v := range views {
+		if v.Guest {
+			guests = append(guests, guestDoc{v.Node, v.Err, len(v.Siblings)})
+		}
+	}
+	return guests
 }
 
 // homeDoc is a home replica; State is empty for a node that gossip does not
@@ -46,7 +68,7 @@ func (a *app) keyWhere() *cobra.Command {
 	var key keyFlags
 	c := &cobra.Command{
 		Use: "where BUCKET KEY", Short: "Show the partition of a key and its home replicas", Args: cobra.ExactArgs(2),
-		Long:    "Where shows the partition of a key, the nodes that are its homes, and whether they are up, as the asked node sees them.",
+		Long:    "Where shows the partition of a key, the nodes that are its homes and whether they are\nup, as the asked node sees them, and the guests that keep something of it for homes\nwhich could not be reached.",
 		Example: "  kvcli key where carts alice",
 		RunE: func(c *cobra.Command, args []string) error {
 			bucket, k, err := key.parse(c, args)
@@ -64,6 +86,11 @@ func (a *app) keyWhere() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				views, err := cl.Inspect(ctx, bucket, k, client.Timeout(nodePatience))
+				if err != nil {
+					return err
+				}
+				doc.Guests = guestsOf(views)
 				return a.print(doc, func(w io.Writer) error { return a.writeWhere(w, doc) })
 			})
 		},
@@ -72,7 +99,7 @@ func (a *app) keyWhere() *cobra.Command {
 	return c
 }
 
-// where asks the layout; nothing of it travels over the network.
+// where asks the layout for the homes; nothing of that travels over the network.
 func where(info kindred.Cluster, bucket, key string) (whereDoc, error) {
 	layout, err := layoutOf(info)
 	if err != nil {
@@ -82,7 +109,7 @@ func where(info kindred.Cluster, bucket, key string) (whereDoc, error) {
 	doc := whereDoc{
 		Bucket: bucket, keyDoc: newKeyDoc(key), Hash: fmt.Sprintf("%016x", ring.Hash(bucket, key)),
 		Partition: int(p), Partitions: layout.Partitions(), LayoutVersion: layout.Version().String(),
-		Homes: []homeDoc{}, AskedNode: info.Node,
+		Homes: []homeDoc{}, Guests: []guestDoc{}, AskedNode: info.Node,
 	}
 	for _, name := range layout.Homes(p, layout.Replicas()) {
 		n, _ := layout.Node(name)
@@ -120,7 +147,20 @@ func (a *app) writeWhere(w io.Writer, doc whereDoc) error {
 		row[2].paint = a.stateColour(h.State)
 		t.add(row...)
 	}
-	return t.write(w)
+	if err := t.write(w); err != nil {
+		return err
+	}
+	for _, g := range doc.Guests {
+		text := fmt.Sprintf("keeps %s for homes", counted(g.Values, "value", "values"))
+		if g.Error != "" {
+			text = "does not say whether it keeps hints: " + g.Error
+		}
+		fmt.Fprintf(w, "\nguest %s %s", g.Node, text)
+	}
+	if len(doc.Guests) > 0 {
+		fmt.Fprintln(w)
+	}
+	return nil
 }
 
 func orUnknown(s string) string {
@@ -159,11 +199,23 @@ type inspectDoc struct {
 
 type replicaDoc struct {
 	Node string `json:"node"`
+	// Guest: it is no home of the key, and owes what it holds to homes.
+	Guest bool `json:"guest"`
 	// Error says why the replica did not answer; the rest is then empty.
 	Error    string           `json:"error"`
 	Siblings []siblingViewDoc `json:"siblings"`
 	Context  string           `json:"context"`
 	Clock    string           `json:"clock"`
+}
+
+// homes is how many of the replicas are at home.
+func (d *inspectDoc) homes() (n int) {
+	for _, r := range d.Replicas {
+		if !r.Guest {
+			n++
+		}
+	}
+	return n
 }
 
 type siblingViewDoc struct {
@@ -182,12 +234,13 @@ type siblingViewDoc struct {
 func (a *app) keyInspect() *cobra.Command {
 	var key keyFlags
 	c := &cobra.Command{
-		Use: "inspect BUCKET KEY", Short: "Show what every home replica holds of a key", Args: cobra.ExactArgs(2),
+		Use: "inspect BUCKET KEY", Short: "Show what every home replica holds of a key, and every guest", Args: cobra.ExactArgs(2),
 		Long: `Inspect asks every home replica what it holds of a key: the values it has with
 their provenance, the causal context it keeps for the key, and its clock of the
-partition.
+partition. It asks the other nodes too what they keep for homes that they could not
+reach, as guests: hints, which are delivered as soon as that is possible.
 
-The verdict is equal if all replicas answered and hold the same values, diverged
+The verdict is of the homes: equal if all replicas answered and hold the same values, diverged
 if all answered and do not, and unknown if one did not answer; the exit code is
 then 6.`,
 		Example: "  kvcli key inspect carts alice\n  kvcli key inspect carts alice -o json | jq .verdict",
@@ -224,7 +277,7 @@ func (a *app) printInspection(bucket, key string, views []kindred.ReplicaView) e
 func newInspectDoc(bucket, key string, views []kindred.ReplicaView) inspectDoc {
 	doc := inspectDoc{Bucket: bucket, keyDoc: newKeyDoc(key), Verdict: verdict(views), Replicas: []replicaDoc{}}
 	for _, v := range views {
-		r := replicaDoc{Node: v.Node, Error: v.Err, Context: v.Context, Clock: v.Clock, Siblings: []siblingViewDoc{}}
+		r := replicaDoc{Node: v.Node, Guest: v.Guest, Error: v.Err, Context: v.Context, Clock: v.Clock, Siblings: []siblingViewDoc{}}
 		for _, s := range v.Siblings {
 			r.Siblings = append(r.Siblings, siblingViewDoc{
 				Dot: s.Dot, Bytes: s.Bytes, ContentType: s.ContentType, WrittenAt: moment(s.WrittenAt), Node: s.Node,
@@ -236,8 +289,10 @@ func newInspectDoc(bucket, key string, views []kindred.ReplicaView) inspectDoc {
 	return doc
 }
 
-// verdict compares the live dots, which is what replicas must agree on.
+// verdict compares the live dots of the homes, which is what they must agree on.
+// What guests keep is on its way to them.
 func verdict(views []kindred.ReplicaView) string {
+	views = slices.DeleteFunc(slices.Clone(views), func(v kindred.ReplicaView) bool { return v.Guest })
 	if len(views) == 0 || slices.ContainsFunc(views, func(v kindred.ReplicaView) bool { return v.Err != "" }) {
 		return verdictUnknown
 	}
@@ -262,18 +317,34 @@ func (a *app) writeInspection(w io.Writer, doc inspectDoc) error {
 	st := a.style()
 	for _, r := range doc.Replicas {
 		fmt.Fprintf(w, "%s", st.Bold(r.Node))
-		if r.Error != "" {
+		switch {
+		case r.Error != "" && r.Guest:
+			fmt.Fprintf(w, "  %s\n", st.Warn("no home; does not say whether it keeps hints: "+r.Error))
+			continue
+		case r.Error != "":
 			fmt.Fprintf(w, "  %s\n", st.Bad("no answer: "+r.Error))
 			continue
 		}
-		fmt.Fprintf(w, "  %s\n", counted(len(r.Siblings), "value", "values"))
+		fmt.Fprintf(w, "  %s%s\n", counted(len(r.Siblings), "value", "values"), guestText(r.Guest))
 		for _, s := range r.Siblings {
 			fmt.Fprintf(w, "  dot %s, %s, written through %s at %s, %s%s\n",
 				s.Dot, counted(s.Bytes, "byte", "bytes"), s.Node, s.WrittenAt, sawText(s), untilText(s.ExpiresAt))
 		}
-		fmt.Fprintf(w, "  %s\n", st.Dim("context "+orNone(r.Context)+"; clock "+orNone(r.Clock)))
+		about := "context " + orNone(r.Context)
+		if !r.Guest { // a guest knows only of what it keeps
+			about += "; clock " + orNone(r.Clock)
+		}
+		fmt.Fprintf(w, "  %s\n", st.Dim(about))
 	}
 	return writeVerdict(w, st.Good, st.Bad, st.Warn, doc)
+}
+
+// guestText is an addition to what a replica holds.
+func guestText(guest bool) string {
+	if guest {
+		return ", kept as a guest for homes that could not be reached"
+	}
+	return ""
 }
 
 // sawText says what the writer had seen, and the other causes.
@@ -302,7 +373,7 @@ func writeVerdict(w io.Writer, good, bad, warn func(string) string, doc inspectD
 	text := warn("unknown: not every home replica answered")
 	switch doc.Verdict {
 	case verdictEqual:
-		text = good(fmt.Sprintf("equal: all %d home replicas hold the same values", len(doc.Replicas)))
+		text = good(fmt.Sprintf("equal: all %d home replicas hold the same values", doc.homes()))
 	case verdictDiverged:
 		text = bad("diverged: the home replicas do not hold the same values (yet)")
 	}

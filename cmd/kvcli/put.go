@@ -92,6 +92,8 @@ type receiptDoc struct {
 	Quorum  string   `json:"quorum"`
 	Guests  []string `json:"guests"`
 	Context string   `json:"context"`
+	// ExpiresAt is empty for a value that stays.
+	ExpiresAt string `json:"expires_at"`
 	// Superseded is how many values the read before the write saw; -1 if there
 	// was none.
 	Superseded int `json:"superseded"`
@@ -147,7 +149,7 @@ func (a *app) printReceipt(verb, bucket, key string, r *client.Receipt, supersed
 		Bucket: bucket, keyDoc: newKeyDoc(key), Applied: true,
 		Dot: r.Dot, Stage: r.Stage.String(), Durability: r.Durability.String(), Acked: list(r.Acked),
 		Quorum: kindred.SloppyOr(r.Sloppy()).String(), Guests: list(r.Guests),
-		Context: r.Context.String(), Superseded: superseded,
+		Context: r.Context.String(), ExpiresAt: moment(r.ExpiresAt), Superseded: superseded,
 	}
 	return a.print(doc, func(w io.Writer) error {
 		more := ""
@@ -158,7 +160,7 @@ func (a *app) printReceipt(verb, bucket, key string, r *client.Receipt, supersed
 			more += fmt.Sprintf("; sloppy: %s keep it for home replicas that cannot be reached", strings.Join(r.Guests, ", "))
 		}
 		_, err := fmt.Fprintf(w, "%s %s/%s: %s on %s (durability %s)%s\n", verb, bucket, shown(key),
-			doc.Stage, strings.Join(r.Acked, ", "), doc.Durability, more)
+			doc.Stage, strings.Join(r.Acked, ", "), doc.Durability, expiresText(r.ExpiresAt)+more)
 		return err
 	})
 }

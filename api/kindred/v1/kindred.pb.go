@@ -1019,9 +1019,11 @@ type Receipt struct {
 	Durability Durability             `protobuf:"varint,3,opt,name=durability,proto3,enum=kindred.v1.Durability" json:"durability,omitempty"`
 	Acked      []string               `protobuf:"bytes,4,rep,name=acked,proto3" json:"acked,omitempty"`
 	// Those of acked that are guests: the quorum was then a sloppy one.
-	Guests        []string `protobuf:"bytes,5,rep,name=guests,proto3" json:"guests,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Guests []string `protobuf:"bytes,5,rep,name=guests,proto3" json:"guests,omitempty"`
+	// When the value expires; 0 for never.
+	ExpiresAtUnixMs int64 `protobuf:"varint,6,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3" json:"expires_at_unix_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Receipt) Reset() {
@@ -1087,6 +1089,13 @@ func (x *Receipt) GetGuests() []string {
 		return x.Guests
 	}
 	return nil
+}
+
+func (x *Receipt) GetExpiresAtUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresAtUnixMs
+	}
+	return 0
 }
 
 // Error says what failed and what is known. Unary calls carry it among the
@@ -3273,7 +3282,9 @@ type ReplicaView struct {
 	Context  string                 `protobuf:"bytes,4,opt,name=context,proto3" json:"context,omitempty"`
 	Clock    string                 `protobuf:"bytes,5,opt,name=clock,proto3" json:"clock,omitempty"`
 	// After a repair: the replica was behind and is not any more.
-	Repaired      bool `protobuf:"varint,6,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	Repaired bool `protobuf:"varint,6,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	// The node is no home of the key: what it holds it owes to homes.
+	Guest         bool `protobuf:"varint,7,opt,name=guest,proto3" json:"guest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3346,6 +3357,13 @@ func (x *ReplicaView) GetClock() string {
 func (x *ReplicaView) GetRepaired() bool {
 	if x != nil {
 		return x.Repaired
+	}
+	return false
+}
+
+func (x *ReplicaView) GetGuest() bool {
+	if x != nil {
+		return x.Guest
 	}
 	return false
 }
@@ -3923,7 +3941,7 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06sloppy\x18\t \x01(\x0e2\x16.kindred.v1.SloppinessR\x06sloppy\"Y\n" +
 	"\x0eDeleteResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\fR\acontext\x12-\n" +
-	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\xaa\x01\n" +
+	"\areceipt\x18\x02 \x01(\v2\x13.kindred.v1.ReceiptR\areceipt\"\xd7\x01\n" +
 	"\aReceipt\x12\x10\n" +
 	"\x03dot\x18\x01 \x01(\tR\x03dot\x12'\n" +
 	"\x05stage\x18\x02 \x01(\x0e2\x11.kindred.v1.StageR\x05stage\x126\n" +
@@ -3931,7 +3949,8 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"durability\x18\x03 \x01(\x0e2\x16.kindred.v1.DurabilityR\n" +
 	"durability\x12\x14\n" +
 	"\x05acked\x18\x04 \x03(\tR\x05acked\x12\x16\n" +
-	"\x06guests\x18\x05 \x03(\tR\x06guests\"\xf9\x01\n" +
+	"\x06guests\x18\x05 \x03(\tR\x06guests\x12+\n" +
+	"\x12expires_at_unix_ms\x18\x06 \x01(\x03R\x0fexpiresAtUnixMs\"\xf9\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -4121,14 +4140,15 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\n" +
 	"timeout_ms\x18\x03 \x01(\rR\ttimeoutMs\"F\n" +
 	"\x0fInspectResponse\x123\n" +
-	"\breplicas\x18\x01 \x03(\v2\x17.kindred.v1.ReplicaViewR\breplicas\"\xb8\x01\n" +
+	"\breplicas\x18\x01 \x03(\v2\x17.kindred.v1.ReplicaViewR\breplicas\"\xce\x01\n" +
 	"\vReplicaView\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x123\n" +
 	"\bsiblings\x18\x03 \x03(\v2\x17.kindred.v1.SiblingViewR\bsiblings\x12\x18\n" +
 	"\acontext\x18\x04 \x01(\tR\acontext\x12\x14\n" +
 	"\x05clock\x18\x05 \x01(\tR\x05clock\x12\x1a\n" +
-	"\brepaired\x18\x06 \x01(\bR\brepaired\"\xe4\x01\n" +
+	"\brepaired\x18\x06 \x01(\bR\brepaired\x12\x14\n" +
+	"\x05guest\x18\a \x01(\bR\x05guest\"\xe4\x01\n" +
 	"\vSiblingView\x12\x10\n" +
 	"\x03dot\x18\x01 \x01(\tR\x03dot\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12!\n" +

@@ -350,7 +350,8 @@ const (
 // Cluster shows what one node knows.
 type ClusterClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
-	// Inspect asks every home replica what it holds of one key.
+	// Inspect asks every home replica what it holds of one key, and every other node
+	// what it keeps for them. A guest that keeps nothing is not listed.
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
 	// RepairKey makes the home replicas of one key equal, and says what each held
 	// before and which of them were behind.
@@ -457,7 +458,8 @@ func (c *clusterClient) ChangeBucket(ctx context.Context, in *ChangeBucketReques
 // Cluster shows what one node knows.
 type ClusterServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
-	// Inspect asks every home replica what it holds of one key.
+	// Inspect asks every home replica what it holds of one key, and every other node
+	// what it keeps for them. A guest that keeps nothing is not listed.
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
 	// RepairKey makes the home replicas of one key equal, and says what each held
 	// before and which of them were behind.

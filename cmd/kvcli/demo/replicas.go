@@ -58,6 +58,7 @@ func unequal(ctx context.Context, c inspector, keys []item) (left []item, why st
 		if err != nil {
 			return err
 		}
+		views = slices.DeleteFunc(views, func(v kindred.ReplicaView) bool { return v.Guest })
 		if problem := differ(views); problem != "" {
 			mu.Lock()
 			defer mu.Unlock()
