@@ -101,6 +101,11 @@ fuzz: check-go ## fuzz every target for FUZZ_TIME (1m)
 	  go test -vet=off -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) $$dir || exit 1; \
 	done
 
+.PHONY: docs-check
+docs-check: check-go ## carry out every command of README.md and docs/, and check the links
+	go test -vet=off -count=1 -v -run '^(TestReadme|TestLinks)' .
+	go test -vet=off -count=1 -run '^(TestDocs|TestTheDescription|TestTheExamples)' ./cmd/... ./server
+
 .PHONY: sim
 sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay SEED; MINUTES=5 for long storms
 	go test -vet=off -count=1 -v -timeout 24h ./sim $(if $(MINUTES),-minutes $(MINUTES)) \

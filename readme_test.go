@@ -33,6 +33,8 @@ var walkedPages = []struct {
 }{
 	{"README.md", 10, true},
 	{"docs/cli.md", 20, false},
+	{"docs/http.md", 20, false},
+	{"docs/grpc.md", 3, true},
 }
 
 // TestReadmeWalk carries out the console blocks of the pages against real
@@ -61,6 +63,9 @@ func TestReadmeWalk(t *testing.T) {
 func (w *walk) follow() {
 	text, err := os.ReadFile(w.page)
 	require.NoError(w.t, err)
+	if _, err := exec.LookPath("curl"); err != nil && strings.Contains(string(text), "\n$ curl ") {
+		w.t.Fatalf("%s is tried with curl, which is not on PATH. Install it (Debian: apt install curl; macOS has it)", w.page)
+	}
 	page := regexp.MustCompile("(?ms)^```(go|console)\n(.*?)^```").ReplaceAllStringFunc(string(text), func(block string) string {
 		lang, body, _ := strings.Cut(strings.Trim(block, "`"), "\n")
 		if lang == "go" {
@@ -147,7 +152,7 @@ func (w *walk) replay(block string) string {
 }
 
 // onlyReads are the commands that may be repeated.
-var onlyReads = regexp.MustCompile(`kvcli (get|scan|key|cluster|local status|hints)|curl -s http`)
+var onlyReads = regexp.MustCompile(`kvcli (get|scan|key|cluster|local status|hints)|curl -si? '?http`)
 
 // run carries out one command line and returns what it prints on both outputs,
 // with the ports of the page.
@@ -167,7 +172,8 @@ func (w *walk) run(command string) string {
 		cmd.Dir = w.root
 	}
 	out, err := cmd.CombinedOutput()
-	printed := w.withPorts(strings.ReplaceAll(string(out), w.dir, "~/kindred"), w.port, pagesPort)
+	text := strings.NewReplacer(w.dir, "~/kindred", "\r\n", "\n").Replace(string(out)) // a page has no CR
+	printed := w.withPorts(text, w.port, pagesPort)
 	if printed != "" && !strings.HasSuffix(printed, "\n") {
 		printed += "\n"
 	}
@@ -202,7 +208,7 @@ func kept(want, got string) string {
 		prefix, cut := strings.CutSuffix(strings.TrimSuffix(short, "\n"), "…")
 		for i, line := range lines {
 			if cut && strings.HasPrefix(line, prefix) {
-				lines[i] = short
+				lines[i] = prefix + "…\n" // also at the end of a block, which has no line feed
 			}
 		}
 	}
