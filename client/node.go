@@ -233,6 +233,17 @@ type bulkPeer struct{ *node }
 func (bulkPeer) opened(bool) {}
 func (bulkPeer) broke(error) {}
 
+// bearer shows a token with every call.
+type bearer string
+
+// GetRequestMetadata implements credentials.PerRPCCredentials.
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+// RequireTransportSecurity implements credentials.PerRPCCredentials.
+func (bearer) RequireTransportSecurity() bool { return true }
+
 // connect prepares a connection; gRPC dials when it is first used and again
 // after every loss.
 func connect(addr string, s *settings) (*grpc.ClientConn, error) {
@@ -251,6 +262,9 @@ func connect(addr string, s *settings) (*grpc.ClientConn, error) {
 			Backoff:           backoff.Config{BaseDelay: reconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnectMax},
 			MinConnectTimeout: handshakeMax,
 		}),
+	}
+	if s.token != "" {
+		opts = append(opts, grpc.WithPerRPCCredentials(bearer(s.token)))
 	}
 	target := addr
 	if s.dial != nil {

@@ -37,6 +37,7 @@ type settings struct {
 	outstanding int
 	log         *slog.Logger
 	tls         *tls.Config
+	token       string
 	dial        func(ctx context.Context, addr string) (net.Conn, error)
 }
 
@@ -50,9 +51,18 @@ func WithTimeout(d time.Duration) Option {
 	return func(s *settings) { s.timeout = d }
 }
 
-// WithTLS encrypts every connection. Without it connections are in plain text.
+// WithTLS encrypts every connection. Without it connections are in plain text. The
+// config holds the authorities whose nodes are trusted, and the certificate that
+// this client shows, if it does not use a token; package security reads both from
+// files.
 func WithTLS(c *tls.Config) Option {
 	return func(s *settings) { s.tls = c }
+}
+
+// WithToken shows a token to every node, for clients without a certificate. It
+// needs [WithTLS].
+func WithToken(token string) Option {
+	return func(s *settings) { s.token = token }
 }
 
 // WithLogger makes the client say when nodes come and go and when the layout
@@ -105,6 +115,9 @@ func newSettings(opts []Option) (settings, error) {
 		if d.d <= 0 {
 			return s, kindred.Invalid(d.name, "%s(%v): the time must be positive", d.name, d.d)
 		}
+	}
+	if s.token != "" && s.tls == nil {
+		return s, kindred.Invalid("WithToken", "WithToken without WithTLS: whoever is on the way could read the token and use it")
 	}
 	if s.hedgeAfter < 0 {
 		return s, kindred.Invalid("WithHedgeAfter", "WithHedgeAfter(%v): the time cannot be negative; WithoutHedging turns hedging off", s.hedgeAfter)

@@ -260,11 +260,15 @@ func (c *Cluster) order(ctx context.Context, st *state, i int, plan faults.Plan)
 }
 
 func (c *Cluster) put(ctx context.Context, n Node, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+n.HTTP+"/v1/local/faults", bytes.NewReader(body))
+	door, err := c.door()
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, door.url(n.HTTP, "/v1/local/faults"), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: door.transport()}
 	res, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("node %s cannot be told of faults: %w", n.Name, err)

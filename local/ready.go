@@ -53,12 +53,17 @@ type wait struct {
 	nodes    []watched
 	done     map[string]bool
 	reason   string // why the first slow node is not ready
+	door     door
 	client   *http.Client
 	progress func(Progress)
 }
 
 // awaitReady returns when every node says that it is ready, or when one died.
-func awaitReady(ctx context.Context, nodes []watched, limit time.Duration, progress func(Progress)) error {
+func (c *Cluster) awaitReady(ctx context.Context, nodes []watched, limit time.Duration, progress func(Progress)) error {
+	door, err := c.door()
+	if err != nil {
+		return err
+	}
 	if limit == 0 {
 		limit = DefaultReady
 	}
@@ -68,8 +73,8 @@ func awaitReady(ctx context.Context, nodes []watched, limit time.Duration, progr
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
 	w := wait{
-		nodes: nodes, done: map[string]bool{}, progress: progress,
-		client: &http.Client{Timeout: readyTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
+		nodes: nodes, done: map[string]bool{}, progress: progress, door: door,
+		client: &http.Client{Timeout: readyTimeout, Transport: door.transport()},
 	}
 	for {
 		slow := w.ask(ctx)
@@ -115,7 +120,7 @@ func (w *wait) ask(ctx context.Context) (slow *watched) {
 
 // ready asks /readyz; why is the answer of a node that is not.
 func (w *wait) ready(ctx context.Context, addr string) (why string, ok bool) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.door.url(addr, "/readyz"), nil)
 	if err != nil {
 		return err.Error(), false
 	}

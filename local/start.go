@@ -31,6 +31,9 @@ type Options struct {
 	// KVNode is the path of the server binary. Empty means the one the cluster
 	// was last started with.
 	KVNode string
+	// TLS gives the nodes certificates and a gossip key of their own, in the folder
+	// tls of the cluster's. A cluster that has them keeps them.
+	TLS bool
 	// Args are flags for every node, after the ones that Start sets.
 	Args []string
 	// Ready is how long the nodes may take to become ready; 0 means
@@ -95,6 +98,9 @@ func (c *Cluster) startAll(ctx context.Context, o Options) (spawned, resumed []n
 	defer unlock()
 	st, err := c.plan(o)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.secure(st, o.TLS); err != nil {
 		return nil, nil, err
 	}
 	var idle []int
@@ -204,7 +210,11 @@ func (c *Cluster) nodeArgs(st *state, i int) ([]string, error) {
 		"--gossip-addr", n.Gossip, "--http-addr", n.HTTP,
 	}
 	faulty, err := faultFlags(st.Nodes[i].Faults)
-	return slices.Concat(args, faulty, st.Args), err
+	if err != nil {
+		return nil, err
+	}
+	secured, err := c.tlsFlags(st, n.Name)
+	return slices.Concat(args, secured, faulty, st.Args), err
 }
 
 func (c *Cluster) awaitAll(ctx context.Context, o Options) error {
@@ -219,7 +229,7 @@ func (c *Cluster) awaitAll(ctx context.Context, o Options) error {
 	for i := range st.Nodes {
 		all[i] = watched{Node: c.node(st, i), process: st.Nodes[i].Process}
 	}
-	return awaitReady(ctx, all, o.Ready, o.Progress)
+	return c.awaitReady(ctx, all, o.Ready, o.Progress)
 }
 
 // undo stops what a failed start has started.
@@ -269,5 +279,5 @@ func (c *Cluster) Restart(ctx context.Context, name string, o RestartOptions) er
 	if err != nil || o.Ready < 0 {
 		return err
 	}
-	return awaitReady(ctx, []watched{n}, o.Ready, o.Progress)
+	return c.awaitReady(ctx, []watched{n}, o.Ready, o.Progress)
 }

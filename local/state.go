@@ -19,12 +19,14 @@ const (
 
 // state is the content of cluster.json.
 type state struct {
-	Format   int          `json:"format"`
-	BasePort int          `json:"base_port"`
-	Zones    int          `json:"zones"`
-	KVNode   string       `json:"kvnode"`
-	Args     []string     `json:"args,omitempty"`
-	Nodes    []nodeRecord `json:"nodes"`
+	Format   int      `json:"format"`
+	BasePort int      `json:"base_port"`
+	Zones    int      `json:"zones"`
+	KVNode   string   `json:"kvnode"`
+	Args     []string `json:"args,omitempty"`
+	// TLS says that the folder holds certificates and that the nodes use them.
+	TLS   bool         `json:"tls,omitempty"`
+	Nodes []nodeRecord `json:"nodes"`
 }
 
 // nodeRecord is one node; its number is its place in the list plus one, and

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kindredkv/kindred/cmd/kvcli/term"
+	"github.com/kindredkv/kindred/security"
 )
 
 // app is one run of the program: its streams, its way to a cluster, and the
@@ -24,8 +25,10 @@ type app struct {
 
 	cluster string
 	dir     string
-	output  outputFormat
-	timeout time.Duration
+	// identity is what the flags say of who calls.
+	identity security.ClientFiles
+	output   outputFormat
+	timeout  time.Duration
 }
 
 // run carries out one command line and returns the exit code.
@@ -67,6 +70,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	f := root.PersistentFlags()
 	f.StringVar(&a.cluster, "cluster", "", "addresses of nodes for clients, as host:port,…")
 	f.StringVar(&a.dir, "dir", ".kindred", "folder of the local cluster")
+	a.identityFlags(f)
 	f.VarP(&a.output, "output", "o", "form of the output: table or json")
 	f.DurationVar(&a.timeout, "timeout", 0, "how long one operation may take, such as 500ms or 2s (default: 10s; 60s for starting nodes)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
@@ -81,7 +85,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 		&cobra.Group{ID: "data", Title: "Data:"},
 		&cobra.Group{ID: "look", Title: "Looking inside:"},
 	)
-	grouped(root, "machine", a.localCommand(), a.demoCommand())
+	grouped(root, "machine", a.localCommand(), a.demoCommand(), a.certCommand())
 	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(),
 		a.batchCommand(), a.importCommand(), a.exportCommand(), a.bucketCommand())
 	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand())

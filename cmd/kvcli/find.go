@@ -89,7 +89,10 @@ func (a *app) withCluster(ctx context.Context, use func(cluster) error) error {
 	if err != nil {
 		return err
 	}
-	var opts []client.Option
+	opts, err := a.identityOptions(p)
+	if err != nil {
+		return err
+	}
 	if a.timeout > 0 {
 		opts = append(opts, client.WithTimeout(a.timeout))
 	}

@@ -61,6 +61,7 @@ alone. If a node does not start, those that were started are stopped again.`,
 	c.Flags().IntVar(&o.Nodes, "nodes", 0, fmt.Sprintf("number of nodes (default %d)", d.Nodes))
 	c.Flags().IntVar(&o.Zones, "zones", 0, fmt.Sprintf("number of zones that they are spread over (default %d)", d.Zones))
 	c.Flags().IntVar(&o.BasePort, "base-port", 0, fmt.Sprintf("first port; node i uses the four from base+10(i-1) on (default %d)", d.BasePort))
+	c.Flags().BoolVar(&o.TLS, "tls", false, "encrypt everything, with keys made in the folder tls of --dir; kvcli finds them there")
 	c.Flags().StringVar(&kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until the nodes are ready")
 	return c

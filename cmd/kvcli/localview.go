@@ -87,7 +87,13 @@ func (a *app) viewFrom(ctx context.Context, n local.Node) (viewDoc, *ring.Layout
 	doc := viewDoc{Node: n.Name, Sees: []seenDoc{}}
 	ctx, cancel := context.WithTimeout(ctx, nodePatience)
 	defer cancel()
-	cl, err := a.dial(ctx, []string{n.Client}, client.WithTimeout(nodePatience))
+	at := place{addrs: []string{n.Client}}
+	opts, err := a.identityOptions(at)
+	if err != nil {
+		doc.Error = err.Error()
+		return doc, nil
+	}
+	cl, err := a.dial(ctx, at.addrs, append(opts, client.WithTimeout(nodePatience))...)
 	if err != nil {
 		doc.Error = err.Error()
 		return doc, nil
