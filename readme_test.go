@@ -35,6 +35,7 @@ var walkedPages = []struct {
 	{"docs/cli.md", 20, false},
 	{"docs/http.md", 20, false},
 	{"docs/grpc.md", 3, true},
+	{"docs/security.md", 10, false},
 }
 
 // TestReadmeWalk carries out the console blocks of the pages against real
@@ -152,7 +153,7 @@ func (w *walk) replay(block string) string {
 }
 
 // onlyReads are the commands that may be repeated.
-var onlyReads = regexp.MustCompile(`kvcli (get|scan|key|cluster|local status|hints)|curl -si? '?http`)
+var onlyReads = regexp.MustCompile(`kvcli (get|scan|key|cluster|local status|local logs|hints)|curl -si? '?http`)
 
 // run carries out one command line and returns what it prints on both outputs,
 // with the ports of the page.
