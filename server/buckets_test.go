@@ -19,16 +19,21 @@ import (
 type keeper struct {
 	changed map[string]kindred.Bucket
 	last    kindred.BucketChange
+	// fail answers everything, if set.
+	fail *kindred.Error
 }
 
 func (k *keeper) Buckets() (all []kindred.Bucket, err *kindred.Error) {
 	for _, b := range k.changed {
 		all = append(all, b)
 	}
-	return all, nil
+	return all, k.fail
 }
 
 func (k *keeper) Bucket(name string) (kindred.Bucket, *kindred.Error) {
+	if k.fail != nil {
+		return kindred.Bucket{}, k.fail
+	}
 	if b, ok := k.changed[name]; ok {
 		return b, nil
 	}
@@ -37,6 +42,9 @@ func (k *keeper) Bucket(name string) (kindred.Bucket, *kindred.Error) {
 
 func (k *keeper) ChangeBucket(_ context.Context, c kindred.BucketChange) (kindred.BucketChanged, *kindred.Error) {
 	k.last = c
+	if k.fail != nil {
+		return kindred.BucketChanged{}, k.fail
+	}
 	if err := kindred.CheckBucketOptions(&c.Options, 3); err != nil {
 		return kindred.BucketChanged{}, err
 	}

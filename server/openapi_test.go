@@ -240,6 +240,7 @@ func TestTheDescriptionHoldsForEveryAnswer(t *testing.T) {
 	w.keys()
 	w.failures()
 	w.aroundKeys()
+	w.buckets()
 	w.node()
 	w.strangers()
 	require.ElementsMatch(t, slices.Collect(maps.Keys(d.described(t))), slices.Collect(maps.Keys(d.met)),
@@ -323,6 +324,28 @@ func (w walker) aroundKeys() {
 	w.say(202, "GET", key+"/stage", "?dot=n1:1&wait=settled", "")
 	w.say(200, "GET", key+"/replicas", "", "")
 	w.say(200, "POST", key+"/repair", "", "")
+}
+
+func (w walker) buckets() {
+	const all, one = "/v1/buckets", "/v1/buckets/{bucket}"
+	h, k := openWithBuckets(w.t)
+	w.house = h
+	w.say(200, "GET", one, "", "")
+	w.say(200, "PUT", one, "", `{"w":2}`, "If-None-Match", "*")
+	w.say(200, "GET", all, "", "")
+	w.say(413, "PUT", one, "", strings.Repeat(" ", 5000))
+	w.meet(w.t, "GET "+one, w.get(w.t, all+"/"+strings.Repeat("b", 256)))
+	for _, op := range []string{"GET " + all, "GET " + one, "PUT " + one} {
+		method, path, _ := strings.Cut(op, " ")
+		w.say(400, method, path, "?nope=1", "")
+		k.fail = &kindred.Error{Code: kindred.CodeNoLayout, Message: "m", Outcome: kindred.NotApplied}
+		w.say(503, method, path, "", "")
+		k.fail = nil
+	}
+	k.fail = &kindred.Error{Code: kindred.CodeTimeout, Message: "m", Outcome: kindred.Unknown}
+	w.say(504, "PUT", one, "", "")
+	k.fail = &kindred.Error{Code: kindred.CodeInternal, Message: "m", Outcome: kindred.NotApplied}
+	w.say(500, "PUT", one, "", "")
 }
 
 func (w walker) node() {
