@@ -62,9 +62,15 @@ type live struct {
 
 func (l live) run(args ...string) outcome {
 	l.t.Helper()
+	return l.runWith("", args...)
+}
+
+// runWith is run with something on standard input.
+func (l live) runWith(stdin string, args ...string) outcome {
+	l.t.Helper()
 	var out, errOut bytes.Buffer
 	a := &app{
-		in: strings.NewReader(""), out: &out, errOut: &errOut,
+		in: strings.NewReader(stdin), out: &out, errOut: &errOut,
 		getenv: func(string) string { return "" }, dial: dialCluster,
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

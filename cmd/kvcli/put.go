@@ -157,7 +157,7 @@ func (a *app) printReceipt(verb, bucket, key string, r *client.Receipt, supersed
 			more = fmt.Sprintf("; it supersedes %d siblings", superseded)
 		}
 		if r.Sloppy() {
-			more += fmt.Sprintf("; sloppy: %s keep it for home replicas that cannot be reached", strings.Join(r.Guests, ", "))
+			more += fmt.Sprintf("; sloppy: kept by %s for home replicas that cannot be reached", strings.Join(r.Guests, ", "))
 		}
 		_, err := fmt.Fprintf(w, "%s %s/%s: %s on %s (durability %s)%s\n", verb, bucket, shown(key),
 			doc.Stage, strings.Join(r.Acked, ", "), doc.Durability, expiresText(r.ExpiresAt)+more)
