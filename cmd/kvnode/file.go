@@ -10,8 +10,8 @@ import (
 )
 
 // fromFile applies a file of `name = value` lines where neither a flag nor the
-// environment has spoken.
-func (s *settings) fromFile(path string, given map[string]bool) error {
+// environment has spoken. It reports every mistake of the file.
+func (s *settings) fromFile(path string) error {
 	b, err := readConfig(path)
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
@@ -24,21 +24,32 @@ func (s *settings) fromFile(path string, given map[string]bool) error {
 		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	var mistakes []error
 	for _, name := range byLine(string(b), values) {
-		where := fmt.Sprintf("%s line %d", path, lineOf(string(b), name))
-		if s.flags.Lookup(name) == nil || onlyFlags[name] {
-			return fmt.Errorf("%s: unknown setting %q%s", where, name, suggestion(name, s.names(), strings.Clone))
+		place := fmt.Sprintf("%s line %d", path, lineOf(string(b), name))
+		if err := s.fromLine(place, name, values[name]); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", place, err))
 		}
-		text, err := plain(values[name])
-		if err != nil {
-			return fmt.Errorf("%s: %s %w", where, name, err)
-		}
-		if given[name] {
-			continue
-		}
-		if err := s.set(name, text); err != nil {
-			return fmt.Errorf("%s: %s: %w", where, name, err)
-		}
+	}
+	return errors.Join(mistakes...)
+}
+
+// fromLine applies one line of the file.
+func (s *settings) fromLine(place, name string, value any) error {
+	if s.flags.Lookup(name) == nil || onlyFlags[name] {
+		return fmt.Errorf("unknown setting %q%s", name, suggestion(name, s.names(), strings.Clone))
+	}
+	text, err := plain(value)
+	if err != nil {
+		return fmt.Errorf("%s %w", name, err)
+	}
+	s.inFile++
+	if s.source[name] != "" {
+		return nil
+	}
+	s.source[name] = place
+	if err := s.set(name, text); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

@@ -3,9 +3,12 @@
 // It reads its settings from a file (--config), the environment (KINDRED_…) and
 // flags, later ones winning, starts a node (package node) and runs until it is
 // told to stop. SIGHUP makes it read certificates, tokens and gossip keys again,
-// which it also does by itself when they change. SIGTERM and SIGINT drain it: requests in progress are answered and
-// everything is synced; a second signal ends it at once. It exits with 0
-// after a drain and with 1 after everything else.
+// which it also does by itself when they change. SIGTERM and SIGINT drain it:
+// requests in progress are answered and everything is synced; a second signal ends
+// it at once. It exits with 0 after a drain and with 1 after everything else.
+//
+// "kvnode config print" shows the settings in force and where each was made,
+// "kvnode config check FILE" says whether a node could start with a file.
 //
 // Log lines go to standard error. Standard output gets one line, when the node
 // is ready.
@@ -48,6 +51,9 @@ func main() {
 
 // run is the whole program; it returns the exit code.
 func run(args, env []string, signals <-chan os.Signal, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "config" {
+		return configCommand(args[1:], env, stdout, stderr)
+	}
 	s, err := load(args, env)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -65,6 +71,12 @@ func run(args, env []string, signals <-chan os.Signal, stdout, stderr io.Writer)
 		log.Warn("an environment variable names no setting and is ignored", "variable", name)
 	}
 	s.node.Logger = log
+	profiles, err := serveProfiles(s.pprofAddr, log)
+	if err != nil {
+		fmt.Fprintf(stderr, "kvnode: %v\n", err)
+		return 1
+	}
+	defer profiles.Close()
 	if err := serve(s.node, signals, stdout, log); err != nil {
 		fmt.Fprintf(stderr, "kvnode: %v\n", err)
 		return 1

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kindredkv/kindred/node"
+	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -23,9 +24,15 @@ type settings struct {
 	// logFormat is text or json.
 	logFormat string
 	logLevel  slog.Level
+	// pprofAddr serves profiles; empty serves none.
+	pprofAddr string
 	// unknownEnv are variables named like settings that are none.
 	unknownEnv []string
 	flags      *pflag.FlagSet
+	// source says where a setting was made; what is not in it has its default.
+	source map[string]string
+	// inFile is the number of settings that the file makes.
+	inFile int
 }
 
 const envPrefix = "KINDRED_"
@@ -34,34 +41,68 @@ const envPrefix = "KINDRED_"
 var envOfOthers = map[string]bool{"KINDRED_CLUSTER": true, "KINDRED_TOKEN_FILE": true}
 
 // onlyFlags are settings that make no sense in a file or in the environment.
-var onlyFlags = map[string]bool{"config": true, "version": true, "help": true}
+var onlyFlags = map[string]bool{"config": true, "version": true, "help": true, outputFlag: true}
 
-// load reads the settings of all sources: defaults, file, environment, flags,
-// each over the one before.
+// load reads the settings of all sources and checks them.
 func load(args, env []string) (*settings, error) {
-	s := &settings{node: node.DefaultConfig(), logFormat: "text"}
-	s.node.Version = version()
-	s.flags = s.flagSet()
-	if err := s.flags.Parse(args); err != nil {
-		return s, s.flagError(err)
+	s := newSettings()
+	if err := s.read(args, env); err != nil || s.version {
+		return s, err
 	}
 	if s.flags.NArg() > 0 {
 		return s, fmt.Errorf("unexpected argument %q: all settings are flags", s.flags.Arg(0))
 	}
-	given := map[string]bool{}
-	s.flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
-	if err := s.fromEnv(env, given); err != nil {
-		return s, err
+	return s, s.check()
+}
+
+// newSettings has the defaults.
+func newSettings() *settings {
+	s := &settings{node: node.DefaultConfig(), logFormat: "text", source: map[string]string{}}
+	s.node.Version = version()
+	s.flags = s.flagSet()
+	return s
+}
+
+// read goes through the sources: defaults, file, environment, flags, each over the
+// one before.
+func (s *settings) read(args, env []string) error {
+	if err := s.flags.Parse(args); err != nil {
+		return s.flagError(err)
 	}
-	if s.config != "" {
-		if err := s.fromFile(s.config, given); err != nil {
-			return s, err
-		}
+	s.flags.Visit(func(f *pflag.Flag) { s.source[f.Name] = "flag" })
+	if err := s.fromEnv(env); err != nil {
+		return err
 	}
-	if s.version {
-		return s, nil
+	if s.config == "" {
+		return nil
 	}
-	return s, s.node.Validate()
+	return s.fromFile(s.config)
+}
+
+// check reports the first setting that cannot be, and where it was made.
+func (s *settings) check() error {
+	err := s.node.Validate()
+	if err == nil {
+		err = checkProfiles(s.pprofAddr)
+	}
+	return s.located(err)
+}
+
+// located adds to a complaint the place of a setting that no flag shows.
+func (s *settings) located(err error) error {
+	var name string
+	var bad *node.ConfigError
+	var file *security.FileError
+	switch {
+	case errors.As(err, &bad):
+		name = bad.Setting
+	case errors.As(err, &file):
+		name = file.Setting
+	}
+	if from := s.source[name]; from != "" && from != "flag" {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	return err
 }
 
 // flagSet is the list of all settings; file and environment use the same names.
@@ -95,6 +136,7 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.StringVar(&s.config, "config", "", "file of settings, as lines of 'name = value' (TOML)")
 	f.Var((*logFormat)(&s.logFormat), "log-format", "text or json")
 	f.Var((*logLevel)(&s.logLevel), "log-level", "debug, info, warn or error")
+	f.StringVar(&s.pprofAddr, "pprof-addr", "", "loopback address for Go profiles under /debug/pprof/; none if empty")
 	f.BoolVar(&s.version, "version", false, "print the version and exit")
 	return f
 }
@@ -130,7 +172,7 @@ func split(list string) []string {
 }
 
 // fromEnv applies KINDRED_NAME and its like where no flag was given.
-func (s *settings) fromEnv(env []string, given map[string]bool) error {
+func (s *settings) fromEnv(env []string) error {
 	for _, kv := range env {
 		variable, value, _ := strings.Cut(kv, "=")
 		if !strings.HasPrefix(variable, envPrefix) || envOfOthers[variable] {
@@ -141,13 +183,13 @@ func (s *settings) fromEnv(env []string, given map[string]bool) error {
 			s.unknownEnv = append(s.unknownEnv, variable+suggestion(name, s.names(), envName))
 			continue
 		}
-		if given[name] {
+		if s.source[name] != "" {
 			continue
 		}
 		if err := s.set(name, value); err != nil {
 			return fmt.Errorf("environment variable %s: %w", variable, err)
 		}
-		given[name] = true
+		s.source[name] = "environment variable " + variable
 	}
 	return nil
 }
@@ -227,6 +269,8 @@ func usage(f *pflag.FlagSet) string {
 
 Usage:
   kvnode --name NAME --data-dir FOLDER [settings]
+  kvnode config print [settings] [-o json]   what every setting is, and who set it
+  kvnode config check FILE [settings]        whether a node could start with it
 
 Example, a cluster of one node on this machine:
   kvnode --name n1 --data-dir /tmp/n1 --expect 1
