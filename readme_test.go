@@ -33,6 +33,7 @@ var walkedPages = []struct {
 }{
 	{"README.md", 10, true},
 	{"docs/cli.md", 20, false},
+	{"docs/configuration.md", 4, false},
 	{"docs/http.md", 20, false},
 	{"docs/grpc.md", 3, true},
 	{"docs/security.md", 10, false},
