@@ -14,7 +14,7 @@ const patience = 10 * time.Second
 func TestNodesOfOneAuthorityMeet(t *testing.T) {
 	h := newHouse(t, "cluster")
 	n1, n2 := h.open(h.node("n1"), "n1"), h.open(h.node("n2"), "n2")
-	atServer, atClient, seen := meet(t, n1.PeerServer(), n2.PeerDialer("n1"))
+	seen, atServer, atClient := meet(t, n1.PeerServer(), n2.PeerDialer("n1"))
 	require.NoError(t, atServer)
 	require.NoError(t, atClient)
 	require.Equal(t, "n2", PeerName(seen))
@@ -53,7 +53,7 @@ func TestWhoIsNoPeer(t *testing.T) {
 			atServer: `it was signed by "elsewhere"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			atServer, atClient, _ := meet(t, c.server, c.client)
+			_, atServer, atClient := meet(t, c.server, c.client)
 			require.Error(t, atClient, "let in")
 			if c.want != "" {
 				require.ErrorContains(t, atClient, c.want)
@@ -78,7 +78,7 @@ func TestClientsAtTheDoor(t *testing.T) {
 
 	config, _, err := h.client("alice").Open()
 	require.NoError(t, err)
-	atServer, atClient, seen := meet(t, k.Server("h2"), config)
+	seen, atServer, atClient := meet(t, k.Server("h2"), config)
 	require.NoError(t, atServer)
 	require.NoError(t, atClient)
 	name, err := k.Caller(&seen, "")
@@ -87,7 +87,7 @@ func TestClientsAtTheDoor(t *testing.T) {
 
 	config, _, err = ClientFiles{CA: h.path("ca.pem")}.Open()
 	require.NoError(t, err)
-	_, atClient, seen = meet(t, k.Server("h2"), config)
+	seen, _, atClient = meet(t, k.Server("h2"), config)
 	require.NoError(t, atClient, "the door itself is open: health checks need it")
 	_, err = k.Caller(&seen, "")
 	require.ErrorIs(t, err, ErrNoIdentity)
@@ -118,13 +118,13 @@ func TestReload(t *testing.T) {
 	h.authority = next.authority
 	h.node("n1")
 	reload(t, n1)
-	_, atClient, _ := meet(t, server, dialer)
+	_, _, atClient := meet(t, server, dialer)
 	require.NoError(t, atClient, "n2 trusts both authorities")
 	h.node("n2")
 	reload(t, n2)
 	h.write("ca.pem", string(next.authority.Pair().Cert))
 	reload(t, n1, n2)
-	_, atClient, seen := meet(t, server, dialer)
+	seen, _, atClient := meet(t, server, dialer)
 	require.NoError(t, atClient)
 	require.Equal(t, "next", seen.PeerCertificates[0].Issuer.CommonName)
 	require.EqualValues(t, 3, n1.Generation())
@@ -185,7 +185,7 @@ func TestBadFiles(t *testing.T) {
 			require.EqualValues(t, 1, k.Failed(), "one bad change is one failure")
 			require.Zero(t, k.Generation())
 			require.Equal(t, old, k.GossipKeys())
-			_, atClient, _ := meet(t, k.PeerServer(), k.PeerDialer("n1"))
+			_, _, atClient := meet(t, k.PeerServer(), k.PeerDialer("n1"))
 			require.NoError(t, atClient, "the old certificate is in force")
 			_, err := Open(files, "n1")
 			require.ErrorContains(t, err, c.want)
@@ -223,7 +223,7 @@ func TestExpiredPeer(t *testing.T) {
 	k, err := open(h.node("n1"), "n1", func() time.Time { return time.Now() })
 	require.NoError(t, err)
 	k.now = func() time.Time { return time.Now().Add(2 * year) }
-	atServer, atClient, _ := meet(t, k.PeerServer(), n2.PeerDialer("n1"))
+	_, atServer, atClient := meet(t, k.PeerServer(), n2.PeerDialer("n1"))
 	require.Error(t, atClient)
 	require.ErrorContains(t, atServer, `a certificate that names n2: the certificate of "n2" expired at 2`)
 }

@@ -19,7 +19,7 @@ func TestKitFurnishesACluster(t *testing.T) {
 		config, token, err := files.Open()
 		require.NoError(t, err)
 		config.NextProtos = []string{"h2"}
-		_, atClient, seen := meet(t, n1.Server("h2"), config)
+		seen, _, atClient := meet(t, n1.Server("h2"), config)
 		require.NoError(t, atClient)
 		if token != "" {
 			token = "Bearer " + token

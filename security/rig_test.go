@@ -62,7 +62,7 @@ func (h *house) open(f Files, name string) *Keeper {
 
 // meet shakes hands over a real connection and returns what each end says. A
 // dialler learns whether it was let in from the first byte that it reads.
-func meet(t *testing.T, server, client *tls.Config) (atServer, atClient error, seen tls.ConnectionState) {
+func meet(t *testing.T, server, client *tls.Config) (seen tls.ConnectionState, atServer, atClient error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -93,7 +93,8 @@ func meet(t *testing.T, server, client *tls.Config) (atServer, atClient error, s
 		_, atClient = conn.Read(make([]byte, 1))
 	}
 	raw.Close()
-	return <-served, atClient, seen
+	atServer = <-served // then seen is known
+	return seen, atServer, atClient
 }
 
 func remove(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }
