@@ -90,8 +90,8 @@ type Config struct {
 	// BodyBytesMax bounds the HTTP bodies held at once; more are refused as
 	// overload. Default 256 MiB.
 	BodyBytesMax int64
-	// AnswerBytesMax bounds the values and keys of HTTP answers that are being
-	// sent: clients that read slowly hold no more than this. More are refused as
+	// AnswerBytesMax bounds the values and keys of HTTP answers of more than
+	// 16 KiB that are being sent: clients that read slowly hold no more than this. More are refused as
 	// overload; less than kindred.ObjectBytesMax refuses large objects for ever.
 	// Default 256 MiB.
 	AnswerBytesMax int64

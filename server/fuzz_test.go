@@ -38,7 +38,10 @@ func FuzzHTTP(f *testing.F) {
 	f.Add("GET", "/v1/buckets/b/keys/k/stage", "dot=a:1&wait=settled&timeout=1s", "", "")
 	f.Add("POST", "/v1/local/repair", "partition=7", "", "")
 	f.Add("POST", "//", "%zz", "", "")
-	known := map[int]bool{200: true, 202: true, 204: true, 400: true, 404: true, 405: true, 413: true}
+	f.Add("PUT", "/v1/buckets/b/keys/k", "wait=settled&ttl=1s", "", "")
+	f.Add("POST", "/v1/buckets/b/keys/k/repair", "timeout=1s", "", "")
+	f.Add("GET", "/v1/buckets/b", "", "", "")
+	known := expected()
 	f.Fuzz(func(t *testing.T, method, path, query, context, id string) {
 		u, err := url.ParseRequestURI("http://n1" + path)
 		if err != nil {

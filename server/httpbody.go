@@ -35,9 +35,17 @@ func (d *httpDoor) readBody(w http.ResponseWriter, r *http.Request, req *kindred
 	return held, bad
 }
 
+// smallAnswerBytes is the size up to which an answer is sent in any case: clients
+// that stop reading large ones must not keep others from small ones. Connections
+// bound how many there are.
+const smallAnswerBytes = 16 << 10
+
 // holdAnswer takes the bytes of an answer from the budget of those that are being
 // sent; the caller gives them back, whether it was let or not.
 func (d *httpDoor) holdAnswer(bytes int64) (held int64, bad *kindred.Error) {
+	if bytes <= smallAnswerBytes {
+		return 0, nil
+	}
 	return bytes, hold(&d.answerBytes, bytes, d.cfg.AnswerBytesMax, "answers")
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
 )
 
 func (d *httpDoor) get(w http.ResponseWriter, r *http.Request, t target) {
@@ -65,6 +66,9 @@ func (d *httpDoor) await(ctx context.Context, t target, o *options, began time.T
 		if req.Timeout = o.timeout - time.Since(began); req.Timeout <= 0 {
 			return
 		}
+	}
+	if api.Check(req) != nil {
+		return // a receipt without a name cannot be asked about
 	}
 	if r := d.ask(ctx, req); r.Err == nil {
 		receipt.Stage = max(receipt.Stage, r.Receipt.Stage)
