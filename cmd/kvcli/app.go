@@ -134,8 +134,8 @@ func onlyGroups(c *cobra.Command) {
 			}
 			err := fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
 			c.SuggestionsMinimumDistance = 2
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				err = fmt.Errorf("%w; did you mean %q?", err, near[0])
+			if near := nearest(args[0], c.SuggestionsFor(args[0])); near != "" {
+				err = fmt.Errorf("%w; did you mean %q?", err, near)
 			}
 			return usageError{c, err}
 		}
@@ -143,6 +143,19 @@ func onlyGroups(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		onlyGroups(child)
 	}
+}
+
+// nearest prefers a name that was only cut short or went on too long.
+func nearest(typed string, names []string) string {
+	for _, n := range names {
+		if strings.HasPrefix(typed, n) || strings.HasPrefix(n, typed) {
+			return n
+		}
+	}
+	if len(names) > 0 {
+		return names[0]
+	}
+	return ""
 }
 
 // limit bounds a context by --timeout, or by a default where there is one.
