@@ -297,19 +297,23 @@ func (e *expirer) endKey(s *Shard, k *replica.Key, due replica.DueKey, clock int
 		k.Forget(due.At, &s.out.Rows)
 		return
 	}
-	delta, ok := k.Expire(clock, &s.out.Rows)
+	delta, ok := k.Expire(clock, s.lastWins(due.Bucket), &s.out.Rows)
 	if !ok { // this replica has lost something there, and speaks for it again later
 		r.replica.Expiries().Back(due.At)
 		r.failed = true
 		return
 	}
 	s.stats.Expiries++
-	id := r.replica.ID()
-	for _, h := range r.homes {
+	s.tellEnd(r.replica.ID(), r.homes, due.Bucket, due.Key, delta)
+}
+
+// tellEnd sends the other homes an event that no client asked for. Nobody waits for
+// them to have it: an exchange brings it to those who miss it.
+func (s *Shard) tellEnd(id replica.ID, homes []string, bucket, key string, delta wire.Delta) {
+	for _, h := range homes {
 		if h != s.cfg.Node {
 			s.send(h, &wire.Write{
-				Head: wire.Head{Partition: id.Partition, N: id.N}, Durability: kindred.Batch,
-				Bucket: due.Bucket, Key: due.Key, Delta: delta,
+				Head: wire.Head(id), Durability: kindred.Batch, Bucket: bucket, Key: key, Delta: delta,
 			}, false)
 		}
 	}

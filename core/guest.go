@@ -137,14 +137,18 @@ func (o *writeOp) owe(s *Shard, now time.Time, h *hintedhandoff.Hint) (vclock.Do
 		if len(o.req.Context) == 0 {
 			o.seen = vclock.DotSet{} // as in apply
 		}
+		o.unread = o.lastWins()
 		o.whole = true
 		delta, ids := h.Whole()
 		return dot, delta, ids, nil
 	}
+	if o.lastWins() && o.req.Op == kindred.OpPut {
+		o.overrule(s, h.Versions(), h.Object().Seen())
+	}
 	delta := wire.Delta{Siblings: wire.Object{Context: o.seen.Clone()}}
 	rec, err := o.record(s, s.wall(now), h.Versions())
 	if err == nil && o.req.Op == kindred.OpPut {
-		err = replica.CheckRoom(h.Versions(), o.seen, rec.Causes.Has(kindred.CauseBlind), rec)
+		err = replica.CheckRoom(h.Versions(), o.seen, o.isBlind(), rec)
 	}
 	if err == nil {
 		err = h.CheckRoom(delta, len(rec.Value))

@@ -60,6 +60,7 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	for _, do := range o.steps {
 		do(now, k, nil)
 	}
+	s.endBeaten(o, k)
 	k.Save(&s.out.Rows)
 	s.expirer.saved(s, now, o.replica)
 	s.closer.touch(o.replica, o.bucket, o.key, k)

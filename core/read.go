@@ -214,7 +214,11 @@ func (o *readOp) reply(s *Shard, now time.Time) {
 
 func (o *readOp) response(now int64) *kindred.Response {
 	resp := &kindred.Response{Replied: o.get.Replied(), Guests: o.get.Guests()}
-	for _, v := range o.get.Siblings(now) {
+	siblings := o.get.Siblings(now)
+	if o.lastWins() {
+		siblings = o.get.Last(now)
+	}
+	for _, v := range siblings {
 		resp.Siblings = append(resp.Siblings, kindred.Sibling{
 			Dot: v.Dot.String(), Value: v.Value.Value, ContentType: v.Value.ContentType,
 			WrittenAt: v.Value.Time(), Node: v.Value.Node, Causes: v.Value.Causes, ExpiresAt: v.Value.ExpiresAt.Time(),

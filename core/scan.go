@@ -158,6 +158,9 @@ func (o *scanOp) response(partitions int, now int64) *kindred.Response {
 	if more {
 		next = Cursor{Partition: o.cursor.Partition, From: true, After: last}
 	}
+	if o.lastWins() {
+		keys = withoutConflicts(keys, o.req.Scan.ConflictsOnly)
+	}
 	resp := &kindred.Response{Keys: keys}
 	resp.Replied, resp.Guests = o.page.Replied()
 	if int(next.Partition) < partitions {

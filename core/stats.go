@@ -20,6 +20,10 @@ type Stats struct {
 	// Expiries are delete events made for what had expired, Expired the keys
 	// that were looked at for it.
 	Expiries, Expired uint64
+	// Where the last writer wins: Overwritten are the versions that a put replaced
+	// without its client having seen them, Beaten those that were written
+	// concurrently with a later one and ended.
+	Overwritten, Beaten uint64
 	// Pulls were sent, PullsServed answered; PiecesSent and PiecesJoined are the
 	// objects in the answers.
 	Pulls, PullsServed, PiecesSent, PiecesJoined uint64
@@ -57,6 +61,8 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Sweeps += b.Sweeps
 	a.Expiries += b.Expiries
 	a.Expired += b.Expired
+	a.Overwritten += b.Overwritten
+	a.Beaten += b.Beaten
 	a.Pulls += b.Pulls
 	a.PullsServed += b.PullsServed
 	a.PiecesSent += b.PiecesSent

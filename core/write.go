@@ -27,6 +27,8 @@ type writeOp struct {
 	silent []string
 	// whole: the write carries the whole object, with effects of other events.
 	whole bool
+	// unread: what the write had seen is not known any more (see context).
+	unread bool
 }
 
 func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum kindred.Quorum) {
@@ -155,6 +157,7 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 			// seen: a receipt that covers it would let its client delete it unseen.
 			o.seen = vclock.DotSet{}
 		}
+		o.unread = o.lastWins()
 		o.whole = true // it leaves durable: nothing of it can be lost here and stay there (C8)
 		return dot, k.Whole(dot), nil
 	}
@@ -162,9 +165,14 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		dot, delta := k.Delete(o.seen, o.requestID(), &s.out.Rows)
 		return dot, delta, nil
 	}
-	rec, err := o.record(s, s.wall(now), k.Object().Versions)
+	held := k.Object().Versions
+	if o.lastWins() {
+		// As if the client had read what this replica holds in this very step.
+		o.overrule(s, held, k.Filled().Seen())
+	}
+	rec, err := o.record(s, s.wall(now), held)
 	if err == nil {
-		err = k.CheckRoom(o.seen, rec.Causes.Has(kindred.CauseBlind), rec)
+		err = k.CheckRoom(o.seen, o.isBlind(), rec)
 	}
 	if err != nil {
 		return vclock.Dot{}, wire.Delta{}, err
@@ -179,8 +187,12 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 // record is what a put stores beside those versions.
 func (o *writeOp) record(s *Shard, wall int64, beside []vclock.Version[wire.Record]) (wire.Record, *kindred.Error) {
 	expires, err := expiry(o.req, wall)
+	written := wall
+	if o.lastWins() {
+		written = replica.Later(wall, beside)
+	}
 	return wire.Record{
-		RequestID: o.requestID(), Node: s.cfg.Node, WrittenAt: wall, Causes: o.causes(s, wall, beside),
+		RequestID: o.requestID(), Node: s.cfg.Node, WrittenAt: written, Causes: o.causes(s, wall, beside),
 		ExpiresAt: expires, ContentType: o.req.ContentType, Value: o.req.Value,
 	}, err
 }
@@ -248,10 +260,8 @@ func (o *writeOp) ack(s *Shard, node string) {
 		return
 	}
 	s.finish(o)
-	after := o.seen.Clone()
-	after.Add(o.put.Dot())
 	s.answer(o.ask, &kindred.Response{
-		Context: replica.EncodeContext(o.req.Bucket, o.req.Key, after),
+		Context: o.context(),
 		Receipt: kindred.Receipt{
 			Dot: o.put.Dot().String(), Stage: kindred.Replicated, Durability: o.durability(),
 			Acked: o.put.Acked(), Guests: o.put.Guests(), ExpiresAt: o.expiry(),
@@ -267,6 +277,19 @@ func (o *writeOp) expiry() time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// context is what the client has seen now. Where the last writer wins a put has seen
+// more than its client, and a replica that serves it again does not know what: a
+// context with the dot and without its causal past would break R2 in the next write.
+// So there is none, and that write reads for itself.
+func (o *writeOp) context() []byte {
+	if o.unread {
+		return nil
+	}
+	after := o.seen.Clone()
+	after.Add(o.put.Dot())
+	return replica.EncodeContext(o.req.Bucket, o.req.Key, after)
 }
 
 func (o *writeOp) fail(s *Shard, node, reason string) {

@@ -97,6 +97,8 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("log_pruned_total", "Dots pruned from the log because every home holds them for certain."), counter, func(s core.Stats) float64 { return float64(s.PrunedDots) }},
 		{desc("log_pruned_unshared_total", "Dots pruned at the limit of the log that some home may lack: it has to be rebuilt then."), counter, func(s core.Stats) float64 { return float64(s.PrunedUnshared) }},
 		{desc("audit_lost_writes_total", "Write events that a replica had lost and that no member held any more. Should stay 0."), counter, func(s core.Stats) float64 { return float64(s.LostDots) }},
+		{desc("lww_overwritten_total", "Values that a put replaced without its client having seen them, where the last writer wins."), counter, func(s core.Stats) float64 { return float64(s.Overwritten) }},
+		{desc("lww_discarded_total", "Values discarded because another one was written concurrently and later, where the last writer wins."), counter, func(s core.Stats) float64 { return float64(s.Beaten) }},
 		{desc("expiries_total", "Delete events made for values that had expired."), counter, func(s core.Stats) float64 { return float64(s.Expiries) }},
 		{desc("guest_writes_total", "Writes coordinated without being a home of the key."), counter, func(s core.Stats) float64 { return float64(s.GuestWrites) }},
 		{desc("guest_reads_total", "Reads answered from hints."), counter, func(s core.Stats) float64 { return float64(s.GuestReads) }},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -16,9 +15,14 @@ import (
 // coordinator of a read looks at a clock. See docs/decisions.
 
 // Expire ends the versions whose expiry is over by a clock that shows now. It
-// reports false, and does nothing, if there is none.
-func (k *Key) Expire(now int64, rows *storage.Batch) (wire.Delta, bool) {
+// reports false, and does nothing, if there is none. Where the last writer wins and
+// the last version has expired, it takes along those that it has beaten: nobody is
+// to see them again.
+func (k *Key) Expire(now int64, lastWins bool, rows *storage.Batch) (wire.Delta, bool) {
 	var over vclock.DotSet
+	if last, ok := Last(k.object.Versions); ok && lastWins && last.Value.ExpiresAt.Over(now) {
+		over = k.object.Dots()
+	}
 	for _, v := range k.object.Versions {
 		if v.Value.ExpiresAt.Over(now) {
 			over.Add(v.Dot)
@@ -27,9 +31,7 @@ func (k *Key) Expire(now int64, rows *storage.Batch) (wire.Delta, bool) {
 	if over.IsEmpty() || k.Damaged() {
 		return wire.Delta{}, false
 	}
-	d, delta := k.Delete(over, kindred.RequestID{}, rows)
-	delta.Context = k.superseded(d)
-	return delta, true
+	return k.end(over, rows), true
 }
 
 // superseded is all that is known of the key but d and what is live. It is what a

@@ -19,7 +19,7 @@ func (s *site) putUntil(key string, seen vclock.DotSet, at wire.Expiry) (delta w
 }
 
 func (s *site) expire(key string, now int64) (delta wire.Delta, ended bool) {
-	s.step(key, func(k *Key, rows *storage.Batch) { delta, ended = k.Expire(now, rows) })
+	s.step(key, func(k *Key, rows *storage.Batch) { delta, ended = k.Expire(now, false, rows) })
 	return delta, ended
 }
 

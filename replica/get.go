@@ -196,6 +196,16 @@ func (g *Get) Siblings(now int64) []vclock.Version[wire.Record] {
 	return shown
 }
 
+// Last is the version that was written last as a client is shown it: none if it has
+// expired, for what it has beaten does not come back.
+func (g *Get) Last(now int64) []vclock.Version[wire.Record] {
+	last, ok := Last(g.merged.Versions)
+	if !ok || last.Value.ExpiresAt.Over(now) {
+		return nil
+	}
+	return []vclock.Version[wire.Record]{last}
+}
+
 // Repairs is the final action: for each replica whose live versions are not
 // those of the merged object, the whole merged object with the dots of its live
 // versions, and no other dot (R8, C7). Replicas that agree get nothing: a read

@@ -141,7 +141,9 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 	if !w.isAcked || more { // a read that began before owes nothing to those who acknowledged later
 		w.isAcked, w.ackedAt = true, o.run.agenda.now
 	}
-	o.judgeReceiptContext(op, w, o.contextOf(op.intent.Key, resp.Context))
+	if len(resp.Context) > 0 || !o.run.cfg.LastWins { // a retry may be answered without one
+		o.judgeReceiptContext(op, w, o.contextOf(op.intent.Key, resp.Context))
+	}
 	o.askStage(w)
 }
 
@@ -187,7 +189,9 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 		o.find("R8", "%v shows %v with a context that does not cover it", op, shown)
 	}
 	o.countRead(key, resp, context)
+	unshown := o.unshown(key, shown, context)
 	shown = o.hidden("a read", key, shown, a.wall)
+	shown.Union(unshown)
 	if len(resp.Replied) > len(resp.Guests) {
 		// Guests alone may know of a write, by a client's context, and not know what
 		// that write had seen.

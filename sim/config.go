@@ -55,6 +55,8 @@ type Config struct {
 	// Expire is how likely a put is given a time to live, TTL about how long.
 	Expire float64
 	TTL    time.Duration
+	// LastWins: the bucket keeps only what was written last.
+	LastWins bool
 	// Skew is how far a node's wall clock may be off when it starts.
 	Skew time.Duration
 }
@@ -133,6 +135,7 @@ func Draw(seed uint64) Config {
 	drawGuests(r, &c)
 	drawCloses(r, &c)
 	c.Loss = drawLosses(r, &c.Limits)
+	c.LastWins = drawLastWins(seed)
 	return c
 }
 
@@ -267,7 +270,7 @@ func often(r *rand.Rand, most float64) float64 {
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
 	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
-		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, limits %+v",
+		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, last wins %v, limits %+v",
 		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
-		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.Limits)
+		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.LastWins, c.Limits)
 }

@@ -53,6 +53,9 @@ const (
 	WallJumped
 	ExpiredHidden
 	ExpiredEnded
+	Overruled
+	BeatenUnshown
+	BeatenEnded
 	ExpiryArrived
 	StartedClean
 	Pulled
@@ -109,7 +112,7 @@ var branchNames = [branches]string{
 	"quorum unreachable", "refused for overload", "refused for a full disk", "refused while stopping",
 	"context of another key refused", "delete without a context", "scan page cut at its limit", "scan completed", "read missed its quorum",
 	"power lost just after a repair",
-	"wall clock jumped", "expired value hidden", "expired value ended", "end of an expired value arrived",
+	"wall clock jumped", "expired value hidden", "expired value ended", "put superseded what its client had not seen", "value not shown because a later one was", "value ended because a later one was there", "end of an expired value arrived",
 	"start after an orderly stop",
 	"missing dots pulled", "piece joined", "piece of a key that is gone", "pieces cut short at their limit", "log pruned", "range of the log pruned",
 	"checkpoint with a floor", "read of a replica that catches up",

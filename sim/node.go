@@ -103,6 +103,7 @@ func (n *node) boot() {
 	n.shards = make([]*shell, n.run.cfg.Shards)
 	for i := range n.shards {
 		shard := core.New(core.Config{Node: n.name, Start: start, Clean: clean, Limits: n.run.cfg.Limits})
+		shard.SetBuckets(n.run.buckets)
 		n.shards[i] = &shell{node: n, number: i, shard: shard}
 	}
 	n.setWall(time.Duration((draw.with(1).unit() - 0.5) * 2 * float64(n.run.cfg.Skew)))

@@ -56,6 +56,8 @@ type write struct {
 	index, seenFrom int
 	// expiry is when it expires, as it was stored.
 	expiry wire.Expiry
+	// written is the time that is stored with it.
+	written int64
 	// past is the context that it really had.
 	past vclock.DotSet
 	// applied, durable, acked, lost: at which nodes. Settled: which have said that
@@ -315,6 +317,9 @@ func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.
 		o.run.hits.add(DeletedUnread)
 	}
 	o.writes[d] = w
+	if o.run.cfg.LastWins && w.put {
+		o.overruled(b, s, w)
+	}
 	o.mintedAt = o.run.agenda.now
 	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
 	o.history(key).add(w)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/jepsen/history"
 	"github.com/kindredkv/kindred/replica"
@@ -86,7 +87,9 @@ type run struct {
 	agenda agenda
 	trace  *trace
 	layout *ring.Layout
-	nodes  []*node
+	// buckets is what every node goes by.
+	buckets *buckets.Registry
+	nodes   []*node
 	// disks counts those that were ever in use.
 	disks  uint64
 	byName map[string]*node
@@ -141,7 +144,7 @@ func newRun(seed uint64, cfg Config, options Options) *run {
 	if err != nil {
 		panic(fmt.Sprintf("sim: the configuration has no layout: %v", err))
 	}
-	r.layout = layout
+	r.layout, r.buckets = layout, cfg.registry()
 	return r
 }
 
@@ -214,6 +217,7 @@ func (r *run) result() *Result {
 	for _, n := range r.nodes {
 		r.countStats(n)
 	}
+	r.hits[BeatenEnded] += r.stats.Beaten
 	r.hits[WriteForwarded] += r.stats.Forwards
 	r.hits[WriteResent] += r.stats.Resends
 	r.hits[RetryServed] += r.stats.Retries

@@ -64,19 +64,30 @@ func (w *write) over(wall int64) bool { return w.expiry.Over(wall) }
 func (o *oracle) noteExpiry(n *node, object wire.Object) {
 	for _, v := range object.Versions {
 		w := o.writes[v.Dot]
+		if w != nil {
+			w.written = v.Value.WrittenAt
+		}
 		if w == nil || w.expiry == v.Value.ExpiresAt {
 			continue
 		}
 		ttl := w.op.request.TTL
-		if w.expiry != 0 || ttl == 0 || v.Value.ExpiresAt != wire.Expiry(v.Value.WrittenAt+ttl.Milliseconds()) {
+		if w.expiry != 0 || ttl == 0 || !o.expiresRightly(v.Value, ttl) {
 			o.find("W8", "%s stores %v to expire at %d, it was %d; its client asked for %v", n.name, w.dot, v.Value.ExpiresAt, w.expiry, ttl)
 		}
 		w.expiry = v.Value.ExpiresAt
 	}
 }
 
+// expiresRightly: a time to live counts from the write, which may say that it was
+// made later than it was where the last writer wins.
+func (o *oracle) expiresRightly(rec wire.Record, ttl time.Duration) bool {
+	want := wire.Expiry(rec.WrittenAt + ttl.Milliseconds())
+	return rec.ExpiresAt == want || o.run.cfg.LastWins && rec.ExpiresAt < want
+}
+
 // endExpired records a delete event that no client asked for: the end of what has
-// expired. What it has seen and nothing else had, must have expired.
+// expired, or was beaten. What it has seen and nothing else had, must have expired,
+// or been beaten.
 func (o *oracle) endExpired(b *batch, d vclock.Dot, key string) {
 	n := b.shell.node
 	op := &operation{client: &client{run: o.run, number: -1}, request: kindred.Request{Op: kindred.OpDelete}, record: -1}
@@ -92,6 +103,8 @@ func (o *oracle) endExpired(b *batch, d vclock.Dot, key string) {
 		switch {
 		case !ended.put || !w.past.Contains(ended.dot) || o.void.Contains(ended.dot):
 		case ended.expiry != 0 && o.majorityOver(ended):
+			ends++
+		case o.beaten(n, b.idOf(key), ended):
 			ends++
 		case !h.pasts.Contains(ended.dot) && !ended.twins():
 			o.find("W8", "%s ends %v of %s by %v, and no majority of its homes has seen the time %d at which it expires", n.name, ended.dot, key, d, ended.expiry)
