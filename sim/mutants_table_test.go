@@ -140,13 +140,13 @@ var mutants = []mutant{
 		{"replica/scan.go", "if at := v.Value; !at.Over(now) {", "if at := v.Value; true {"},
 	}},
 	{name: "expired without a dot", rule: "W8, R6", edits: []edit{
-		{"replica/expiry.go", "	d, delta := k.Delete(over, kindred.RequestID{}, rows)\n	delta.Context = k.superseded(d)\n	return delta, true\n", "	k.object.Drop(over)\n	k.dirty = kindred.RequestID{}.IsZero()\n	return wire.Delta{}, true\n"},
+		{"replica/expiry.go", "	return k.end(over, rows), true\n", "	k.object.Drop(over)\n	k.dirty = true\n	return wire.Delta{}, true\n"},
 	}},
 	{name: "end of an expired value tells nothing of its past", rule: "W8, R2", edits: []edit{
-		{"replica/expiry.go", "	delta.Context = k.superseded(d)\n", "	_ = d\n"},
+		{"replica/lww.go", "	delta.Context = k.superseded(d)\n", "	_ = d\n"},
 	}},
 	{name: "end of an expired value sent without what it ends", rule: "W8, I5", edits: []edit{
-		{"replica/expiry.go", "	delta.Context = k.superseded(d)\n", "	delta.Context = k.superseded(d).Minus(over)\n"},
+		{"replica/lww.go", "	delta.Context = k.superseded(d)\n", "	delta.Context = k.superseded(d).Minus(dots)\n"},
 	}},
 	{name: "expired by one clock", rule: "W8", edits: []edit{
 		{"core/expiry.go", "majority := len(r.homes)/2 + 1\n", "majority := 1\n"},
