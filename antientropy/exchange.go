@@ -333,6 +333,19 @@ func (e *Exchange) Lag(clock vclock.DotSet) uint64 {
 // change it.
 func (e *Exchange) Common() vclock.DotSet { return e.common }
 
+// Others are the dots that are durable at every other home, as far as is known here.
+// The caller must not change it.
+func (e *Exchange) Others() (others vclock.DotSet) {
+	for i, p := range e.peers {
+		if i == 0 {
+			others = p.durable
+			continue
+		}
+		others = others.Intersect(p.durable)
+	}
+	return others
+}
+
 // Durable are the dots that are known to be durable here.
 func (e *Exchange) Durable() vclock.DotSet { return e.durable }
 

@@ -118,7 +118,7 @@ func (a *audit) conclude(s *Shard, now time.Time) {
 			lost.Union(only(a.lacked, v.Actor))
 		}
 	}
-	lost = lost.Minus(q.held)
+	lost = lost.Minus(q.held).Minus(s.debts.ledger.Held(headOf(a.r))) // a hint of this node's own, for itself
 	switch {
 	case lost.IsEmpty():
 		a.nextPeer(s, now, "cannot say yet what was lost, other members hold it")

@@ -35,6 +35,21 @@ func (s *Shard) cannotSpeak(id replica.ID) string {
 	return ""
 }
 
+// cannotTell says why a replica cannot tell another what that has lost. Once all pages
+// of a rebuild are taken over it can, although dots of which they spoke are still to
+// come: they may be the other's to give, when it has been restored. Its clock does not
+// claim them.
+func (s *Shard) cannotTell(id replica.ID) string {
+	r := s.replicas[id]
+	if r == nil {
+		return notHome
+	}
+	if _, _, _, copying := r.Copying(); copying {
+		return beingRebuilt
+	}
+	return ""
+}
+
 // onAuditTree answers with the parts of the hash tree that differ.
 func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
 	reply := &wire.AuditLeaves{Head: m.Head, Op: m.Op, Failed: s.cannotSpeak(replica.ID(m.Head))}
@@ -60,7 +75,7 @@ func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
 // should be.
 func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 	r := s.replicas[replica.ID(m.Head)]
-	failed := s.cannotSpeak(replica.ID(m.Head))
+	failed := s.cannotTell(replica.ID(m.Head))
 	if failed == "" && s.auditor.surveys >= surveysMax {
 		failed = s.overloaded("surveys being read", surveysMax).Message
 	}
@@ -124,7 +139,7 @@ func listKeys(reply *wire.AuditKeys, found *replica.Survey, leaves hashtree.Set)
 // onAuditFetch answers with filled objects and the clock of their moment.
 func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
 	r := s.replicas[replica.ID(m.Head)]
-	failed := s.cannotSpeak(replica.ID(m.Head))
+	failed := s.cannotTell(replica.ID(m.Head))
 	if failed == "" && s.auditor.surveys >= surveysMax {
 		failed = s.overloaded("surveys being read", surveysMax).Message
 	}
@@ -134,10 +149,10 @@ func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
 	}
 	s.auditor.surveys++
 	s.look(func() Reading {
-		clock, damage, rounds := r.Clock().Clone(), r.Damage(), s.Promised(r.ID(), r.Clock())
+		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())
 		return func(store storageSnapshot) func(time.Time) {
-			reply := &wire.AuditObjects{Head: m.Head, Op: m.Op, Clock: clock, Rounds: rounds}
-			fetchObjects(reply, store, r.ID(), m.Keys, damage)
+			reply := &wire.AuditObjects{Head: m.Head, Op: m.Op, Clock: moment.Clock(), Rounds: rounds}
+			fetchObjects(reply, store, moment, m.Keys)
 			return func(time.Time) {
 				s.auditor.surveys--
 				s.send(from, reply, true)
@@ -148,22 +163,20 @@ func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
 
 // fetchObjects fills an answer with objects in the order in which they were asked
 // for, up to the first that this replica cannot speak for.
-func fetchObjects(reply *wire.AuditObjects, store storageSnapshot, id replica.ID, names []wire.AuditName, damage hashtree.Set) {
+func fetchObjects(reply *wire.AuditObjects, store storageSnapshot, moment *replica.Moment, names []wire.AuditName) {
 	size := 0
 	for _, name := range names {
-		if size > auditFetchBytes || damage.Has(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key))) {
+		if size > auditFetchBytes || moment.Damaged(name.Bucket, name.Key) {
 			return
 		}
-		object, err := replica.Load(store, id, name.Bucket, name.Key)
+		object, err := moment.Filled(store, name.Bucket, name.Key)
 		if err != nil {
 			reply.Failed = err.Error()
 			return
 		}
-		for i := range object.Versions {
-			v := &object.Versions[i]
-			v.Value.Apart = false // it travels in line
+		for _, v := range object.Versions {
 			size += len(v.Value.Value)
 		}
-		reply.Objects = append(reply.Objects, wire.AuditObject{AuditName: name, Object: object.Fill(reply.Clock)})
+		reply.Objects = append(reply.Objects, wire.AuditObject{AuditName: name, Object: object})
 	}
 }

@@ -28,6 +28,8 @@ type session struct {
 	// whether any was refused.
 	parcels int
 	failed  bool
+	// refused: the home takes nothing now, or not all, and says so.
+	refused bool
 }
 
 // parcel is one write of a session.
@@ -198,6 +200,10 @@ func (s *Shard) pageRead(now time.Time, seq uint64, page *hintedhandoff.Page) {
 	switch {
 	case len(page.Found) == 0:
 		s.endSession(now, seq, false)
+	case ses.target == s.cfg.Node && s.IsDamaged(replica.ID(ses.line.Head)):
+		ses.refused = true
+		s.widen(ses, s.lackedElsewhere(ses.line.Head, dots))
+		s.parcelUp(now, seq, dots) // it takes what is not of a damaged leaf
 	case ses.target == s.cfg.Node:
 		s.parcelUp(now, seq, dots) // this node has the slot by now
 	default:
@@ -214,11 +220,44 @@ func (s *Shard) onHintOffer(from string, m *wire.HintOffer) {
 	case r == nil:
 		reply.Failed = notHome
 	case r.IsDamaged(): // its clock claims what it may have lost
-		reply.Failed = isDamaged
+		reply.Failed, reply.Dots = isDamaged, s.lackedElsewhere(m.Head, m.Dots)
 	default:
 		reply.Dots = m.Dots.Minus(r.Clock())
 	}
 	s.send(from, reply, true)
+}
+
+// lackedElsewhere are those of the dots of hints for this home, which is damaged,
+// that some other home may lack. It waits for one that can tell it what it has lost,
+// who may wait for these dots; and this home gives out nothing that is damaged, and
+// no page of a rebuild at all.
+func (s *Shard) lackedElsewhere(head wire.Head, dots vclock.DotSet) vclock.DotSet {
+	x := s.exchange.of[replica.ID(head)]
+	if x == nil {
+		return vclock.DotSet{}
+	}
+	return dots.Minus(x.Others())
+}
+
+// widen owes the hints of a page that have some of the dots to all homes, because
+// the one that they are owed to cannot take them now and others lack them.
+func (s *Shard) widen(ses *session, dots vclock.DotSet) {
+	if dots.IsEmpty() {
+		return
+	}
+	head := ses.line.Head
+	slots := wire.AllSlots(len(s.homesOf(head)))
+	for i := range ses.page.Found {
+		f := &ses.page.Found[i]
+		if f.Hint.Dots().Intersect(dots).IsEmpty() {
+			continue
+		}
+		s.enterHint(head, f.Bucket, f.Key, func(_ time.Time, h *hintedhandoff.Hint, err error) {
+			if err == nil && h.Widen(slots) {
+				s.stats.HintsWidened++
+			}
+		})
+	}
 }
 
 func (s *Shard) onHintLacks(now time.Time, from string, m *wire.HintLacks) {
@@ -227,6 +266,8 @@ func (s *Shard) onHintLacks(now time.Time, from string, m *wire.HintLacks) {
 	case m.Op.Process != s.cfg.Start.Nonce || ses == nil || ses.target != from || ses.page == nil || ses.parcels > 0:
 		s.stats.Stray++
 	case m.Failed != "":
+		ses.refused = true
+		s.widen(ses, m.Dots)
 		s.endSession(now, m.Op.Seq, true)
 	default:
 		s.parcelUp(now, m.Op.Seq, m.Dots)
@@ -321,6 +362,15 @@ func (s *Shard) pay(line hintedhandoff.Line, d *delivery) {
 	})
 }
 
+// rest lets a line wait whose page was not delivered.
+func (s *Shard) rest(now time.Time, ses *session) {
+	if ses.refused {
+		s.debts.courier.Passed(now, ses.line, ses.page.Last, ses.page.More)
+	} else {
+		s.debts.courier.Failed(now, ses.line)
+	}
+}
+
 // endSession goes on behind a page that was delivered, or begins it anew later.
 func (s *Shard) endSession(now time.Time, seq uint64, failed bool) {
 	d := &s.debts
@@ -332,7 +382,7 @@ func (s *Shard) endSession(now time.Time, seq uint64, failed bool) {
 				delete(d.parcels, number)
 			}
 		}
-		d.courier.Failed(now, ses.line)
+		s.rest(now, ses)
 	} else if oldest, through := d.courier.Done(now, ses.line, ses.page.Last, ses.page.More); through && !oldest.IsZero() {
 		d.ledger.Aged(ses.line, oldest)
 	}

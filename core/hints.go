@@ -76,7 +76,7 @@ func (s *Shard) hintLoaded(now time.Time, row string, h hintedhandoff.Hint, err 
 		}
 		return
 	}
-	before := h.Entry()
+	before, had := h.Entry(), h.Dots().Clone()
 	for _, do := range o.steps {
 		do(now, &h, nil)
 	}
@@ -87,6 +87,9 @@ func (s *Shard) hintLoaded(now time.Time, row string, h hintedhandoff.Hint, err 
 		return
 	}
 	s.debts.ledger.Change(o.head, before, after)
+	if h.IsPaid() {
+		s.debts.ledger.Release(o.head, had)
+	}
 	s.debts.ledger.Hold(o.head, h.Dots())
 	s.debtsChanged(now, o.head, before.Slots|after.Slots)
 }

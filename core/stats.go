@@ -42,6 +42,8 @@ type Stats struct {
 	// were with their home already, HintsSent counts the writes that brought the
 	// others, and HintsPaid the debts that ended, each to one home.
 	HintOffers, HintsContained, HintsSent, HintsPaid uint64
+	// HintsWidened are owed to all homes because the one they were for is damaged.
+	HintsWidened uint64
 	// HintPagesFailed are pages of hints that could not be read.
 	HintPagesFailed uint64
 }
@@ -81,6 +83,7 @@ func (a Stats) Plus(b Stats) Stats {
 	a.HintsContained += b.HintsContained
 	a.HintsSent += b.HintsSent
 	a.HintsPaid += b.HintsPaid
+	a.HintsWidened += b.HintsWidened
 	a.HintPagesFailed += b.HintPagesFailed
 	return a
 }

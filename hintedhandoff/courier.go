@@ -165,6 +165,16 @@ func (c *Courier) Done(now time.Time, line Line, last []byte, more bool) (oldest
 // Failed ends a page that was not delivered; it is tried again after a rest.
 func (c *Courier) Failed(now time.Time, line Line) { c.end(line).rest = now.Add(c.pace.Again) }
 
+// Passed goes on behind a page that its home cannot take now, after a rest: what is
+// behind it may be of use to others.
+func (c *Courier) Passed(now time.Time, line Line, last []byte, more bool) {
+	p := c.end(line)
+	p.rest = now.Add(c.pace.Again)
+	if p.after = last; !more {
+		p.after, p.since = nil, time.Time{}
+	}
+}
+
 func (c *Courier) end(line Line) *place {
 	p := c.place(line)
 	if p.running {

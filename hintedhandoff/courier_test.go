@@ -119,3 +119,16 @@ func TestAFailedPageIsTriedAgain(t *testing.T) {
 	c.Forget(line)
 	require.Nil(t, c.Next(now.Add(time.Hour), []Line{line}, always).After, "a line without debts has no place")
 }
+
+// A home that takes nothing now does not keep its guest from looking further.
+func TestBehindARefusedPageTheLineGoesOn(t *testing.T) {
+	c := NewCourier(pace())
+	line := Line{head, 0}
+	require.Nil(t, c.Next(now, []Line{line}, always).After)
+	c.Passed(now, line, []byte("here"), true)
+	require.Nil(t, c.Next(now, []Line{line}, always), "it rests between pages")
+	now := now.Add(pace().Again)
+	require.Equal(t, []byte("here"), c.Next(now, []Line{line}, always).After)
+	c.Passed(now, line, []byte("there"), false)
+	require.Nil(t, c.Next(now.Add(pace().Again), []Line{line}, always).After, "it begins anew")
+}

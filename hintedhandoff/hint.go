@@ -116,6 +116,17 @@ func (h *Hint) Owe(slots wire.Slots, delta wire.Delta, ids []wire.DotRequest, no
 	}
 }
 
+// Widen owes what the hint holds to more slots: they may lack it, and who is owed it
+// cannot take it now. It reports whether that is news.
+func (h *Hint) Widen(slots wire.Slots) bool {
+	if h.IsPaid() || h.row.Slots|slots == h.row.Slots {
+		return false
+	}
+	h.dirty = true
+	h.row.Slots |= slots
+	return true
+}
+
 // remember keeps the request of a dot that no live version names (R19).
 func (h *Hint) remember(d vclock.Dot, id kindred.RequestID) {
 	if id.IsZero() || h.row.Delta.Has(d) || slices.ContainsFunc(h.row.RequestIDs, func(dr wire.DotRequest) bool { return dr.Dot == d }) {

@@ -261,3 +261,31 @@ func TestDamagedHintsArePassedOver(t *testing.T) {
 	}
 	require.Equal(t, []string{"k0", "k2", "k4"}, keys)
 }
+
+// What was delivered is not said to be held any more, unless it comes again.
+func TestTheLedgerHoldsWhatIsOwed(t *testing.T) {
+	l := NewLedger(10, 1<<20)
+	actor := vclock.Actor{Disk: 1, Nonce: 1}
+	one, other := vclock.NewDotSet(vclock.Dot{Actor: actor, Counter: 1}), vclock.NewDotSet(vclock.Dot{Actor: actor, Counter: 2})
+	both := one.Clone()
+	both.Union(other)
+	owed := Entry{Slots: wire.AllSlots(1), Bytes: 1}
+	for _, dots := range []vclock.DotSet{one, other} {
+		l.Change(head, Entry{}, owed)
+		l.Hold(head, dots)
+	}
+	require.Equal(t, both.String(), l.Held(head).String())
+	l.Change(head, owed, Entry{})
+	l.Release(head, one)
+	require.Equal(t, other.String(), l.Held(head).String())
+	l.Change(head, owed, Entry{})
+	l.Release(head, other)
+	l.Change(head, Entry{}, owed)
+	l.Change(head, Entry{}, owed)
+	l.Hold(head, both)
+	l.Change(head, owed, Entry{})
+	l.Release(head, one)
+	l.Change(head, Entry{}, owed)
+	l.Hold(head, one)
+	require.Equal(t, both.String(), l.Held(head).String(), "it has come again")
+}

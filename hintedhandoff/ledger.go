@@ -30,8 +30,9 @@ type Ledger struct {
 	hints, hintsMax int
 	bytes, bytesMax int64
 	lines           map[Line]Debt
-	// held are the dots of all hints of a partition.
-	held map[wire.Head]vclock.DotSet
+	// held are the dots of all hints of a partition and gone those of them that were
+	// paid since they were last taken out.
+	held, gone map[wire.Head]vclock.DotSet
 	// order is the lines with debts in order, or nil when it has to be found out.
 	order   []Line
 	refused uint64
@@ -40,12 +41,15 @@ type Ledger struct {
 
 // NewLedger allows that many hints, and that many bytes of rows.
 func NewLedger(hints int, bytes int64) *Ledger {
-	return &Ledger{hintsMax: hints, bytesMax: bytes, lines: map[Line]Debt{}, held: map[wire.Head]vclock.DotSet{}}
+	return &Ledger{hintsMax: hints, bytesMax: bytes, lines: map[Line]Debt{}, held: map[wire.Head]vclock.DotSet{}, gone: map[wire.Head]vclock.DotSet{}}
 }
 
 // Hold notes the dots of a hint that Change has taken in.
 func (l *Ledger) Hold(head wire.Head, dots vclock.DotSet) {
 	if !dots.IsEmpty() {
+		if gone := l.gone[head]; !gone.Intersect(dots).IsEmpty() {
+			l.takeOut(head)
+		}
 		held := l.held[head]
 		held.Union(dots)
 		l.held[head] = held
@@ -56,10 +60,29 @@ func (l *Ledger) Hold(head wire.Head, dots vclock.DotSet) {
 func (l *Ledger) Damaged() int { return l.damaged }
 
 // Held covers the dots of all hints of a partition: what closing an incarnation
-// must not take for lost (R15). What was delivered stays in it until nothing is
-// owed to the partition any more, because taking it out one by one would be dear.
-// The caller must not change it.
-func (l *Ledger) Held(head wire.Head) vclock.DotSet { return l.held[head] }
+// must not take for lost (R15), and an audit not for lost either (R20): whoever says
+// that he holds what he does not keeps both waiting. The caller must not change it.
+func (l *Ledger) Held(head wire.Head) vclock.DotSet {
+	l.takeOut(head)
+	return l.held[head]
+}
+
+// Release notes the dots of a hint that Change has taken out. They are taken out
+// together, when somebody asks.
+func (l *Ledger) Release(head wire.Head, dots vclock.DotSet) {
+	if _, holds := l.held[head]; holds {
+		gone := l.gone[head]
+		gone.Union(dots)
+		l.gone[head] = gone
+	}
+}
+
+func (l *Ledger) takeOut(head wire.Head) {
+	if gone, some := l.gone[head]; some {
+		l.held[head] = l.held[head].Minus(gone)
+		delete(l.gone, head)
+	}
+}
 
 // Entry is what the ledger knows of one row: zero for a row that is not there.
 type Entry struct {
@@ -93,6 +116,7 @@ func (l *Ledger) Change(head wire.Head, before, after Entry) {
 	}
 	if !owing {
 		delete(l.held, head)
+		delete(l.gone, head)
 	}
 }
 

@@ -109,6 +109,7 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("hints_contained_total", "Offered hints that their home held already."), counter, func(s core.Stats) float64 { return float64(s.HintsContained) }},
 		{desc("hints_sent_total", "Writes that delivered hints."), counter, func(s core.Stats) float64 { return float64(s.HintsSent) }},
 		{desc("hints_paid_total", "Hints dropped because their home holds them durably."), counter, func(s core.Stats) float64 { return float64(s.HintsPaid) }},
+		{desc("hints_widened_total", "Hints owed to all homes because the one they were for is damaged."), counter, func(s core.Stats) float64 { return float64(s.HintsWidened) }},
 		{desc("hint_pages_failed_total", "Pages of hints that could not be read."), counter, func(s core.Stats) float64 { return float64(s.HintPagesFailed) }},
 		{desc("stray_messages_total", "Messages that belong to no operation in progress."), counter, func(s core.Stats) float64 { return float64(s.Stray) }},
 	}

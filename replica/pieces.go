@@ -30,6 +30,31 @@ func (m *Moment) Pieces(store storage.Snapshot, ask *wire.Pull, bytesMax int) *w
 	return p.out
 }
 
+// Clock is the whole clock; it must not be changed.
+func (m *Moment) Clock() vclock.DotSet { return m.clock }
+
+// Filled is an object with all that the replica knew of its key (R5, R13), as it
+// travels.
+func (m *Moment) Filled(store storage.Snapshot, bucket, key string) (wire.Object, error) {
+	object, err := Load(store, m.id, bucket, key)
+	if err != nil {
+		return wire.Object{}, err
+	}
+	for i := range object.Versions {
+		object.Versions[i].Value.Apart = false
+	}
+	filled := object.Fill(m.clock)
+	if len(m.passes) > 0 {
+		filled.Context.Union(m.passes.knows(place(nil, bucket, key)))
+	}
+	return filled, nil
+}
+
+// Damaged reports whether the replica may not speak for a key.
+func (m *Moment) Damaged(bucket, key string) bool {
+	return m.damage.Has(hashtree.LeafOf(ring.Hash(bucket, key)))
+}
+
 // CheckPull reports why a pull cannot be from an honest peer, or nil (I11).
 func CheckPull(ask *wire.Pull) error {
 	left := uint64(wire.PullDotsMax)

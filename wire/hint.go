@@ -30,7 +30,8 @@ type HintOffer struct {
 }
 
 // HintLacks answers an offer: the offered dots that the home does not hold
-// durably, or why it does not say.
+// durably, or why it does not say. In that case Dots are those that are worth
+// offering to the other homes.
 type HintLacks struct {
 	Head
 	Op     OpID
