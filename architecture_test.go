@@ -84,7 +84,8 @@ github.com/spaolacci/murmur3          ring antientropy/hashtree           one pl
 google.golang.org/grpc                api/... client server transport bench/... jepsen remote calls end at the edges
 google.golang.org/genproto            api/... client server               error details of gRPC
 google.golang.org/protobuf            api/... api/generate client server  so do generated messages
-github.com/prometheus/client_golang   server node cmd/...                 pure machines count, the shell exports
+github.com/prometheus/client_golang   client server node cmd/...          pure machines count, the shell exports
+go.opentelemetry.io/otel              client                              spans, for programs that want them
 github.com/spf13/cobra                cmd/...                             flags are words for people
 github.com/BurntSushi/toml            cmd/...                             the format of the configuration file
 github.com/spf13/pflag                cmd/...                             flags are words for people
@@ -104,6 +105,8 @@ const testOnly = `
 github.com/stretchr/testify           assertions
 pgregory.net/rapid                    properties
 github.com/anishathalye/porcupine     linearizability
+go.opentelemetry.io/otel/sdk          spans that tests can read
+github.com/prometheus/client_golang   metrics that tests can read
 github.com/cockroachdb/pebble/v2/vfs  faults below the engine
 github.com/santhosh-tekuri/jsonschema documents against openapi.yaml
 go.yaml.in/yaml/v3                    the form of openapi.yaml

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/kindredkv/kindred"
 )
 
@@ -38,6 +41,11 @@ func (b *Bucket) Batch(ctx context.Context, ops []Operation) ([]Result, error) {
 			Code: kindred.CodeTooLarge, Field: "batch", Limit: kindred.BatchMax, Outcome: kindred.NotApplied,
 			Message: "the batch has too many operations: split it",
 		}
+	}
+	if b.c.settings.tracer != nil {
+		var span trace.Span
+		ctx, span = b.c.startSpan(ctx, "batch", b.name, attribute.Int("db.operation.batch.size", len(ops)))
+		defer span.End()
 	}
 	results := make([]Result, len(ops))
 	var next atomic.Int64

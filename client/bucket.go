@@ -59,6 +59,16 @@ func (b *Bucket) Delete(ctx context.Context, key string, opts ...CallOption) (*R
 // unknown outcome the merged value may be there: merging again must do no harm
 // if the update is to be repeated.
 func (b *Bucket) Update(ctx context.Context, key string, merge func(siblings [][]byte) ([]byte, error), opts ...CallOption) (*Receipt, error) {
+	if b.c.settings.tracer == nil {
+		return b.update(ctx, key, merge, opts)
+	}
+	ctx, span := b.c.startSpan(ctx, "update", b.name)
+	r, err := b.update(ctx, key, merge, opts)
+	endSpan(span, err)
+	return r, err
+}
+
+func (b *Bucket) update(ctx context.Context, key string, merge func(siblings [][]byte) ([]byte, error), opts []CallOption) (*Receipt, error) {
 	obj, err := b.Get(ctx, key, opts...)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ type Client struct {
 	hedges   *budget
 	latency  *quantile
 	counters counters
+	metrics  *metrics // nil if nobody wants them
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -49,6 +50,9 @@ func Dial(ctx context.Context, addrs []string, opts ...Option) (*Client, error) 
 	if err == nil {
 		err = c.learn(found)
 	}
+	if err == nil {
+		err = c.register()
+	}
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -61,6 +65,7 @@ func Dial(ctx context.Context, addrs []string, opts ...Option) (*Client, error) 
 // until all of it is gone. It may be called twice.
 func (c *Client) Close() error {
 	c.cancel()
+	c.unregister()
 	c.wg.Wait()
 	for _, n := range c.routes.Swap(newRoutes("", nil, 0, nil)).nodes {
 		n.close()

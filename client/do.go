@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/api"
 )
@@ -19,7 +21,8 @@ type operation struct {
 	waiter *waiter
 	live   []*call
 	asked  []*node
-	cause  error // what ended the operation on this side
+	cause  error      // what ended the operation on this side
+	span   trace.Span // nil if nobody traces
 }
 
 // waiter is what an operation waits on. Waiters are used again.
@@ -34,9 +37,9 @@ func newWaiter() any {
 	return &waiter{replies: make(chan reply, attemptsMax), timer: t}
 }
 
-// do pursues a get, put or delete until it is answered or the time is over.
-// It returns an *Error.
-func (c *Client) do(ctx context.Context, req *kindred.Request) (*kindred.Response, error) {
+// perform pursues a get, put or delete until it is answered or the time is over.
+// It returns an *Error. The span may be nil.
+func (c *Client) perform(ctx context.Context, req *kindred.Request, span trace.Span) (*kindred.Response, error) {
 	if err := api.Check(req); err != nil {
 		return nil, &Error{Op: req.Op.String(), Bucket: req.Bucket, Key: req.Key, Err: err}
 	}
@@ -44,7 +47,7 @@ func (c *Client) do(ctx context.Context, req *kindred.Request) (*kindred.Respons
 	c.retries.earn()
 	now := time.Now()
 	o := operation{
-		c: c, req: req, waiter: c.waiters.Get().(*waiter),
+		c: c, req: req, waiter: c.waiters.Get().(*waiter), span: span,
 		p: newPursuit(now, req.Op != kindred.OpGet, c.timeout(ctx, req, now)),
 	}
 	resp := o.pursue(ctx)
@@ -133,7 +136,21 @@ func (o *operation) launch(now time.Time, a action) {
 	n.load.Add(1)
 	n.asked(now)
 	o.c.counters.attempts.Add(1)
+	if o.span != nil {
+		traceAttempt(o.span, n.name, o.kind(a))
+	}
 	c.line.submit(c)
+}
+
+// kind is what a trace calls an attempt.
+func (o *operation) kind(a action) string {
+	switch {
+	case a == hedge:
+		return "hedge"
+	case len(o.asked) > 1:
+		return "retry"
+	}
+	return "ask"
 }
 
 // allowed reports whether the budgets have room for one more attempt. Going
@@ -161,6 +178,7 @@ func (o *operation) take(r reply) *kindred.Response {
 	o.finish(r.call)
 	if r.result == nil {
 		o.p.lost(now, r.call.round, r.call.node.name, reason(r.err), r.seen, rand.Float64())
+		o.traceFailure()
 		return nil
 	}
 	resp := api.ParseResult(r.result)
@@ -174,7 +192,15 @@ func (o *operation) take(r reply) *kindred.Response {
 		o.c.refreshSoon()
 	}
 	o.p.refused(now, r.call.round, r.call.node.name, resp.Err, rand.Float64())
+	o.traceFailure()
 	return nil
+}
+
+// traceFailure tells the trace of the latest attempt that failed.
+func (o *operation) traceFailure() {
+	if o.span != nil {
+		traceFailure(o.span, o.p.attempts[len(o.p.attempts)-1])
+	}
 }
 
 // doubt tells the nodes that an answer takes too long.

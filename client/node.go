@@ -45,6 +45,9 @@ const (
 	doubted             // lost, silent, or given up by the other nodes
 )
 
+// String is the word for a rank in metrics.
+func (r rank) String() string { return [...]string{"healthy", "unmet", "doubted"}[r] }
+
 // node is one node as this client knows it: a connection, its pipelines, and
 // whether it seems to work.
 type node struct {

@@ -7,6 +7,9 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/kindredkv/kindred"
 )
 
@@ -39,6 +42,8 @@ type settings struct {
 	tls         *tls.Config
 	token       string
 	dial        func(ctx context.Context, addr string) (net.Conn, error)
+	tracer      trace.Tracer          // nil: no spans
+	registerer  prometheus.Registerer // nil: no metrics
 }
 
 // Option is a choice made at [Dial].

@@ -108,10 +108,8 @@ func (c *Client) views(ctx context.Context, op kindred.Op, bucket, key string, o
 	return views, err
 }
 
-// visit puts a question that a pipeline does not carry to one node after
-// another until one answers. Such questions change nothing. It returns an
-// *Error.
-func (c *Client) visit(ctx context.Context, req *kindred.Request, verb string, put question) error {
+// ask is visit unwatched.
+func (c *Client) ask(ctx context.Context, req *kindred.Request, verb string, put question) error {
 	now := time.Now()
 	p := newPursuit(now, false, c.timeout(ctx, req, now))
 	ctx, cancel := context.WithDeadline(ctx, p.deadline)

@@ -86,7 +86,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		quit: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{}),
 	}
 	if n.log == nil {
-		n.log = slog.Default()
+		n.log = slog.New(slog.DiscardHandler)
 	}
 	n.log = n.log.With("node", cfg.Name)
 	if err := n.start(ctx); err != nil {
