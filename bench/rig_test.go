@@ -71,14 +71,14 @@ func startCluster(t *testing.T, nodes int, args ...string) *local.Cluster {
 	return c
 }
 
-func dial(t *testing.T, c *local.Cluster) *client.Client {
+func dial(t *testing.T, c *local.Cluster, opts ...client.Option) *client.Client {
 	status, err := c.Status()
 	require.NoError(t, err)
 	var addrs []string
 	for _, n := range status.Nodes {
 		addrs = append(addrs, n.Client)
 	}
-	kv, err := client.Dial(context.Background(), addrs)
+	kv, err := client.Dial(context.Background(), addrs, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { kv.Close() })
 	return kv
