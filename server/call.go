@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -16,6 +15,8 @@ type call struct {
 	id    uint64
 	op    kindred.Op
 	began time.Time
+	// request is how the log calls it; see requestID.
+	request string
 	// answer is set before to receives the call.
 	answer *kindred.Response
 }
@@ -29,11 +30,11 @@ type waiter chan *call
 func (w waiter) receive(c *call) { w <- c }
 
 // start hands a checked request to the backend, or says why not.
-func (s *Server) start(req *kindred.Request, id uint64, to receiver) *kindred.Error {
+func (s *Server) start(ctx context.Context, req *kindred.Request, id uint64, to receiver) *kindred.Error {
 	if err := s.calls.enter(); err != nil {
 		return err
 	}
-	c := &call{server: s, to: to, id: id, op: req.Op, began: time.Now()}
+	c := &call{server: s, to: to, id: id, op: req.Op, began: time.Now(), request: requestID(ctx, req)}
 	s.cfg.Backend.Do(req, c.done)
 	return nil
 }
@@ -43,7 +44,7 @@ func (c *call) done(r *kindred.Response) {
 	c.answer = r
 	c.server.metrics.answered(c.op, time.Since(c.began), r.Err)
 	if r.Err != nil {
-		c.server.logFailure(c.op, r.Err)
+		c.server.logFailure(c.op, c.request, r.Err)
 	}
 	c.server.calls.leave()
 	c.to.receive(c)
@@ -54,10 +55,10 @@ func (s *Server) ask(ctx context.Context, req *kindred.Request) *kindred.Respons
 	w := make(waiter, 1)
 	err := withDeadline(ctx, req)
 	if err == nil {
-		err = s.start(req, 0, w)
+		err = s.start(ctx, req, 0, w)
 	}
 	if err != nil {
-		return s.refuse(req.Op, err)
+		return s.refuse(req.Op, requestID(ctx, req), err)
 	}
 	select {
 	case c := <-w:
@@ -68,19 +69,10 @@ func (s *Server) ask(ctx context.Context, req *kindred.Request) *kindred.Respons
 }
 
 // refuse is the answer to a request that never reached the backend.
-func (s *Server) refuse(op kindred.Op, err *kindred.Error) *kindred.Response {
+func (s *Server) refuse(op kindred.Op, request string, err *kindred.Error) *kindred.Response {
 	s.metrics.refused(op, err)
-	s.logFailure(op, err)
+	s.logFailure(op, request, err)
 	return &kindred.Response{Err: err}
-}
-
-func (s *Server) logFailure(op kindred.Op, err *kindred.Error) {
-	ctx := context.Background()
-	if s.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
-		s.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "request failed", slog.String("op", opName(op)),
-			slog.String("code", string(err.Code)), slog.String("field", err.Field),
-			slog.String("outcome", err.Outcome.String()), slog.String("error", err.Error()))
-	}
 }
 
 // withDeadline lets the node try no longer than its caller waits.

@@ -82,8 +82,10 @@ func (d *kvDoor) Stage(ctx context.Context, m *pb.StageRequest) (*pb.StageRespon
 // unary asks for what was parsed, and gives the answer its gRPC form.
 func unary[M any](ctx context.Context, s *Server, op kindred.Op, req *kindred.Request, bad *kindred.Error,
 	format func(*kindred.Response) *M) (*M, error) {
+	ctx, tell := traceCall(ctx, req)
 	r := s.askParsed(ctx, op, req, bad)
 	if r.Err != nil {
+		tell()
 		return nil, api.Status(r.Err).Err()
 	}
 	return format(r), nil
@@ -92,7 +94,7 @@ func unary[M any](ctx context.Context, s *Server, op kindred.Op, req *kindred.Re
 // askParsed is ask, unless the request was bad.
 func (s *Server) askParsed(ctx context.Context, op kindred.Op, req *kindred.Request, bad *kindred.Error) *kindred.Response {
 	if bad != nil {
-		return s.refuse(op, bad)
+		return s.refuse(op, requestID(ctx, req), bad)
 	}
 	return s.ask(ctx, req)
 }
@@ -100,13 +102,15 @@ func (s *Server) askParsed(ctx context.Context, op kindred.Op, req *kindred.Requ
 // Scan asks the backend page by page; the client's reading sets the pace.
 func (d *kvDoor) Scan(m *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.ScanResponse]) error {
 	if err := d.streams.enter(); err != nil {
-		return api.Status(d.refuse(kindred.OpScan, err).Err).Err()
+		return api.Status(d.refuse(kindred.OpScan, "", err).Err).Err()
 	}
 	defer d.streams.leave()
+	ctx, tell := traceCall(stream.Context(), nil)
 	page, total, bad := api.ParseScan(m)
 	for sent := uint64(0); ; {
-		r := d.askParsed(stream.Context(), kindred.OpScan, page, bad)
+		r := d.askParsed(ctx, kindred.OpScan, page, bad)
 		if r.Err != nil {
+			tell()
 			return api.Status(r.Err).Err()
 		}
 		if err := stream.Send(api.FormatScanResponse(r)); err != nil {
@@ -117,7 +121,7 @@ func (d *kvDoor) Scan(m *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.Sc
 			return nil
 		}
 		if page, bad = nextPage(m, r, total, sent); bad != nil {
-			return api.Status(d.refuse(kindred.OpScan, bad).Err).Err()
+			return api.Status(d.refuse(kindred.OpScan, requestID(ctx, nil), bad).Err).Err()
 		}
 	}
 }

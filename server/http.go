@@ -52,13 +52,17 @@ type httpDoor struct {
 // keys like any other.
 func (d *httpDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.allowBody(w, r)
+	id, _ := kindred.ParseRequestID(r.Header.Get(headerRequestID)) // one that cannot be read is refused below
+	ctx, name := traced(r.Context(), id)
+	r = r.WithContext(ctx)
+	w.Header().Set(headerTrace, name)
 	path := rawPath(r.URL)
 	t, bad := parsePath(path)
 	if bad == nil {
 		bad = checkHeaders(r.Header)
 	}
 	if bad != nil {
-		d.fail(w, opOfMethod(r.Method), bad)
+		d.fail(w, r, opOfMethod(r.Method), bad)
 		return
 	}
 	verbs := d.routes[t.kind]
@@ -85,8 +89,8 @@ func (d *httpDoor) askChecked(r *http.Request, req *kindred.Request, bad *kindre
 	return d.askParsed(r.Context(), req.Op, req, bad)
 }
 
-func (d *httpDoor) fail(w http.ResponseWriter, op kindred.Op, err *kindred.Error) {
-	d.answerError(w, d.refuse(op, err).Err)
+func (d *httpDoor) fail(w http.ResponseWriter, r *http.Request, op kindred.Op, err *kindred.Error) {
+	d.answerError(w, d.refuse(op, requestID(r.Context(), nil), err).Err)
 }
 
 func (d *httpDoor) answerError(w http.ResponseWriter, err *kindred.Error) {

@@ -92,11 +92,11 @@ func (p *pipe) start(m *pb.Call) {
 		err = withDeadline(p.stream.Context(), req)
 	}
 	if err == nil {
-		err = p.server.start(req, m.GetId(), p)
+		err = p.server.start(p.stream.Context(), req, m.GetId(), p)
 	}
 	if err != nil {
 		op := opOf(m)
-		p.receive(&call{id: m.GetId(), op: op, answer: p.server.refuse(op, err)})
+		p.receive(&call{id: m.GetId(), op: op, answer: p.server.refuse(op, requestID(p.stream.Context(), req), err)})
 	}
 }
 

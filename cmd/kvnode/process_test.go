@@ -236,3 +236,34 @@ func TestASecondSignalDoesNotWait(t *testing.T) {
 	require.Equal(t, 1, code, errOut.String())
 	require.Contains(t, errOut.String(), "second signal")
 }
+
+// A node is ready when it holds its share; until then /readyz says what it waits for.
+func TestReadinessSaysWhatItWaitsFor(t *testing.T) {
+	ready := func(args []string) (int, string) {
+		resp, err := http.Get("http://" + args[len(args)-1] + "/readyz")
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(b)
+	}
+	first := append([]string{"--expect", "2"}, alone(t, t.TempDir())...)
+	first = append(first[:6:6], first[8:]...) // without --expect 1
+	p := launch(t, first...)
+	require.Eventually(t, func() bool { code, _ := ready(first); return code == http.StatusServiceUnavailable }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { _, body := ready(first); return strings.Contains(body, "1 of 2") }, patience, 20*time.Millisecond)
+
+	second := alone(t, t.TempDir())
+	second[1], second[5] = "n2", "2"
+	second = append([]string{"--join", first[len(first)-3]}, second...)
+	q := launch(t, second...)
+	p.ready()
+	q.ready()
+	for _, args := range [][]string{first, second} {
+		code, body := ready(args)
+		require.Equal(t, http.StatusOK, code)
+		require.JSONEq(t, `{"ready":true,"reason":""}`, body)
+	}
+}
