@@ -24,6 +24,9 @@ var updateFlag = flag.Bool("update", false, "write what the commands of the page
 // pagesPort is the first port that the pages show.
 const pagesPort = 7400
 
+// portsMax is the number of ports of the largest cluster of a page, four nodes.
+const portsMax = 40
+
 // walkedPages are the pages whose console blocks are carried out. A page with a Go
 // program has one that is run as "go run".
 var walkedPages = []struct {
@@ -34,6 +37,7 @@ var walkedPages = []struct {
 	{"README.md", 10, true},
 	{"docs/cli.md", 20, false},
 	{"docs/configuration.md", 4, false},
+	{"docs/operating.md", 30, false},
 	{"docs/http.md", 20, false},
 	{"docs/grpc.md", 3, true},
 	{"docs/security.md", 10, false},
@@ -101,7 +105,7 @@ func newWalk(t *testing.T, page, bin string) *walk {
 	return w
 }
 
-// freePorts finds three times ten ports that nobody listens on. With -update it
+// freePorts finds ports for four nodes that nobody listens on. With -update it
 // wants those of the page.
 func freePorts(t *testing.T) int {
 	for range 100 {
@@ -118,7 +122,7 @@ func freePorts(t *testing.T) int {
 }
 
 func free(port int) bool {
-	for i := range 30 {
+	for i := range portsMax {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+i))
 		if err != nil {
 			return false
@@ -187,7 +191,7 @@ func (w *walk) run(command string) string {
 
 // withPorts moves the ports of the cluster from one place to another.
 func (w *walk) withPorts(s string, from, to int) string {
-	for i := range 30 {
+	for i := range portsMax {
 		s = regexp.MustCompile(fmt.Sprintf(`:%d\b`, from+i)).ReplaceAllString(s, fmt.Sprintf(":%d", to+i))
 	}
 	return s
