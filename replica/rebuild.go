@@ -224,13 +224,16 @@ func (r *Replica) Lacks() vclock.DotSet {
 }
 
 // DropCovered forgets passes that have ended and say nothing that the clock does
-// not say: complete ones, and ones that another has taken the place of.
+// not say: complete ones, and ones that another has taken the place of. The newest
+// stays as long as any before it does, or one that was given up would be the newest
+// and pass for one that goes on.
 func (r *Replica) DropCovered(rows *storage.Batch) {
 	kept := r.passes[:0]
 	for i, p := range r.passes {
-		open := i == len(r.passes)-1 && !p.complete()
+		newest := i == len(r.passes)-1
+		open := newest && !p.complete()
 		covered := !slices.ContainsFunc(p.pieces, func(p piece) bool { return !r.clock.Covers(p.knows) })
-		if open || !covered {
+		if open || !covered || newest && len(kept) > 0 {
 			kept = append(kept, p)
 			continue
 		}
