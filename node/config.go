@@ -13,51 +13,79 @@ import (
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
-// Config is everything a node can be told. Start from [DefaultConfig].
+// Config is everything a node can be told. Start from [DefaultConfig] and set Name
+// and DataDir; what "default" says below is what it gives. A Config without it is
+// refused, because most zero values are.
 type Config struct {
-	// Name is how layouts know this node; it stays with the data folder.
+	// Name is how layouts know this node: 1 to 63 bytes without spaces, commas and
+	// slashes, unique in its cluster. No default. It stays with the data folder for
+	// life: another name is refused.
 	Name string
-	// DataDir is the folder of its data. One process at a time.
+	// DataDir is the folder of its data, made if it is missing. No default. One
+	// node at a time, of this process or of another: a second one is refused.
 	DataDir string
-	// Zone is its failure domain: replicas go to distinct zones where they can.
+	// Zone is its failure domain, 1 to 63 bytes; default "z1". Replicas go to
+	// distinct zones where they can: more zones survive more kinds of trouble, and
+	// writes cross between them.
 	Zone string
-	// Capacity is its weight: a node of 200 gets twice the partitions of one
-	// of 100. Zero takes none.
+	// Capacity is its weight; default 100. A node of 200 gets twice the partitions
+	// of one of 100, and so twice the data and the load. Zero takes none: such a
+	// node coordinates only.
 	Capacity uint32
-	// Expect is the number of nodes that must see one another before the first
-	// layout is made. Zero waits for a layout from elsewhere.
+	// Expect is the number of nodes, 0 to 1000, that must see one another before
+	// the first layout is made; the same on each of them. Default 0, which waits for
+	// a layout from elsewhere. Too small a number makes a layout without the nodes
+	// that come later, too large a one waits for ever.
 	Expect int
-	// Join lists gossip addresses of other nodes, host:port.
+	// Join lists gossip addresses of other nodes, host:port; default none, which
+	// waits to be named by others. One of them must be up at the start; naming more
+	// costs nothing.
 	Join []string
-	// Addresses to listen on, host:port.
+	// Addresses to listen on, host:port: for clients by gRPC (default
+	// 127.0.0.1:7400), for peers (7401), for gossip by TCP and UDP (7402), and for
+	// HTTP (7403). Port 0 takes a free one, which [Node.ClientAddr],
+	// [Node.GossipAddr] and [Node.HTTPAddr] tell; it is another one after each
+	// start. Beyond loopback Security is needed.
 	ClientAddr, PeerAddr, GossipAddr, HTTPAddr string
-	// Advertise is the host that others reach this node at; empty means the
-	// host of each address above.
+	// Advertise is the host that others reach this node at; default empty, which
+	// means the host of each address above. It is needed with addresses such as
+	// ":7400", and behind address translation.
 	Advertise string
-	// Security names the files that say who may come in. Beyond loopback
-	// certificates and a gossip key are needed; on loopback nothing is.
+	// Security names the files that say who may come in; default none. Beyond
+	// loopback certificates and a gossip key are needed. TLS costs CPU time per
+	// connection and byte.
 	Security security.Files
-	// Insecure allows listening beyond loopback without them.
+	// Insecure allows listening beyond loopback without them; default false. Then
+	// whoever reaches the addresses may read, write and join.
 	Insecure bool
-	// FaultInjection lets tools cut and slow this node's links, Faults is what is
-	// wrong with them from the start.
+	// FaultInjection lets [Node.SetFaults], and whoever may call HTTP, cut and slow
+	// this node's links; default false. Faults is what is wrong with them from the
+	// start; default nothing.
 	FaultInjection bool
 	Faults         faults.Plan
-	// Production refuses everything that only tests should do.
+	// Production refuses Insecure and FaultInjection; default false.
 	Production bool
-	// Partitions and Replicas shape the first layout and are fixed with it. More
-	// partitions spread load more evenly over many nodes and cost memory and
-	// start time on each; at least 16 per node is right.
+	// Partitions and Replicas shape the first layout and are fixed with it.
+	// Partitions is a power of two from 1 to 65536; default 256. More spread load
+	// more evenly over many nodes and cost memory and start time on each; fewer than
+	// 16 per node spread unevenly. Replicas is 1 to 16; default 3. More survive more
+	// lost nodes, and every write costs more disk and network; one is no replica at
+	// all: a lost disk is lost data.
 	Partitions, Replicas int
-	// Shards is the number of goroutines that serve partitions; one per core.
+	// Shards is the number of goroutines that serve partitions, 1 to 256; default
+	// one per core, at most 16. More than there are cores is only overhead; fewer
+	// leave cores to the rest of the program, and each costs memory of its own.
 	Shards int
-	// Limits bounds each shard.
+	// Limits bounds each shard; see its fields. Default [core.DefaultLimits], which
+	// suits some 100 MiB of memory per shard.
 	Limits core.Limits
-	// Store tunes the storage engine; its logger and callbacks are the node's.
+	// Store tunes the storage engine; see its fields. Default its own defaults,
+	// some 100 MiB of memory; Logger, OnCorruption and OnFatal are the node's.
 	Store pebblestore.Options
-	// Version is what the node says of its build.
+	// Version is what the node says of its build; default "dev".
 	Version string
-	// Logger is where events go; slog.Default() if nil.
+	// Logger is where events go; default nil, which is silence: not slog's default
+	// logger either. A node that logs nowhere still says by [Node.Err] why it ended.
 	Logger *slog.Logger
 }
 

@@ -35,5 +35,10 @@
 //	cfg.Name, cfg.DataDir, cfg.Expect = "n1", "data", 1
 //	n, err := node.Start(ctx, cfg)
 //	…
+//	err = n.AwaitReady(ctx)
+//	…
 //	err = n.Stop(ctx)
+//
+// A node is a value like any other: it has no global state, ends no process, and
+// logs nowhere unless it is given a logger. Several may run in one program.
 package node

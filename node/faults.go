@@ -23,11 +23,20 @@ func (n *Node) beginFaults() error {
 }
 
 // Faults is what is made to go wrong with this node's links.
-func (n *Node) Faults() faults.Plan { return n.faults.Plan() }
+func (n *Node) Faults() faults.Plan {
+	if n.faults == nil {
+		return faults.Plan{}
+	}
+	return n.faults.Plan()
+}
 
 // SetFaults replaces it. A cut without a gossip address gets the one that the
-// node knows of its peer. Errors are *[faults.PlanError].
+// node knows of its peer. Errors are *[faults.PlanError], also on a node without
+// fault injection.
 func (n *Node) SetFaults(p faults.Plan) error {
+	if n.faults == nil {
+		return &faults.PlanError{Field: "faults", Reason: "the node was started without fault injection: see Config.FaultInjection"}
+	}
 	p.Cuts = slices.Clone(p.Cuts)
 	for i, c := range p.Cuts {
 		if c.Gossip == "" {

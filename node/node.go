@@ -76,7 +76,10 @@ type addresses struct {
 func defaultShards() int { return max(1, min(runtime.GOMAXPROCS(0), 16)) }
 
 // Start brings up a node and returns when it listens everywhere. It may still
-// be waiting for the cluster to form: see Local.
+// be waiting for the cluster to form: see [Node.AwaitReady]. Several nodes may run
+// in one process. The context bounds nothing but the start; the node runs until
+// Stop, or until it fails ([Node.Done]). Errors are a *[ConfigError], or name the
+// setting whose address, folder or file cannot be used.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -103,6 +106,9 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	if err := n.openStore(); err != nil {
 		return err
+	}
+	if err := ctx.Err(); err != nil { // opening may have taken long: a log is replayed
+		return fmt.Errorf("node: the start was called off: %w", err)
 	}
 	n.serving.Go(n.reclaim)
 	n.commit = startCommitter(n.store, n.fail)
@@ -291,7 +297,9 @@ func (n *Node) Err() error {
 var errStopped = errors.New("node: stopped")
 
 // Stop drains the node: new requests are refused, those in progress answered,
-// clocks saved, everything synced. It returns when the node is down.
+// clocks saved, everything synced. It returns when the node is down and nothing of
+// it is left running; when ctx ends before every request was answered, those that
+// are left are cut off. Stopping twice is harmless. The error is that of [Node.Err].
 func (n *Node) Stop(ctx context.Context) error {
 	n.stopOnce.Do(func() {
 		n.log.Info("stopping")
