@@ -127,7 +127,9 @@ type Response struct {
 	// Siblings are the live versions found by a get, sorted by dot.
 	Siblings []Sibling
 	// Context is what a following write of the same key should carry. A get
-	// of an absent key that once existed has one too.
+	// of an absent key that once existed has one too. A retry of a delete without
+	// a context, or of a put where the last writer wins, has none if it was served
+	// before: what the write had seen is not kept.
 	Context []byte
 	// Receipt is set for writes. For OpStage it has the dot and the stage alone.
 	Receipt Receipt

@@ -133,12 +133,7 @@ func (o *writeOp) mintAsGuest(s *Shard, now time.Time, h *hintedhandoff.Hint, er
 // been served before (R19). The delta has one dot and no other (R7, C1).
 func (o *writeOp) owe(s *Shard, now time.Time, h *hintedhandoff.Hint) (vclock.Dot, wire.Delta, []wire.DotRequest, *kindred.Error) {
 	if dot, ok := h.Served(o.requestID()); ok {
-		s.stats.Retries++
-		if len(o.req.Context) == 0 {
-			o.seen = vclock.DotSet{} // as in apply
-		}
-		o.unread = o.lastWins()
-		o.whole = true
+		o.serveAgain(s)
 		delta, ids := h.Whole()
 		return dot, delta, ids, nil
 	}

@@ -2,10 +2,14 @@ package core
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // R8: a delete by name that is sent twice has deleted what its first attempt had
@@ -23,5 +27,42 @@ func TestTheReceiptOfARetriedDeleteCoversOnlyWhatItDeleted(t *testing.T) {
 	require.Nil(t, again.Err)
 	require.Nil(t, r.do("n1", seen(put("k", "mine"), again.Context)).Err)
 	require.ElementsMatch(t, []string{"of somebody else", "mine"}, values(r.do("n3", get("k"))))
+	r.idle()
+}
+
+// R2: what a delete by name had read is not stored with its dot, so a replica that
+// serves it again cannot say. A context with the dot alone would tell the next
+// replica of the delete and not of what it deleted, and readers would be shown one in
+// spite of the other: here the third home has missed the delete.
+func TestTheReceiptOfARetriedDeleteNamesNoDotWithoutItsPast(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	first, second, third := r.home("k", 0), r.home("k", 1), r.home("k", 2)
+	r.do(first, put("k", "old"))
+	r.lose = func(_, to string, _ wire.Message) bool { return to == third }
+	byName := del("k")
+	byName.RequestID = kindred.RequestID{1}
+	deleted := r.do(first, byName)
+	require.Nil(t, deleted.Err)
+	require.NotEmpty(t, deleted.Context, "the first attempt knows what it has read")
+	again := r.do(second, byName)
+	require.Equal(t, deleted.Receipt.Dot, again.Receipt.Dot)
+
+	r.lose = func(_, to string, _ wire.Message) bool { return to != third }
+	after := seen(put("k", "new"), again.Context)
+	after.W = 1
+	require.Nil(t, r.do(third, after).Err)
+	one := get("k")
+	one.R = 1
+	here := r.do(third, one)
+	require.ElementsMatch(t, []string{"old", "new"}, values(here), "it has missed the delete")
+	dot, err := vclock.ParseDot(deleted.Receipt.Dot)
+	require.NoError(t, err)
+	known, bad := replica.DecodeContext("b", "k", here.Context)
+	require.Nil(t, bad)
+	require.False(t, known.Contains(dot), "nobody who shows the old value has heard of its delete")
+
+	r.lose = func(string, string, wire.Message) bool { return false }
+	r.passFor(10*time.Second, time.Second)
+	require.Equal(t, []string{"new"}, values(r.do(third, get("k"))))
 	r.idle()
 }

@@ -27,7 +27,7 @@ type writeOp struct {
 	silent []string
 	// whole: the write carries the whole object, with effects of other events.
 	whole bool
-	// unread: what the write had seen is not known any more (see context).
+	// unread: what the write had seen is not known here (see context).
 	unread bool
 }
 
@@ -151,14 +151,7 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		}
 	}
 	if dot, ok := k.Served(o.requestID()); ok {
-		s.stats.Retries++
-		if len(o.req.Context) == 0 {
-			// What this attempt has read for a delete is not what the write had
-			// seen: a receipt that covers it would let its client delete it unseen.
-			o.seen = vclock.DotSet{}
-		}
-		o.unread = o.lastWins()
-		o.whole = true // it leaves durable: nothing of it can be lost here and stay there (C8)
+		o.serveAgain(s)
 		return dot, k.Whole(dot), nil
 	}
 	if o.req.Op == kindred.OpDelete {
@@ -182,6 +175,16 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		s.stats.ManySiblings++
 	}
 	return dot, delta, nil
+}
+
+// serveAgain notes that the write was made before (R19). What a delete without a
+// context had read then is not what this attempt has read, and a put where the last
+// writer wins had seen what its coordinator held.
+func (o *writeOp) serveAgain(s *Shard) {
+	s.stats.Retries++
+	byName := o.req.Op == kindred.OpDelete && len(o.req.Context) == 0
+	o.unread = byName || o.req.Op == kindred.OpPut && o.lastWins()
+	o.whole = true // it leaves durable: nothing of it can be lost here and stay there (C8)
 }
 
 // record is what a put stores beside those versions.
@@ -279,10 +282,11 @@ func (o *writeOp) expiry() time.Time {
 	return time.Time{}
 }
 
-// context is what the client has seen now. Where the last writer wins a put has seen
-// more than its client, and a replica that serves it again does not know what: a
-// context with the dot and without its causal past would break R2 in the next write.
-// So there is none, and that write reads for itself.
+// context is what the client has seen now. Some writes have seen more than their
+// client, and a replica that serves one again does not know what: a context with the
+// dot and without its causal past would break R2 in the next write, and one with more
+// than that would let the client delete it unseen. So there is none: the client goes
+// on as somebody who has seen nothing.
 func (o *writeOp) context() []byte {
 	if o.unread {
 		return nil

@@ -141,7 +141,9 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 	if !w.isAcked || more { // a read that began before owes nothing to those who acknowledged later
 		w.isAcked, w.ackedAt = true, o.run.agenda.now
 	}
-	if len(resp.Context) > 0 || !o.run.cfg.LastWins { // a retry may be answered without one
+	// A retry may be answered without a context, if its write had seen more than its
+	// client: where the last writer wins, and for a delete by name.
+	if len(resp.Context) > 0 || w.put && !o.run.cfg.LastWins || !w.put && len(op.request.Context) > 0 {
 		o.judgeReceiptContext(op, w, o.contextOf(op.intent.Key, resp.Context))
 	}
 	o.askStage(w)
@@ -163,6 +165,9 @@ func (o *oracle) judgeHeld(op *operation, w *write, n *node, durability kindred.
 func (o *oracle) judgeReceiptContext(op *operation, w *write, after vclock.DotSet) {
 	if !after.Contains(w.dot) || !after.Covers(op.context) {
 		o.find("R8", "the receipt of %v has a context without %v or what its client had seen", op, w.dot)
+	}
+	if !after.Covers(w.past) {
+		o.find("R2", "the receipt of %v has a context with %v and without what that had seen", op, w.dot)
 	}
 	for _, other := range o.history(w.key).writes {
 		if after.Contains(other.dot) && other != w && !op.context.Contains(other.dot) && !w.past.Contains(other.dot) {

@@ -17,8 +17,10 @@ import (
 const (
 	// convergeWithin is how long after the last write, with nothing in the way, all
 	// homes must have become equal by exchange alone (I9). It covers the time until
-	// links are noticed, two looks, and the answers.
-	convergeWithin = 10 * time.Second
+	// links are noticed, two looks, and the answers, and before them the wait of a
+	// rebuild that had just found nobody to begin with, which is 10 s: a log that is
+	// bounded tightly makes one needed without any loss.
+	convergeWithin = 15 * time.Second
 	// convergeAfterLoss is the same after a disk was lost: what peers remember of
 	// the old one may be put right by the next digest only.
 	convergeAfterLoss = 45 * time.Second

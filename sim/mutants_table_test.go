@@ -83,7 +83,7 @@ var mutants = []mutant{
 		{"replica/key.go", "	k.r.recent.Add(id, k.hash(), d)\n	k.dropServed()\n", "	k.r.recent.Add(id, k.hash(), d)\n"},
 	}},
 	{name: "retried delete's receipt covers what it has not seen", rule: "R8", edits: []edit{
-		{"core/write.go", "			o.seen = vclock.DotSet{}\n", ""},
+		{"core/write.go", "	o.unread = byName || o.req.Op == kindred.OpPut && o.lastWins()\n", "	o.unread = !byName && o.lastWins()\n"},
 	}},
 	{name: "answer to a dead process counted", rule: "R10", edits: []edit{
 		{"core/peers.go", "if id.Process == s.cfg.Start.Nonce {", "if true {"},
