@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -35,6 +36,8 @@ type Record struct {
 // has none.
 type Promises struct {
 	records []Record // by actor
+	// digest is of what is void, if it has been asked for since that changed.
+	digest uint64
 }
 
 func (p *Promises) find(a vclock.Actor) (int, bool) {
@@ -62,7 +65,28 @@ func (p *Promises) Of(a vclock.Actor) Record {
 func (p *Promises) All() []Record { return p.records }
 
 // Clone goes its own way from here.
-func (p *Promises) Clone() *Promises { return &Promises{records: slices.Clone(p.records)} }
+func (p *Promises) Clone() *Promises {
+	return &Promises{records: slices.Clone(p.records), digest: p.digest}
+}
+
+// VoidDigest tells whether two members know the same to be void. It is zero if they
+// know of nothing.
+func (p *Promises) VoidDigest() uint64 {
+	if p.digest != 0 {
+		return p.digest
+	}
+	var void []byte
+	for i := range p.records {
+		if r := &p.records[i]; !r.Void.IsEmpty() {
+			void = r.Void.AppendTo(void)
+		}
+	}
+	if len(void) > 0 {
+		sum := sha256.Sum256(void)
+		p.digest = max(1, binary.BigEndian.Uint64(sum[:]))
+	}
+	return p.digest
+}
 
 // Report answers for one actor of an ask: it promises the round if it may, and
 // says what the member holds. Held must be of this very moment. If promised is
@@ -101,6 +125,7 @@ func (p *Promises) Learn(c wire.CloseRecord) (fresh vclock.DotSet, changed bool)
 	r := p.record(c.Actor)
 	r.Void = r.Void.Clone()
 	r.Void.Union(fresh)
+	p.digest = 0
 	if c.Round.Compare(r.Closed) > 0 {
 		r.Closed = c.Round
 	}

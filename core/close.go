@@ -123,6 +123,14 @@ func (s *Shard) Promised(id replica.ID, dots vclock.DotSet) wire.Rounds {
 	return nil
 }
 
+// voidDigest is of what this node knows to be void.
+func (s *Shard) voidDigest(id replica.ID) uint64 {
+	if p := s.closer.places[id]; p != nil {
+		return p.promises.VoidDigest()
+	}
+	return 0
+}
+
 // RefuseDots is R14 for deltas that do not go into a home replica, such as hints:
 // why dots that are news here may not be taken, or nil.
 func (s *Shard) RefuseDots(id replica.ID, unknown vclock.DotSet, sent wire.Rounds) error {
@@ -201,6 +209,8 @@ type fence struct {
 	c *closer
 	p *place
 }
+
+func (f fence) VoidDigest() uint64 { return f.p.promises.VoidDigest() }
 
 func (f fence) Refuse(unknown vclock.DotSet, sent wire.Rounds) error {
 	err := f.p.promises.Refuse(unknown, sent)

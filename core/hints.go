@@ -166,7 +166,7 @@ func (s *Shard) serveHint(ask *wire.Read, reply func(now time.Time, m *wire.Read
 			m.Failed = err.Error()
 		} else {
 			m.Object = h.Object()
-			m.Rounds = s.Promised(replica.ID(ask.Head), m.Object.Dots())
+			m.Rounds, m.Void = s.Promised(replica.ID(ask.Head), m.Object.Dots()), s.voidDigest(replica.ID(ask.Head))
 			if ask.Inspect && !h.IsPaid() {
 				m.Context = m.Object.Context.String()
 			}

@@ -200,7 +200,7 @@ func (s *Shard) join(m *wire.Write, done func(sync bool, refused string)) {
 // joinKey merges a write of a peer. One that wants no answer is a read repair.
 func joinKey(k *replica.Key, m *wire.Write, rows *storage.Batch) error {
 	if m.Op.IsZero() {
-		return k.Mend(m.Delta, m.Rounds, rows)
+		return k.Mend(m.Delta, m.Rounds, m.Void, rows)
 	}
 	return k.Join(m.Delta, m.RequestIDs, m.Rounds, rows)
 }

@@ -135,7 +135,7 @@ func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.Read
 			m.Failed = isDamaged
 		default:
 			m.Object = k.Filled()
-			m.Rounds = s.Promised(r.ID(), m.Object.Dots())
+			m.Rounds, m.Void = s.Promised(r.ID(), m.Object.Dots()), s.voidDigest(r.ID())
 			if ask.Inspect {
 				m.Context, m.Clock = k.Object().Context.String(), r.Clock().String()
 			}
@@ -156,7 +156,7 @@ func (o *readOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply) 
 		s.hold(&o.request, len(v.Value.Value))
 	}
 	o.get.Add(node, m.Object)
-	o.get.Promised(node, m.Rounds)
+	o.get.Promised(node, m.Rounds, m.Void)
 	if o.views != nil {
 		o.views[node] = viewOf(node, m)
 	}
@@ -242,7 +242,7 @@ func (o *readOp) end(s *Shard) {
 	}
 	for _, r := range o.get.Repairs() {
 		s.stats.Repairs++
-		m := &wire.Write{Head: o.head, Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta, Rounds: r.Rounds}
+		m := &wire.Write{Head: o.head, Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta, Rounds: r.Rounds, Void: r.Void}
 		if r.Node == s.cfg.Node {
 			s.join(m, func(bool, string) {})
 		} else {

@@ -68,7 +68,7 @@ func (o *repairOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply
 		s.hold(&o.request, len(v.Value.Value))
 	}
 	o.get.Add(node, m.Object)
-	o.get.Promised(node, m.Rounds)
+	o.get.Promised(node, m.Rounds, m.Void)
 	o.objects[node] = m.Object
 	o.views[node] = viewOf(node, m)
 	o.proceed(s, now)
@@ -95,7 +95,7 @@ func (o *repairOp) proceed(s *Shard, now time.Time) {
 	}
 	for _, r := range repairs {
 		m := &wire.Write{
-			Head: o.head, Op: s.opID(o.seq), Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta, Rounds: r.Rounds,
+			Head: o.head, Op: s.opID(o.seq), Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta, Rounds: r.Rounds, Void: r.Void,
 		}
 		if r.Node == s.cfg.Node {
 			s.join(m, func(_ bool, refused string) { o.acked(s, now, s.cfg.Node, refused) })

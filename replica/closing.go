@@ -14,6 +14,8 @@ type Fence interface {
 	// Refuse says why dots that are news here may not be taken from a sender with
 	// these promises, or nil.
 	Refuse(unknown vclock.DotSet, sent wire.Rounds) error
+	// VoidDigest tells whether two know the same to be void.
+	VoidDigest() uint64
 }
 
 // closing is what a replica knows of incarnations that are being closed.
@@ -109,23 +111,29 @@ func (k *Key) dropVoid() {
 
 // Mend is Join for read repair, which brings what replicas showed before it was
 // durable there. If it takes a version away and speaks of void dots, that may be
-// the effect of an event whose dot is lost: the object is touched.
+// the effect of an event whose dot is lost: the object is touched. So it is if the
+// repair leaves a memory, by which a version that comes later passes for gone, and
+// was made by somebody who knew other dots to be void than this replica does: it may be
+// of before they were. Void is the digest of what its makers knew.
 //
 // What brings a dot without its version is no repair: it names the event.
-func (k *Key) Mend(delta wire.Delta, rounds wire.Rounds, rows *storage.Batch) error {
+func (k *Key) Mend(delta wire.Delta, rounds wire.Rounds, void uint64, rows *storage.Batch) error {
 	if delta.Dots.Compare(delta.Siblings.Dots()) != vclock.Equal {
 		return k.Join(delta, nil, rounds, rows)
 	}
-	before := k.object.Dots()
+	before, knew := k.object.Dots(), k.object.Context.Clone()
 	if err := k.Join(delta, nil, rounds, rows); err != nil {
 		return err
 	}
 	gone := before.Minus(k.object.Dots())
-	if !gone.IsEmpty() && !delta.Context.Intersect(k.r.closing.void).IsEmpty() {
-		k.leaked = true
+	if !gone.IsEmpty() || !k.r.closing.same(void) && !knew.Covers(k.object.Context) {
+		k.leaked = k.leaked || !delta.Context.Intersect(k.r.closing.void).IsEmpty()
 	}
 	return nil
 }
+
+// same reports whether the digest is of what this replica knows to be void.
+func (c *closing) same(void uint64) bool { return c.fence != nil && c.fence.VoidDigest() == void }
 
 // touch mints a dot without a value, so that what this object shows travels: the
 // dot is news to the others, and goes out with the whole filled object only.

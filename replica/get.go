@@ -28,6 +28,7 @@ type reply struct {
 	node   string
 	dots   vclock.DotSet
 	rounds wire.Rounds
+	void   uint64
 	// idle: it is a guest's, who holds nothing of the key.
 	idle bool
 }
@@ -36,8 +37,10 @@ type reply struct {
 type Repair struct {
 	Node  string
 	Delta wire.Delta
-	// Rounds are the promises that all who replied have made alike.
+	// Rounds are the promises that all who replied have made alike, Void the digest of
+	// what all of them know to be void, zero if they do not know the same.
 	Rounds wire.Rounds
+	Void   uint64
 }
 
 // NewGet waits for quorum.R answers, quorum.PR of them of homes. In a strict quorum
@@ -74,14 +77,25 @@ func (g *Get) Add(node string, filled wire.Object) {
 	g.failed = slices.DeleteFunc(g.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
 }
 
-// Promised notes the promises that came with a reply, after Add. Without them
-// who has promised anything refuses the repair, which does no harm.
-func (g *Get) Promised(node string, rounds wire.Rounds) {
+// Promised notes the promises that came with a reply, and the digest of what is void
+// to its node, after Add. Without them who has promised anything refuses the repair,
+// which does no harm.
+func (g *Get) Promised(node string, rounds wire.Rounds, void uint64) {
 	for i := range g.replies {
 		if g.replies[i].node == node {
-			g.replies[i].rounds = rounds
+			g.replies[i].rounds, g.replies[i].void = rounds, void
 		}
 	}
+}
+
+// void is the digest of what all who replied know to be void, if it is the same.
+func (g *Get) void() uint64 {
+	for _, r := range g.replies {
+		if r.void != g.replies[0].void {
+			return 0
+		}
+	}
+	return g.replies[0].void
 }
 
 // common are the promises that all who replied have made alike: a dot that came
@@ -215,7 +229,7 @@ func (g *Get) Repairs() []Repair {
 	live, common := g.merged.Dots(), g.common()
 	for _, r := range g.replies {
 		if slices.Contains(g.homes, r.node) && r.dots.Compare(live) != vclock.Equal {
-			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}, Rounds: common})
+			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}, Rounds: common, Void: g.void()})
 		}
 	}
 	return repairs

@@ -24,6 +24,9 @@ const (
 	// convergeAfterLoss is the same after a disk was lost: what peers remember of
 	// the old one may be put right by the next digest only.
 	convergeAfterLoss = 45 * time.Second
+	// convergeAfterDamage is the same after a disk was damaged: a home that nobody but
+	// the damaged one can rebuild looks for another source again after ten seconds.
+	convergeAfterDamage = 2 * convergeWithin
 	// expiryWithin is enough for two looks at the wall clock.
 	expiryWithin = 2 * time.Minute
 	// pruneWithin is how long after that every log must be empty (C14).

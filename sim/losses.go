@@ -230,6 +230,9 @@ func (r *run) convergeWithin() time.Duration {
 	if r.hits[DiskLost]+r.hits[OldImageBack] > 0 {
 		return convergeAfterLoss
 	}
+	if r.hits[RowRotted]+r.hits[RowVanished]+r.hits[TreeSpoilt] > 0 {
+		return convergeAfterDamage
+	}
 	return convergeWithin
 }
 

@@ -92,6 +92,9 @@ type Write struct {
 	RequestIDs []DotRequest
 	// Rounds are the sender's promises about the actors of Delta.Dots (R14).
 	Rounds Rounds
+	// Void is the digest of what all whose objects are in a read repair knew to be
+	// void, zero if they did not know the same.
+	Void uint64
 }
 
 // DotRequest ties a dot to the request that minted it.
@@ -127,8 +130,10 @@ type ReadReply struct {
 	Object Object
 	// Context and Clock are set if asked for.
 	Context, Clock string
-	// Rounds are the replier's promises about the actors of live versions (R8).
+	// Rounds are the replier's promises about the actors of live versions (R8), Void
+	// the digest of what it knows to be void.
 	Rounds Rounds
+	Void   uint64
 }
 
 // Forward passes a request on to a home replica, once.
@@ -257,6 +262,7 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 		return &ReadReply{
 			Head: h, Op: r.opID(), Failed: r.string("reason"), Object: r.object("object"),
 			Context: r.string("context"), Clock: r.string("clock"), Rounds: r.rounds("rounds"),
+			Void: r.uvarint("void"),
 		}
 	case KindForward:
 		return &Forward{Head: h, Op: r.opID(), Request: r.request(), Guest: r.flag("guest")}
@@ -333,7 +339,8 @@ func (m *Write) appendBody(b []byte) []byte {
 	b = appendString(b, m.Key)
 	b = appendObject(b, m.Delta.Siblings)
 	b = m.Delta.Dots.AppendTo(b)
-	return AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds)
+	b = AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds)
+	return binary.AppendUvarint(b, m.Void)
 }
 
 func appendRequestIDs(b []byte, ids []DotRequest) []byte {
@@ -355,6 +362,7 @@ func decodeWrite(h Head, r *reader) *Write {
 	m.Delta.Dots = r.dotSet("dots")
 	m.RequestIDs = r.requestIDs()
 	m.Rounds = r.rounds("rounds")
+	m.Void = r.uvarint("void")
 	return m
 }
 
@@ -384,7 +392,8 @@ func (m *Read) appendBody(b []byte) []byte {
 func (m *ReadReply) appendBody(b []byte) []byte {
 	b = appendString(m.Op.appendTo(b), m.Failed)
 	b = appendObject(b, m.Object)
-	return AppendRounds(appendString(appendString(b, m.Context), m.Clock), m.Rounds)
+	b = AppendRounds(appendString(appendString(b, m.Context), m.Clock), m.Rounds)
+	return binary.AppendUvarint(b, m.Void)
 }
 
 func (m *Forward) appendBody(b []byte) []byte {

@@ -59,6 +59,7 @@ func messages() []Message {
 			Head: head, Op: op, Durability: kindred.Sync, Bucket: "carts", Key: "k\x00é", Delta: Delta{Siblings: o, Dots: dots},
 			RequestIDs: []DotRequest{{Dot: dot(actorB, 8), ID: id}},
 			Rounds:     Rounds{{Actor: actorA, Round: round}, {Actor: actorB, Round: round}},
+			Void:       1 << 60,
 		},
 		&WriteAck{Head: head, Op: op, Refused: "disk full"},
 		&AuditTree{Head: head, Op: op, Parts: []uint64{1, math.MaxUint64}},
@@ -71,7 +72,7 @@ func messages() []Message {
 			Rounds: Rounds{{Actor: actorA, Round: round}},
 		},
 		&Read{Head: head, Op: op, Bucket: "carts", Key: "k", Inspect: true, Guest: true},
-		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}},
+		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}, Void: 300},
 		&Forward{Head: head, Op: op, Request: kindred.Request{
 			Op: kindred.OpPut, Bucket: "b", Key: "k", Value: []byte("v"), ContentType: "t", Context: []byte{1, 2}, RequestID: id,
 			TTL: time.Minute, ExpiresAt: when, Resent: true,

@@ -80,6 +80,7 @@ type letter struct {
 	dot     vclock.Dot
 	delta   wire.Delta
 	rounds  wire.Rounds
+	void    uint64
 	raw     string
 }
 
@@ -204,7 +205,7 @@ func (w *world) minted(e write, but int, delta wire.Delta) error {
 
 // post adds a letter, unless the same was sent before.
 func (w *world) post(l letter) {
-	l.raw = string(wire.Append([]byte{byte(l.to)}, &wire.Write{Bucket: bucket, Key: keyNames[l.key], Delta: l.delta, Rounds: l.rounds}))
+	l.raw = string(wire.Append([]byte{byte(l.to)}, &wire.Write{Bucket: bucket, Key: keyNames[l.key], Delta: l.delta, Rounds: l.rounds, Void: l.void}))
 	at, found := slices.BinarySearchFunc(w.letters, l, func(a, b letter) int { return cmp.Compare(a.raw, b.raw) })
 	if !found {
 		w.letters = slices.Insert(slices.Clone(w.letters), at, l)
@@ -213,7 +214,9 @@ func (w *world) post(l letter) {
 
 func (w *world) deliver(l letter) error {
 	return w.step(l.to, l.key, func(k *replica.Key, rows *storage.Batch) error {
-		join := k.Mend // what asks for no answer is a repair
+		join := func(delta wire.Delta, rounds wire.Rounds, rows *storage.Batch) error {
+			return k.Mend(delta, rounds, l.void, rows) // what asks for no answer is a repair
+		}
 		if !l.dot.IsZero() {
 			join = func(delta wire.Delta, rounds wire.Rounds, rows *storage.Batch) error {
 				return k.Join(delta, nil, rounds, rows)
@@ -246,7 +249,7 @@ func (w *world) read(key int, sites []int, guests ...int) error {
 			return err
 		}
 		get.Add(names[i], filled)
-		get.Promised(names[i], w.sites[at].member.promises.Rounds(filled.Dots()))
+		get.Promised(names[i], w.sites[at].member.promises.Rounds(filled.Dots()), w.sites[at].member.promises.VoidDigest())
 	}
 	for _, at := range guests {
 		get.Invite(guestNames[at])
@@ -257,7 +260,7 @@ func (w *world) read(key int, sites []int, guests ...int) error {
 		get.Add(guestNames[at], shown)
 	}
 	for _, r := range get.Repairs() {
-		w.post(letter{to: slices.Index(siteNames, r.Node), key: key, delta: r.Delta, rounds: r.Rounds})
+		w.post(letter{to: slices.Index(siteNames, r.Node), key: key, delta: r.Delta, rounds: r.Rounds, void: r.Void})
 	}
 	return nil
 }
