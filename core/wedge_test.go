@@ -192,3 +192,53 @@ func TestAHintOfItsOwnIsNotLost(t *testing.T) {
 	require.Equal(t, []string{"kept"}, r.valuesAt(homes[0], key))
 	require.Zero(t, r.nodes[homes[0]].shard.Stats().LostDots)
 }
+
+// A page waits for a key that is open, joined with own objects that were read before
+// one of them was found to be lost. It is asked for again: what is lost was taken out
+// of the hash tree, and would be taken out once more.
+func TestR20_APageForgetsWhatWasReadBeforeDamageWasFound(t *testing.T) {
+	r := filled(t, 200)
+	id := r.placeOf("key-0")
+	n := r.nodes["n3"]
+	var keys []string
+	for i := 0; len(keys) < 2; i++ { // two that are there, on one page
+		if name := fmt.Sprintf("key-%d", 4*i+2); r.placeOf(name) == id {
+			keys = append(keys, name)
+		}
+	}
+	limits := DefaultLimits()
+	limits.RebuildPageBytes = replica.PageBytesMax
+	for _, name := range r.names {
+		r.nodes[name].shard.cfg.Limits = limits
+	}
+	read := r.do("n1", get(keys[1]))
+	r.noExchange = true
+	r.lose = func(_, to string, m wire.Message) bool { return to == "n3" && wire.KindOf(m) == wire.KindWrite }
+	require.Nil(t, r.do("n1", seen(put(keys[1], "newer"), read.Context)).Err)
+	r.holdReads = true
+	r.ask("n3", strict(get(keys[0])))
+	n.shard.Rebuild(r.now, id, "n1")
+	r.settle()
+	require.True(t, n.shard.rebuilds.jobs[id].held, "the page waits for the key")
+
+	var rows storage.Batch
+	rows.Delete(storage.ObjectKey(nil, id.Partition, id.N, "b", keys[1]))
+	require.NoError(t, n.engine.Apply(&rows))
+	r.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindAuditKeys }
+	n.shard.Audit(id)
+	n.shard.Tick(r.now)
+	r.settle()
+	require.True(t, n.shard.IsDamaged(id))
+	r.holdReads = false
+	r.settle()
+	snapshot, err := n.engine.Snapshot()
+	require.NoError(t, err)
+	stored, err := replica.Recount(snapshot, id)
+	require.NoError(t, err)
+	require.NoError(t, snapshot.Close())
+	require.Empty(t, stored.Differing(n.shard.Tree(id)), "the tree is of what is stored")
+	r.noExchange = false
+	r.heal()
+	r.wait(5 * time.Minute)
+	r.demandWhole("key-0")
+}
