@@ -39,6 +39,7 @@ var walkedPages = []struct {
 	{"docs/configuration.md", 4, false},
 	{"docs/operating.md", 30, false},
 	{"docs/http.md", 20, false},
+	{"docs/go.md", 3, true},
 	{"docs/grpc.md", 3, true},
 	{"docs/security.md", 10, false},
 }

@@ -88,6 +88,11 @@
 //  5. What nodes can make grow is bounded: calls in flight ([WithOutstanding]),
 //     connections ([NodesMax]), attempts, retries and hedges.
 //
+// # Being watched
+//
+// [WithTracerProvider] makes OpenTelemetry spans, [WithMetrics] Prometheus metrics,
+// [WithLogger] a log. All three are off by default and then cost nothing.
+//
 // # What this package does not do
 //
 // It does not resolve conflicts by itself, cache values, or order calls: two

@@ -242,7 +242,7 @@ func (f *fakeCluster) perform(q *kindred.Request) *kindred.Response {
 	k.siblings = append(k.siblings, written...)
 	done := kindred.Response{
 		Context: fakeContext(name, written),
-		Receipt: kindred.Receipt{Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}},
+		Receipt: kindred.Receipt{Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, ExpiresAt: expiryOf(q)},
 	}
 	if !q.RequestID.IsZero() {
 		f.ids[q.RequestID] = done

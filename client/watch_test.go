@@ -3,6 +3,8 @@ package client_test
 import (
 	"context"
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +139,16 @@ kindred_client_siblings_total 1
 	count, err := testutil.GatherAndCount(registry, "kindred_client_operation_seconds")
 	require.NoError(t, err)
 	require.Equal(t, 2, count, "get and put")
+
+	guide, err := os.ReadFile("../docs/go.md")
+	require.NoError(t, err)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	for _, m := range families {
+		row := regexp.MustCompile("(?m)^\\| `" + m.GetName() + "` \\| " + strings.ToLower(m.GetType().String()) + " \\|.*\\| " + regexp.QuoteMeta(m.GetHelp()) + " \\|$")
+		require.Regexp(t, row, string(guide))
+	}
+	require.Equal(t, strings.Count(string(guide), "\n| `kindred_client_"), len(families))
 }
 
 func TestClientsOfOneProcessNeedLabelsForTheirMetrics(t *testing.T) {
