@@ -85,6 +85,9 @@ var mutants = []mutant{
 	{name: "retried delete's receipt covers what it has not seen", rule: "R8", edits: []edit{
 		{"core/write.go", "	o.unread = byName || o.req.Op == kindred.OpPut && o.lastWins()\n", "	o.unread = !byName && o.lastWins()\n"},
 	}},
+	{name: "retried put's receipt lacks what it had seen", rule: "R2", edits: []edit{
+		{"core/write.go", "	o.unread = byName || o.req.Op == kindred.OpPut && o.lastWins()\n", "	o.unread = byName\n"},
+	}},
 	{name: "answer to a dead process counted", rule: "R10", edits: []edit{
 		{"core/peers.go", "if id.Process == s.cfg.Start.Nonce {", "if true {"},
 	}},
