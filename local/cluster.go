@@ -195,7 +195,7 @@ func (c *Cluster) Wipe(ctx context.Context, name string) error {
 		if err := os.RemoveAll(n.DataDir); err != nil {
 			return err
 		}
-		return os.MkdirAll(n.DataDir, 0o755)
+		return os.MkdirAll(n.DataDir, 0o700)
 	})
 }
 

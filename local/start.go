@@ -176,7 +176,7 @@ func (c *Cluster) hasState() bool {
 // that there is no process that cluster.json does not know.
 func (c *Cluster) spawnNode(st *state, i int) error {
 	n := c.node(st, i)
-	if err := os.MkdirAll(n.DataDir, 0o755); err != nil {
+	if err := os.MkdirAll(n.DataDir, 0o700); err != nil {
 		return err
 	}
 	args, err := c.nodeArgs(st, i)

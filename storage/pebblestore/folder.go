@@ -40,7 +40,7 @@ type folder struct {
 // lockFolder makes the directory if need be, locks it and reads its FORMAT.
 func lockFolder(files vfs.FS, dir string) (*folder, error) {
 	f := &folder{fs: files, dir: dir}
-	if err := files.MkdirAll(dir, 0o755); err != nil {
+	if err := files.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("storage: make the folder %s: %w", dir, err)
 	}
 	lock, err := files.Lock(f.path(lockName))
