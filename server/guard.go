@@ -134,7 +134,8 @@ func (g *guard) http(h http.Handler) http.Handler {
 			return
 		}
 		if bad := g.admit(r.TLS, strings.Join(r.Header.Values("Authorization"), ","), r.RemoteAddr); bad != nil {
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(g.cfg.AnswerTimeout))
+			forget(r)
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(min(strangerTimeout, g.cfg.AnswerTimeout)))
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			writeError(w, http.StatusUnauthorized, bad)
 			return

@@ -27,8 +27,9 @@ func (s *Server) newHTTP() *http.Server {
 		h.metrics = promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax})
 	}
 	h.routes = h.table()
+	door := browsers{h, http.NewCrossOriginProtection()}
 	server := &http.Server{
-		Handler:           h,
+		Handler:           door,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    headBytesMax,
@@ -36,7 +37,7 @@ func (s *Server) newHTTP() *http.Server {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: s.cfg.StreamsPerConnectionMax},
 	}
 	if guard := s.guard(); guard != nil {
-		server.TLSConfig, server.Handler = guard.keeper.Server("h2", "http/1.1"), guard.http(h)
+		server.TLSConfig, server.Handler = guard.keeper.Server("h2", "http/1.1"), guard.http(door)
 	}
 	return server
 }

@@ -244,6 +244,7 @@ func TestTheDescriptionHoldsForEveryAnswer(t *testing.T) {
 	w.buckets()
 	w.node()
 	w.strangers()
+	w.misled()
 	require.ElementsMatch(t, slices.Collect(maps.Keys(d.described(t))), slices.Collect(maps.Keys(d.met)),
 		"what is described (first) is not what was met")
 }
@@ -385,6 +386,27 @@ func (w walker) strangers() {
 		}
 		w.meet(w.t, op, got)
 	}
+}
+
+// misled callers believe to speak with somebody else.
+func (w walker) misled() {
+	for op := range w.operations() {
+		method, path, _ := strings.Cut(op, " ")
+		got := w.with(&http.Client{Transport: namedEvil{}}).do(w.t, method, concrete(path), nil)
+		if path != "/healthz" && path != "/readyz" {
+			require.Equal(w.t, 403, got.status, op)
+		}
+		w.meet(w.t, op, got)
+	}
+}
+
+// namedEvil asks as a browser asks that believes 127.0.0.1 to be evil.example.
+type namedEvil struct{}
+
+func (namedEvil) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Host = "evil.example"
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // TestTheExamplesAreValid: the description shows what it says.
