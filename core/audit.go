@@ -55,6 +55,9 @@ type AuditStatus struct {
 	// Audited holds the dots that every home had, as far as was known here, when
 	// the last complete audit began.
 	Audited vclock.DotSet
+	// goal is what the replica had when an audit was asked for: until all of that is
+	// audited, another follows as soon as every home has it.
+	goal vclock.DotSet
 }
 
 // auditor proves that what the replicas of a shard store is what they should
@@ -163,10 +166,11 @@ func (a *auditor) plan(id replica.ID, at time.Time) {
 	}
 }
 
-// Audit asks for an audit of a replica, as soon as its turn comes.
+// Audit asks for an audit of a replica, as soon as its turn comes, and for others
+// until what the replica has now is audited.
 func (s *Shard) Audit(id replica.ID) {
 	if status := s.auditor.status[id]; status != nil && !status.Wanted {
-		status.Wanted = true
+		status.Wanted, status.goal = true, s.replicas[id].Clock().Clone()
 		s.auditor.asked++
 		s.auditor.plan(id, time.Unix(0, s.auditor.asked)) // in the order of asking
 	}
@@ -281,6 +285,10 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 			a.due[id] = now.Add(auditRetry) // what is there is not all yet
 			continue
 		}
+		if ok && !at.After(now) && s.early(now, id) {
+			a.due[id] = now.Add(auditRetry)
+			continue
+		}
 		if ok && !at.After(now) && (first == nil || at.Before(a.due[first.ID()])) {
 			first = s.replicas[id]
 		}
@@ -297,6 +305,17 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 	a.run = run
 	s.stats.Audits++
 	s.survey(run)
+}
+
+// early reports whether the next audit of a replica is for the sake of dots that not
+// every home has yet.
+func (s *Shard) early(now time.Time, id replica.ID) bool {
+	status, x := s.auditor.status[id], s.exchange.of[id]
+	if status.Wanted || status.goal.IsEmpty() || x == nil || s.IsDamaged(id) {
+		return false
+	}
+	cycle := s.cfg.Limits.AuditEvery
+	return !x.Common().Covers(status.goal) && (cycle <= 0 || now.Before(status.Ended.Add(cycle)))
 }
 
 // wake says when tick is wanted next.

@@ -42,6 +42,9 @@ func newAuditRig(t *testing.T, keys int) *auditRig {
 			require.Nil(t, resp.Err)
 		}
 	}
+	for range 5 {
+		a.pass(time.Second) // until each knows that all have it
+	}
 	return a
 }
 
@@ -302,4 +305,28 @@ func TestAShardThatIsFullAuditsLater(t *testing.T) {
 	s.SetFull(nil)
 	a.ticks()
 	require.True(t, s.Audits()[a.id].Complete)
+}
+
+// TestAnAuditThatWasAskedForCoversWhatWasThere: an audit confirms only what every
+// home is known to hold. Who asks for one too early need not ask again.
+func TestAnAuditThatWasAskedForCoversWhatWasThere(t *testing.T) {
+	a := newAuditRig(t, 5)
+	silent := true
+	a.lose = func(from, _ string, m wire.Message) bool { return silent && from == "n3" && wire.KindOf(m) == wire.KindClock }
+	require.Nil(t, a.do("n1", put(a.keys[0], "new")).Err)
+	status := a.audit("n1")
+	require.True(t, status.Complete, status.Problem)
+	clock := a.nodes["n1"].shard.Clock(a.id)
+	require.False(t, status.Audited.Covers(clock), "n3 has not said that it holds the write")
+	begun := a.nodes["n1"].shard.Stats().Audits
+	a.ticks()
+	require.Equal(t, begun, a.nodes["n1"].shard.Stats().Audits, "another audit would find no more")
+
+	silent = false
+	a.ticks()
+	a.ticks()
+	require.True(t, a.nodes["n1"].shard.Audits()[a.id].Audited.Covers(clock))
+	begun = a.nodes["n1"].shard.Stats().Audits
+	a.ticks()
+	require.Equal(t, begun, a.nodes["n1"].shard.Stats().Audits, "and that was that")
 }

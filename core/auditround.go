@@ -310,6 +310,9 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 	status.Complete = problem == "" && !a.r.IsDamaged()
 	if status.Complete {
 		status.Audited, status.FailingSince = a.common, time.Time{}
+		if status.Audited.Covers(status.goal) {
+			status.goal = vclock.DotSet{}
+		}
 		s.stagesMoved()
 	} else if status.FailingSince.IsZero() {
 		status.FailingSince = now
@@ -319,7 +322,7 @@ func (a *audit) end(s *Shard, now time.Time, problem string) {
 	case a.r.IsDamaged():
 		s.auditor.plan(id, now.Add(auditRetry<<min(status.vain, auditDoublings)))
 		status.vain++
-	case status.Wanted:
+	case status.Wanted || status.Complete && !status.goal.IsEmpty():
 		s.auditor.plan(id, now.Add(auditAgain)) // reading damage calls for it as well
 	case !status.Complete && s.cfg.Limits.AuditEvery > 0:
 		// A home that was down, or had no layout yet, is back long before it is due.
