@@ -46,7 +46,6 @@ func (o *oracle) overruled(b *batch, s *shadow, w *write) {
 		// The first one is the put; a retry in the same batch sends the whole object.
 		if m, ok := send.Msg.(*wire.Write); ok && !sent && m.Delta.Dots.Compare(own) == vclock.Equal && !m.Op.IsZero() {
 			w.past, sent = m.Delta.Context.Clone(), true
-			o.noteExpiry(b.shell.node, m.Delta.Siblings) // it may be gone before it is stored
 		}
 	}
 	if !sent || !w.past.Covers(op.context) {

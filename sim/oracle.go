@@ -317,6 +317,9 @@ func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.
 		o.run.hits.add(DeletedUnread)
 	}
 	o.writes[d] = w
+	if w.put {
+		b.noteSent(w)
+	}
 	if o.run.cfg.LastWins && w.put {
 		o.overruled(b, s, w)
 	}

@@ -59,18 +59,19 @@ func (r *run) jumpOne(draw chance) {
 // over reports whether it has expired by a wall clock.
 func (w *write) over(wall int64) bool { return w.expiry.Over(wall) }
 
-// noteExpiry takes over the expiry of a put from the row that its coordinator
-// writes, and demands that it is what the client asked for.
+// noteExpiry takes over the expiry of a put from what its coordinator sends
+// and stores, and demands that it is what the client asked for.
 func (o *oracle) noteExpiry(n *node, object wire.Object) {
 	for _, v := range object.Versions {
 		w := o.writes[v.Dot]
-		if w != nil {
-			w.written = v.Value.WrittenAt
-		}
-		if w == nil || w.expiry == v.Value.ExpiresAt {
+		if w == nil {
 			continue
 		}
+		w.written = v.Value.WrittenAt
 		ttl := w.op.request.TTL
+		if w.expiry == v.Value.ExpiresAt && (w.expiry != 0 || ttl == 0) {
+			continue
+		}
 		if w.expiry != 0 || ttl == 0 || !o.expiresRightly(v.Value, ttl) {
 			o.find("W8", "%s stores %v to expire at %d, it was %d; its client asked for %v", n.name, w.dot, v.Value.ExpiresAt, w.expiry, ttl)
 		}
@@ -78,11 +79,22 @@ func (o *oracle) noteExpiry(n *node, object wire.Object) {
 	}
 }
 
+// noteSent takes over the expiry of a new put from what its coordinator tells the
+// others. No row may ever show it: all that waited for the same object runs on one
+// reading and leaves one row, and a read among it sees what a later write ends.
+func (b *batch) noteSent(w *write) {
+	for _, send := range b.out.Sends {
+		if m, ok := send.Msg.(*wire.Write); ok && m.Delta.Has(w.dot) {
+			b.oracle.noteExpiry(b.shell.node, m.Delta.Siblings)
+		}
+	}
+}
+
 // expiresRightly: a time to live counts from the write, which may say that it was
 // made later than it was where the last writer wins.
 func (o *oracle) expiresRightly(rec wire.Record, ttl time.Duration) bool {
 	want := wire.Expiry(rec.WrittenAt + ttl.Milliseconds())
-	return rec.ExpiresAt == want || o.run.cfg.LastWins && rec.ExpiresAt < want
+	return rec.ExpiresAt == want || o.run.cfg.LastWins && 0 < rec.ExpiresAt && rec.ExpiresAt < want
 }
 
 // endExpired records a delete event that no client asked for: the end of what has
