@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/kindredkv/kindred"
@@ -129,6 +131,11 @@ func (e *DialError) Unwrap() []error {
 		errs[i] = f.Err
 	}
 	return errs
+}
+
+// Unauthenticated reports whether a node answered that it does not know who calls.
+func (e *DialError) Unauthenticated() bool {
+	return slices.ContainsFunc(e.Failed, func(f DialFailure) bool { return status.Code(f.Err) == codes.Unauthenticated })
 }
 
 // stopped is the public form of an end on this side.

@@ -183,7 +183,8 @@ func (m *memory) write(o *object, req *kindred.Request) *kindred.Response {
 			ContentType: req.ContentType, WrittenAt: time.UnixMilli(1e12), ExpiresAt: expiryOf(req)})
 	}
 	return &kindred.Response{Context: o.context(req), Receipt: kindred.Receipt{
-		Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, Guests: m.guests}}
+		Dot: dot, Stage: kindred.Replicated, Durability: kindred.Batch, Acked: []string{"n1", "n2"}, Guests: m.guests,
+		ExpiresAt: expiryOf(req)}}
 }
 
 func (o *object) context(req *kindred.Request) []byte {

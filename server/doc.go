@@ -49,8 +49,8 @@
 //
 // Request headers: Content-Type, Kindred-Context (base64url), Kindred-Request-Id
 // (32 hexadecimal digits). A write answers 204 with Kindred-Context,
-// Kindred-Receipt (the dot), Kindred-Stage, Kindred-Durability and
-// Kindred-Acked; a read has Kindred-Replied. Both say in Kindred-Quorum whether
+// Kindred-Receipt (the dot), Kindred-Stage, Kindred-Durability,
+// Kindred-Acked, and Kindred-Expires-At if what it put expires; a read has Kindred-Replied. Both say in Kindred-Quorum whether
 // the quorum was strict or sloppy, and in Kindred-Guests which of those nodes are
 // no home replicas. A read of one value answers 200 with its bytes, and with
 // Kindred-Expires-At (RFC 3339) if it expires; of siblings 300 with

@@ -405,14 +405,16 @@ func TestHTTPErrorsAreAlwaysDocuments(t *testing.T) {
 
 func TestAValueSaysWhenItExpires(t *testing.T) {
 	h := open(t)
-	require.Equal(t, 204, h.put(t, alice+"?ttl=90s", "milk").status)
+	put := h.put(t, alice+"?ttl=90s", "milk")
+	require.Equal(t, 204, put.status)
+	require.Equal(t, "2001-09-09T01:48:10Z", put.header.Get("Kindred-Expires-At"))
 	require.Equal(t, "2001-09-09T01:48:10Z", h.get(t, alice).header.Get("Kindred-Expires-At"))
 	h.put(t, alice+"?expires_at=2030-01-31T12:00:00%2B01:00", "eggs")
 	got := h.get(t, alice)
 	require.Contains(t, got.body, `"expires_at":"2001-09-09T01:48:10Z"`)
 	require.Contains(t, got.body, `"expires_at":"2030-01-31T11:00:00Z"`)
 	const stays = "/v1/buckets/carts/keys/stays"
-	h.put(t, stays, "bread")
+	require.Empty(t, h.put(t, stays, "bread").header.Values("Kindred-Expires-At"))
 	require.Empty(t, h.get(t, stays).header.Values("Kindred-Expires-At"))
 	for query, message := range map[string]string{
 		"ttl=0s":                                 `ttl: \"0s\" is not a time to live: write 500ms, 90s or 24h`,

@@ -102,6 +102,7 @@ func writeReceipt(w http.ResponseWriter, r *kindred.Response) {
 	setHeader(w, headerReceipt, r.Receipt.Dot)
 	setHeader(w, headerStage, r.Receipt.Stage.String())
 	setHeader(w, headerDurability, r.Receipt.Durability.String())
+	setHeader(w, headerExpiresAt, expiryText(r.Receipt.ExpiresAt))
 	setQuorum(w, headerAcked, r.Receipt.Acked, r.Receipt.Guests)
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -301,9 +301,9 @@ func (b *batch) writeLine(w io.Writer, l *batchLine, doc *operationDoc) error {
 func (b *batch) writeSums(w io.Writer) error {
 	s := &b.sums
 	took := time.Duration(s.Seconds * float64(time.Second))
-	_, err := fmt.Fprintf(w, "%s operations in %s (%s/s): %s applied, %s with nothing to do, %s bad lines, %s failed\n",
-		term.Count(s.Operations), took.Round(time.Millisecond), term.Count(int64(term.Rate(s.Operations, took))),
-		term.Count(s.Applied), term.Count(s.Nothing), term.Count(s.BadLines), term.Count(s.Failed))
+	_, err := fmt.Fprintf(w, "%s in %s (%s/s): %s applied, %s with nothing to do, %s, %s failed\n",
+		term.Counted(s.Operations, "operation"), took.Round(time.Millisecond), term.Count(int64(term.Rate(s.Operations, took))),
+		term.Count(s.Applied), term.Count(s.Nothing), term.Counted(s.BadLines, "bad line"), term.Count(s.Failed))
 	return err
 }
 

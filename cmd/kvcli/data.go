@@ -45,18 +45,27 @@ type readFlags struct {
 	quorum quorumFlag
 }
 
-// quorumFlag chooses whether guests count.
-type quorumFlag struct{ sloppy bool }
+// quorumFlag chooses whether guests count. The bucket decides if the flag is not
+// given.
+type quorumFlag struct {
+	sloppy bool
+	given  func() bool
+}
 
 func (f *quorumFlag) register(c *cobra.Command) {
-	c.Flags().BoolVar(&f.sloppy, "sloppy", true, "let guests count, which stand in for home replicas that cannot be reached; --sloppy=false for a strict quorum")
+	c.Flags().BoolVar(&f.sloppy, "sloppy", false, "let guests count, which stand in for home replicas that cannot be reached; --sloppy=false for a strict quorum (default: as the bucket says)")
+	f.given = func() bool { return c.Flags().Changed("sloppy") }
 }
 
 func (f *quorumFlag) options() []client.CallOption {
-	if !f.sloppy {
+	switch {
+	case !f.given():
+		return nil
+	case f.sloppy:
+		return []client.CallOption{client.Sloppy()}
+	default:
 		return []client.CallOption{client.Strict()}
 	}
-	return nil
 }
 
 func (f *readFlags) register(c *cobra.Command) {

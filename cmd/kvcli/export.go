@@ -109,7 +109,8 @@ func (e *export) toFile(ctx context.Context, path string) error {
 
 func (e *export) summary() string {
 	took := time.Duration(e.doc.Seconds * float64(time.Second))
-	return fmt.Sprintf("%s keys with %s values, %s bytes, in %s (%s/s)", term.Count(e.doc.Keys), term.Count(e.doc.Values), term.Count(e.doc.Bytes),
+	return fmt.Sprintf("%s with %s, %s, in %s (%s/s)",
+		term.Counted(e.doc.Keys, "key"), term.Counted(e.doc.Values, "value"), term.Counted(e.doc.Bytes, "byte"),
 		took.Round(time.Millisecond), term.Count(int64(term.Rate(e.doc.Keys, took))))
 }
 

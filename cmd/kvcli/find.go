@@ -98,7 +98,7 @@ func (a *app) withCluster(ctx context.Context, use func(cluster) error) error {
 	}
 	c, err := a.dial(ctx, p.addrs, opts...)
 	if err != nil {
-		return fmt.Errorf("%w (tried these because of %s)", err, p.why)
+		return a.explainDial(ctx, err, p)
 	}
 	defer c.Close()
 	return use(c)

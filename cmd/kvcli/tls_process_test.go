@@ -39,9 +39,10 @@ func TestALocalClusterWithTLS(t *testing.T) {
 	client := fmt.Sprintf("127.0.0.1:%d", base)
 	away := live{t, t.TempDir()}
 	o := away.run("get", "carts", "alice", "--cluster", client, "--timeout", "1s")
-	require.Equal(t, exitUnavailable, o.exit, o)
+	require.Equal(t, exitError, o.exit, o)
+	require.Contains(t, o.stderr, client+" speaks TLS, and kvcli was given no keys: name the cluster's authority (--tls-ca)")
 	o = away.run("get", "carts", "alice", "--cluster", client, "--tls-ca", filepath.Join(kit, "ca.pem"))
-	require.Equal(t, exitUnavailable, o.exit, o)
+	require.Equal(t, exitError, o.exit, o)
 	require.Contains(t, o.stderr, "this node wants to know who calls: use a certificate of the cluster's authority (--tls-cert, --tls-key) or a token (--token-file)")
 	require.Equal(t, "milk", away.ok("get", "carts", "alice", "--cluster", client, "--tls-ca", filepath.Join(kit, "ca.pem"),
 		"--token-file", filepath.Join(kit, "client.token")))

@@ -129,3 +129,11 @@ func Count(n int64) string {
 	}
 	return s
 }
+
+// Counted writes a number and what there are so many of: 1 key, 2 keys.
+func Counted(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Count(n) + " " + one + "s"
+}
