@@ -312,7 +312,9 @@ func TestAShardThatIsFullAuditsLater(t *testing.T) {
 func TestAnAuditThatWasAskedForCoversWhatWasThere(t *testing.T) {
 	a := newAuditRig(t, 5)
 	silent := true
-	a.lose = func(from, _ string, m wire.Message) bool { return silent && from == "n3" && wire.KindOf(m) == wire.KindClock }
+	a.lose = func(from, _ string, m wire.Message) bool {
+		return silent && from == "n3" && wire.KindOf(m) == wire.KindClock
+	}
 	require.Nil(t, a.do("n1", put(a.keys[0], "new")).Err)
 	status := a.audit("n1")
 	require.True(t, status.Complete, status.Problem)
