@@ -257,7 +257,8 @@ func (a *auditor) onObjects(s *Shard, now time.Time, from string, m *wire.AuditO
 	a.wake(now)
 }
 
-// restore puts an object back, unless it was written since the round began.
+// restore puts an object back, unless it was written since the round began, or a page
+// of a rebuild has passed its key: the peer has not said that it knows what that says.
 func (a *audit) restore(s *Shard, k *replica.Key, o *wire.AuditObject, rounds wire.Rounds, err error) {
 	if err == nil && !a.r.Blind() && !a.r.Touched(o.Bucket, o.Key) && s.full == nil {
 		if err = k.Restore(o.Object, rounds, &s.out.Rows); err == nil {

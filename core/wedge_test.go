@@ -242,3 +242,43 @@ func TestR20_APageForgetsWhatWasReadBeforeDamageWasFound(t *testing.T) {
 	r.wait(5 * time.Minute)
 	r.demandWhole("key-0")
 }
+
+// A home is asked what was lost, and before its answer is here a page of a rebuild
+// comes from another, which knows of a delete. Nothing is stored of the key that could
+// show that it was passed. What the first has sent is of before the delete.
+func TestR20_ARestoreDoesNotUndoWhatAPageHasSaid(t *testing.T) {
+	a := newAuditRig(t, 30)
+	key, n3 := a.keys[4], a.nodes["n3"].shard
+	read := a.do("n1", get(key))
+	a.link("n1", "n3", false)
+	var late *wire.AuditObjects
+	a.lose = func(from, _ string, m wire.Message) bool {
+		if m, ok := m.(*wire.AuditObjects); ok && late == nil {
+			late = m
+			return true
+		}
+		kind := wire.KindOf(m)
+		return from == "n1" && (kind == wire.KindWrite || kind == wire.KindClock || kind == wire.KindPieces)
+	}
+	one := seen(del(key), read.Context)
+	one.W = 1
+	require.Nil(t, a.do("n1", one).Err)
+	a.take("n3", key)
+	n3.Audit(a.id)
+	n3.Tick(a.now)
+	a.settle()
+	require.NotNil(t, late, "n2 says what was there")
+	a.link("n1", "n3", true)
+	n3.Rebuild(a.now, a.id, "n1")
+	a.settle()
+	require.True(t, n3.Clock(a.id).Covers(a.nodes["n1"].shard.Clock(a.id)), "the page is here")
+	n3.Message(a.now, "n2", late)
+	a.settle()
+	require.Empty(t, a.shown("n3", key), "the delete is known")
+	a.lose = func(string, string, wire.Message) bool { return false }
+	a.wait(2 * time.Minute)
+	for _, name := range a.names {
+		require.Empty(t, a.shown(name, key), name)
+	}
+	a.demandEqual()
+}

@@ -112,6 +112,15 @@ const watchMax = 1 << 16
 // what is stored with something of an earlier moment.
 type watch struct {
 	rows map[string]struct{}
+	// passed is a stretch of places that contains all that a rebuild has passed
+	// meanwhile. Of its keys the replica has learned what no row need show.
+	passed *stretch
+}
+
+// stretch is the places beyond after, up to a piece's end.
+type stretch struct {
+	after []byte
+	upto  piece
 }
 
 func (w *watch) add(row []byte) {
@@ -120,18 +129,41 @@ func (w *watch) add(row []byte) {
 	}
 }
 
-// Watch begins to remember which objects are written from now on.
-func (r *Replica) Watch() { r.watched.rows = map[string]struct{}{} }
+// pass remembers that a rebuild has passed the places beyond one, up to the end of
+// a piece.
+func (w *watch) pass(after []byte, upto piece) {
+	if w.rows == nil {
+		return
+	}
+	if w.passed == nil {
+		w.passed = &stretch{after, upto}
+		return
+	}
+	if bytes.Compare(after, w.passed.after) < 0 {
+		w.passed.after = after
+	}
+	if upto.last || !w.passed.upto.holds(upto.upto) {
+		w.passed.upto = upto
+	}
+}
+
+// Watch begins to remember of which objects the replica learns from now on.
+func (r *Replica) Watch() { r.watched = watch{rows: map[string]struct{}{}} }
 
 // Unwatch stops remembering.
-func (r *Replica) Unwatch() { r.watched.rows = nil }
+func (r *Replica) Unwatch() { r.watched = watch{} }
 
 // Blind reports whether more was written than is remembered, or nobody watches.
 func (r *Replica) Blind() bool { return r.watched.rows == nil || len(r.watched.rows) > watchMax }
 
-// Touched reports whether an object was written since Watch.
+// Touched reports whether an object was written since Watch, or a rebuild has passed
+// its key: then the replica knows more of it, even if there is no object.
 func (r *Replica) Touched(bucket, key string) bool {
 	_, touched := r.watched.rows[string(storage.ObjectKey(nil, r.id.Partition, r.id.N, bucket, key))]
+	if p := r.watched.passed; p != nil && !touched {
+		at := place(nil, bucket, key)
+		touched = bytes.Compare(at, p.after) > 0 && p.upto.holds(at)
+	}
 	return touched
 }
 
@@ -193,8 +225,8 @@ func (r *Replica) Mend(leaves hashtree.Set, rows *storage.Batch) {
 // Restore puts back what this replica has lost of a key, from the filled object of
 // a home that had applied, of this key, whatever this replica's clock claims: so
 // its live versions are live here as well, although the clock would take them for
-// superseded (a join would, R3). The key must not have been written since that
-// clock. What the home knows beyond it is joined as ever.
+// superseded (a join would, R3). The replica must not have learned anything of the
+// key since that clock (Touched): it may be what superseded them. What the home knows beyond it is joined as ever.
 func (k *Key) Restore(filled wire.Object, rounds wire.Rounds, rows *storage.Batch) error {
 	before := objectHash(k.hash(), &k.object)
 	var back vclock.DotSet

@@ -180,7 +180,13 @@ func (r *Replica) Passed(c Copied, rows *storage.Batch) {
 	if !c.Last {
 		next.upto = place(nil, c.Bucket, c.Key)
 	}
-	if n := len(newest.pieces); n > 0 && newest.pieces[n-1].sameClocks(&next) {
+	var after []byte
+	n := len(newest.pieces)
+	if n > 0 {
+		after = newest.pieces[n-1].upto
+	}
+	r.watched.pass(after, next)
+	if n > 0 && newest.pieces[n-1].sameClocks(&next) {
 		newest.pieces[n-1] = next
 	} else {
 		newest.pieces = append(newest.pieces, next)
