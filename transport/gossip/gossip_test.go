@@ -69,7 +69,9 @@ func TestNodesFindOneAnotherThroughASeed(t *testing.T) {
 	two, diaryTwo := join(t, "n2", "zone b", one.Addr())
 	_, diaryThree := join(t, "n3", "zone c", two.Addr(), one.Addr())
 
-	eventually(t, func() bool { return len(one.Members()) == 2 && diaryThree.tells(Joined, "n1") })
+	eventually(t, func() bool {
+		return len(one.Members()) == 2 && diaryOne.tells(Joined, "n2") && diaryThree.tells(Joined, "n1")
+	})
 	require.Equal(t, "zone b", string(diaryOne.last(Joined, "n2").Meta))
 	require.Equal(t, two.Addr(), diaryOne.last(Joined, "n2").Addr)
 
