@@ -332,3 +332,37 @@ func TestAnAuditThatWasAskedForCoversWhatWasThere(t *testing.T) {
 	a.ticks()
 	require.Equal(t, begun, a.nodes["n1"].shard.Stats().Audits, "and that was that")
 }
+
+// An audit may end because the time of a repair that it waits for is up; the next
+// audit, which waits for its turn, begins in the same tick. The simulator found
+// that the shard asked for a tick that came too late for it.
+func TestAnAuditThatRunsOutOfTimeLetsTheNextBegin(t *testing.T) {
+	a := newAuditRig(t, 5)
+	object, err := replica.Load(a.nodes["n3"].engine, a.id, "b", a.keys[0])
+	require.NoError(t, err)
+	leaked := wire.Delta{Siblings: wire.Object{Context: object.Dots()}}
+	a.nodes["n3"].shard.Message(a.now, "n1", &wire.Write{Head: wire.Head{N: 3}, Bucket: "b", Key: a.keys[0], Delta: leaked})
+	a.settle()
+	a.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindReadReply }
+	s := a.nodes["n1"].shard
+	require.Greater(t, s.Repair(a.now, kindred.AllPartitions), 10)
+	waited := false
+	for range 200 {
+		if at, ok := s.Deadline(); ok && !at.After(a.now) {
+			s.Tick(a.now)
+			at, ok = s.Deadline()
+			require.True(t, !ok || at.After(a.now) || !s.Effects().Empty(), "it wants to be woken and does nothing")
+		}
+		a.settle()
+		if !waited && s.Busy() > 0 {
+			waited = true
+			for _, peer := range []string{"n2", "n3"} {
+				s.SetLink(a.now, peer, false)
+			}
+			a.settle()
+			require.Positive(t, s.Busy())
+		}
+		a.now = a.now.Add(100 * time.Millisecond)
+	}
+	require.True(t, waited, "no audit has waited for a repair")
+}

@@ -386,8 +386,10 @@ func (s *Shard) Deadline() (time.Time, bool) {
 }
 
 // Tick expires the operations whose deadline has passed, sweeps, and ends what
-// has expired.
+// has expired. Operations come first: the audit that waited for one may end by it,
+// and then the next may be due at once.
 func (s *Shard) Tick(now time.Time) {
+	s.expireOperations(now)
 	s.sweep(now)
 	s.expirer.tick(s, now)
 	s.rebuildsDue(now)
@@ -395,6 +397,9 @@ func (s *Shard) Tick(now time.Time) {
 	s.deliver(now)
 	s.auditor.tick(s, now)
 	s.closer.tick(now)
+}
+
+func (s *Shard) expireOperations(now time.Time) {
 	for {
 		seq, ok := s.deadlines.due(now)
 		if !ok {
