@@ -83,4 +83,17 @@ func (n *Node) collectSecurity(out chan<- prometheus.Metric) {
 	number("security_changes_total", "Changes of certificates, tokens and keys that were taken up.", counter, float64(n.keeper.Generation()))
 	number("security_changes_refused_total", "Changes of certificates, tokens and keys that could not be used.", counter, float64(n.keeper.Failed()))
 	number("refused_gossip_total", "Packets and streams of gossip that no key of this node decrypts.", counter, float64(n.control.gossip.Refused()))
+	n.collectStrangers(out)
+}
+
+// collectStrangers tells of those at the doors between nodes who have not said who
+// they are.
+func (n *Node) collectStrangers(out chan<- prometheus.Metric) {
+	waiting := desc("strangers", "Connections at the doors between nodes of those who have not said who they are.", "door")
+	putOut := desc("strangers_put_out_total", "Such connections that were closed: they were too many, said nothing in time, or said too much.", "door")
+	for door, count := range map[string]func() (int, uint64){"peer": n.transport.Strangers, "gossip": n.control.gossip.Streams} {
+		now, gone := count()
+		out <- prometheus.MustNewConstMetric(waiting, gauge, float64(now), door)
+		out <- prometheus.MustNewConstMetric(putOut, counter, float64(gone), door)
+	}
 }

@@ -31,11 +31,27 @@ func (b browsers) judge(r *http.Request) *kindred.Error {
 	case openPath(rawPath(r.URL)):
 		return nil
 	case !ownHost(r):
-		return kindred.Invalid("Host", "%q is not a name of this machine: a node on loopback in plain text answers to addresses, to localhost and to names without dots", clip(r.Host))
+		return foreignHost(r)
 	case b.origins.Check(r) != nil:
 		return kindred.Invalid("Origin", "pages of other origins may not change anything here")
 	}
 	return nil
+}
+
+// OwnHost lets only those through to h who meant this machine, as the HTTP door
+// does: others are answered with 403.
+func OwnHost(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !ownHost(r) {
+			writeError(w, http.StatusForbidden, foreignHost(r))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func foreignHost(r *http.Request) *kindred.Error {
+	return kindred.Invalid("Host", "%q is not a name of this machine: a node on loopback in plain text answers to addresses, to localhost and to names without dots", clip(r.Host))
 }
 
 // ownHost reports whether a caller on loopback in plain text meant this machine. A

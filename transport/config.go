@@ -16,11 +16,15 @@ const (
 	// MessageBytesMax is the largest message: an object with all its siblings
 	// and room for its context and envelope.
 	MessageBytesMax = 40 << 20
-	// LinksInMax is the number of links that peers may have open to this node.
+	// LinksInMax is the number of links that peers may have open to this node. Only
+	// links that have passed their hello count.
 	LinksInMax = 4096
 	// NamesMax is the number of peer names for which inbound counters and
 	// refusals are remembered.
 	NamesMax = 4096
+	// strangerBytesMax is what somebody may send before his hello is accepted: a
+	// handshake with its certificates, and the hello. It bounds what gRPC buffers.
+	strangerBytesMax = 64 << 10
 )
 
 // Config is what a Transport needs to know. Name, Addr and Receive are
@@ -70,8 +74,12 @@ type Config struct {
 	// It must cover the time that a flow-control window (1 MiB) takes on the
 	// slowest link: 8 s allow for 1 Mbit/s.
 	DeadAfter time.Duration
-	// DialTimeout bounds one attempt, hello included. Default 3 s.
+	// DialTimeout bounds one attempt, hello included, at both ends. Default 3 s.
 	DialTimeout time.Duration
+	// StrangersMax is the number of connections that have not passed their hello;
+	// one more closes the oldest of them. Default 512: more lets larger clusters
+	// dial at once, and costs up to some 200 KiB for each.
+	StrangersMax int
 	// RedialMax is the longest pause between two attempts. Default 1 s.
 	RedialMax time.Duration
 	// DrainMax is how long Close waits for queued messages. Default 500 ms.
@@ -102,6 +110,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.HeartbeatEvery, time.Second)
 	setDefault(&c.DeadAfter, 8*time.Second)
 	setDefault(&c.DialTimeout, 3*time.Second)
+	setDefault(&c.StrangersMax, 512)
 	setDefault(&c.RedialMax, time.Second)
 	setDefault(&c.DrainMax, 500*time.Millisecond)
 	if c.ClusterID == nil {

@@ -28,7 +28,9 @@
 //   - T2 Bounded. A lane holds at most QueueBytesMax or BulkQueueBytesMax bytes
 //     of messages (or one single message of up to MessageBytesMax); beyond that
 //     Send fails with [QueueFullError]. The other peer-growable things have limits of their
-//     own: MessageBytesMax, LinksInMax, NamesMax.
+//     own: MessageBytesMax, LinksInMax, NamesMax. Whoever has not passed his hello
+//     is a stranger (package lobby): StrangersMax of them at a time, for
+//     DialTimeout, with 64 KiB; they take no place of a peer's.
 //   - T3 Whole or not at all. A message that is larger than a frame travels in
 //     parts and is delivered once it is complete. A frame whose checksum,
 //     version or structure is wrong is not delivered, not even in part. It closes its link, is counted

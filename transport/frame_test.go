@@ -195,13 +195,14 @@ func TestLinksInAreLimited(t *testing.T) {
 	require.NoError(t, err)
 	defer tr.Close()
 	tr.linksIn.Store(LinksInMax)
-	require.ErrorContains(t, stranger(t, tr), "its limit of 4096 links")
+	greeting := helloFrame(hello{VersionMin: 1, VersionMax: 1, Name: "n2", To: "n1"})
+	require.ErrorContains(t, stranger(t, tr, greeting), "its limit of 4096 links")
 	tr.linksIn.Store(0)
 	tr.inMu.Lock()
 	for i := range NamesMax {
 		tr.in[strings.Repeat("x", i)] = &inbound{}
 	}
 	tr.inMu.Unlock()
-	err = stranger(t, tr, helloFrame(hello{VersionMin: 1, VersionMax: 1, Name: "n2", To: "n1"}))
-	require.ErrorContains(t, err, "its limit of 4096 peer names")
+	greeting = helloFrame(hello{VersionMin: 1, VersionMax: 1, Name: "n3", To: "n1"})
+	require.ErrorContains(t, stranger(t, tr, greeting), "its limit of 4096 peer names")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
+	"github.com/kindredkv/kindred/transport/lobby"
 )
 
 // The service has one method, a stream of frames in each direction.
@@ -81,11 +82,6 @@ func recvHello(stream frameStream) (hello, error) {
 
 // serveLink is one link that a peer has dialled, from hello to end.
 func (t *Transport) serveLink(stream grpc.ServerStream) error {
-	if t.linksIn.Add(1) > LinksInMax {
-		t.linksIn.Add(-1)
-		return status.Errorf(codes.ResourceExhausted, "this node has its limit of %d links open", LinksInMax)
-	}
-	defer t.linksIn.Add(-1)
 	theirs, err := recvHello(stream)
 	if err != nil {
 		t.refuseStranger(err)
@@ -99,6 +95,7 @@ func (t *Transport) serveLink(stream grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
+	defer t.depart(stream.Context())
 	if theirs.Lane == Messages {
 		t.cfg.Inbound(theirs.Name, true)
 		defer t.cfg.Inbound(theirs.Name, false)
@@ -117,10 +114,6 @@ func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, e
 	if err := t.underFaults(stream.Context(), theirs.Name); err != nil {
 		return nil, err
 	}
-	mine := t.hello(theirs.Lane, theirs.Name)
-	if err := sendHello(stream, mine); err != nil {
-		return nil, err
-	}
 	from := t.inboundOf(theirs.Name)
 	if from == nil {
 		return nil, status.Errorf(codes.ResourceExhausted, "this node has met its limit of %d peer names", NamesMax)
@@ -128,9 +121,18 @@ func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, e
 	if int(theirs.Lane) >= len(lanes) {
 		return nil, status.Errorf(codes.Unimplemented, "unknown lane %d", theirs.Lane)
 	}
+	mine := t.hello(theirs.Lane, theirs.Name)
 	if err := agree(mine, theirs); err != nil {
 		t.logRefusal(from, err)
+		_ = sendHello(stream, mine) // so that the other end can say what does not fit
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	if err := t.admit(stream.Context()); err != nil {
+		return nil, err
+	}
+	if err := sendHello(stream, mine); err != nil {
+		t.depart(stream.Context())
+		return nil, err
 	}
 	from.refusal.Store(nil)
 	from.connects.Add(1)
@@ -140,6 +142,37 @@ func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, e
 	return from, nil
 }
 
+// admit takes a peer out of the lobby, before it is answered: what it sends from
+// then on is not a stranger's.
+func (t *Transport) admit(ctx context.Context) error {
+	if t.linksIn.Add(1) > LinksInMax {
+		t.linksIn.Add(-1)
+		return status.Errorf(codes.ResourceExhausted, "this node has its limit of %d links open", LinksInMax)
+	}
+	if end, ok := guest(ctx); ok && !end.Introduce() {
+		t.linksIn.Add(-1)
+		return status.Error(codes.DeadlineExceeded, "the hello came too late")
+	}
+	return nil
+}
+
+// depart is the end of a link: nobody answers for its connection any more.
+func (t *Transport) depart(ctx context.Context) {
+	t.linksIn.Add(-1)
+	if end, ok := guest(ctx); ok {
+		end.Return()
+	}
+}
+
+// guest is the connection under a stream.
+func guest(ctx context.Context) (*lobby.Conn, bool) {
+	end, ok := grpcpeer.FromContext(ctx)
+	if !ok {
+		return nil, false
+	}
+	return lobby.Guest(end.Addr)
+}
+
 // underFaults puts a link under the faults of its peer, now that the peer is
 // known. If it is not to be heard, neither was its hello.
 func (t *Transport) underFaults(ctx context.Context, name string) error {
@@ -147,7 +180,7 @@ func (t *Transport) underFaults(ctx context.Context, name string) error {
 		return nil
 	}
 	if end, ok := grpcpeer.FromContext(ctx); ok {
-		faults.Identify(end.Addr, faults.Named(name))
+		faults.Identify(lobby.Inner(end.Addr), faults.Named(name))
 	}
 	return t.cfg.Faults.Hear(ctx, faults.Named(name))
 }

@@ -66,6 +66,12 @@ func (t *Transport) Stats() []LinkStats {
 	return all
 }
 
+// Strangers is how many connections have not passed their hello, and how many were
+// closed because they did not.
+func (t *Transport) Strangers() (waiting int, putOut uint64) {
+	return t.lobby.Waiting(), t.lobby.PutOut()
+}
+
 func (l *link) stats() LinkStats {
 	q := l.queue
 	q.mu.Lock()

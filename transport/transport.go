@@ -17,6 +17,7 @@ import (
 
 	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
+	"github.com/kindredkv/kindred/transport/lobby"
 )
 
 // Transport is a node's end of all its links. Its methods may be called from
@@ -41,6 +42,8 @@ type Transport struct {
 	closed  bool
 	leaving sync.WaitGroup
 
+	// lobby has those who dialled and have not said hello yet.
+	lobby   *lobby.Lobby
 	linksIn atomic.Int64
 	inMu    sync.Mutex
 	in      map[string]*inbound
@@ -68,13 +71,14 @@ func Listen(cfg Config) (*Transport, error) {
 		cfg: cfg, log: cfg.Logger, start: time.Now(), listener: listener,
 		in: map[string]*inbound{"": {}},
 	}
+	t.lobby = lobby.New(lobby.Limits{Max: cfg.StrangersMax, Patience: cfg.DialTimeout, BytesMax: strangerBytesMax}, "peer", t.log)
 	t.frames.largest = 2 * cfg.FrameBytesMax
 	t.codec = rawCodec{&t.frames}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.peers.Store(&map[string]*peer{})
 	t.server = grpc.NewServer(t.serverOptions()...)
 	t.server.RegisterService(&peerService, t)
-	t.serving.Go(func() { t.server.Serve(listener) })
+	t.serving.Go(func() { t.server.Serve(t.lobby.Listener(listener)) })
 	return t, nil
 }
 
@@ -209,7 +213,7 @@ func (t *Transport) serverOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(frameRoom), grpc.MaxSendMsgSize(frameRoom),
 		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
 		grpc.WriteBufferSize(socketBuffer), grpc.ReadBufferSize(socketBuffer),
-		grpc.MaxConcurrentStreams(4),
+		grpc.MaxConcurrentStreams(1), // a link has a connection to itself
 		grpc.ConnectionTimeout(t.cfg.DialTimeout),
 		// The dialler's heartbeats notice a dead link first; this frees the
 		// receiving end of one whose dialler has vanished.

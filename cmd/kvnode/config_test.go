@@ -160,6 +160,13 @@ func TestProfilesStayOnThisMachine(t *testing.T) {
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.Contains(t, string(b), "goroutine profile: total")
+	rebound, err := http.NewRequest(http.MethodGet, "http://"+addr+"/debug/pprof/goroutine?debug=1", nil)
+	require.NoError(t, err)
+	rebound.Host = "evil.example"
+	resp, err = http.DefaultClient.Do(rebound)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusForbidden, resp.StatusCode, "not for a page whose name was made to lead here")
 	resp, err = http.Get("http://" + args[len(args)-1] + "/debug/pprof/")
 	require.NoError(t, err)
 	resp.Body.Close()

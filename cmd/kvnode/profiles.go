@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred/node"
+	"github.com/kindredkv/kindred/server"
 )
 
 const (
@@ -42,7 +43,7 @@ func serveProfiles(addr string, log *slog.Logger) (*http.Server, error) {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: profilesHeaderTimeout}
+	s := &http.Server{Handler: server.OwnHost(mux), ReadHeaderTimeout: profilesHeaderTimeout}
 	if addr == "" {
 		return s, nil
 	}

@@ -17,6 +17,10 @@ import (
 // is this package's own.
 const MetaBytesMax = memberlist.MetaMaxSize - 1
 
+// StreamBytesMax is what a stream of another may bring: the states of some 3,000
+// members, each with the largest meta.
+const StreamBytesMax = 2 << 20
+
 // Profile is a set of time-outs that fit a kind of network.
 type Profile string
 
@@ -57,6 +61,10 @@ type Config struct {
 	// Keys encrypt everything, if there are any: the first encrypts, all decrypt.
 	// They are of 16, 24 or 32 bytes, for AES-GCM. See [Gossip.SetKeys].
 	Keys [][]byte
+	// StreamsMax is the number of streams that others may have open to this node;
+	// one more closes the oldest. Default 64: a stream lives for milliseconds. Higher
+	// costs up to StreamBytesMax, and what it unfolds to, for each.
+	StreamsMax int
 	// Events is called for every change, from one goroutine.
 	Events func(Event)
 	// Faults, if set, is asked about everything that is sent and received, so
@@ -111,6 +119,9 @@ type Member struct {
 func (c Config) withDefaults() Config {
 	if c.RejoinEvery == 0 {
 		c.RejoinEvery = 10 * time.Second
+	}
+	if c.StreamsMax == 0 {
+		c.StreamsMax = 64
 	}
 	if c.Known == nil {
 		c.Known = func() map[string]string { return nil }

@@ -37,6 +37,10 @@
 //   - G7 With keys, whatever is not encrypted with one of them changes nothing: it
 //     is counted and its sender named in the log. Keys change while it runs.
 //
+//   - G8 Whoever may reach the port can open streams and say nothing, or too much:
+//     StreamsMax of them at a time, for memberlist's time-out, with StreamBytesMax
+//     bytes each; one more closes the oldest (package lobby).
+//
 // # What it does not do
 //
 // It does not decide who is up (links do, see package membership), carries no

@@ -147,21 +147,3 @@ func (f *faulty) Shutdown() error {
 	f.running.Wait()
 	return err
 }
-
-// underFaults puts a transport, or else the network itself, under a plan.
-func underFaults(network *faults.Network, conf *memberlist.Config, inner memberlist.Transport) (memberlist.Transport, error) {
-	if inner != nil {
-		return newFaulty(inner, network), nil
-	}
-	sockets, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-		BindAddrs: []string{conf.BindAddr}, BindPort: conf.BindPort, Logger: conf.Logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if conf.BindPort == 0 {
-		conf.BindPort = sockets.GetAutoBindPort()
-		conf.AdvertisePort = conf.BindPort
-	}
-	return newFaulty(sockets, network), nil
-}

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"github.com/kindredkv/kindred/security"
+	"github.com/kindredkv/kindred/transport/lobby"
 )
 
 // aloneEvery is the pause between calls while no other member is there.
@@ -32,6 +33,9 @@ type Gossip struct {
 	keyring   *memberlist.Keyring
 	rekey     sync.Mutex
 	strangers security.Strangers
+	// lobby has the streams that others have opened: each is a question and an
+	// answer, and nobody proves a name.
+	lobby *lobby.Lobby
 	// turnedAway are the members that know another key than this node, as far
 	// as that was logged.
 	turnedAway sync.Map
@@ -61,17 +65,20 @@ func start(cfg Config, transport memberlist.Transport) (*Gossip, error) {
 	rec := newRecorder(cfg.Name, cfg.Meta)
 	g := &Gossip{cfg: cfg, log: cfg.Logger, rec: rec, keyring: conf.Keyring, newMeta: make(chan struct{}, 1)}
 	conf.Logger = log.New(logWriter{cfg.Logger, g.meetStranger}, "", 0)
-	if cfg.Faults != nil {
-		if transport, err = underFaults(cfg.Faults, conf, transport); err != nil {
+	if transport == nil {
+		if transport, err = sockets(conf); err != nil {
 			return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
 		}
+	}
+	g.lobby = lobby.New(lobby.Limits{Max: cfg.StreamsMax, Patience: conf.TCPTimeout, BytesMax: StreamBytesMax}, "gossip", cfg.Logger)
+	transport = newBounded(transport, g.lobby)
+	if cfg.Faults != nil {
+		transport = newFaulty(transport, cfg.Faults)
 	}
 	conf.Delegate, conf.Events, conf.Conflict, conf.Transport = rec, rec, rec, transport
 	list, err := memberlist.Create(conf)
 	if err != nil {
-		if transport != nil {
-			err = errors.Join(err, transport.Shutdown())
-		}
+		err = errors.Join(err, transport.Shutdown())
 		return nil, fmt.Errorf("gossip: cannot listen on %s: %w", cfg.BindAddr, err)
 	}
 	g.list, g.addr = list, list.LocalNode().Address()
@@ -88,6 +95,10 @@ func (g *Gossip) Addr() string { return g.addr }
 // Members returns the live members other than this node, in the order of
 // their names.
 func (g *Gossip) Members() []Member { return g.rec.live() }
+
+// Streams is how many streams of others are open, and how many were closed because
+// there were too many, or because they took too long or sent too much.
+func (g *Gossip) Streams() (open int, putOut uint64) { return g.lobby.Waiting(), g.lobby.PutOut() }
 
 // UpdateMeta changes what this node tells about itself. It returns at once; the
 // others learn it within a few gossip rounds.

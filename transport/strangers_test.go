@@ -1,0 +1,134 @@
+package transport_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/transport"
+)
+
+// few lets few strangers in.
+const few = 4
+
+func forFew(c *transport.Config) { c.StrangersMax = few }
+
+// intrude opens connections to a port, says something on each, and no more.
+func intrude(t *testing.T, addr, words string, n int) []net.Conn {
+	conns := make([]net.Conn, n)
+	for i := range conns {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		_, _ = conn.Write([]byte(words)) // it may be closed already
+		conns[i] = conn
+	}
+	return conns
+}
+
+// ended waits until the other end has closed a connection.
+func ended(t *testing.T, conn net.Conn) {
+	t.Helper()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(15*time.Second)))
+	_, err := io.Copy(io.Discard, conn)
+	if late, ok := err.(net.Error); ok { // a reset is an end too
+		require.False(t, late.Timeout(), "it is still open")
+	}
+}
+
+func waiting(t *transport.Transport) int {
+	n, _ := t.Strangers()
+	return n
+}
+
+// prefaceOfHTTP2 and empty settings: a connection that gRPC takes.
+const prefaceOfHTTP2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+// Strangers who open connections and sit on them take StrangersMax places, and
+// none of a peer's.
+func TestStrangersShutNoPeerOut(t *testing.T) {
+	kit, _ := kitOf(t)
+	_, asN1 := as(t, kit, "n1")
+	_, asN2 := as(t, kit, "n2")
+	patient := func(c *transport.Config) { c.DialTimeout = time.Minute }
+	for name, secured := range map[string][2]func(*transport.Config){
+		"in plain text": {func(*transport.Config) {}, func(*transport.Config) {}}, "with certificates": {asN1, asN2},
+	} {
+		for said, words := range map[string]string{"nothing": "", "a preface": prefaceOfHTTP2, "half a record": "\x16\x03"} {
+			t.Run(name+" they say "+said, func(t *testing.T) {
+				var log journal
+				one := listen(t, "n1", ignore, forFew, patient, secured[0], log.into)
+				two := listen(t, "n2", ignore, hasty, secured[1])
+				crowd := intrude(t, one.Addr(), words, 5*few)
+				for _, c := range crowd[:4*few] {
+					ended(t, c)
+				}
+				require.LessOrEqual(t, waiting(one), few)
+				meet(t, one, two)
+				require.LessOrEqual(t, waiting(one), few)
+
+				t.Log("nor do they end the links that there are")
+				connects := statsOf(one, "n2").ConnectsIn
+				for _, c := range intrude(t, one.Addr(), words, 5*few)[:4*few] {
+					ended(t, c)
+				}
+				require.True(t, linked(one, "n2") && linked(two, "n1"))
+				require.Equal(t, connects, statsOf(one, "n2").ConnectsIn)
+				require.LessOrEqual(t, log.count("closed the connection of a stranger"), 15, "a line a second at most")
+			})
+		}
+	}
+}
+
+// A stranger has as long as a peer has to dial; streams without a hello change
+// nothing of that.
+func TestStrangersGoInTime(t *testing.T) {
+	one := listen(t, "n1", ignore, func(c *transport.Config) { c.DialTimeout = 100 * time.Millisecond })
+	for _, words := range []string{"", prefaceOfHTTP2} {
+		ended(t, intrude(t, one.Addr(), words, 1)[0])
+	}
+	eventually(t, func() bool { return waiting(one) == 0 })
+	_, putOut := one.Strangers()
+	require.Positive(t, putOut)
+}
+
+// Nor may a stranger send much: what gRPC keeps of it is memory.
+func TestStrangersSendLittle(t *testing.T) {
+	one := listen(t, "n1", ignore, func(c *transport.Config) { c.DialTimeout = time.Minute })
+	conn := intrude(t, one.Addr(), prefaceOfHTTP2, 1)[0]
+	ping := []byte("\x00\x00\x08\x06\x01\x00\x00\x00\x00answered") // an answer that nobody asked for
+	for range (64 << 10) / len(ping) {
+		if _, err := conn.Write(ping); err != nil {
+			break
+		}
+	}
+	_, _ = conn.Write(ping)
+	ended(t, conn)
+	_, putOut := one.Strangers()
+	require.EqualValues(t, 1, putOut)
+}
+
+// Who proves a name and then ends his link is a stranger again.
+func TestAnEndedLinkTakesNoPlace(t *testing.T) {
+	one := listen(t, "n1", ignore, hasty)
+	two := listen(t, "n2", ignore, hasty)
+	meet(t, one, two)
+	require.Zero(t, waiting(one))
+	require.NoError(t, two.Close())
+	eventually(t, func() bool { return !statsOf(one, "n2").Linked && waiting(one) == 0 })
+}
+
+// A handshake that takes for ever ends too.
+func TestAHandshakeThatStopsIsCutOff(t *testing.T) {
+	kit, _ := kitOf(t)
+	_, asN1 := as(t, kit, "n1")
+	one := listen(t, "n1", ignore, asN1, func(c *transport.Config) { c.DialTimeout = 100 * time.Millisecond })
+	conn := intrude(t, one.Addr(), "", 1)[0]
+	silent := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	_ = silent.Handshake() // the node wants a certificate and gets none
+	ended(t, conn)
+}
