@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -65,4 +66,53 @@ func TestTheReceiptOfARetriedDeleteNamesNoDotWithoutItsPast(t *testing.T) {
 	r.passFor(10*time.Second, time.Second)
 	require.Equal(t, []string{"new"}, values(r.do(third, get("k"))))
 	r.idle()
+}
+
+// I1: who acknowledges a write has it in its clock, also one that the page of a
+// rebuild has brought, whose clock comes with the last page. The simulator found it.
+func TestARetryOfWhatARebuildHasBroughtIsClaimed(t *testing.T) {
+	r := filled(t, 0)
+	for i := range 200 {
+		named := put(fmt.Sprintf("named-%d", i), "value")
+		named.RequestID = kindred.RequestID{1, byte(i)}
+		require.Nil(t, r.do("n1", named).Err)
+	}
+	r.pass(time.Minute)
+	r.wipe("n3", 77<<32)
+	pages := 0
+	r.lose = func(_, _ string, m wire.Message) bool {
+		if wire.KindOf(m) == wire.KindRebuildPage {
+			pages++
+			return pages > 8
+		}
+		return wire.KindOf(m) == wire.KindPieces || wire.KindOf(m) == wire.KindWrite
+	}
+	r.rebuild("n3", "n1")
+	r.settle()
+	retried := 0
+	s := r.nodes["n3"].shard
+	for _, id := range s.Replicas() {
+		snapshot, err := r.nodes["n3"].engine.Snapshot()
+		require.NoError(t, err)
+		read, err := replica.ReadRange(snapshot, id, replica.Stretch{}, 1<<30)
+		require.NoError(t, err)
+		require.NoError(t, snapshot.Close())
+		for _, item := range read.Items {
+			v := item.Object.Versions[0]
+			clock := s.Clock(id)
+			if v.Value.RequestID.IsZero() || clock.Contains(v.Dot) {
+				continue
+			}
+			retried++
+			resp := r.do("n3", kindred.Request{
+				Op: kindred.OpPut, Bucket: item.Bucket, Key: item.Key, Value: v.Value.Value, W: 1,
+				RequestID: v.Value.RequestID, Resent: true,
+			})
+			require.Nil(t, resp.Err)
+			require.Equal(t, v.Dot.String(), resp.Receipt.Dot)
+			clock = s.Clock(id)
+			require.True(t, clock.Contains(v.Dot), "%v is acknowledged", v.Dot)
+		}
+	}
+	require.NotZero(t, retried)
 }

@@ -151,6 +151,7 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		}
 	}
 	if dot, ok := k.Served(o.requestID()); ok {
+		k.Claim(&s.out.Rows) // a rebuild may have brought it, and the clock comes later
 		o.serveAgain(s)
 		return dot, k.Whole(dot), nil
 	}
