@@ -204,7 +204,7 @@ func TestABucketThatExistsIsNotCreatedAgain(t *testing.T) {
 	w.change("n1", "carts", 1, 1)
 	create := kindred.BucketChange{Bucket: "carts", Options: options(2), CreateOnly: true}
 	err := w.books["n1"].Change(w.now, cluster, 2, create, 3)
-	require.EqualError(t, err, `invalid: the bucket "carts" exists with other options (n=3 r=quorum w=1 sloppy=true siblings=keep durability=batch max-value-bytes=8388608 ttl=0s): change it if you mean to, or use another name`)
+	require.EqualError(t, err, `invalid: the bucket "carts" exists with other options (n=3 r=quorum w=1 sloppy=true siblings=keep durability=batch max-value-bytes=8388608 ttl=none): change it if you mean to, or use another name`)
 	create.Options = options(1)
 	require.Nil(t, w.books["n1"].Change(w.now, cluster, 3, create, 3), "who asks for what is there has it")
 	require.Equal(t, uint64(1), w.books["n1"].Registry().Bucket("carts", 3).Version)

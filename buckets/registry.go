@@ -195,8 +195,12 @@ func (x Rivalry) String() string {
 
 // Words are options as people write them.
 func Words(o kindred.BucketOptions) string {
-	return fmt.Sprintf("n=%d r=%s w=%s sloppy=%t siblings=%s durability=%s max-value-bytes=%d ttl=%v",
-		o.N, o.R, o.W, o.Sloppy.IsSloppy(), o.Siblings, o.Durability, o.ValueBytesMax, o.TTL)
+	ttl := "none"
+	if o.TTL > 0 {
+		ttl = o.TTL.String()
+	}
+	return fmt.Sprintf("n=%d r=%s w=%s sloppy=%t siblings=%s durability=%s max-value-bytes=%d ttl=%s",
+		o.N, o.R, o.W, o.Sloppy.IsSloppy(), o.Siblings, o.Durability, o.ValueBytesMax, ttl)
 }
 
 // Merge joins two registries (B1) and lists the rivals among their entries whose

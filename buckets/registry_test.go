@@ -92,8 +92,8 @@ func TestOnlyConcurrentChangesAreRivals(t *testing.T) {
 	merged, rivals := third.Merge(elsewhere)
 	require.Len(t, rivals, 1)
 	require.Equal(t, third.Bytes(), merged.Bytes(), "the longer history goes on")
-	require.Equal(t, `bucket "carts" was changed on two sides of a cut: n=3 r=quorum w=3 sloppy=true siblings=keep durability=batch max-value-bytes=8388608 ttl=0s goes on (by n1), `+
-		`n=3 r=quorum w=all sloppy=true siblings=keep durability=batch max-value-bytes=8388608 ttl=0s is dropped (by n3); if that is not what you want, set its options again`, rivals[0].String())
+	require.Equal(t, `bucket "carts" was changed on two sides of a cut: n=3 r=quorum w=3 sloppy=true siblings=keep durability=batch max-value-bytes=8388608 ttl=none goes on (by n1), `+
+		`n=3 r=quorum w=all sloppy=true siblings=keep durability=batch max-value-bytes=8388608 ttl=none is dropped (by n3); if that is not what you want, set its options again`, rivals[0].String())
 	_, back := elsewhere.Merge(third)
 	require.Equal(t, rivals, back, "both sides say the same")
 

@@ -29,12 +29,18 @@ type Client struct {
 }
 
 // Dial connects to a cluster through any of its nodes, given as host:port, and
-// learns the others from the first that answers. It fails with a *[DialError]
-// when none does before ctx ends, or within [TimeoutDefault].
+// learns the others from the first that answers. An address without a port has
+// [PortDefault]. It fails with a *[DialError] when none answers before ctx ends, or
+// within [TimeoutDefault].
 func Dial(ctx context.Context, addrs []string, opts ...Option) (*Client, error) {
 	s, err := newSettings(opts)
 	if err != nil {
 		return nil, err
+	}
+	if s.dial == nil { // a dialer may have names of its own
+		if addrs, err = seedAddrs(addrs); err != nil {
+			return nil, err
+		}
 	}
 	c := &Client{
 		settings: s, seeds: addrs, soon: make(chan struct{}, 1),

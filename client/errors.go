@@ -119,9 +119,9 @@ func (e *DialError) Error() string {
 	}
 	parts := make([]string, len(e.Failed))
 	for i, f := range e.Failed {
-		parts[i] = f.Addr + ": " + reason(f.Err)
+		parts[i] = "at " + f.Addr + ": " + whyNot(f.Err)
 	}
-	return "kindred: no node answered: " + strings.Join(parts, "; ")
+	return "kindred: no node answers " + strings.Join(parts, "; ")
 }
 
 // Unwrap lets errors.Is find what stopped a dial.

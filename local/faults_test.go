@@ -102,7 +102,7 @@ func TestFaultsThatCannotBe(t *testing.T) {
 		"1/":      "one side is empty",
 		"1,2/2,3": "n2 is named twice",
 		"1,n1/2":  "n1 is named twice",
-		"1/9":     "node 9 is not in this cluster: it has n1 to n3",
+		"1/9":     "node 9 is not in this cluster, which has n1 to n3: name a node as 1 or n1",
 		"1,,2/3":  "is not in this cluster",
 	} {
 		s, err := local.ParseSides(text)

@@ -62,6 +62,18 @@ func (e *ShapeError) Error() string {
 		e.Dir, e.Have.Nodes, e.Have.Zones, e.Have.BasePort, e.Ask.Nodes, e.Ask.Zones, e.Ask.BasePort)
 }
 
+// FolderError is a folder that cannot be made for a cluster.
+type FolderError struct {
+	Dir string
+	Err error
+}
+
+func (e *FolderError) Error() string {
+	return fmt.Sprintf("the folder %s cannot be made: %v: name one with --dir that you may write to", e.Dir, e.Err)
+}
+
+func (e *FolderError) Unwrap() error { return e.Err }
+
 // Start makes all nodes of a cluster run and waits until they are ready. A
 // folder without a cluster gets a new one; stopped nodes of an existing one are
 // started with their data, paused ones resumed, running ones left alone. It
@@ -72,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Cluster, Started, error) {
 		return nil, Started{}, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, Started{}, err
+		return nil, Started{}, &FolderError{Dir: dir, Err: err}
 	}
 	c := &Cluster{dir: dir}
 	spawned, resumed, err := c.startAll(ctx, o)

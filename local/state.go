@@ -145,7 +145,15 @@ func (st *state) index(node string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, &NodeError{Node: node, Problem: fmt.Sprintf("is not in this cluster: it has n1 to n%d", len(st.Nodes))}
+	return 0, &NodeError{Node: node, Unknown: true, Problem: fmt.Sprintf("is not in this cluster, which has %s: name a node as 1 or n1", st.names())}
+}
+
+// names are the nodes that there are, for people.
+func (st *state) names() string {
+	if len(st.Nodes) == 1 {
+		return "only n1"
+	}
+	return fmt.Sprintf("n1 to n%d", len(st.Nodes))
 }
 
 // NodeError says why something cannot be done with a node.
@@ -153,6 +161,8 @@ type NodeError struct {
 	Node, Problem string
 	// Unsafe is set if it could be done, and would destroy what is in use.
 	Unsafe bool
+	// Unknown is set if there is no such node.
+	Unknown bool
 }
 
 func (e *NodeError) Error() string { return fmt.Sprintf("node %s %s", e.Node, e.Problem) }

@@ -111,11 +111,11 @@ func (e *ConfigError) Error() string { return "--" + e.Setting + ": " + e.Reason
 func (c Config) Validate() error {
 	switch {
 	case c.Name == "":
-		return &ConfigError{"name", "the node needs a name, unique in its cluster"}
+		return &ConfigError{"name", "the node needs a name, unique in its cluster: give it one, such as --name n1"}
 	case len(c.Name) > 63 || strings.ContainsFunc(c.Name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '/' }):
 		return &ConfigError{"name", fmt.Sprintf("%q: use at most 63 bytes without spaces, commas and slashes", c.Name)}
 	case c.DataDir == "":
-		return &ConfigError{"data-dir", "the node needs a folder for its data"}
+		return &ConfigError{"data-dir", "the node needs a folder for its data: give it one of its own, such as --data-dir /var/lib/kindred"}
 	case c.Zone == "" || len(c.Zone) > 63:
 		return &ConfigError{"zone", fmt.Sprintf("%q: a zone has 1 to 63 bytes", c.Zone)}
 	case c.Expect < 0 || c.Expect > 1000:
@@ -129,9 +129,9 @@ func (c Config) Validate() error {
 	case c.Production && c.Insecure:
 		return &ConfigError{"insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key"}
 	case c.Production && c.FaultInjection:
-		return &ConfigError{"fault-injection", "is refused together with --production"}
+		return &ConfigError{"fault-injection", "is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests"}
 	case !c.FaultInjection && !c.Faults.IsZero():
-		return &ConfigError{"faults", "needs --fault-injection"}
+		return &ConfigError{"faults", "needs --fault-injection: give that too, or leave this out"}
 	}
 	if err := c.Faults.Validate(); err != nil {
 		return &ConfigError{"faults", err.Error()}
@@ -142,47 +142,7 @@ func (c Config) Validate() error {
 	if err := c.checkAddrs(); err != nil {
 		return err
 	}
-	for _, seed := range c.Join {
-		if _, _, err := net.SplitHostPort(seed); err != nil {
-			return &ConfigError{"join", fmt.Sprintf("%q is not host:port of a gossip address", seed)}
-		}
-	}
-	return nil
-}
-
-// checkAddrs wants whatever others can reach to be locked, or to be open by choice.
-func (c Config) checkAddrs() error {
-	const needTLS, needKey = "no TLS", "no gossip key"
-	tls, key := c.Security.TLS(), c.Security.GossipKeys != ""
-	fix := map[string]string{
-		needTLS: "give it certificates (--tls-cert, --tls-key, --tls-ca)",
-		needKey: "give it a --gossip-key",
-	}
-	for _, a := range []struct {
-		setting, addr string
-		locked        bool
-		lacks         string
-	}{
-		{"client-addr", c.ClientAddr, tls, needTLS}, {"peer-addr", c.PeerAddr, tls, needTLS},
-		{"gossip-addr", c.GossipAddr, key, needKey}, {"http-addr", c.HTTPAddr, tls, needTLS},
-	} {
-		host, _, err := net.SplitHostPort(a.addr)
-		switch {
-		case err != nil:
-			return &ConfigError{a.setting, fmt.Sprintf("%q is not host:port", a.addr)}
-		case !loopback(host) && !a.locked && !c.Insecure:
-			return &ConfigError{a.setting, fmt.Sprintf("%s is reachable from other machines and this node has %s: %s, or listen on 127.0.0.1, or pass --insecure on a network you trust", a.addr, a.lacks, fix[a.lacks])}
-		}
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return c.checkOthers()
 }
 
 // advertised is the address that others use for one that this node bound.

@@ -156,10 +156,13 @@ func (n *Node) openStore() error {
 	}
 	store, err := n.openOrSetAside(options)
 	if err != nil {
-		return err
+		return folderError(err)
 	}
 	n.store = store
 	if err := claimFolder(store, n.cfg.DataDir, n.cfg.Name); err != nil {
+		return err
+	}
+	if err := n.cfg.tryAddrs(); err != nil {
 		return err
 	}
 	n.self, err = beginIncarnation(store, store.DiskID(), rand.Reader)
@@ -201,10 +204,6 @@ func (n *Node) serveDoor(door string, serve func(net.Listener) error, l net.List
 			n.fail(fmt.Errorf("node: the %s door closed: %w", door, err))
 		}
 	}
-}
-
-func listenError(setting, addr string, err error) error {
-	return fmt.Errorf("--%s: cannot listen on %s: %w (is another process using the port? try `ss -ltnp`)", setting, addr, err)
 }
 
 // Send and SendBulk make the node the sender of its workers.

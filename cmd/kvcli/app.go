@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kindredkv/kindred/cmd/flagwords"
 	"github.com/kindredkv/kindred/cmd/kvcli/term"
 	"github.com/kindredkv/kindred/security"
 )
@@ -29,11 +30,16 @@ type app struct {
 	identity security.ClientFiles
 	output   outputFormat
 	timeout  time.Duration
+	// lost is what was asked help for and is not there: cobra's help cannot fail.
+	lost error
 }
 
 // run carries out one command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	a.output = asTable
+	if wantsJSON(args) {
+		a.output = asJSON // for errors met before the flag is read
+	}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -41,9 +47,30 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.errOut)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
+		err = a.lost
+	}
+	if err == nil {
 		return exitDone
 	}
 	return a.report(err)
+}
+
+// wantsJSON reports whether a command line asks for JSON. A mistake before the flag
+// must not make the error a text for people.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			if i+1 < len(args) && args[i+1] == string(asJSON) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -73,7 +100,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	a.identityFlags(f)
 	f.VarP(&a.output, "output", "o", "form of the output: table or json")
 	f.DurationVar(&a.timeout, "timeout", 0, "how long one operation may take, such as 500ms or 2s (default: 10s; 60s for starting nodes)")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, flagwords.Explain(err, flagNames(c))} })
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("timeout") && a.timeout <= 0 {
 			return usageError{c, fmt.Errorf("--timeout %s: use a time above 0", a.timeout)}
@@ -91,6 +118,8 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand())
 	root.AddCommand(a.versionCommand(), a.completionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(a.helpCommand())
+	a.helpOfUnknown(root)
 	onlyGroups(root)
 	return root
 }
@@ -132,30 +161,12 @@ func onlyGroups(c *cobra.Command) {
 			if len(args) == 0 {
 				return c.Help()
 			}
-			err := fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
-			c.SuggestionsMinimumDistance = 2
-			if near := nearest(args[0], c.SuggestionsFor(args[0])); near != "" {
-				err = fmt.Errorf("%w; did you mean %q?", err, near)
-			}
-			return usageError{c, err}
+			return unknownCommand(c, args[0])
 		}
 	}
 	for _, child := range c.Commands() {
 		onlyGroups(child)
 	}
-}
-
-// nearest prefers a name that was only cut short or went on too long.
-func nearest(typed string, names []string) string {
-	for _, n := range names {
-		if strings.HasPrefix(typed, n) || strings.HasPrefix(n, typed) {
-			return n
-		}
-	}
-	if len(names) > 0 {
-		return names[0]
-	}
-	return ""
 }
 
 // limit bounds a context by --timeout, or by a default where there is one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -86,7 +87,7 @@ given.`,
 				}
 				changed, err := set(ctx, args[0], options)
 				if err != nil {
-					return err
+					return howToChange(err, args[0], f.change)
 				}
 				return a.print(api.NewBucketChangedDoc(&changed), func(w io.Writer) error { return writeChanged(w, &changed) })
 			})
@@ -94,6 +95,16 @@ given.`,
 	}
 	f.register(c)
 	return c
+}
+
+// howToChange names the flag that changes a bucket which exists. The cluster, which
+// refused, does not know of flags.
+func howToChange(err error, name string, change bool) error {
+	var e *kindred.Error
+	if !change && kindred.CheckBucket(name) == nil && errors.As(err, &e) && e.Code == kindred.CodeInvalid && e.Field == "bucket" {
+		return fmt.Errorf("%w (--change replaces its options: those left out become the defaults)", err)
+	}
+	return err
 }
 
 func writeChanged(w io.Writer, c *kindred.BucketChanged) error {

@@ -108,7 +108,7 @@ type writeFlags struct {
 func (f *writeFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.context, "context", "", "supersede exactly what an earlier read saw: its context")
 	c.Flags().StringVar(&f.requestID, "request-id", "", "repeat the write of this id, which is then not done twice")
-	c.Flags().StringVar(&f.wait, "wait", "", "wait until the write is propagated, settled or audited, for as long as --timeout")
+	c.Flags().StringVar(&f.wait, "wait", "", "stage to wait for, as long as --timeout: propagated, settled or audited (accepted and replicated have come when a write is acknowledged)")
 	f.registerHolding(c)
 }
 

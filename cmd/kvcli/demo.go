@@ -41,6 +41,9 @@ story is told on standard error.`,
 					return err
 				}
 			}
+			if _, err := os.Stat(data); err != nil {
+				return usageError{c, fmt.Errorf("--data: %w", err)}
+			}
 			o := demo.Options{
 				KVNode: path, Data: data, KeyColumn: "geonameid",
 				Out: a.out, ErrOut: a.errOut, Style: a.style(),

@@ -94,6 +94,9 @@ func describe(err error) errorDoc {
 		node   *local.NodeError
 		sides  *local.SidesError
 		delay  *local.DelayError
+		shape  *local.ShapeError
+		port   *local.PortError
+		folder *local.FolderError
 	)
 	switch {
 	case errors.As(err, &done):
@@ -107,7 +110,8 @@ func describe(err error) errorDoc {
 		doc.Code, doc.Exit, doc.Outcome = string(kindred.CodeUnavailable), exitUnavailable, kindred.NotApplied.String()
 	case errors.As(err, &node) && node.Unsafe:
 		doc.Code, doc.Exit = "unsafe", exitUnsafe
-	case errors.As(err, &sides), errors.As(err, &delay):
+	case errors.As(err, &sides), errors.As(err, &delay), node != nil && node.Unknown,
+		errors.As(err, &shape), errors.As(err, &port), errors.As(err, &folder):
 		doc.Code = "usage"
 	case errors.As(err, &none):
 		doc.Code, doc.Exit = "no_local_cluster", exitNotFound

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +24,12 @@ const lastResort = "127.0.0.1:7400"
 type place struct {
 	addrs []string
 	why   string
+	// local says that they are those of the cluster in --dir.
+	local bool
 }
+
+// lastWhy is why the last resort is tried.
+const lastWhy = "nothing else is named"
 
 // find looks for a cluster in the order of the public contract.
 func (a *app) find() (place, error) {
@@ -38,16 +44,16 @@ func (a *app) find() (place, error) {
 		if len(addrs) == 0 {
 			return place{}, fmt.Errorf("%s %q holds no address: use host:port,host:port,…", given.why, given.list)
 		}
-		return place{addrs, given.why}, nil
+		return place{addrs: addrs, why: given.why}, nil
 	}
 	addrs, err := a.localAddrs()
 	if err != nil {
 		return place{}, err
 	}
 	if len(addrs) > 0 {
-		return place{addrs, "the local cluster in " + a.dir}, nil
+		return place{addrs: addrs, why: "the local cluster in " + a.dir, local: true}, nil
 	}
-	return place{[]string{lastResort}, "no --cluster, no " + clusterEnv + ", and no local cluster runs in " + a.dir}, nil
+	return place{addrs: []string{lastResort}, why: lastWhy}, nil
 }
 
 // localAddrs are those of the running nodes of the cluster in --dir.
@@ -104,13 +110,26 @@ func (a *app) withCluster(ctx context.Context, use func(cluster) error) error {
 	return use(c)
 }
 
+// plainExec is why a program cannot be run, without the names of system calls.
+func plainExec(err error) error {
+	var call *fs.PathError
+	var run *exec.Error
+	switch {
+	case errors.As(err, &call):
+		return call.Err
+	case errors.As(err, &run):
+		return run.Err
+	}
+	return err
+}
+
 // findKVNode finds the server binary: the one that was named, the one beside
 // this program, or the one on PATH.
 func findKVNode(named string) (string, error) {
 	if named != "" {
 		path, err := exec.LookPath(named)
 		if err != nil {
-			return "", fmt.Errorf("--kvnode: %w", err)
+			return "", fmt.Errorf("--kvnode %s: %w: name the kvnode program, or leave the flag out if it is beside kvcli", named, plainExec(err))
 		}
 		return filepath.Abs(path)
 	}

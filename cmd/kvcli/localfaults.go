@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kindredkv/kindred/cmd/flagwords"
 	"github.com/kindredkv/kindred/local"
 )
 
@@ -54,7 +55,7 @@ sends to clients is not delayed. A delay of 0s ends it, as does 'kvcli local hea
 		RunE: func(cmd *cobra.Command, args []string) error {
 			delay, err := time.ParseDuration(args[1])
 			if err != nil {
-				return usageError{cmd, fmt.Errorf("%q is not a time such as 50ms", args[1])}
+				return usageError{cmd, fmt.Errorf("a delay of %s: %s", args[1], flagwords.BadDuration(args[1]))}
 			}
 			return a.onFaults(func(c *local.Cluster) error { return c.Slow(cmd.Context(), args[0], delay) })
 		},

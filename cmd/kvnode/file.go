@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/kindredkv/kindred/cmd/flagwords"
 )
 
 // fromFile applies a file of `name = value` lines where neither a flag nor the
@@ -37,7 +39,7 @@ func (s *settings) fromFile(path string) error {
 // fromLine applies one line of the file.
 func (s *settings) fromLine(place, name string, value any) error {
 	if s.flags.Lookup(name) == nil || onlyFlags[name] {
-		return fmt.Errorf("unknown setting %q%s", name, suggestion(name, s.names(), strings.Clone))
+		return fmt.Errorf("unknown setting %q%s", name, flagwords.Suggestion(name, s.names(), strings.Clone))
 	}
 	text, err := plain(value)
 	if err != nil {

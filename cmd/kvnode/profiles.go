@@ -49,7 +49,7 @@ func serveProfiles(addr string, log *slog.Logger) (*http.Server, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("--%s: cannot listen on %s: %w (is another process using the port? try `ss -ltnp`)", profilesSetting, addr, err)
+		return nil, fmt.Errorf("--%s: cannot listen on %s: %w: use a free port of 127.0.0.1", profilesSetting, addr, err)
 	}
 	log.Info("profiles are served", "url", "http://"+l.Addr().String()+"/debug/pprof/")
 	go s.Serve(l)

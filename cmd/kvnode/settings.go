@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kindredkv/kindred/cmd/flagwords"
 	"github.com/kindredkv/kindred/node"
 	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
@@ -67,7 +68,7 @@ func newSettings() *settings {
 // one before.
 func (s *settings) read(args, env []string) error {
 	if err := s.flags.Parse(args); err != nil {
-		return s.flagError(err)
+		return flagwords.Explain(err, s.names())
 	}
 	s.flags.Visit(func(f *pflag.Flag) { s.source[f.Name] = "flag" })
 	if err := s.fromEnv(env); err != nil {
@@ -180,7 +181,7 @@ func (s *settings) fromEnv(env []string) error {
 		}
 		name := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, envPrefix)), "_", "-")
 		if s.flags.Lookup(name) == nil || onlyFlags[name] {
-			s.unknownEnv = append(s.unknownEnv, variable+suggestion(name, s.names(), envName))
+			s.unknownEnv = append(s.unknownEnv, variable+flagwords.Suggestion(name, s.names(), envName))
 			continue
 		}
 		if s.source[name] != "" {
@@ -207,16 +208,6 @@ func (s *settings) names() []string {
 		}
 	})
 	return out
-}
-
-// flagError adds the nearest flag to the complaint about an unknown one.
-func (s *settings) flagError(err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return err
-	}
-	name := unknown.GetSpecifiedName()
-	return fmt.Errorf("%w%s", err, suggestion(name, s.names(), func(n string) string { return "--" + n }))
 }
 
 func (s *settings) logger(w io.Writer) *slog.Logger {

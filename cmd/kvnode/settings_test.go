@@ -64,7 +64,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		{name: "faults in production", args: []string{"--fault-injection", "--production"}, want: "--fault-injection: is refused together with --production"},
 		{name: "no plan of faults", args: []string{"--fault-injection", "--faults", `{"dely":"1s"}`}, want: `unknown field "dely"`},
 		{name: "an argument", args: []string{"start"}, want: `unexpected argument "start"`},
-		{name: "no number", args: []string{"--expect", "three"}, want: `"three"`},
+		{name: "no number", args: []string{"--expect", "three"}, want: "--expect three: use a whole number"},
 		{name: "no level", args: []string{"--log-level", "loud"}, want: "debug, info, warn or error"},
 		{name: "no format", args: []string{"--log-format", "xml"}, want: "text or json"},
 		{name: "beyond loopback", args: []string{"--http-addr", ":7403"}, want: "--http-addr: :7403 is reachable from other machines"},
@@ -105,14 +105,4 @@ func TestInsecureIsAChoice(t *testing.T) {
 	require.ErrorContains(t, err, "--insecure")
 	_, err = load(append(args, "--insecure"), nil)
 	require.NoError(t, err)
-}
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "abc", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"nmae", "name", 2}} {
-		require.Equal(t, c.want, distance(c.a, c.b), "%s %s", c.a, c.b)
-		require.Equal(t, c.want, distance(c.b, c.a), "%s %s", c.b, c.a)
-	}
 }

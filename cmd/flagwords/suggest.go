@@ -1,10 +1,10 @@
-package main
+package flagwords
 
 import "fmt"
 
-// suggestion is "; did you mean …?" with the known name nearest to an unknown
+// Suggestion is "; did you mean …?" with the known name nearest to an unknown
 // one, or nothing if none is near.
-func suggestion(name string, known []string, show func(string) string) string {
+func Suggestion(name string, known []string, show func(string) string) string {
 	best, least := "", len(name)/2+1
 	for _, k := range known {
 		if d := distance(name, k); d < least {

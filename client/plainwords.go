@@ -1,0 +1,64 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// wrappings are what gRPC and package net put around the reason of a dial that
+// failed: the address, which is named already, and who called whom.
+var wrappings = regexp.MustCompile(`^connection error: desc = "(.*)"$|^transport: Error while dialing: |^transport: authentication handshake failed: |^dial tcp(?: \S+)?: (?:connect: )?`)
+
+// notClients are reasons that tell who listens there instead. The words on the left
+// are those of gRPC and of its HTTP/2.
+var notClients = []struct{ words, meaning string }{
+	{"looked like an HTTP/1.1 header", "it speaks HTTP/1.1, as the HTTP address of a node does, and not the protocol of clients; " + clientAddr},
+	{"unknown service kindred.v1.Cluster", "no client address of a node, perhaps that for its peers; " + clientAddr},
+	{"error reading server preface: ", "it does not speak the protocol of clients, or only with TLS; " + clientAddr},
+	{"failed to write client preface: ", "it does not speak the protocol of clients, or only with TLS; " + clientAddr},
+	{"first record does not look like a TLS handshake", "it speaks no TLS: connect without certificates and tokens, or name a node that has them"},
+	{"produced zero addresses", "no such host"},
+}
+
+const clientAddr = "give the client address of a node (kvnode --client-addr)"
+
+// whyNot is the reason why an address did not help, in words about that address.
+func whyNot(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		if text := reason(err); strings.Contains(text, "connection error") {
+			return plain(text)
+		}
+		return "no answer in time"
+	}
+	var s interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &s) {
+		return err.Error()
+	}
+	switch st := s.GRPCStatus(); st.Code() {
+	case codes.Unavailable, codes.Unimplemented:
+		return plain(st.Message())
+	default:
+		return st.Message()
+	}
+}
+
+// plain takes the wrappings off.
+func plain(text string) string {
+	for _, n := range notClients {
+		if strings.Contains(text, n.words) {
+			return n.meaning
+		}
+	}
+	for {
+		bare := wrappings.ReplaceAllString(text, "$1")
+		if bare == text {
+			return text
+		}
+		text = bare
+	}
+}
