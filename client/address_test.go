@@ -79,7 +79,7 @@ func TestADialSaysWhoIsThere(t *testing.T) {
 		gone.Addr().String():                   "connection refused",
 		strings.TrimPrefix(web.URL, "http://"): "it speaks HTTP/1.1, as the HTTP address of a node does, and not the protocol of clients" + give,
 		l.Addr().String():                      "no client address of a node, perhaps that for its peers" + give,
-		mute.Addr().String():                   "it does not speak the protocol of clients, or only with TLS" + give,
+		mute.Addr().String():                   "it ends the connection: it does not speak the protocol of clients, or only with TLS" + give,
 	} {
 		_, err := client.Dial(t.Context(), []string{addr}, client.WithTimeout(20*time.Second))
 		require.EqualError(t, err, "kindred: no node answers at "+addr+": "+why)

@@ -19,13 +19,18 @@ var wrappings = regexp.MustCompile(`^connection error: desc = "(.*)"$|^transport
 var notClients = []struct{ words, meaning string }{
 	{"looked like an HTTP/1.1 header", "it speaks HTTP/1.1, as the HTTP address of a node does, and not the protocol of clients; " + clientAddr},
 	{"unknown service kindred.v1.Cluster", "no client address of a node, perhaps that for its peers; " + clientAddr},
-	{"error reading server preface: ", "it does not speak the protocol of clients, or only with TLS; " + clientAddr},
-	{"failed to write client preface: ", "it does not speak the protocol of clients, or only with TLS; " + clientAddr},
+	{"error reading server preface: ", otherTongue},
+	{"failed to write client preface: ", otherTongue},
+	{"write: broken pipe", otherTongue},
+	{"connection reset by peer", otherTongue},
 	{"first record does not look like a TLS handshake", "it speaks no TLS: connect without certificates and tokens, or name a node that has them"},
 	{"produced zero addresses", "no such host"},
 }
 
-const clientAddr = "give the client address of a node (kvnode --client-addr)"
+const (
+	clientAddr  = "give the client address of a node (kvnode --client-addr)"
+	otherTongue = "it ends the connection: it does not speak the protocol of clients, or only with TLS; " + clientAddr
+)
 
 // whyNot is the reason why an address did not help, in words about that address.
 func whyNot(err error) string {
