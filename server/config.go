@@ -93,7 +93,8 @@ type Config struct {
 	// AnswerBytesMax bounds the values and keys of HTTP answers of more than
 	// 16 KiB that are being sent: clients that read slowly hold no more than this. More are refused as
 	// overload; less than kindred.ObjectBytesMax refuses large objects for ever.
-	// Default 256 MiB.
+	// Answers of unary gRPC calls have as much again, beyond the 256 KiB that each
+	// connection has to itself. Default 256 MiB.
 	AnswerBytesMax int64
 
 	// HeaderTimeout is how long a client may take for a TLS handshake or for
@@ -102,7 +103,8 @@ type Config struct {
 	// BodyTimeout is how long an HTTP client may take to send a body. Default
 	// 1 min.
 	BodyTimeout time.Duration
-	// AnswerTimeout is how long an HTTP client may take to read an answer.
+	// AnswerTimeout is how long an HTTP client may take to read an answer, and a
+	// gRPC client one of those in AnswerBytesMax: then its connection is closed.
 	// Default 1 min.
 	AnswerTimeout time.Duration
 	// IdleTimeout closes connections on which nothing happens. Default 5 min.

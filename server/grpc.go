@@ -36,6 +36,7 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxHeaderListSize(metadataBytesMax),
 		grpc.MaxConcurrentStreams(uint32(s.cfg.StreamsPerConnectionMax)),
 		grpc.ConnectionTimeout(s.cfg.HeaderTimeout),
+		grpc.ChainUnaryInterceptor(s.countAnswer),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: s.cfg.IdleTimeout,
 		}),

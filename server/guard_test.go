@@ -242,3 +242,15 @@ func TestRevokedTokensEndPipelines(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "v1", string(b))
 }
+
+// A call is judged by its head: nothing that a stranger sends besides is waited for
+// or kept.
+func TestAStrangersRequestIsNotWaitedFor(t *testing.T) {
+	f := openFortress(t)
+	desc := &grpc.StreamDesc{ClientStreams: true}
+	stream, err := f.dial(t, f.stranger(t)).NewStream(within(t), desc, pb.KV_Put_FullMethodName)
+	require.NoError(t, err)
+	err = stream.RecvMsg(&emptypb.Empty{}) // no put was sent
+	require.Equal(t, codes.Unauthenticated, status.Code(err), err)
+	require.ErrorContains(t, err, "this node wants to know who calls")
+}

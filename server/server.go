@@ -30,7 +30,9 @@ type Server struct {
 	watching atomic.Bool
 	// bodyBytes and answerBytes are held for HTTP bodies and answers under way.
 	bodyBytes, answerBytes atomic.Int64
-	strangers              security.Strangers
+	// grpcAnswerBytes are held for answers of unary calls, see account.
+	grpcAnswerBytes atomic.Int64
+	strangers       security.Strangers
 }
 
 // New makes a server. It listens to nothing yet.
@@ -58,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 // ServeGRPC answers on l until Shutdown, and closes it; it then returns nil.
 func (s *Server) ServeGRPC(l net.Listener) error {
 	s.watchReadiness()
-	err := s.grpc.Serve(limitConnections(l, s.cfg.ConnectionsMax))
+	err := s.grpc.Serve(accounts{limitConnections(l, s.cfg.ConnectionsMax), s})
 	if errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
