@@ -408,7 +408,7 @@ func (a *audit) next(s *Shard, now time.Time) {
 	a.r.Watch()
 	if a.restoring {
 		damage := a.damage()
-		a.ask(s, now, &wire.AuditList{Head: head, Op: a.newOp(s), Leaves: firstLeaves(damage)})
+		a.ask(s, now, &wire.AuditList{Head: head, Op: a.newOp(s), Leaves: firstLeaves(damage), Known: a.r.Clock().Clone()})
 		return
 	}
 	tree := a.r.Tree()

@@ -115,6 +115,9 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 	leaves := run.leaves
 	s.look(func() Reading {
 		surveyor := run.r.Surveyor()
+		if run.restoring {
+			surveyor.Remember()
+		}
 		return func(store storageSnapshot) func(time.Time) {
 			found, err := surveyor.Read(store, leaves)
 			var behind map[wire.AuditName]vclock.DotSet
@@ -169,7 +172,9 @@ func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs [
 }
 
 // differing lists the keys that are not the same in two lists, or not in both. The
-// keys that only this replica has are nothing that it could have restored.
+// keys that only this replica has are nothing that it could have restored. A key that
+// shows nothing (hash 0) is listed when something is restored: what is known to be gone
+// may be all that was lost.
 func differing(own, theirs []wire.AuditKey, restoring bool) (names []wire.AuditName) {
 	hashes := make(map[wire.AuditName]uint64, len(own))
 	for _, k := range own {

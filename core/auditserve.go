@@ -1,12 +1,16 @@
 package core
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -20,7 +24,10 @@ const (
 	auditFetchBytes = 1 << 20
 )
 
-const isDamaged = "has lost something itself and is being restored"
+const (
+	isDamaged = "has lost something itself and is being restored"
+	hasPruned = "no longer knows the keys of what the damaged replica lacks, which has to be rebuilt first"
+)
 
 // cannotSpeak says why a replica has no part in audits now, "" if it has. One that
 // is not trusted has: what it has lost its clock does not claim, and who restores
@@ -72,7 +79,10 @@ func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
 }
 
 // onAuditList answers with the keys of leaves in which what is stored is what it
-// should be.
+// should be. Who has lost something is also told what is known to be gone: of the keys
+// whose rows say so, and of those that dots have changed which it lacks. Where the log
+// has no names for these any more it has to be rebuilt first (R12): a late write could
+// bring back what they have deleted.
 func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 	r := s.replicas[replica.ID(m.Head)]
 	failed := s.cannotTell(replica.ID(m.Head))
@@ -86,7 +96,12 @@ func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 	s.auditor.surveys++
 	s.look(func() Reading {
 		surveyor, leaves := r.Surveyor(), hashtree.Set{}
-		damage := r.Damage()
+		damage, ahead := r.Damage(), vclock.DotSet{}
+		if !m.Known.IsEmpty() {
+			surveyor.Remember()
+			ahead = r.Clock().Minus(m.Known).Minus(r.Voided())
+		}
+		named := ahead.Intersect(r.Logged())
 		for _, leaf := range m.Leaves {
 			if !damage.Has(int(leaf)) {
 				leaves.Add(int(leaf))
@@ -95,10 +110,17 @@ func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 		return func(store storageSnapshot) func(time.Time) {
 			found, err := surveyor.Read(store, leaves)
 			reply := &wire.AuditKeys{Head: m.Head, Op: m.Op}
-			if err != nil {
+			var names map[wire.AuditName]vclock.DotSet
+			if err == nil {
+				names, err = replica.Logged(store, r.ID(), named)
+			}
+			switch {
+			case err != nil:
 				reply.Failed = err.Error()
-			} else {
-				listKeys(reply, found, leaves)
+			case !named.Covers(ahead):
+				reply.Failed = hasPruned
+			default:
+				listKeys(reply, found, leaves, names)
 			}
 			return func(time.Time) {
 				s.auditor.surveys--
@@ -111,18 +133,27 @@ func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 	})
 }
 
-// listKeys fills an answer with whole leaves, as many as fit.
-func listKeys(reply *wire.AuditKeys, found *replica.Survey, leaves hashtree.Set) {
-	lost := found.Lost()
+// listKeys fills an answer with whole leaves, as many as fit. Names are keys to be
+// listed although nothing need be stored of them.
+func listKeys(reply *wire.AuditKeys, found *replica.Survey, leaves hashtree.Set, names map[wire.AuditName]vclock.DotSet) {
+	doubted := found.Doubted()
 	byLeaf := map[int][]wire.AuditKey{}
 	for _, k := range found.Keys {
 		leaf := hashtree.LeafOf(ring.Hash(k.Bucket, k.Key))
 		byLeaf[leaf] = append(byLeaf[leaf], k)
+		delete(names, wire.AuditName{Bucket: k.Bucket, Key: k.Key})
+	}
+	order := func(a, b wire.AuditName) int {
+		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Key, b.Key))
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(names), order) {
+		leaf := hashtree.LeafOf(ring.Hash(name.Bucket, name.Key))
+		byLeaf[leaf] = append(byLeaf[leaf], wire.AuditKey{Bucket: name.Bucket, Key: name.Key})
 	}
 	reply.Clock = found.Clock
 	for leaf := range leaves.Leaves() {
 		keys := byLeaf[leaf]
-		if lost.Has(leaf) || found.Cut || len(reply.Keys)+len(keys) > wire.AuditKeysMax {
+		if doubted.Has(leaf) || found.Cut || len(reply.Keys)+len(keys) > wire.AuditKeysMax {
 			continue
 		}
 		if reply.Bytes() > auditListBytes {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -26,10 +27,36 @@ type Survey struct {
 	Objects, Bytes int
 	// Cut: there were more keys than may be listed.
 	Cut bool
+	// memories: keys without a live version are listed too.
+	memories bool
 }
 
 // Lost are the leaves in which the store is not what the replica made it.
 func (s *Survey) Lost() hashtree.Set { return hashtree.SetOf(s.Tree.Differing(s.Expected)...) }
+
+// Doubted are the leaves that may have lost something, be it only what is known to
+// be gone of a key: the lost ones, those of rows that cannot be read, and all if it
+// is not known which rows these are.
+func (s *Survey) Doubted() hashtree.Set {
+	doubted := s.Lost()
+	for _, gap := range s.Unreadable {
+		leaf, ok := leafOfRow(gap)
+		if !ok {
+			return hashtree.All()
+		}
+		doubted.Add(leaf)
+	}
+	return doubted
+}
+
+// leafOfRow is the leaf of a range that holds one object's row and no other.
+func leafOfRow(gap storage.KeyRange) (leaf int, ok bool) {
+	if row, one := bytes.CutSuffix(gap.High, []byte{0}); !one || !bytes.Equal(row, gap.Low) {
+		return 0, false
+	}
+	_, _, bucket, key, err := storage.ParseObjectKey(gap.Low)
+	return hashtree.LeafOf(ring.Hash(string(bucket), string(key))), err == nil
+}
 
 // IsDamaged reports whether anything is not as it should be.
 func (s *Survey) IsDamaged() bool {
@@ -51,12 +78,17 @@ type Surveyor struct {
 	id       ID
 	expected *hashtree.Tree
 	clock    vclock.DotSet
+	memories bool
 }
+
+// Remember makes the survey list the keys without a live version too, for who has
+// lost what it knew to be gone.
+func (s *Surveyor) Remember() { s.memories = true }
 
 // Read reads all objects and lists the keys of the leaves in list. Damage does not
 // end it; an error is not of the disk's making.
 func (s *Surveyor) Read(store storage.Snapshot, list hashtree.Set) (*Survey, error) {
-	found := &Survey{Tree: &hashtree.Tree{}, Expected: s.expected, Clock: s.clock}
+	found := &Survey{Tree: &hashtree.Tree{}, Expected: s.expected, Clock: s.clock, memories: s.memories}
 	objects := storage.ReplicaRanges(s.id.Partition, s.id.N)[2]
 	for lo := objects.Low; bytes.Compare(lo, objects.High) < 0; {
 		err := store.Scan(lo, objects.High, func(row, value []byte) bool {
@@ -92,7 +124,7 @@ func (s *Survey) add(store Reader, id ID, row, value []byte, list *hashtree.Set)
 	s.Tree.Change(key, hash)
 	s.Objects++
 	s.Bytes += len(value)
-	if !list.Has(hashtree.LeafOf(key)) || hash == 0 {
+	if !list.Has(hashtree.LeafOf(key)) || hash == 0 && !s.memories {
 		return
 	}
 	if len(s.Keys) >= KeysListedMax {

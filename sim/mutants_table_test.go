@@ -242,7 +242,7 @@ var mutants = []mutant{
 		{"core/read.go", "		case k.Damaged():\n			m.Failed = isDamaged\n", ""},
 	}},
 	{name: "lost rows not noticed", rule: "R20", edits: []edit{
-		{"replica/damage.go", "		r.damage.leaves.Add(leaf)\n	}\n	touched", "	}\n	touched"},
+		{"replica/damage.go", "	for leaf := range doubted.Leaves() {\n		r.damage.leaves.Add(leaf)\n	}\n", ""},
 	}},
 	{name: "what was lost is joined instead of restored", rule: "R20", edits: []edit{
 		{"replica/damage.go", "		if k.r.clock.Contains(v.Dot) || k.passed.Contains(v.Dot) {\n			back", "		if false {\n			back"},

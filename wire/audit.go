@@ -42,11 +42,14 @@ type AuditPart struct {
 }
 
 // AuditList asks for the keys of some leaves, in ascending order, and what they
-// hash to.
+// hash to. Known is what the sender has applied if it asks because it has lost
+// something there, else empty: then the answer also names the keys of which the
+// other knows only what is gone.
 type AuditList struct {
 	Head
 	Op     OpID
 	Leaves []uint32
+	Known  vclock.DotSet
 }
 
 // AuditKeys answers an AuditList. The sender has found that what it stores in these
@@ -61,7 +64,7 @@ type AuditKeys struct {
 	Keys   []AuditKey
 }
 
-// AuditKey is a key and the hash of its live versions.
+// AuditKey is a key and the hash of its live versions, 0 if there are none.
 type AuditKey struct {
 	Bucket, Key string
 	Hash        uint64
@@ -121,7 +124,9 @@ func (m *AuditLeaves) appendBody(b []byte) []byte {
 	return b
 }
 
-func (m *AuditList) appendBody(b []byte) []byte { return appendLeaves(m.Op.appendTo(b), m.Leaves) }
+func (m *AuditList) appendBody(b []byte) []byte {
+	return m.Known.AppendTo(appendLeaves(m.Op.appendTo(b), m.Leaves))
+}
 
 func (m *AuditKeys) appendBody(b []byte) []byte {
 	b = appendString(m.Op.appendTo(b), m.Failed)
@@ -177,7 +182,7 @@ func decodeAudit(kind Kind, h Head, r *reader) Message {
 		}
 		return m
 	case KindAuditList:
-		return &AuditList{Head: h, Op: r.opID(), Leaves: r.leaves()}
+		return &AuditList{Head: h, Op: r.opID(), Leaves: r.leaves(), Known: r.dotSet("known")}
 	case KindAuditKeys:
 		m := &AuditKeys{Head: h, Op: r.opID(), Failed: r.string("reason"), Clock: r.dotSet("clock"), Leaves: r.leaves()}
 		for range r.atMost("keys", AuditKeysMax) {

@@ -64,7 +64,7 @@ func messages() []Message {
 		&WriteAck{Head: head, Op: op, Refused: "disk full"},
 		&AuditTree{Head: head, Op: op, Parts: []uint64{1, math.MaxUint64}},
 		&AuditLeaves{Head: head, Op: op, Failed: "why", Parts: []AuditPart{{Index: 63, Leaves: bytes.Repeat([]byte{7}, AuditPartBytes)}}},
-		&AuditList{Head: head, Op: op, Leaves: []uint32{0, 1, 700, 1023}},
+		&AuditList{Head: head, Op: op, Leaves: []uint32{0, 1, 700, 1023}, Known: dots},
 		&AuditKeys{Head: head, Op: op, Failed: "why", Clock: dots, Leaves: []uint32{700}, Keys: []AuditKey{{Bucket: "carts", Key: "k", Hash: 9}}},
 		&AuditFetch{Head: head, Op: op, Keys: []AuditName{{Bucket: "carts", Key: "k"}}},
 		&AuditObjects{
