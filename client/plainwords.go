@@ -24,6 +24,7 @@ var notClients = []struct{ words, meaning string }{
 	{"write: broken pipe", otherTongue},
 	{"connection reset by peer", otherTongue},
 	{"first record does not look like a TLS handshake", "it speaks no TLS: connect without certificates and tokens, or name a node that has them"},
+	{"certificate signed by unknown authority", "its certificate was signed by another authority than the one given (kvcli --tls-ca): give that of its cluster"},
 	{"produced zero addresses", "no such host"},
 }
 

@@ -145,7 +145,7 @@ func (st *state) index(node string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, &NodeError{Node: node, Unknown: true, Problem: fmt.Sprintf("is not in this cluster, which has %s: name a node as 1 or n1", st.names())}
+	return 0, &NodeError{Node: node, Problem: fmt.Sprintf("is not in this cluster, which has %s: name a node as 1 or n1", st.names())}
 }
 
 // names are the nodes that there are, for people.
@@ -161,8 +161,6 @@ type NodeError struct {
 	Node, Problem string
 	// Unsafe is set if it could be done, and would destroy what is in use.
 	Unsafe bool
-	// Unknown is set if there is no such node.
-	Unknown bool
 }
 
 func (e *NodeError) Error() string { return fmt.Sprintf("node %s %s", e.Node, e.Problem) }

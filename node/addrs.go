@@ -3,10 +3,12 @@ package node
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/kindredkv/kindred/storage"
 )
 
 // listened is one address that a node listens on.
@@ -117,10 +119,14 @@ func listenError(setting, addr string, err error) error {
 	return fmt.Errorf("--%s: cannot listen on %s: %w: %s", setting, addr, err, fix)
 }
 
-// folderError says what to do about a folder that the system refuses.
+// refusals are how the system refuses a folder.
+var refusals = [...]syscall.Errno{syscall.ENOTDIR, syscall.ENOENT, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENAMETOOLONG}
+
+// folderError says what to do about a folder that the system refuses. What is wrong
+// inside a store that is there is another matter.
 func folderError(err error) error {
-	var refused *fs.PathError
-	if !errors.As(err, &refused) {
+	var damaged *storage.DamagedError
+	if errors.As(err, &damaged) || !slices.ContainsFunc(refusals[:], func(e syscall.Errno) bool { return errors.Is(err, e) }) {
 		return err
 	}
 	return fmt.Errorf("--data-dir: %w: name a folder that this user may make and write to", err)

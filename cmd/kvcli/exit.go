@@ -110,7 +110,7 @@ func describe(err error) errorDoc {
 		doc.Code, doc.Exit, doc.Outcome = string(kindred.CodeUnavailable), exitUnavailable, kindred.NotApplied.String()
 	case errors.As(err, &node) && node.Unsafe:
 		doc.Code, doc.Exit = "unsafe", exitUnsafe
-	case errors.As(err, &sides), errors.As(err, &delay), node != nil && node.Unknown,
+	case errors.As(err, &sides), errors.As(err, &delay), node != nil,
 		errors.As(err, &shape), errors.As(err, &port), errors.As(err, &folder):
 		doc.Code = "usage"
 	case errors.As(err, &none):

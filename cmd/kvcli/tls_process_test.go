@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,32 @@ func TestALocalClusterWithTLS(t *testing.T) {
 		"--token-file", filepath.Join(kit, "client.token")))
 	require.Equal(t, "milk", away.ok("get", "carts", "alice", "--cluster", client, "--tls-ca", filepath.Join(kit, "ca.pem"),
 		"--tls-cert", filepath.Join(kit, "client.pem"), "--tls-key", filepath.Join(kit, "client.key")))
+
+	t.Log("keys of another cluster are told from none")
+	foreign := t.TempDir()
+	for _, args := range [][]string{{"ca"}, {"client", "me"}} {
+		away.ok(append(append([]string{"cert"}, args...), "--out", foreign)...)
+	}
+	guess := filepath.Join(foreign, "guess.token")
+	require.NoError(t, os.WriteFile(guess, []byte(strings.Repeat("A", 43)+"\n"), 0o600))
+	pair := []string{"--tls-cert", filepath.Join(foreign, "me.pem"), "--tls-key", filepath.Join(foreign, "me.key")}
+	for _, c := range []struct {
+		exit int
+		text string
+		args []string
+	}{
+		{exitUnavailable, "kindred: no node answers at " + client + ": its certificate was signed by another authority than the one given (kvcli --tls-ca): give that of its cluster. The addresses come from --cluster",
+			append([]string{"--tls-ca", filepath.Join(foreign, "ca.pem")}, pair...)},
+		{exitError, "--tls-cert " + pair[1] + `: it was signed by "Kindred", which is no authority of this cluster`,
+			append([]string{"--tls-ca", filepath.Join(kit, "ca.pem")}, pair...)},
+		{exitError, "kindred: no node answers at " + client + ": the token is not known here: compare it with the line of the node's --tokens file, which holds its SHA-256",
+			[]string{"--tls-ca", filepath.Join(kit, "ca.pem"), "--token-file", guess}},
+	} {
+		o := away.run(append(c.args, "get", "carts", "alice", "--cluster", client)...)
+		require.Equal(t, c.exit, o.exit, o)
+		require.Contains(t, o.stderr, "kvcli: "+c.text)
+	}
+
 	o = away.run("get", "carts", "alice", "--cluster", client, "--token-file", filepath.Join(kit, "client.token"))
 	require.Equal(t, exitError, o.exit, o)
 	require.Contains(t, o.stderr, "--tls-ca")

@@ -204,6 +204,38 @@ func TestBadFlagsEndTheProcess(t *testing.T) {
 	require.Contains(t, said, "--insecure")
 }
 
+// TestWhatIsRefusedBeforeAnythingIsTouched holds the exact texts of settings that
+// cannot be, and that no folder is made for them.
+func TestWhatIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--name", ""}, "--name: the node needs a name, unique in its cluster: give it one, such as --name n1"},
+		{[]string{"--data-dir", ""}, "--data-dir: the node needs a folder for its data: give it one of its own, such as --data-dir /var/lib/kindred"},
+		{[]string{"--client-addr", "127.0.0.1:70000"}, `--client-addr: "127.0.0.1:70000" has no port from 1 to 65535, nor 0 for any that is free: use one, such as 127.0.0.1:7400`},
+		{[]string{"--http-addr", "127.0.0.1:abc"}, `--http-addr: "127.0.0.1:abc" has no port from 1 to 65535, nor 0 for any that is free: use one, such as 127.0.0.1:7403`},
+		{[]string{"--http-addr", "0.0.0.0:7403"}, "--http-addr: 0.0.0.0:7403 is reachable from other machines and this node has no TLS: give it certificates (--tls-cert, --tls-key, --tls-ca), or listen on 127.0.0.1, or pass --insecure on a network you trust"},
+		{[]string{"--gossip-addr", ":7402"}, "--gossip-addr: :7402 is reachable from other machines and this node has no gossip key: give it a --gossip-key, or listen on 127.0.0.1, or pass --insecure on a network you trust"},
+		{[]string{"--production", "--fault-injection"}, "--fault-injection: is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests"},
+		{[]string{"--production", "--insecure"}, "--insecure: is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key"},
+		{[]string{"--join", "n2"}, `--join: "n2" is not host:port of a gossip address, such as 10.0.0.2:7402`},
+		{[]string{"--expect", "three"}, "--expect three: use a whole number"},
+		{[]string{"--expect", "5000"}, "--expect: 5000: use the number of nodes of the new cluster, 1 to 1000, or 0 to wait for a layout"},
+		{[]string{"--capacity", "-1"}, "--capacity -1: use a whole number from 0"},
+		{[]string{"--zoen", "z1"}, "unknown flag: --zoen; did you mean --zone?"},
+		{[]string{"start"}, `unexpected argument "start": all settings are flags`},
+	} {
+		var out, errOut bytes.Buffer
+		args := append([]string{"--name", "n1", "--data-dir", dir}, c.args...)
+		require.Equal(t, 1, run(args, nil, nil, &out, &errOut), c.args)
+		require.Equal(t, "kvnode: "+c.want+"\nkvnode --help lists the settings.\n", errOut.String())
+		require.Empty(t, out.String())
+		require.NoDirExists(t, dir)
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	for flag, want := range map[string]string{"--help": "Example, a cluster of one node", "--version": "kvnode "} {
 		var out, errOut bytes.Buffer
