@@ -29,12 +29,29 @@ func (r *run) sound(key string) bool {
 	if !r.healthy(id) {
 		return false
 	}
+	return r.settled(key)
+}
+
+// settled reports whether all homes of a key hold every write of it that somebody has.
+func (r *run) settled(key string) bool {
 	for _, name := range r.homes(key) {
 		n := r.byName[name]
 		for _, w := range r.oracle.history(key).writes {
 			if w.applied != 0 && (!w.durable.has(n) || !w.applied.has(n)) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// settledNear is settled for all keys of a leaf of the hash tree: whose part of the
+// tree is wrong, all that was written there may be lost.
+func (r *run) settledNear(id replica.ID, leaf int) bool {
+	for _, key := range r.allKeys() {
+		h := ring.Hash(bucket, key)
+		if r.idOf(key) == id && hashtree.LeafOf(h) == leaf && !r.settled(key) {
+			return false
 		}
 	}
 	return true
@@ -133,14 +150,18 @@ func (r *run) vanish(n *node, draw chance) {
 			break
 		}
 	}
+	part, at := draw.with(3).below(hashtree.Parts), draw.with(5).below(hashtree.PartBytes)
+	leaf := (part*hashtree.PartBytes + at) / 8
 	for _, id := range n.owned() {
-		part := storage.HashTreeKey(nil, id.Partition, id.N, uint32(draw.with(3).below(hashtree.Parts)))
-		if saved, err := n.store.Get(part); err == nil && r.healthy(id) && draw.with(4, uint64(id.Partition)).happens(0.9) {
-			r.hits.add(TreeSpoilt)
-			saved[draw.with(5).below(len(saved))] ^= 1 << draw.with(6).below(8)
-			n.spoilt[id] = spoilt{tree: true}
-			rows.Set(part, saved)
+		row := storage.HashTreeKey(nil, id.Partition, id.N, uint32(part))
+		saved, err := n.store.Get(row)
+		if err != nil || !r.healthy(id) || !r.settledNear(id, leaf) || !draw.with(4, uint64(id.Partition)).happens(0.9) {
+			continue
 		}
+		r.hits.add(TreeSpoilt)
+		saved[at] ^= 1 << draw.with(6).below(8)
+		n.spoilt[id] = spoilt{tree: true}
+		rows.Set(row, saved)
 	}
 	if rows.Len() == 0 {
 		return
