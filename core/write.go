@@ -151,9 +151,8 @@ func (o *writeOp) apply(s *Shard, now time.Time, k *replica.Key) (vclock.Dot, wi
 		}
 	}
 	if dot, ok := k.Served(o.requestID()); ok {
-		k.Claim(&s.out.Rows) // a rebuild may have brought it, and the clock comes later
 		o.serveAgain(s)
-		return dot, k.Whole(dot), nil
+		return dot, k.Again(dot, &s.out.Rows), nil
 	}
 	if o.req.Op == kindred.OpDelete {
 		dot, delta := k.Delete(o.seen, o.requestID(), &s.out.Rows)

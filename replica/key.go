@@ -129,6 +129,14 @@ func (k *Key) Whole(d vclock.Dot) wire.Delta {
 	return whole
 }
 
+// Again is Whole for a request that this replica has served before, to be acknowledged
+// once more. A rebuild may have brought its value, and the clock comes with the last
+// page: but who acknowledges a dot has it in its clock (R10), which others trust (R17).
+func (k *Key) Again(d vclock.Dot, rows *storage.Batch) wire.Delta {
+	k.Claim(rows)
+	return k.Whole(d)
+}
+
 // Served finds the dot of a request this replica has seen before (R19).
 func (k *Key) Served(id kindred.RequestID) (vclock.Dot, bool) {
 	if id.IsZero() {

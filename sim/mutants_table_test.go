@@ -301,6 +301,9 @@ var mutants = []mutant{
 	{name: "live versions of a rebuild not logged", world: "rebuild", alone: true, rule: "R13, R1", edits: []edit{
 		{"replica/rebuild.go", "	change = k.logLive(c0, change, rows)\n", ""},
 	}},
+	{name: "retry acknowledged before its dot is in the clock", world: "rebuild", alone: true, rule: "R10, R13", edits: []edit{
+		{"replica/key.go", "	k.Claim(rows)\n	return k.Whole(d)\n", "	return k.Whole(d)\n"},
+	}},
 	{name: "rebuild copies live versions that it knows to be gone", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
 		{"replica/rebuild.go", "	k.object.MergeVersions(known, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})\n", "	k.object.MergeVersions(vclock.DotSet{}, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})\n"},
 	}},

@@ -21,7 +21,7 @@
 //   - Dead incarnations are closed in one event; its outcome reaches each home by
 //     itself.
 //   - A home is wiped and rebuilt from others, a key a page. Pages and letters
-//     cross.
+//     cross, and requests are made again of which a page has brought the value.
 //
 // What costs an event is bounded by [Bounds]; the rest is not, and still leads to
 // finitely many states.

@@ -132,6 +132,33 @@ func (w *world) passed(at int) error {
 	return nil
 }
 
+// brought reports whether a page has brought a live version of a key, the dot of which
+// the clock does not have.
+func (w *world) brought(at, key int) bool {
+	s := &w.sites[at]
+	own, err := replica.Load(s.stored, partition, bucket, keyNames[key])
+	return err == nil && s.replica.Unclaimed(&wire.RebuildItem{Object: own})
+}
+
+// again lets a site meet a second attempt at what a page has brought: it sends it to
+// the others and acknowledges it.
+func (w *world) again(at, key int) error {
+	return w.step(at, key, func(k *replica.Key, rows *storage.Batch) error {
+		for _, v := range k.Object().Versions {
+			delta := k.Again(v.Dot, rows)
+			if clock := w.sites[at].replica.Clock(); !clock.Contains(v.Dot) {
+				return fmt.Errorf("R10: %s would acknowledge %v, which its clock %v does not have", siteNames[at], v.Dot, clock)
+			}
+			for to := range w.sites {
+				if to != at {
+					w.post(letter{to: to, key: key, dot: v.Dot, delta: delta})
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // rebuildMoves lists what can happen to the rebuild of a site.
 func (s *search) rebuildMoves(moves []move, w *world, at int) []move {
 	site := &w.sites[at]
@@ -141,6 +168,12 @@ func (s *search) rebuildMoves(moves []move, w *world, at int) []move {
 		}
 	}
 	if site.replica.Rebuilding() {
+		for key := range w.bounds.Keys {
+			if w.brought(at, key) {
+				what := fmt.Sprintf("%s serves %s again", siteNames[at], keyNames[key])
+				moves = append(moves, move{what: what, at: at, do: func(w *world) error { return w.again(at, key) }})
+			}
+		}
 		moves = append(moves, move{what: siteNames[at] + " settles", at: at, do: func(w *world) error { return w.passed(at) }})
 	}
 	return moves
