@@ -1,11 +1,15 @@
 package core
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred/antientropy/hashtree"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -156,6 +160,26 @@ func TestR20_ADeleteIsNotToldByWhoHasLostItToo(t *testing.T) {
 	m.wait(time.Minute)
 	require.True(t, m.nodes["n3"].shard.IsDamaged(m.id), "only n1 knows")
 	m.lost()
+}
+
+// A leaf of which the survey could not read a row is not told, whatever the hash tree
+// says: what cannot be read may be what is gone.
+func TestR20_ALeafWithAnUnreadableRowIsNotTold(t *testing.T) {
+	row := storage.ObjectKey(nil, 0, 3, "b", "unreadable")
+	doubted := hashtree.LeafOf(ring.Hash("b", "unreadable"))
+	found := &replica.Survey{
+		Tree: &hashtree.Tree{}, Expected: &hashtree.Tree{},
+		Unreadable: []storage.KeyRange{{Low: row, High: append(bytes.Clone(row), 0)}},
+	}
+	reply := &wire.AuditKeys{}
+	listKeys(reply, found, hashtree.SetOf(doubted, doubted+1), nil)
+	require.Equal(t, []uint32{uint32(doubted + 1)}, reply.Leaves)
+
+	t.Log("if it is not known which rows are gone, no leaf is told")
+	found.Unreadable = []storage.KeyRange{{Low: row, High: storage.ObjectKey(nil, 0, 3, "b", "v")}}
+	reply = &wire.AuditKeys{}
+	listKeys(reply, found, hashtree.SetOf(doubted, doubted+1), nil)
+	require.Empty(t, reply.Leaves)
 }
 
 // R12: whose log has no name any more for what the other lacks cannot tell which of

@@ -168,10 +168,11 @@ func (r *Replica) Touched(bucket, key string) bool {
 }
 
 // Quarantine takes note of what a survey found missing, changed or unreadable: the
-// leaves are marked as damaged, all of them if it is not known which rows are gone, what cannot be read is removed, and the hash tree becomes
-// that of what is left, so that it says the truth again. It is all in one batch. The ranges
-// that it returns may be discarded, if that is possible, once the batch is durable
-// and before anything else is written. The survey's moment is that of Watch.
+// leaves are marked as damaged, all of them if it is not known which rows are gone;
+// what cannot be read is removed, and the hash tree becomes that of what is left, so
+// that it says the truth again. It is all in one batch. The ranges that it returns may
+// be discarded, if that is possible, once the batch is durable and before anything
+// else is written. The survey's moment is that of Watch.
 func (r *Replica) Quarantine(found *Survey, rows *storage.Batch) []storage.KeyRange {
 	lost, doubted := found.Lost(), found.Doubted()
 	if r.damage.suspect { // the tree does not show what was only known to be gone
