@@ -36,8 +36,9 @@ type Record struct {
 // has none.
 type Promises struct {
 	records []Record // by actor
-	// digest is of what is void, if it has been asked for since that changed.
-	digest uint64
+	// digest is of what is void, outcomes of all that rounds have found out, if they
+	// have been asked for since that changed.
+	digest, outcomes uint64
 }
 
 func (p *Promises) find(a vclock.Actor) (int, bool) {
@@ -66,7 +67,7 @@ func (p *Promises) All() []Record { return p.records }
 
 // Clone goes its own way from here.
 func (p *Promises) Clone() *Promises {
-	return &Promises{records: slices.Clone(p.records), digest: p.digest}
+	return &Promises{records: slices.Clone(p.records), digest: p.digest, outcomes: p.outcomes}
 }
 
 // VoidDigest tells whether two members know the same to be void. It is zero if they
@@ -81,11 +82,44 @@ func (p *Promises) VoidDigest() uint64 {
 			void = r.Void.AppendTo(void)
 		}
 	}
-	if len(void) > 0 {
-		sum := sha256.Sum256(void)
-		p.digest = max(1, binary.BigEndian.Uint64(sum[:]))
-	}
+	p.digest = digestOf(void)
 	return p.digest
+}
+
+// Outcomes are all that rounds have found out, as far as this member has heard.
+func (p *Promises) Outcomes() (all []wire.CloseRecord) {
+	for i := range p.records {
+		if r := &p.records[i]; !r.Closed.IsZero() {
+			all = append(all, wire.CloseRecord{Actor: r.Actor, Round: r.Closed, Void: r.Void})
+		}
+	}
+	return all
+}
+
+// OutcomesDigest tells whether two members have heard of the same outcomes. It is
+// zero if they have heard of none.
+func (p *Promises) OutcomesDigest() uint64 {
+	if p.outcomes != 0 {
+		return p.outcomes
+	}
+	var b []byte
+	for _, c := range p.Outcomes() {
+		b = c.Actor.AppendTo(b)
+		b = binary.BigEndian.AppendUint64(b, c.Round.Number)
+		b = binary.BigEndian.AppendUint64(b, c.Round.Proposer)
+		b = c.Void.AppendTo(b)
+	}
+	p.outcomes = digestOf(b)
+	return p.outcomes
+}
+
+// digestOf is zero for nothing and for nothing else.
+func digestOf(b []byte) uint64 {
+	if len(b) == 0 {
+		return 0
+	}
+	sum := sha256.Sum256(b)
+	return max(1, binary.BigEndian.Uint64(sum[:]))
 }
 
 // Report answers for one actor of an ask: it promises the round if it may, and
@@ -125,7 +159,7 @@ func (p *Promises) Learn(c wire.CloseRecord) (fresh vclock.DotSet, changed bool)
 	r := p.record(c.Actor)
 	r.Void = r.Void.Clone()
 	r.Void.Union(fresh)
-	p.digest = 0
+	p.digest, p.outcomes = 0, 0
 	if c.Round.Compare(r.Closed) > 0 {
 		r.Closed = c.Round
 	}

@@ -51,6 +51,8 @@ type place struct {
 	askAt   time.Time
 	asks    int
 	sweep   closeSweep
+	// told is when each peer was last told all outcomes.
+	told map[string]time.Time
 }
 
 // suspect is an actor of which dots are missing: since when, and how often the
@@ -102,6 +104,8 @@ const (
 	// each time, closeAsks times.
 	closeAsk  = 500 * time.Millisecond
 	closeAsks = 9
+	// closeTell is the least time between two tellings of all outcomes to a peer.
+	closeTell = 10 * time.Second
 	// closeAttempts bounds the attempts in progress at one shard.
 	closeAttempts = 4
 	// missingSpansMax bounds what is remembered of dots that stay away.
@@ -197,7 +201,7 @@ func (c *closer) restore(r *replica.Replica) error {
 func (c *closer) place(id replica.ID) *place {
 	p := c.places[id]
 	if p == nil {
-		p = &place{id: id, promises: &antientropy.Promises{}, suspects: map[vclock.Actor]suspect{}}
+		p = &place{id: id, promises: &antientropy.Promises{}, suspects: map[vclock.Actor]suspect{}, told: map[string]time.Time{}}
 		c.places[id] = p
 	}
 	return p

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"maps"
 	"math"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -105,6 +107,35 @@ func TestR15_AMemberThatIsAwayIsWaitedFor(t *testing.T) {
 	r.heal()
 	r.wait(5 * time.Minute)
 	require.Equal(t, uint64(math.MaxUint64), r.nodes[homes[1]].shard.Clock(r.placeOf(key)).Base(actor))
+}
+
+// A home that has all of an incarnation has no gap that would show it that the rest
+// was closed while it was away: digests of the outcomes do. The simulator found it.
+func TestR15_AMissedOutcomeIsToldAgain(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	require.Nil(t, r.do("n1", put("cart", "milk")).Err)
+	id := r.placeOf("cart")
+	actor := r.nodes["n1"].shard.replicas[id].Actor()
+	last := r.nodes["n1"].shard.replicas[id].Clock().Max(actor)
+	require.NoError(t, r.nodes["n1"].engine.Sync())
+	r.restart("n1")
+	r.wait(time.Minute)
+
+	tail := closedFrom(actor).Minus(r.nodes["n2"].shard.Clock(id))
+	tell := &wire.CloseTell{Head: wire.Head(id), Records: []wire.CloseRecord{{Actor: actor, Round: wire.Round{Number: 1, Proposer: 1}, Void: tail}}}
+	r.nodes["n1"].shard.Message(r.now, "n2", tell)
+	r.settle()
+	base := func(node string) uint64 { return r.nodes[node].shard.Clock(id).Base(actor) }
+	require.Equal(t, []uint64{math.MaxUint64, last, last}, []uint64{base("n1"), base("n2"), base("n3")})
+	r.wait(2 * antientropy.DigestEvery)
+	require.Equal(t, []uint64{math.MaxUint64, math.MaxUint64, math.MaxUint64}, []uint64{base("n1"), base("n2"), base("n3")})
+
+	told := r.nodes["n1"].shard.closer.place(id).told
+	require.NotEmpty(t, told)
+	before := maps.Clone(told)
+	r.wait(2 * antientropy.DigestEvery)
+	require.Equal(t, before, told, "who knows all is told no more")
+	r.idle()
 }
 
 // C9: a guest still holds the hint of a dot that no home has ever seen.

@@ -242,6 +242,33 @@ func (c *closer) spread(p *place, records []wire.CloseRecord) {
 	}
 }
 
+// digest is of the outcomes that this node has heard of.
+func (c *closer) digest(id replica.ID) uint64 {
+	if p := c.places[id]; p != nil {
+		return p.promises.OutcomesDigest()
+	}
+	return 0
+}
+
+// compare tells a home that has heard of other outcomes those that are known here: it
+// was away when they were told, or has lost them since. No gap of its clock need show
+// it. Both see the difference, so each gets what it lacks.
+func (c *closer) compare(now time.Time, peer string, id replica.ID, theirs uint64) {
+	own := c.digest(id)
+	if own == 0 || own == theirs {
+		return
+	}
+	p := c.places[id]
+	if last, ok := p.told[peer]; ok && now.Sub(last) < closeTell {
+		return
+	}
+	p.told[peer] = now
+	for records := range slices.Chunk(p.promises.Outcomes(), wire.CloseActorsMax) {
+		tell := &wire.CloseTell{Head: wire.Head{Partition: id.Partition, N: id.N}, Records: records}
+		c.s.send(peer, tell, true)
+	}
+}
+
 func (c *closer) onTell(now time.Time, m *wire.CloseTell) {
 	c.now = now
 	if c.s.layout == nil || int(m.Partition) >= c.s.layout.Partitions() || int(m.N) != c.s.layout.Replicas() {

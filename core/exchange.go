@@ -110,6 +110,7 @@ func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
 		return
 	}
 	x.Heard(now, from, m, x.clock())
+	s.closer.compare(now, from, x.replica.ID(), m.Outcomes)
 	s.rebuildLost(now, x)
 	s.exchange.flush(s, x)
 	s.exchange.pull(s, now)
@@ -263,6 +264,9 @@ func (e *exchanger) flush(s *Shard, changed ...*exchange) {
 	var captured []capture
 	for _, x := range changed {
 		for _, send := range x.Take() {
+			if m, ok := send.Msg.(*wire.Clock); ok {
+				m.Outcomes = s.closer.digest(x.replica.ID())
+			}
 			s.send(send.To, send.Msg, send.Durable)
 		}
 		if clock, volatile := x.Captured(); volatile && clock.Compare(x.asked) != vclock.Equal {

@@ -29,6 +29,9 @@ type Clock struct {
 	Durable, Common vclock.DotSet
 	// Digest is of the two whole sets as they are at the sender.
 	Digest uint64
+	// Outcomes is a digest of what the sender knows about closed incarnations (R15),
+	// zero if it knows of none.
+	Outcomes uint64
 }
 
 // PullDotsMax bounds the dots that one pull asks for.
@@ -90,13 +93,14 @@ const (
 	clockVouch
 	clockLost
 	clockEcho
+	clockOutcomes
 
-	clockFlags = clockAsk | clockVouch | clockLost | clockEcho
+	clockFlags = clockAsk | clockVouch | clockLost | clockEcho | clockOutcomes
 )
 
 func (m *Clock) appendBody(b []byte) []byte {
 	flags := byte(0)
-	for i, set := range [...]bool{m.Ask, m.Vouch, m.Lost, !m.EchoActor.IsZero()} {
+	for i, set := range [...]bool{m.Ask, m.Vouch, m.Lost, !m.EchoActor.IsZero(), m.Outcomes != 0} {
 		if set {
 			flags |= 1 << i
 		}
@@ -107,7 +111,11 @@ func (m *Clock) appendBody(b []byte) []byte {
 		b = binary.AppendUvarint(m.EchoActor.AppendTo(b), m.EchoSeq)
 	}
 	b = m.Common.AppendTo(m.Durable.AppendTo(b))
-	return binary.BigEndian.AppendUint64(b, m.Digest)
+	b = binary.BigEndian.AppendUint64(b, m.Digest)
+	if flags&clockOutcomes != 0 {
+		b = binary.BigEndian.AppendUint64(b, m.Outcomes)
+	}
+	return b
 }
 
 func decodeClock(h Head, r *reader) *Clock {
@@ -124,6 +132,14 @@ func decodeClock(h Head, r *reader) *Clock {
 	m.Durable, m.Common = r.dotSet("durable"), r.dotSet("common")
 	if b := r.fixed("digest", 8); b != nil {
 		m.Digest = binary.BigEndian.Uint64(b)
+	}
+	if flags&clockOutcomes != 0 {
+		if b := r.fixed("outcomes", 8); b != nil {
+			m.Outcomes = binary.BigEndian.Uint64(b)
+		}
+		if m.Outcomes == 0 {
+			r.fail("outcomes", "a digest of nothing")
+		}
 	}
 	return m
 }

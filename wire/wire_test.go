@@ -120,7 +120,7 @@ func messages() []Message {
 		},
 		&Clock{
 			Head: head, Actor: actorA, Seq: 7, EchoActor: actorB, EchoSeq: 300, Ask: true, Vouch: true, Lost: true,
-			Durable: dots, Common: o.Dots(), Digest: 0xD16E57,
+			Durable: dots, Common: o.Dots(), Digest: 0xD16E57, Outcomes: 0x0C1,
 		},
 		&Clock{Head: head, Actor: actorA, Seq: 1},
 		&Pull{Head: head, Op: op, Dots: dots},
