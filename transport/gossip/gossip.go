@@ -42,6 +42,9 @@ type Gossip struct {
 	// addr is read once: memberlist changes its own record without a lock that
 	// others could take.
 	addr string
+	// telling is held while memberlist is made to tell of this node: it reads its
+	// own record without a lock, and writes it with one.
+	telling sync.Mutex
 
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -115,6 +118,8 @@ func (g *Gossip) UpdateMeta(meta []byte) error {
 // told or for the time-out. Close must follow.
 func (g *Gossip) Leave(timeout time.Duration) error {
 	g.rec.setLeaving()
+	g.telling.Lock() // for a second at most
+	defer g.telling.Unlock()
 	// The mark travels like any meta; a node that misses it reports a death.
 	if err := g.list.UpdateNode(timeout / 2); err != nil {
 		g.log.Debug("gossip: leaving unannounced", "err", err)
@@ -166,10 +171,17 @@ func (g *Gossip) announce() {
 			return
 		case <-g.newMeta:
 		}
-		if err := g.list.UpdateNode(aloneEvery); err != nil {
+		if err := g.tell(aloneEvery); err != nil {
 			g.log.Debug("gossip: meta not announced yet", "err", err)
 		}
 	}
+}
+
+// tell spreads the meta as it is now and waits until it is out.
+func (g *Gossip) tell(timeout time.Duration) error {
+	g.telling.Lock()
+	defer g.telling.Unlock()
+	return g.list.UpdateNode(timeout)
 }
 
 // rejoin calls absent members until Close (G1): one after the other, and many at

@@ -82,3 +82,26 @@ func TestNodesFindOneAnotherThroughASeed(t *testing.T) {
 		return e != nil && string(e.Meta) == "zone z"
 	})
 }
+
+// Memberlist reads its own record without a lock: the race detector watches.
+func TestANodeMayLeaveWhileItTellsOfItself(t *testing.T) {
+	for range 50 {
+		g, _ := join(t, "n1", "")
+		begun := make(chan struct{})
+		var telling sync.WaitGroup
+		telling.Go(func() {
+			for i := range 1000 {
+				if err := g.UpdateMeta([]byte{byte(i)}); err != nil {
+					t.Error(err)
+				}
+				if i == 50 {
+					close(begun)
+				}
+			}
+		})
+		<-begun
+		require.NoError(t, g.Leave(time.Second))
+		telling.Wait()
+		require.NoError(t, g.Close())
+	}
+}
