@@ -33,6 +33,9 @@ type stronghold struct {
 // fortify starts so many nodes; spare names have certificates too.
 func fortify(t *testing.T, size int, spare ...string) *stronghold {
 	s := &stronghold{t: t, dir: filepath.Join(t.TempDir(), "tls")}
+	first := s.dir + ".0"
+	require.NoError(t, os.Mkdir(first, 0o700))
+	require.NoError(t, os.Symlink(first, s.dir)) // for revise
 	kit, err := security.OpenKit(s.dir)
 	require.NoError(t, err)
 	s.kit = kit
@@ -137,7 +140,7 @@ func TestStrangersJoinNothing(t *testing.T) {
 		require.ErrorContains(t, err, "make a new one")
 	})
 	// The one with the right gossip key was a member for a while; its leave travels.
-	require.Eventually(t, func() bool { return s.members(s.nodes[0]) == 1 }, 10*time.Second, 10*time.Millisecond, "they have only one another")
+	require.Eventually(t, func() bool { return s.members(s.nodes[0]) == 1 }, 20*time.Second, 10*time.Millisecond, "they have only one another")
 	require.Len(t, linksOf(s.nodes[0]), 1)
 }
 
@@ -204,9 +207,10 @@ func TestKeysChangeUnderLoad(t *testing.T) {
 		until := done.Load() + 200
 		require.Eventually(t, func() bool { return done.Load() >= until }, patience, time.Millisecond)
 	}
-	reload := func() {
+	reload := func(change func(draft *stronghold)) {
 		t.Helper()
 		progress()
+		s.revise(change)
 		for _, n := range s.nodes {
 			require.NoError(t, n.ReloadSecurity())
 			progress()
@@ -219,24 +223,25 @@ func TestKeysChangeUnderLoad(t *testing.T) {
 	next := security.NewGossipKey()
 
 	t.Log("new certificates of the same authority")
-	s.renew()
-	reload()
+	reload(func(draft *stronghold) { draft.renew() })
 	t.Log("a new authority beside the old one, and a new gossip key after the old one")
-	require.NoError(t, os.Remove(s.path("ca.key")))
-	require.NoError(t, s.kit.MakeAuthority("next", time.Hour))
-	ca := s.read("ca.pem")
-	s.write("ca.pem", append(old, ca...))
-	s.write("gossip.keys", append(s.read("gossip.keys"), next...))
-	reload()
+	var ca []byte
+	reload(func(draft *stronghold) {
+		require.NoError(t, os.Remove(draft.path("ca.key")))
+		require.NoError(t, draft.kit.MakeAuthority("next", time.Hour))
+		ca = draft.read("ca.pem")
+		draft.write("ca.pem", append(old, ca...))
+		draft.write("gossip.keys", append(draft.read("gossip.keys"), next...))
+	})
 	t.Log("everybody gets a certificate of the new one, and encrypts with the new key")
-	s.write("ca.pem", ca) // for the kit, which signs by it
-	s.renew()
-	s.write("ca.pem", append(old, ca...))
-	s.write("gossip.keys", append([]byte(next), s.oldKeyLine()...))
-	reload()
+	reload(func(draft *stronghold) {
+		draft.write("ca.pem", ca) // for the kit, which signs by it
+		draft.renew()
+		draft.write("ca.pem", append(old, ca...))
+		draft.write("gossip.keys", append([]byte(next), draft.oldKeyLine()...))
+	})
 	t.Log("the old ones go")
-	s.write("gossip.keys", []byte(next))
-	reload()
+	reload(func(draft *stronghold) { draft.write("gossip.keys", []byte(next)) })
 
 	stop()
 	running.Wait()
@@ -247,11 +252,31 @@ func TestKeysChangeUnderLoad(t *testing.T) {
 		require.Equal(t, 2, s.members(n))
 		require.Zero(t, n.control.gossip.Refused())
 		require.NotContains(t, n.keeper.GossipKeys(), oldKey[0])
-		require.EqualValues(t, 4, n.keeper.Generation())
+		require.GreaterOrEqual(t, n.keeper.Generation(), uint64(4))
 	}
 	for _, b := range s.books {
 		require.NotContains(t, b.String(), "refused")
 	}
+}
+
+// revise changes a copy of the files, which then take their place all at once: the
+// nodes look by themselves every now and then, and half a change is a bad one.
+func (s *stronghold) revise(change func(draft *stronghold)) {
+	draft := *s
+	var err error
+	draft.dir, err = os.MkdirTemp(filepath.Dir(s.dir), "tls.")
+	require.NoError(s.t, err)
+	files, err := os.ReadDir(s.dir)
+	require.NoError(s.t, err)
+	for _, f := range files {
+		draft.write(f.Name(), s.read(f.Name()))
+	}
+	draft.kit, err = security.OpenKit(draft.dir)
+	require.NoError(s.t, err)
+	change(&draft)
+	link := draft.dir + ".link"
+	require.NoError(s.t, os.Symlink(draft.dir, link))
+	require.NoError(s.t, os.Rename(link, s.dir))
 }
 
 func (s *stronghold) path(name string) string { return filepath.Join(s.dir, name) }
