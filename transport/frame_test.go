@@ -102,7 +102,7 @@ func stranger(t *testing.T, to *Transport, frames ...[]byte) error {
 	conn, err := grpc.NewClient("passthrough:///"+to.Addr(), append(to.dialOptions("to"), grpc.WithTransportCredentials(to.dialCredentials("to", nil)))...)
 	require.NoError(t, err)
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	stream, err := conn.NewStream(ctx, &linkStream, linkMethod)
 	require.NoError(t, err)

@@ -66,7 +66,7 @@ func statsOf(t *transport.Transport, peer string) transport.LinkStats {
 
 func eventually(t testing.TB, cond func() bool) {
 	t.Helper()
-	require.Eventually(t, cond, 10*time.Second, time.Millisecond)
+	require.Eventually(t, cond, 20*time.Second, time.Millisecond)
 }
 
 // inbox keeps what a transport received, as "sender:message".
@@ -104,7 +104,7 @@ func next[T any](t testing.TB, ch <-chan T) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		require.Fail(t, "nothing came")
 		panic("unreachable")
 	}
