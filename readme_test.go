@@ -110,7 +110,7 @@ func newWalk(t *testing.T, page, bin string) *walk {
 // wants those of the page.
 func freePorts(t *testing.T) int {
 	for range 100 {
-		port := 20000 + 100*rand.IntN(80)
+		port := 31000 + 100*rand.IntN(16)
 		if *updateFlag {
 			port = pagesPort
 		}

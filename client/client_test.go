@@ -19,7 +19,7 @@ import (
 // dial connects to a fake cluster for the length of a test.
 func dial(t testing.TB, f *fakeCluster, opts ...client.Option) *client.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	c, err := client.Dial(ctx, f.addrs(), opts...)
 	require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestInvariant3_CloseLeavesNothingRunning(t *testing.T) {
 		_, err := b.Put(t.Context(), "alice", nil)
 		failed <- err
 	}()
-	require.Eventually(t, func() bool { return f.writes() == 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.writes() == 2 }, 20*time.Second, time.Millisecond)
 	require.NoError(t, c.Close())
 	err = <-failed
 	require.ErrorIs(t, err, client.ErrClosed)
@@ -265,7 +265,7 @@ func TestInvariant3_CloseLeavesNothingRunning(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrClosed)
 	require.Equal(t, kindred.NotApplied, kindred.OutcomeOf(err))
 	require.NoError(t, c.Close(), "twice is harmless")
-	require.Eventually(t, func() bool { return !runs("kindred/client.(*", "http2Client", "grpc.(*ClientConn)") }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !runs("kindred/client.(*", "http2Client", "grpc.(*ClientConn)") }, 20*time.Second, time.Millisecond)
 }
 
 // runs reports whether any goroutine is in a function with one of these names.

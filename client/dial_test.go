@@ -75,20 +75,20 @@ func TestANewMemberAndANewLayoutAreLearnt(t *testing.T) {
 	f := cluster(t, 3)
 	c := dial(t, f, client.WithRefresh(20*time.Millisecond))
 	f.grow()
-	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 20*time.Second, time.Millisecond)
 	n4 := f.nodes[3]
 	b := c.Bucket("carts")
 	require.Eventually(t, func() bool {
 		_, err := b.Get(t.Context(), f.keyOf("carts", "n4"))
 		return err == nil && n4.calls.Load() > 0
-	}, 5*time.Second, time.Millisecond)
+	}, 20*time.Second, time.Millisecond)
 }
 
 func TestAMemberThatLeftIsForgotten(t *testing.T) {
 	f := cluster(t, 3)
 	c := dial(t, f, client.WithRefresh(20*time.Millisecond))
 	f.leave(2)
-	require.Eventually(t, func() bool { return len(c.Nodes()) == 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(c.Nodes()) == 2 }, 20*time.Second, time.Millisecond)
 	_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
 	require.NoError(t, err)
 }
@@ -103,7 +103,7 @@ func TestAWrongRingIsAReasonToAskAtOnce(t *testing.T) {
 		_, err := c.Bucket("carts").Get(t.Context(), f.keyOf("carts", "n1"))
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 20*time.Second, time.Millisecond)
 }
 
 func TestALostNodeIsAReasonToAskAtOnce(t *testing.T) {
@@ -111,7 +111,7 @@ func TestALostNodeIsAReasonToAskAtOnce(t *testing.T) {
 	dial(t, f, client.WithRefresh(time.Hour))
 	before := f.nodes[0].describes.Load()
 	f.nodes[1].kill()
-	require.Eventually(t, func() bool { return f.nodes[0].describes.Load() > before }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.nodes[0].describes.Load() > before }, 20*time.Second, time.Millisecond)
 }
 
 func TestAnotherClusterAtAKnownAddressTeachesNothing(t *testing.T) {
@@ -122,7 +122,7 @@ func TestAnotherClusterAtAKnownAddressTeachesNothing(t *testing.T) {
 	f.mu.Unlock()
 	f.grow()
 	seen := f.nodes[0].describes.Load()
-	require.Eventually(t, func() bool { return f.nodes[0].describes.Load() > seen+3 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.nodes[0].describes.Load() > seen+3 }, 20*time.Second, time.Millisecond)
 	require.Equal(t, []string{"n1"}, c.Nodes())
 }
 

@@ -76,7 +76,7 @@ func TestANodeKilledUnderLoadFailsNoOperation(t *testing.T) {
 	f.nodes[1].kill()
 	progress(t, done, 1500)
 	f.revive(1)
-	require.Eventually(t, func() bool { return f.nodes[1].calls.Load() > 100 }, 10*time.Second, time.Millisecond, "it is used again")
+	require.Eventually(t, func() bool { return f.nodes[1].calls.Load() > 100 }, 20*time.Second, time.Millisecond, "it is used again")
 	f.nodes[2].kill()
 	progress(t, done, 1500)
 	require.Empty(t, stop())
@@ -92,7 +92,7 @@ func TestAFrozenNodeUnderLoadFailsNoOperation(t *testing.T) {
 	progress(t, done, 4000)
 	f.nodes[1].freezer.freeze(false)
 	calls := f.nodes[1].calls.Load()
-	require.Eventually(t, func() bool { return f.nodes[1].calls.Load() > calls+1000 }, 10*time.Second, time.Millisecond, "it is used again")
+	require.Eventually(t, func() bool { return f.nodes[1].calls.Load() > calls+1000 }, 20*time.Second, time.Millisecond, "it is used again")
 	require.Empty(t, stop())
 }
 
@@ -209,12 +209,12 @@ func TestADeadClusterAppliesNothingAndSaysSo(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err = b.Put(t.Context(), "alice", nil, client.Timeout(300*time.Millisecond))
 		return err != nil && kindred.OutcomeOf(err) == kindred.NotApplied
-	}, 5*time.Second, time.Millisecond, "once the connections are known to be lost nothing is sent")
+	}, 20*time.Second, time.Millisecond, "once the connections are known to be lost nothing is sent")
 	f.revive(2)
 	require.Eventually(t, func() bool {
 		_, err = b.Put(t.Context(), "alice", nil)
 		return err == nil
-	}, 10*time.Second, time.Millisecond, "it comes back by itself")
+	}, 20*time.Second, time.Millisecond, "it comes back by itself")
 }
 
 func TestACallerThatGivesUpIsReleasedAtOnce(t *testing.T) {
@@ -227,7 +227,7 @@ func TestACallerThatGivesUpIsReleasedAtOnce(t *testing.T) {
 		_, err := b.Put(ctx, "alice", nil)
 		failed <- err
 	}()
-	require.Eventually(t, func() bool { return f.writes() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.writes() == 1 }, 20*time.Second, time.Millisecond)
 	cancel()
 	err := <-failed
 	require.ErrorIs(t, err, context.Canceled)
@@ -352,7 +352,7 @@ func warm(t *testing.T, f *fakeCluster, b *client.Bucket) {
 		require.Eventually(t, func() bool {
 			_, err := b.Get(t.Context(), f.keyOf(b.Name(), n.name))
 			return err == nil && n.calls.Load() > 0
-		}, 5*time.Second, time.Millisecond)
+		}, 20*time.Second, time.Millisecond)
 	}
 }
 
@@ -368,7 +368,7 @@ func TestInvariant5_CallsInFlightAreBounded(t *testing.T) {
 			outcomes <- kindred.OutcomeOf(err)
 		}()
 	}
-	require.Eventually(t, func() bool { return f.nodes[0].calls.Load() == 4 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.nodes[0].calls.Load() == 4 }, 20*time.Second, time.Millisecond)
 	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(200*time.Millisecond))
 	require.Equal(t, kindred.NotApplied, kindred.OutcomeOf(err), "it never left the queue")
 	require.ErrorContains(t, err, "not sent in time")

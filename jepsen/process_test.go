@@ -166,7 +166,7 @@ func storm(t *testing.T, c *local.Cluster, names []string, random *rand.Rand) (f
 func startCluster(t *testing.T) (c *local.Cluster, names, addrs []string) { return startNodes(t, 3) }
 
 func startNodes(t *testing.T, nodes int) (c *local.Cluster, names, addrs []string) {
-	base, err := local.FreeBasePort(nodes, 18600)
+	base, err := local.FreeBasePort(nodes, 18600+100*(os.Getpid()%10))
 	require.NoError(t, err)
 	ctx := context.Background()
 	dir := t.TempDir()

@@ -27,7 +27,7 @@ func options(t *testing.T, nodes int) local.Options {
 	t.Setenv("GORACE", "atexit_sleep_ms=0") // else each end takes a second under -race
 	self, err := os.Executable()
 	require.NoError(t, err)
-	base, err := local.FreeBasePort(nodes, 20000+10*rand.IntN(1000))
+	base, err := local.FreeBasePort(nodes, 14000+10*rand.IntN(180))
 	require.NoError(t, err)
 	return local.Options{
 		Dir: filepath.Join(t.TempDir(), "cluster"), KVNode: self, Ready: 20 * time.Second,

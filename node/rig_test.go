@@ -5,14 +5,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/local"
 )
 
 // patience is how long a test waits for something that should happen at once.
@@ -41,18 +43,25 @@ func config(t *testing.T, name string) Config {
 	cfg := DefaultConfig()
 	cfg.Name, cfg.DataDir, cfg.Expect, cfg.Partitions = name, t.TempDir(), 1, 16
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	for _, addr := range []*string{&cfg.ClientAddr, &cfg.PeerAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
-		*addr = freeAddr(t)
+	base := freePorts(t)
+	for i, addr := range []*string{&cfg.ClientAddr, &cfg.PeerAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
+		*addr = fmt.Sprintf("127.0.0.1:%d", base+i)
 	}
 	return cfg
 }
 
-// freeAddr is an address that was free for TCP and UDP a moment ago.
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// configs counts those that these tests have made.
+var configs atomic.Int32
+
+// freePorts finds ports for one node from 29000 to 31000, where the tests of no other
+// package look and from which no system takes ports for connections: nobody takes
+// them before the node does, or while it is restarted.
+func freePorts(t *testing.T) int {
+	const places = 200
+	place := (20*os.Getpid() + int(configs.Add(1))) % places
+	base, err := local.FreeBasePort(1, 29000+local.PortsPerNode*place)
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return base
 }
 
 func start(t *testing.T, cfg Config) *Node {

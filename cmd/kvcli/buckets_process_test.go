@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred/api"
-	"github.com/kindredkv/kindred/local"
 )
 
 // TestABucketOutlivesEveryProcess: created through one of three real processes, it
@@ -19,8 +17,7 @@ import (
 func TestABucketOutlivesEveryProcess(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
-	base, err := local.FreeBasePort(3, 28000+10*rand.IntN(400))
-	require.NoError(t, err)
+	base := freePorts(t, 3)
 	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 	l.ok("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
 	at := func(node int, args ...string) outcome {

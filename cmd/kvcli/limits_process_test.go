@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
-	"github.com/kindredkv/kindred/local"
 )
 
 // TestWhatIsOutOfRangeIsRefused: every limit and every kind of bad input that a
@@ -20,8 +18,7 @@ import (
 func TestWhatIsOutOfRangeIsRefused(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
-	base, err := local.FreeBasePort(1, 29000+10*rand.IntN(900))
-	require.NoError(t, err)
+	base := freePorts(t, 1)
 	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 	l.ok("local", "start", "--nodes", "1", "--zones", "1", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
 	l.ok("put", "b", "k", "v")

@@ -6,13 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +54,10 @@ func program(t *testing.T, name string) string {
 	return filepath.Join(dir, name)
 }
 
+// commandMax is how long a command may take before it is given up: the demo takes
+// half a minute on an idle machine.
+const commandMax = 5 * time.Minute
+
 // live runs command lines against a real cluster in a folder.
 type live struct {
 	t   *testing.T
@@ -73,10 +77,24 @@ func (l live) runWith(stdin string, args ...string) outcome {
 		in: strings.NewReader(stdin), out: &out, errOut: &errOut,
 		getenv: func(string) string { return "" }, dial: dialCluster,
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), commandMax)
 	defer cancel()
 	exit := a.run(ctx, append(args, "--dir", l.dir))
 	return outcome{out.String(), errOut.String(), exit}
+}
+
+// clusters counts those that these tests have started.
+var clusters atomic.Int32
+
+// freePorts finds ports for a cluster from 10000 to 14000, where the tests of no
+// other package look and from which no system takes ports for connections. Tests
+// run side by side and nothing keeps the ports, so each call looks elsewhere.
+func freePorts(t *testing.T, nodes int) int {
+	t.Helper()
+	const room, places = 100, 40
+	base, err := local.FreeBasePort(nodes, 10000+room*((os.Getpid()+int(clusters.Add(1)))%places))
+	require.NoError(t, err)
+	return base
 }
 
 // ok runs a command line that must succeed and returns its output.
@@ -98,8 +116,7 @@ func (l live) status(args ...string) startDoc {
 func TestALocalCluster(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
-	base, err := local.FreeBasePort(3, 10000+10*rand.IntN(900))
-	require.NoError(t, err)
+	base := freePorts(t, 3)
 	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 	doc := l.status("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
 	require.Equal(t, []string{"n1", "n2", "n3"}, doc.Started)
@@ -256,7 +273,7 @@ func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill() })
-	deadline := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	deadline := time.AfterFunc(commandMax, func() { cmd.Process.Kill() })
 	defer deadline.Stop()
 
 	var pids []string

@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kindredkv/kindred/local"
 )
 
 func (l live) health(exit int) healthDoc {
@@ -35,8 +32,7 @@ func (d healthDoc) has(kind, node string) bool {
 func TestACutIsSeenAndHeals(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
-	base, err := local.FreeBasePort(5, 19000+10*rand.IntN(900))
-	require.NoError(t, err)
+	base := freePorts(t, 5)
 	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 	l.ok("local", "start", "--nodes", "5", "--zones", "3", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
 	l.ok("cluster", "wait", "--for", "trusted", "--timeout", "30s")

@@ -2,15 +2,12 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/kindredkv/kindred/local"
 )
 
 // TestALocalClusterWithTLS: the cluster's folder holds all that kvcli needs, and
@@ -18,8 +15,7 @@ import (
 func TestALocalClusterWithTLS(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
-	base, err := local.FreeBasePort(3, 10000+10*rand.IntN(900))
-	require.NoError(t, err)
+	base := freePorts(t, 3)
 	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 	l.ok("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(base), "--tls", "--kvnode", program(t, "kvnode"))
 
@@ -84,8 +80,7 @@ func TestALocalClusterWithTLS(t *testing.T) {
 func TestTLSIsForTheWholeCluster(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
-	base, err := local.FreeBasePort(1, 10000+10*rand.IntN(900))
-	require.NoError(t, err)
+	base := freePorts(t, 1)
 	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 	l.ok("local", "start", "--nodes", "1", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
 	l.ok("put", "carts", "alice", "milk")

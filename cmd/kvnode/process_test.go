@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,12 +11,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/kindredkv/kindred/local"
 )
 
 // mainEnv makes the test binary behave as kvnode, so that the tests meet real
@@ -102,12 +106,19 @@ func alone(t *testing.T, dir string) []string {
 	return args
 }
 
+// addrs counts the addresses that these tests have taken.
+var addrs atomic.Int32
+
+// freeAddr finds an address from port 16000 to 17000, where the tests of no other
+// package look and from which no system takes ports for connections: nobody takes
+// it before the node does, or while it is restarted.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	const places = 100
+	place := (10*os.Getpid() + int(addrs.Add(1))) % places
+	base, err := local.FreeBasePort(1, 16000+local.PortsPerNode*place)
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", base)
 }
 
 func TestANodeServesAndDrains(t *testing.T) {

@@ -257,7 +257,7 @@ func TestSpace_RealDisk(t *testing.T) {
 	require.NoError(t, s.Sync(), "the ballast made room")
 	fill(t, filler)
 	var full *storage.FullError
-	require.Eventually(t, func() bool { return errors.As(s.Apply(oneRow("x")), &full) }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return errors.As(s.Apply(oneRow("x")), &full) }, 20*time.Second, 10*time.Millisecond)
 	_, err = s.Get([]byte("unlooked"))
 	require.NoError(t, err)
 	closing := s.Close()
