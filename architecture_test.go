@@ -37,6 +37,7 @@ api/...                                 the client contract as protobuf
 antientropy/hashtree  pure              what is stored, as numbers that can be compared
 security                                who is who: certificates, tokens, gossip keys
 jepsen/history        pure              what happened
+bench/load            pure              what a load asks for, when, and what it took
 jepsen/checker        pure seam=jepsen/history whether it was allowed
 jepsen/workload       pure seam=jepsen/history what to do next
 
@@ -90,7 +91,7 @@ go.opentelemetry.io/otel              client                              spans,
 github.com/spf13/cobra                cmd/...                             flags are words for people
 github.com/BurntSushi/toml            cmd/...                             the format of the configuration file
 github.com/spf13/pflag                cmd/...                             flags are words for people
-github.com/HdrHistogram/hdrhistogram-go bench/... jepsen cmd/...          latencies are measured from outside
+github.com/HdrHistogram/hdrhistogram-go bench/... bench/load jepsen cmd/...          latencies are measured from outside
 github.com/anishathalye/porcupine     jepsen/checker                      linearizability of histories
 github.com/stretchr/testify           storage/storagetest                 a suite that fakes pass too is a test
 pgregory.net/rapid                    storage/storagetest                 so are its properties

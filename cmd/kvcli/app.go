@@ -115,7 +115,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	grouped(root, "machine", a.localCommand(), a.demoCommand(), a.certCommand())
 	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(),
 		a.batchCommand(), a.importCommand(), a.exportCommand(), a.bucketCommand())
-	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand())
+	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand(), a.benchCommand())
 	root.AddCommand(a.versionCommand(), a.completionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(a.helpCommand())
@@ -138,7 +138,7 @@ func parent(use, short, example string, children ...*cobra.Command) *cobra.Comma
 	return c
 }
 
-// onlyGroups makes commands that only hold others refuse words they do not
+// onlyGroups makes commands that only hold others (and do nothing themselves) refuse words they do not
 // know, where cobra would print the help and succeed. It also turns wrong
 // counts of arguments into usage errors.
 func onlyGroups(c *cobra.Command) {
@@ -155,7 +155,7 @@ func onlyGroups(c *cobra.Command) {
 			return usageError{c, fmt.Errorf("%q takes %s, and got %s", c.CommandPath(), wanted, counted(len(args), "argument", "arguments"))}
 		}
 	}
-	if c.HasSubCommands() {
+	if c.HasSubCommands() && c.RunE == nil {
 		c.Args = cobra.ArbitraryArgs
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
