@@ -50,6 +50,8 @@ type AuditStatus struct {
 	// blocked counts the times that no other home could say what was lost, vain the
 	// audits in a row that have mended nothing of it.
 	blocked, vain int
+	// stumped are the homes that could not, since something was mended.
+	stumped map[string]bool
 	// lost are dots that no other member of the cluster holds.
 	lost vclock.DotSet
 	// Audited holds the dots that every home had, as far as was known here, when

@@ -52,12 +52,37 @@ func (a *audit) blocked(s *Shard, now time.Time) {
 		a.next(s, now)
 		return
 	}
-	if a.status.blocked++; a.status.blocked < auditBlocked || a.lacked.IsEmpty() || !s.allReachable() {
+	if a.status.stumped == nil {
+		a.status.stumped = map[string]bool{}
+	}
+	a.status.stumped[a.peers[0]] = true
+	a.status.blocked++
+	patient := a.status.blocked < auditBlocked || !s.allReachable()
+	if doubted := a.r.Doubted(); !patient && !doubted.IsEmpty() && a.noneKnows(s) {
+		a.r.Mend(doubted, &s.out.Rows)
+		s.stats.MendedLeaves += uint64(doubted.Len())
+		a.stuck, a.lacked, a.status.blocked, a.status.stumped = hashtree.Set{}, vclock.DotSet{}, 0, nil
+		a.next(s, now)
+		return
+	}
+	if patient || a.lacked.IsEmpty() {
 		a.nextPeer(s, now, "cannot say yet what was lost")
 		return
 	}
 	a.inquest = &inquest{}
 	a.inquire(s, now)
+}
+
+// noneKnows reports whether no other home could say anything of the leaves that are
+// left. If nothing that lives is lost in one of them, what is stored there stands: it
+// has what this home alone has taken, and there is nobody to ask.
+func (a *audit) noneKnows(s *Shard) bool {
+	for _, home := range s.others(a.r.ID()) {
+		if !a.status.stumped[home] {
+			return false
+		}
+	}
+	return true
 }
 
 // allReachable reports whether every member of the layout can be asked.

@@ -156,9 +156,14 @@ func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs [
 		a.next(s, now) // lost since the survey: it must not be compared
 		return
 	}
+	doubted := a.r.Doubted()
 	for name, dots := range behind { // whether or not the peer has heard of the key
-		if leaf := hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)); a.leaves.Has(leaf) {
-			a.again.Add(leaf)
+		leaf := hashtree.LeafOf(ring.Hash(name.Bucket, name.Key))
+		if !a.leaves.Has(leaf) {
+			continue
+		}
+		a.again.Add(leaf)
+		if !doubted.Has(leaf) { // what came of them is there
 			a.lacked.Union(dots)
 		}
 	}
@@ -264,14 +269,22 @@ func (a *auditor) onObjects(s *Shard, now time.Time, from string, m *wire.AuditO
 
 // restore puts an object back, unless it was written since the round began, or a page
 // of a rebuild has passed its key: the peer has not said that it knows what that says.
+//
+// Where all that lives is there, what the peer knows is joined.
 func (a *audit) restore(s *Shard, k *replica.Key, o *wire.AuditObject, rounds wire.Rounds, err error) {
+	leaf, doubted := hashtree.LeafOf(ring.Hash(o.Bucket, o.Key)), a.r.Doubted()
+	if err == nil && doubted.Has(leaf) && s.full == nil {
+		if err = k.Remember(o.Object, rounds, &s.out.Rows); err == nil {
+			return
+		}
+	}
 	if err == nil && !a.r.Blind() && !a.r.Touched(o.Bucket, o.Key) && s.full == nil {
 		if err = k.Restore(o.Object, rounds, &s.out.Rows); err == nil {
 			s.stats.Restored++
 			return
 		}
 	}
-	a.again.Add(hashtree.LeafOf(ring.Hash(o.Bucket, o.Key)))
+	a.again.Add(leaf)
 }
 
 // done counts a key whose work has ended.
@@ -298,7 +311,7 @@ func (a *audit) endRound(s *Shard, now time.Time) {
 		a.blocked(s, now)
 		return
 	}
-	a.status.blocked, a.status.vain = 0, 0
+	a.status.blocked, a.status.vain, a.status.stumped = 0, 0, nil
 	if !a.r.IsDamaged() {
 		a.status.lost = vclock.DotSet{}
 		a.problem, a.seen = "", hashtree.Set{}

@@ -216,3 +216,42 @@ func TestAnAuditDoesNotCompareWhatIsGone(t *testing.T) {
 	require.True(t, status.Complete, status.Problem)
 	require.Zero(t, m.nodes["n3"].shard.Stats().DifferingLeaves)
 }
+
+// What a home alone has taken is believed where nothing that lives is lost: others, who
+// have not heard of it, do not bring back what it has deleted. The simulator found it.
+func TestR20_ADeleteThatNobodyElseHasHeardOfOutlivesADoubt(t *testing.T) {
+	a := newAuditRig(t, 30)
+	key, over := a.keys[3], a.keys[7]
+	count := a.lose
+	a.lose = func(from, to string, m wire.Message) bool {
+		switch wire.KindOf(m) {
+		case wire.KindWrite, wire.KindClock, wire.KindPull, wire.KindPieces:
+			return from == "n3" || to == "n3"
+		}
+		return count(from, to, m)
+	}
+	for _, k := range []string{key, over} {
+		read := get(k)
+		read.R = 1
+		req := seen(del(k), a.do("n3", read).Context)
+		if k == over {
+			req = seen(put(k, "new"), a.do("n3", read).Context)
+		}
+		req.W = 1
+		require.Nil(t, a.do("n3", req).Err)
+	}
+	a.nodes["n3"].shard.Suspect(a.id)
+	a.wait(time.Minute)
+	require.False(t, a.nodes["n3"].shard.IsDamaged(a.id), a.nodes["n3"].shard.Audits()[a.id].Problem)
+	require.Zero(t, a.nodes["n3"].shard.Stats().LostDots)
+	require.Empty(t, a.shown("n3", key))
+	require.Equal(t, []string{"new"}, a.shown("n3", over))
+
+	a.lose = count
+	a.wait(time.Minute)
+	for _, name := range a.names {
+		require.Empty(t, a.shown(name, key), name)
+		require.Equal(t, []string{"new"}, a.shown(name, over), name)
+	}
+	a.demandEqual()
+}

@@ -45,6 +45,9 @@ func damaged(id ID, bucket, key string, err error) error {
 // alone had taken it could not hand on, and nobody could restore it.
 type damage struct {
 	leaves hashtree.Set
+	// lost are those of the leaves in which the hash tree misses something. In the
+	// others all that lives is there, and what may be lost is only known to be gone.
+	lost hashtree.Set
 	// suspect: everything is doubted until the store has been looked through.
 	suspect bool
 }
@@ -74,6 +77,16 @@ func (r *Replica) Damaged(bucket, key string) bool {
 	return leaves.Has(hashtree.LeafOf(ring.Hash(bucket, key)))
 }
 
+// Doubted are the damaged leaves in which nothing that lives is lost, as the hash tree
+// says: what is stored there is believed, and others are asked what is gone.
+func (r *Replica) Doubted() hashtree.Set {
+	doubted := r.damage.leaves
+	for leaf := range r.damage.lost.Leaves() {
+		doubted.Remove(leaf)
+	}
+	return doubted
+}
+
 // IsDamaged reports whether the replica may not speak for some key.
 func (r *Replica) IsDamaged() bool { return r.damage.suspect || !r.damage.leaves.IsEmpty() }
 
@@ -90,9 +103,19 @@ func (r *Replica) readDamage(store storage.Snapshot) error {
 		return nil
 	}
 	if err == nil {
-		r.damage.leaves, err = hashtree.DecodeSet(saved)
+		r.damage.leaves, r.damage.lost, err = DecodeDamage(saved)
 	}
 	return err
+}
+
+// DecodeDamage reads the row of what a replica has lost: the damaged leaves, and those
+// of them in which the hash tree misses something.
+func DecodeDamage(b []byte) (leaves, lost hashtree.Set, err error) {
+	half := min(len(b), hashtree.SetBytes)
+	if leaves, err = hashtree.DecodeSet(b[:half]); err == nil {
+		lost, err = hashtree.DecodeSet(b[half:])
+	}
+	return leaves, lost, err
 }
 
 func (r *Replica) saveDamage(rows *storage.Batch) {
@@ -101,7 +124,7 @@ func (r *Replica) saveDamage(rows *storage.Batch) {
 		rows.Delete(row)
 		return
 	}
-	rows.Set(row, r.damage.leaves.AppendTo(nil))
+	rows.Set(row, r.damage.lost.AppendTo(r.damage.leaves.AppendTo(nil)))
 }
 
 // watchMax bounds what a watch remembers. A watch that saw more is blind: whoever
@@ -184,6 +207,7 @@ func (r *Replica) Quarantine(found *Survey, rows *storage.Batch) []storage.KeyRa
 	}
 	for leaf := range lost.Leaves() {
 		r.tree.ChangeLeaf(leaf, found.Tree.Leaf(leaf)^found.Expected.Leaf(leaf))
+		r.damage.lost.Add(leaf)
 	}
 	for leaf := range doubted.Leaves() {
 		r.damage.leaves.Add(leaf)
@@ -196,7 +220,9 @@ func (r *Replica) Quarantine(found *Survey, rows *storage.Batch) []storage.KeyRa
 		}
 		if row, ok := bytes.CutSuffix(gap.Low, []byte{0}); ok { // the row before it is moved when it is discarded
 			if _, _, bucket, key, err := storage.ParseObjectKey(row); err == nil {
-				r.damage.leaves.Add(hashtree.LeafOf(ring.Hash(string(bucket), string(key))))
+				leaf := hashtree.LeafOf(ring.Hash(string(bucket), string(key)))
+				r.damage.leaves.Add(leaf)
+				r.damage.lost.Add(leaf)
 			}
 		}
 	}
@@ -224,6 +250,7 @@ func removeUntouched(gap storage.KeyRange, touched []string, rows *storage.Batch
 func (r *Replica) Mend(leaves hashtree.Set, rows *storage.Batch) {
 	for leaf := range leaves.Leaves() {
 		r.damage.leaves.Remove(leaf)
+		r.damage.lost.Remove(leaf)
 	}
 	r.saveDamage(rows)
 }
@@ -232,7 +259,8 @@ func (r *Replica) Mend(leaves hashtree.Set, rows *storage.Batch) {
 // a home that had applied, of this key, whatever this replica's clock claims: so
 // its live versions are live here as well, although the clock would take them for
 // superseded (a join would, R3). The replica must not have learned anything of the
-// key since that clock (Touched): it may be what superseded them. What the home knows beyond it is joined as ever.
+// key since that clock (Touched): it may be what superseded them. What the home knows
+// beyond it is joined as ever.
 func (k *Key) Restore(filled wire.Object, rounds wire.Rounds, rows *storage.Batch) error {
 	before := objectHash(k.hash(), &k.object)
 	var back vclock.DotSet
@@ -252,6 +280,12 @@ func (k *Key) Restore(filled wire.Object, rounds wire.Rounds, rows *storage.Batc
 		k.apart = k.apart[:0] // rows of large values may be among what was lost
 		k.dirty, k.unlogged = true, true
 	}
+	return k.Remember(filled, rounds, rows)
+}
+
+// Remember joins the filled object of another home, for the sake of what is gone, into
+// one of which nothing that lives is lost.
+func (k *Key) Remember(filled wire.Object, rounds wire.Rounds, rows *storage.Batch) error {
 	return k.join(wire.Delta{Siblings: filled, Dots: filled.Dots()}, nil, rounds, rows)
 }
 
