@@ -51,6 +51,7 @@ func (r *damageRig) restart(i int, meanwhile func()) {
 	}
 	r.nodes[i] = start(r.t, cfg)
 	awaitReady(r.t, r.nodes...)
+	awaitLinks(r.t, r.nodes...)
 }
 
 // tables are the tables of a node's store.

@@ -80,7 +80,7 @@ func TestFaultsFromTheStart(t *testing.T) {
 	start(t, first)
 	n2 := start(t, second)
 	require.Never(t, func() bool { return len(n2.Cluster().Members) > 1 }, 500*time.Millisecond, 10*time.Millisecond)
-	require.NotZero(t, n2.faults.Stats().StalledDials)
+	require.Eventually(t, func() bool { return n2.faults.Stats().StalledDials > 0 }, patience, 10*time.Millisecond)
 	require.NoError(t, n2.SetFaults(faults.Plan{}))
 	awaitReady(t, n2)
 	var bad *faults.PlanError

@@ -32,6 +32,7 @@ func three(t *testing.T) (nodes []*Node, seed string) {
 		nodes = append(nodes, start(t, cfg))
 	}
 	awaitReady(t, nodes...)
+	awaitLinks(t, nodes...)
 	return nodes, seed
 }
 
@@ -46,9 +47,11 @@ func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
 			require.Equal(t, "["+key+"]", values(do(t, other, get(key))))
 		}
 	}
-	info := nodes[0].Cluster()
-	require.Len(t, info.Members, 3)
-	require.Empty(t, info.Problems)
+	var info kindred.Cluster
+	require.Eventually(t, func() bool {
+		info = nodes[0].Cluster()
+		return len(info.Members) == 3 && len(info.Problems) == 0
+	}, patience, 10*time.Millisecond, "%v", info.Problems)
 	for _, m := range info.Members {
 		require.Equal(t, kindred.Alive, m.State)
 		require.Equal(t, 16, m.Partitions)
@@ -65,6 +68,7 @@ func TestThreeNodesFormAClusterAndServeOneAnother(t *testing.T) {
 	cfg.Expect, cfg.Join = 0, []string{seed}
 	late := start(t, cfg)
 	awaitReady(t, late)
+	awaitLinks(t, append(nodes, late)...)
 	require.Equal(t, "[k1]", values(do(t, late, get("k1"))))
 	require.Nil(t, do(t, late, put("k9", "through a stranger")).Err)
 	require.Contains(t, late.Cluster().Problems, "n4 is a member without partitions until a plan gives it some")

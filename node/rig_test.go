@@ -77,6 +77,22 @@ func awaitReady(t *testing.T, nodes ...*Node) {
 	}
 }
 
+// awaitLinks waits until each node can send to all others: one that is ready may
+// still be calling some of them.
+func awaitLinks(t *testing.T, nodes ...*Node) {
+	for _, n := range nodes {
+		require.Eventually(t, func() bool {
+			up := 0
+			for _, l := range n.transport.Stats() {
+				if l.Linked {
+					up++
+				}
+			}
+			return up == 2*(len(nodes)-1) // both lanes
+		}, patience, 10*time.Millisecond)
+	}
+}
+
 // do runs one operation to its end.
 func do(t *testing.T, n *Node, req kindred.Request) *kindred.Response {
 	answer := make(chan *kindred.Response, 2)

@@ -249,7 +249,7 @@ func TestKeysChangeUnderLoad(t *testing.T) {
 		t.Fatalf("of %d operations one failed: %v", done.Load(), *err)
 	}
 	for _, n := range s.nodes {
-		require.Equal(t, 2, s.members(n))
+		require.Eventually(t, func() bool { return s.members(n) == 2 }, patience, 10*time.Millisecond)
 		require.Zero(t, n.control.gossip.Refused())
 		require.NotContains(t, n.keeper.GossipKeys(), oldKey[0])
 		require.GreaterOrEqual(t, n.keeper.Generation(), uint64(4))
