@@ -32,7 +32,7 @@ func (h *house) shows(t *testing.T, line string) {
 // a time; nobody else has to wait.
 func TestClientsThatStopReadingHarmNoOne(t *testing.T) {
 	const size = kindred.ValueBytesMax
-	h := open(t, func(c *server.Config) { c.AnswerBytesMax, c.AnswerTimeout = 4*size, 2*time.Second })
+	h := open(t, func(c *server.Config) { c.AnswerBytesMax, c.AnswerTimeout = 4*size, 5*time.Second })
 	h.put(t, alice, strings.Repeat("v", size))
 	h.put(t, "/v1/buckets/carts/keys/bob", "tea")
 	h.stopped(t, 4)

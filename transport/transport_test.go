@@ -132,9 +132,9 @@ func (j *journal) count(text string) int {
 
 func (j *journal) into(c *transport.Config) { c.Logger = slog.New(slog.NewTextHandler(j, nil)) }
 
-// hasty makes failures show within a second.
+// hasty makes failures show within seconds.
 func hasty(c *transport.Config) {
-	c.HeartbeatEvery, c.DeadAfter, c.RedialMax = 50*time.Millisecond, 500*time.Millisecond, 50*time.Millisecond
+	c.HeartbeatEvery, c.DeadAfter, c.RedialMax = 50*time.Millisecond, time.Second, 50*time.Millisecond
 }
 
 func TestMessagesArriveInOrderAndWhole(t *testing.T) {
@@ -261,7 +261,7 @@ func TestAPeerThatReturnsIsDialledAgain(t *testing.T) {
 func TestCloseSendsWhatIsQueued(t *testing.T) {
 	var in inbox
 	one := listen(t, "n1", ignore)
-	two := listen(t, "n2", in.receive)
+	two := listen(t, "n2", in.receive, func(c *transport.Config) { c.DrainMax = 20 * time.Second })
 	meet(t, one, two)
 	for range 1000 {
 		require.NoError(t, one.Send("n2", make([]byte, 1000)))
@@ -275,7 +275,7 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 	t.Log("a peer that has just gone does not hold it up")
 	began := time.Now()
 	require.NoError(t, two.Close())
-	require.Less(t, time.Since(began), 400*time.Millisecond, "shorter than DrainMax")
+	require.Less(t, time.Since(began), 10*time.Second, "shorter than DrainMax")
 }
 
 func TestAFrozenPeerCostsItsOwnQueueOnly(t *testing.T) {
@@ -285,7 +285,7 @@ func TestAFrozenPeerCostsItsOwnQueueOnly(t *testing.T) {
 	down := make(chan string, 100)
 	one := listen(t, "n1", func(string, transport.Batch) { answers <- struct{}{} }, func(c *transport.Config) {
 		c.QueueBytesMax = limit
-		c.DeadAfter = 3 * time.Second
+		c.DeadAfter = 6 * time.Second
 		c.LinkDown = func(p string) { down <- p }
 	})
 	frozen := listen(t, "n2", func(string, transport.Batch) { <-freeze })
@@ -325,7 +325,7 @@ func TestAFrozenPeerCostsItsOwnQueueOnly(t *testing.T) {
 		next(t, answers)
 		worst = max(worst, time.Since(began))
 	}
-	require.Less(t, worst, time.Second)
+	require.Less(t, worst, 3*time.Second, "shorter than DeadAfter")
 
 	t.Log("in the end the frozen peer counts as gone")
 	require.Equal(t, "n2", next(t, down))
