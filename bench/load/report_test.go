@@ -183,7 +183,7 @@ func drawn(t *testing.T) Report {
 	}
 	tally.End(at(20_000))
 	r := tally.Report()
-	r.Intervals, r.Settings.Profile, r.Settings.Mix = intervals, "<&\">", "get=50,put=50"
+	r.Intervals, r.Settings.Profile, r.Settings.Mix, r.NotStarted = intervals, "<&\">", "get=50,put=50", 1234
 	return r
 }
 
@@ -203,6 +203,7 @@ func TestThePictureStandsAlone(t *testing.T) {
 			}
 		}
 		require.Greater(t, texts, 8)
+		require.Equal(t, r.NotStarted > 0, strings.Contains(picture, "1,234 operations were never started"))
 		for _, never := range []string{"NaN", "Inf", "href", "url(", "<script", "<image", "@import"} {
 			require.NotContains(t, picture, never)
 		}

@@ -20,6 +20,9 @@ const (
 	svgHeight  = 770
 )
 
+// badColour is that of failures.
+const badColour = "#c1121f"
+
 // SVG draws the latencies by percentile, and below them the throughput over time.
 // The picture needs nothing from outside.
 func (r *Report) SVG() string {
@@ -30,6 +33,9 @@ func (r *Report) SVG() string {
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", svgWidth, svgHeight)
 	write(&b, panelLeft, 38, `font-size="20" font-weight="600"`, r.heading())
 	write(&b, panelLeft, 62, `fill="#52606d"`, r.subheading())
+	if r.NotStarted > 0 {
+		write(&b, panelLeft, 81, `fill="`+badColour+`"`, fmt.Sprintf("%s operations were never started: latencies are lower bounds", thousands(float64(r.NotStarted))))
+	}
 	r.drawLatencies(&b)
 	r.drawFlow(&b)
 	b.WriteString("</svg>\n")
@@ -46,11 +52,7 @@ func (r *Report) subheading() string {
 	if s.Rate > 0 {
 		loop = fmt.Sprintf("open loop at %v/s", s.Rate)
 	}
-	text := fmt.Sprintf("%s · %s · %d keys, %d-byte values · %.0f s · %d failed", s.Mix, loop, s.Keys, s.ValueBytes, r.Seconds, r.Failed)
-	if r.NotStarted > 0 {
-		text += fmt.Sprintf(" · %d never started: latencies are lower bounds", r.NotStarted)
-	}
-	return text
+	return fmt.Sprintf("%s · %s · %d keys, %d-byte values · %.0f s · %d failed", s.Mix, loop, s.Keys, s.ValueBytes, r.Seconds, r.Failed)
 }
 
 // panel is a plane with axes.
@@ -211,7 +213,7 @@ func (r *Report) drawFlow(b *strings.Builder) {
 	p.draw()
 	r.drawIntervals(&p, "#0072b2", "done", (*Interval).Throughput)
 	if failed {
-		r.drawIntervals(&p, "#c1121f", "failed", func(i *Interval) float64 { return perSecond(i.Failed, i.Seconds) })
+		r.drawIntervals(&p, badColour, "failed", func(i *Interval) float64 { return perSecond(i.Failed, i.Seconds) })
 	}
 }
 

@@ -151,6 +151,22 @@ func TestAnInterruptedBenchReports(t *testing.T) {
 	require.Contains(t, out.String(), "p99.9")
 }
 
+// On a terminal one line is rewritten, fits, and is gone when the report comes.
+func TestBenchRewritesItsLineOnATerminal(t *testing.T) {
+	const width = 40
+	s := newScreen(t, width)
+	s.on(newFakeCluster(), noColour, quickly()...)
+	shown, longest, report := s.await("exit 0."), "", ""
+	for part := range strings.SplitSeq(shown, "\r") {
+		if strings.Contains(part, "p50 ") && !strings.Contains(part, "\n") {
+			longest = part
+		}
+		report = part
+	}
+	require.Len(t, longest, width-1, "%q", shown)
+	require.True(t, strings.HasPrefix(report, "ycsb-a: "), "%q", shown)
+}
+
 func TestProfilesAreListedWithTheirCredit(t *testing.T) {
 	o := runWith(t, newFakeCluster(), "", "bench", "--list")
 	require.Zero(t, o.exit)

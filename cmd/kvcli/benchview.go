@@ -32,6 +32,7 @@ func (p *benchProgress) interval(i load.Interval) {
 		fmt.Fprintln(p.errOut, line)
 		return
 	}
+	line = line[:min(len(line), term.Width(p.errOut)-1)] // a line that wraps cannot be rewritten
 	fmt.Fprintf(p.errOut, "\r%s%s", line, strings.Repeat(" ", max(0, p.wide-len(line))))
 	p.wide = len(line)
 }
