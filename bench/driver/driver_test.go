@@ -224,7 +224,7 @@ func TestAClosedLoopIsAsFastAsItsAnswers(t *testing.T) {
 func TestPutsDoNotPileUpSiblings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := settings(t, "ycsb-a")
-		s.Mix, s.Keys, s.Callers = load.Mix{load.Put: 1}, 3, 16
+		s.Mix, s.Keys, s.Callers, s.Time = load.Mix{load.Put: 1}, 3, 16, 300*time.Millisecond
 		store := newStore()
 		k := kindOf(t, do(t, store, s), load.Put)
 		require.Zero(t, k.Failed)

@@ -31,10 +31,10 @@ func (r *Report) SVG() string {
 		svgWidth, svgHeight, svgWidth, svgHeight)
 	fmt.Fprintf(&b, "<title>%s</title>\n", escaped(r.heading()))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", svgWidth, svgHeight)
-	write(&b, panelLeft, 38, `font-size="20" font-weight="600"`, r.heading())
-	write(&b, panelLeft, 62, `fill="#52606d"`, r.subheading())
+	write(&b, panelLeft, 30, `font-size="20" font-weight="600"`, r.heading())
+	write(&b, panelLeft, 51, `fill="#52606d"`, r.subheading())
 	if r.NotStarted > 0 {
-		write(&b, panelLeft, 81, `fill="`+badColour+`"`, fmt.Sprintf("%s operations were never started: latencies are lower bounds", thousands(float64(r.NotStarted))))
+		write(&b, panelLeft, 70, `fill="`+badColour+`"`, fmt.Sprintf("%s operations were never started: latencies are lower bounds", thousands(float64(r.NotStarted))))
 	}
 	r.drawLatencies(&b)
 	r.drawFlow(&b)
