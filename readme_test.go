@@ -110,7 +110,7 @@ func newWalk(t *testing.T, page, bin string) *walk {
 // wants those of the page.
 func freePorts(t *testing.T) int {
 	for range 100 {
-		port := 31000 + 100*rand.IntN(16)
+		port := 31000 + portsMax*rand.IntN(40)
 		if *updateFlag {
 			port = pagesPort
 		}
@@ -143,7 +143,7 @@ func (w *walk) replay(block string) string {
 		command, want, _ := strings.Cut(part, "\n")
 		w.commands++
 		got := w.run(command)
-		for range 50 {
+		for began := time.Now(); time.Since(began) < readsMax; {
 			if *updateFlag || same(want, got) || !onlyReads.MatchString(command) {
 				break
 			}
@@ -157,6 +157,9 @@ func (w *walk) replay(block string) string {
 	}
 	return page.String()
 }
+
+// readsMax is how long an answer may take to be that of the page.
+const readsMax = 30 * time.Second
 
 // onlyReads are the commands that may be repeated.
 var onlyReads = regexp.MustCompile(`kvcli (get|scan|key|cluster|local status|local logs|hints)|curl -si? '?http`)
