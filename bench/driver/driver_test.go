@@ -39,10 +39,17 @@ func newStore() *store {
 		takes: func(time.Duration) time.Duration { return time.Millisecond }, fail: func(time.Duration) error { return nil }}
 }
 
+// starts begins the store's time anew.
+func (s *store) starts() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin = time.Now()
+}
+
 // wait is the time on the way and in the store; the calls go on side by side.
 func (s *store) wait(ctx context.Context, op kindred.Op) error {
-	since := time.Since(s.begin)
 	s.mu.Lock()
+	since := time.Since(s.begin)
 	s.calls[op]++
 	s.mu.Unlock()
 	if !sleep(ctx, s.takes(since)) {
@@ -130,8 +137,7 @@ func settings(t *testing.T, profile string) load.Settings {
 // do stores the keys, so that the store's time begins with the run, and runs.
 func do(t *testing.T, s *store, settings load.Settings) load.Report {
 	t.Helper()
-	r := Run{Settings: settings, Store: s, Stored: func(uint64) { s.begin = time.Now() }}
-	r.Settings.Callers = settings.Callers
+	r := Run{Settings: settings, Store: s, Stored: func(uint64) { s.starts() }}
 	report, err := r.Do(t.Context())
 	require.NoError(t, err)
 	return report
@@ -224,7 +230,7 @@ func TestAClosedLoopIsAsFastAsItsAnswers(t *testing.T) {
 func TestPutsDoNotPileUpSiblings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := settings(t, "ycsb-a")
-		s.Mix, s.Keys, s.Callers, s.Time = load.Mix{load.Put: 1}, 3, 16, 300*time.Millisecond
+		s.Mix, s.Keys, s.Callers, s.Warmup, s.Time = load.Mix{load.Put: 1}, 3, 16, 0, 300*time.Millisecond
 		store := newStore()
 		k := kindOf(t, do(t, store, s), load.Put)
 		require.Zero(t, k.Failed)

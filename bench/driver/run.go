@@ -29,8 +29,8 @@ type Run struct {
 	Stats func() client.Stats
 	// CPU are the processes to watch.
 	CPU []Process
-	// Stored is told how many keys are stored already, Each of every interval; both
-	// may be nil.
+	// Stored is told how many keys are stored already, by many goroutines at once;
+	// Each is told of every interval. Both may be nil.
 	Stored func(done uint64)
 	Each   func(load.Interval)
 
