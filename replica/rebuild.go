@@ -23,8 +23,8 @@ func Knows(store storage.Snapshot, id ID, bucket, key string) (vclock.DotSet, er
 const PiecesMax = 64 << 10
 
 // PassesMax bounds the passes that are kept because the clock does not cover them
-// yet; beyond it no other begins.
-const PassesMax = 8
+// yet; beyond it no other begins, but for one that is needed, up to PassesNeededMax.
+const PassesMax, PassesNeededMax = 8, 64
 
 // A rebuild copies the keys of another home replica, the source, in the order of
 // rows, a page at a time (R13). A page was read from one snapshot, and for the
@@ -206,8 +206,15 @@ func (p *piece) sameClocks(o *piece) bool {
 	return p.clock.Compare(o.clock) == vclock.Equal && p.knows.Compare(o.knows) == vclock.Equal
 }
 
-// Passes is the number of passes that are kept.
-func (r *Replica) Passes() int { return len(r.passes) }
+// MayPass reports whether another pass may begin. One is needed that brings dots which
+// no log names any more: the passes that are kept may wait for these very dots, and
+// then nothing else ends them.
+func (r *Replica) MayPass(needed bool) bool {
+	if needed {
+		return len(r.passes) < PassesNeededMax
+	}
+	return len(r.passes) < PassesMax
+}
 
 // Pieces is the number of pieces that are kept.
 func (r *Replica) Pieces() (n int) {

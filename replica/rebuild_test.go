@@ -38,3 +38,20 @@ func TestR13_APassThatWasGivenUpDoesNotGoOn(t *testing.T) {
 	s.r.DropCovered(&rows)
 	require.False(t, s.r.Rebuilding())
 }
+
+// Passes wait for the clock to say what their sources knew. Where no log names that
+// any more another pass has to bring it, however many wait. The simulator found a
+// replica that waited for ever.
+func TestR13_APassThatIsNeededBeginsBesideThoseThatWait(t *testing.T) {
+	s := newSite(t, 1)
+	source := vclock.Actor{Disk: 2, Nonce: 2}
+	for i := range uint64(PassesNeededMax) {
+		require.Equal(t, i < PassesMax, s.r.MayPass(false), i)
+		require.True(t, s.r.MayPass(true), i)
+		knew := vclock.NewDotSet(vclock.Dot{Actor: source, Counter: 2 * (i + 1)})
+		var rows storage.Batch
+		s.r.Passed(Copied{Clock: vclock.DotSet{}, Knows: knew, First: true, Last: true}, &rows)
+		require.NoError(t, s.store.Apply(&rows))
+	}
+	require.False(t, s.r.MayPass(true), "it is bounded all the same (I11)")
+}
