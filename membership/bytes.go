@@ -119,7 +119,7 @@ func (r *reader) addrs(to ...*string) {
 		a := r.string()
 		if i == 0 {
 			host = hostOf(a)
-		} else if strings.HasPrefix(a, ":") {
+		} else if strings.LastIndexByte(a, ':') == 0 {
 			a = host + a
 		}
 		*t = a
