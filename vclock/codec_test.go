@@ -31,7 +31,8 @@ func decodeText(b []byte) (string, []byte, error) {
 	if len(b) == 0 || len(b)-1 < int(b[0]) {
 		return "", nil, errNoText
 	}
-	return string(b[1 : 1+b[0]]), b[1+b[0]:], nil
+	end := 1 + int(b[0]) // 256 is no byte
+	return string(b[1:end]), b[end:], nil
 }
 
 func closedBut(a Actor, dots ...Dot) DotSet {
