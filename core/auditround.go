@@ -94,6 +94,9 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 		return
 	}
 	if m.Failed != "" || len(m.Leaves) == 0 {
+		if needs := m.Clock.Minus(run.r.Clock()); run.restoring && m.Failed != "" && !needs.IsEmpty() {
+			s.rebuildFor(now, run.r.ID(), from, needs) // no exchange brings it: what is damaged takes nothing
+		}
 		run.nextPeer(s, now, "has no keys to compare: "+m.Failed)
 		return
 	}

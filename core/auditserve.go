@@ -118,7 +118,7 @@ func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 			case err != nil:
 				reply.Failed = err.Error()
 			case !named.Covers(ahead):
-				reply.Failed = hasPruned
+				reply.Failed, reply.Clock = hasPruned, found.Clock
 			default:
 				listKeys(reply, found, leaves, names)
 			}

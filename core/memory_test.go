@@ -255,3 +255,31 @@ func TestR20_ADeleteThatNobodyElseHasHeardOfOutlivesADoubt(t *testing.T) {
 	}
 	a.demandEqual()
 }
+
+// What is damaged takes nothing, so exchange cannot bring what its homes can no longer
+// name between them: the replica is rebuilt. The simulator found one that waited.
+func TestR20_WhatNoHomeCanNameIsRebuilt(t *testing.T) {
+	a := newAuditRig(t, 30)
+	dot := vclock.Dot{Actor: vclock.Actor{Disk: 9, Nonce: 9}, Counter: 1}
+	asked := false
+	a.lose = func(_, to string, m wire.Message) bool {
+		list, ok := m.(*wire.AuditList)
+		if !ok || list.Known.IsEmpty() {
+			return false
+		}
+		asked = true
+		reply := &wire.AuditKeys{Head: list.Head, Op: list.Op, Failed: hasPruned, Clock: vclock.NewDotSet(dot)}
+		a.nodes["n2"].shard.Message(a.now, to, reply)
+		return true
+	}
+	s := a.nodes["n2"].shard
+	s.Suspect(a.id)
+	for range 10 {
+		if len(s.Rebuilds()) == 0 {
+			a.pass(100 * time.Millisecond)
+		}
+	}
+	require.True(t, asked)
+	require.Len(t, s.Rebuilds(), 1)
+	require.Equal(t, a.id, s.Rebuilds()[0].Replica)
+}

@@ -54,7 +54,8 @@ type AuditList struct {
 
 // AuditKeys answers an AuditList. The sender has found that what it stores in these
 // leaves is what it should store, and its clock is of that moment. It may answer
-// for fewer leaves than it was asked for.
+// for fewer leaves than it was asked for. Failed with a clock, it cannot name the keys
+// of all that the clock has and the other lacks: only a rebuild brings that.
 type AuditKeys struct {
 	Head
 	Op     OpID
