@@ -163,22 +163,35 @@ func watchRebuild(t *testing.T, cluster *local.Cluster, restarted chan error) (c
 	return copied, last.Sub(first)
 }
 
-// metric reads one number of a node, 0 while it cannot be asked.
+// metric is a number of a node, or 0 if the node has none or does not answer.
 func metric(addr, name string) int64 {
-	resp, err := http.Get("http://" + addr + "/metrics")
+	numbers, err := scrape(addr)
 	if err != nil {
 		return 0
+	}
+	return int64(numbers[name])
+}
+
+// scrape reads all numbers of a node, by name and labels as they are printed.
+func scrape(addr string) (map[string]float64, error) {
+	resp, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0
+		return nil, err
 	}
+	numbers := map[string]float64{}
 	for line := range strings.Lines(string(text)) {
-		if number, ok := strings.CutPrefix(line, name+" "); ok {
-			f, _ := strconv.ParseFloat(strings.TrimSpace(number), 64)
-			return int64(f)
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || line[0] == '#' {
+			continue
+		}
+		if n, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil {
+			numbers[line[:at]] = n
 		}
 	}
-	return 0
+	return numbers, nil
 }
