@@ -10,6 +10,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/memstore"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -343,6 +344,42 @@ func TestR13_APassThatNobodyCanGoOnWithIsGivenUp(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, r.nodes["n3"].shard.Clock(id).Contains(object.Versions[0].Dot), "others can get it from here")
 	require.True(t, r.nodes["n3"].shard.Clock(id).Covers(r.nodes["n2"].shard.Clock(id)))
+}
+
+// Passes that were given up are kept as long as their pages knew dots that the clock
+// lacks, and there may only be so many of them. Where these very dots are in nobody's log any more, nothing
+// but another pass brings them: it begins all the same.
+func TestR13_APassThatIsNeededBeginsBesideThoseThatWait(t *testing.T) {
+	r := filled(t, 100)
+	r.noExchange = true
+	id := replica.ID{Partition: uint32(r.layout.PartitionOf("b", "k")), N: 3}
+	n3 := r.nodes["n3"]
+	for i := range replica.PassesMax {
+		r.lose = func(from, to string, m wire.Message) bool { return from == "n1" && to != "n1" }
+		only := put("k", fmt.Sprint("n1 alone has write ", i))
+		only.W = 1
+		resp := r.do("n1", only)
+		require.Nil(t, resp.Err)
+		r.lose = func(string, string, wire.Message) bool { return false }
+		var rows storage.Batch
+		dot, err := vclock.ParseDot(resp.Receipt.Dot)
+		require.NoError(t, err)
+		n3.shard.replicas[id].Passed(replica.Copied{Knows: vclock.NewDotSet(dot), First: true, Bucket: "b", Key: "a"}, &rows)
+		require.NoError(t, n3.engine.Apply(&rows))
+	}
+	lacks := n3.shard.replicas[id].Lacks()
+	require.False(t, n3.shard.replicas[id].MayPass(false))
+
+	n3.shard.Rebuild(r.now, id, "n1")
+	r.settle()
+	require.Zero(t, n3.shard.RebuildStats().Begun, "there are enough that wait")
+	n3.shard.rebuildFor(r.now, id, "n1", lacks)
+	r.settle()
+	r.pass(time.Second)
+	require.EqualValues(t, 1, n3.shard.RebuildStats().Finished, "this one is needed")
+	require.True(t, n3.shard.Clock(id).Covers(lacks))
+	require.False(t, n3.shard.Rebuilding(id))
+	require.Equal(t, r.stored("n1", id), r.stored("n3", id))
 }
 
 // An answer to a question of an earlier rebuild may come late, and where its page
