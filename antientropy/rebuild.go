@@ -190,8 +190,13 @@ func (m *Rebuild) Answered(now time.Time, from string, op uint64, clock vclock.D
 	return true
 }
 
-// Useless says that the page just answered was no good after all.
-func (m *Rebuild) Useless(now time.Time) {
+// Useless says that the page just answered was no good after all. If nothing of the
+// pass has been taken over it has not begun: what is taken instead may be as of
+// another clock, and it is that one which later pages have to cover.
+func (m *Rebuild) Useless(now time.Time, first bool) {
+	if first {
+		m.c0, m.begun = vclock.DotSet{}, false
+	}
 	for _, s := range m.sources {
 		if s.name == m.progress.Source {
 			m.leave(now, s)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/memstore"
@@ -380,6 +381,68 @@ func TestR13_APassThatIsNeededBeginsBesideThoseThatWait(t *testing.T) {
 	require.True(t, n3.shard.Clock(id).Covers(lacks))
 	require.False(t, n3.shard.Rebuilding(id))
 	require.Equal(t, r.stored("n1", id), r.stored("n3", id))
+}
+
+// The first page of a pass is let go before anything of it was taken over. The one that
+// begins the pass in its place shows a later clock, and the end of the pass makes that
+// clock the replica's own: whoever does not cover it can bring none of the pages after
+// it. The simulator found a write that was lost this way.
+func TestR13_APassBeginsWithTheFirstPageThatIsTaken(t *testing.T) {
+	r := filled(t, 200)
+	last := "z"
+	id := replica.ID{Partition: uint32(r.layout.PartitionOf("b", last)), N: 3}
+	r.do("n1", put(last, "old"))
+	r.noExchange = true
+	r.wipe("n3", 77<<32)
+	n3 := r.nodes["n3"].shard
+	n3.SetLink(r.now, "n2", false)
+
+	var page *wire.RebuildPage
+	r.lose = func(from, to string, m wire.Message) bool {
+		p, ok := m.(*wire.RebuildPage)
+		if ok {
+			page = p
+		}
+		return ok
+	}
+	n3.Rebuild(r.now, id, "n1")
+	r.settle()
+	n3.Message(r.now, "n1", page)
+	n3.forgetOwn(r.now, id)
+
+	r.lose = func(from, to string, m wire.Message) bool { return from == "n1" && to != "n1" }
+	only := put(last, "n1 alone has it")
+	only.W = 1
+	resp := r.do("n1", only)
+	require.Nil(t, resp.Err)
+	dot, err := vclock.ParseDot(resp.Receipt.Dot)
+	require.NoError(t, err)
+
+	taken := 0
+	r.lose = func(from, to string, m wire.Message) bool {
+		_, ok := m.(*wire.RebuildPage)
+		if ok {
+			taken++
+		}
+		return ok && taken > 1
+	}
+	r.pass(antientropy.RefusedFor)
+	require.Equal(t, 2, taken, "the first and the one after it, which is lost")
+	r.lose = func(string, string, wire.Message) bool { return false }
+	n3.SetLink(r.now, "n1", false)
+	n3.SetLink(r.now, "n2", true)
+	r.settle()
+	for range 5 {
+		r.pass(antientropy.RefusedFor)
+	}
+	require.False(t, n3.Clock(id).Contains(dot), "nobody has brought it")
+	require.True(t, n3.Rebuilding(id))
+
+	n3.SetLink(r.now, "n1", true)
+	r.settle()
+	r.pass(time.Second)
+	require.Equal(t, r.stored("n1", id), r.stored("n3", id))
+	require.False(t, n3.Rebuilding(id))
 }
 
 // An answer to a question of an earlier rebuild may come late, and where its page

@@ -160,7 +160,8 @@ func (s *Shard) readOwn(j *rebuildJob) {
 // again.
 func (s *Shard) dropPage(now time.Time, j *rebuildJob) {
 	j.taking, j.next, j.touched = nil, nil, nil
-	j.machine.Useless(now)
+	j.machine.Useless(now, j.first)
+	j.first = false
 	s.rebuilds.stats.Refused++
 	s.tendRebuilds(now)
 }
