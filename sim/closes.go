@@ -70,7 +70,9 @@ func (r *run) someNode(set nodes) string {
 func (o *oracle) readPromises(n *node, id replica.ID, s *shadow, snapshot storage.Snapshot) error {
 	lo, hi := storage.PromiseRange(id.Partition, id.N)
 	return snapshot.Scan(lo, hi, func(row, value []byte) bool {
-		s.clock.Union(o.readRecord(n, row, value).Void)
+		void := o.readRecord(n, row, value).Void
+		s.clock.Union(void)
+		s.void.Union(void)
 		return true
 	})
 }

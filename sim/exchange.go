@@ -129,7 +129,7 @@ func (o *oracle) sentPieces(from *node, m *wire.Pieces) {
 		for d := range delta.Dots.Dots() {
 			if w := o.writes[d]; w == nil || w.key != p.Key {
 				o.find("R2", "%s sends %v as a write of %s, which it is not", from.name, d, p.Key)
-			} else if !w.durable.has(from) && !from.rebuilding(replica.ID{Partition: m.Partition, N: m.N}) {
+			} else if !w.durable.has(from) && !o.returned[from.index].Contains(d) && !from.rebuilding(replica.ID{Partition: m.Partition, N: m.N}) {
 				o.find("I6", "%s sends the piece of %s with %v, which is not durable there", from.name, p.Key, d)
 			}
 		}
@@ -148,7 +148,7 @@ func (o *oracle) sentClock(from *node, m *wire.Clock) {
 	// What was durable is so until the disk is lost, and is told to each peer.
 	durable := &o.durable[from.index]
 	for d := range m.Durable.Minus(*durable).Dots() {
-		if w := o.writes[d]; w == nil || !w.durable.has(from) {
+		if w := o.writes[d]; w == nil || !w.durable.has(from) && !o.returned[from.index].Contains(d) {
 			o.find("I6", "%s advertises %v, which is not durable there", from.name, d)
 		}
 	}

@@ -43,6 +43,10 @@ type oracle struct {
 	told []vclock.DotSet
 	// durable are the dots that each node has called durable, and were so.
 	durable []vclock.DotSet
+	// returned are void dots that an old image of each node's disk brought back: the
+	// node holds them, as it did before they were lost, and has not heard yet that
+	// they are void.
+	returned []vclock.DotSet
 }
 
 // write is one write event: the dot, and what it really did.
@@ -92,6 +96,8 @@ type place struct {
 type shadow struct {
 	actor vclock.Actor
 	clock vclock.DotSet
+	// void are the dots of which the disk says so.
+	void vclock.DotSet
 	// fresh are the dots that came in this life: the replica has their request
 	// ids in memory, unless that is bounded tightly.
 	fresh vclock.DotSet
@@ -126,7 +132,7 @@ func newOracle(r *run) *oracle {
 		run: r, operations: map[kindred.RequestID]*operation{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
 		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.Nodes),
-		debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes),
+		debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes), returned: make([]vclock.DotSet, r.cfg.Nodes),
 	}
 }
 

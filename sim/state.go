@@ -140,6 +140,7 @@ func (o *oracle) checkLive(n *node, key string, object wire.Object, clock vclock
 // crashed compares what a node's disk kept with what it had promised to keep,
 // and begins anew from that.
 func (o *oracle) crashed(n *node) {
+	o.returned[n.index] = vclock.DotSet{}
 	for _, id := range n.owned() {
 		before := o.shadow(n, id)
 		delete(o.shadows, place{n.index, id})
@@ -157,6 +158,7 @@ func (o *oracle) crashed(n *node) {
 			o.writes[d].durable.add(n)
 			o.writes[d].held.reached.add(n)
 		}
+		o.returned[n.index].Union(after.clock.Intersect(o.void).Minus(after.void))
 		for _, key := range sortedKeys(keys) {
 			o.check(n, id, key)
 		}
