@@ -84,7 +84,8 @@ type Config struct {
 	CallsPerStreamMax int
 	// UnsentBytesPerStreamMax bounds the answers of one pipeline that wait to be
 	// sent: beyond it the server stops reading the stream, so that a client
-	// which does not read holds at most this and the answers then under way.
+	// which does not read holds at most this, a message, and the answers then
+	// under way.
 	// Default 16 MiB.
 	UnsentBytesPerStreamMax int
 	// BodyBytesMax bounds the HTTP bodies held at once; more are refused as
@@ -93,8 +94,8 @@ type Config struct {
 	// AnswerBytesMax bounds the values and keys of HTTP answers of more than
 	// 16 KiB that are being sent: clients that read slowly hold no more than this. More are refused as
 	// overload; less than kindred.ObjectBytesMax refuses large objects for ever.
-	// Answers of unary gRPC calls have as much again, beyond the 256 KiB that each
-	// connection has to itself. Default 256 MiB.
+	// gRPC answers have as much again, beyond the 256 KiB that each connection and
+	// each stream has to itself. Default 256 MiB.
 	AnswerBytesMax int64
 
 	// HeaderTimeout is how long a client may take for a TLS handshake or for
@@ -104,7 +105,8 @@ type Config struct {
 	// 1 min.
 	BodyTimeout time.Duration
 	// AnswerTimeout is how long an HTTP client may take to read an answer, and a
-	// gRPC client one of those in AnswerBytesMax: then its connection is closed.
+	// gRPC client one of those in AnswerBytesMax or a message of a stream: then its
+	// connection is closed.
 	// Default 1 min.
 	AnswerTimeout time.Duration
 	// IdleTimeout closes connections on which nothing happens. Default 5 min.

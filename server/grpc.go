@@ -107,14 +107,19 @@ func (d *kvDoor) Scan(m *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.Sc
 	}
 	defer d.streams.leave()
 	ctx, tell := traceCall(stream.Context(), nil)
+	unread := d.watchUnread(ctx)
 	page, total, bad := api.ParseScan(m)
 	for sent := uint64(0); ; {
 		r := d.askParsed(ctx, kindred.OpScan, page, bad)
+		bytes := int(pageBytes(r))
+		if r.Err == nil {
+			r.Err = unread.room(bytes)
+		}
 		if r.Err != nil {
 			tell()
 			return api.Status(r.Err).Err()
 		}
-		if err := stream.Send(api.FormatScanResponse(r)); err != nil {
+		if err := unread.send(stream, api.FormatScanResponse(r), bytes); err != nil {
 			return err
 		}
 		sent += uint64(len(r.Keys))

@@ -56,9 +56,13 @@ func hold(budget *atomic.Int64, bytes, max int64, what string) *kindred.Error {
 	if now <= max {
 		return nil
 	}
+	return tooMuch(what, now, max)
+}
+
+func tooMuch(what string, bytes, max int64) *kindred.Error {
 	return &kindred.Error{
 		Code: kindred.CodeOverloaded, Limit: max, Outcome: kindred.NotApplied,
-		Message: fmt.Sprintf("the %s under way would take %d bytes, the limit is %d: try again", what, now, max),
+		Message: fmt.Sprintf("the %s under way would take %d bytes, the limit is %d: try again", what, bytes, max),
 	}
 }
 

@@ -44,7 +44,7 @@ func newMetrics(s *Server) *metrics {
 		gauge("kindred_streams_in_flight", "Pipelines and scans that are open.", s.streams.count),
 		gauge("kindred_http_body_bytes", "Bytes held for HTTP bodies that are read or worked on.", s.bodyBytes.Load),
 		gauge("kindred_http_answer_bytes", "Bytes held for HTTP answers that are being sent.", s.answerBytes.Load),
-		gauge("kindred_grpc_answer_bytes", "Bytes held for answers of single gRPC calls that are being sent, beyond what each connection has to itself.", s.grpcAnswerBytes.Load),
+		gauge("kindred_grpc_answer_bytes", "Bytes held for gRPC answers that are being sent, beyond what each connection and each stream has to itself.", s.grpcAnswerBytes.Load),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "kindred_refused_callers_total",
 			Help: "Callers refused because they showed neither a certificate nor a token that is known.",

@@ -25,7 +25,7 @@ func (d *kvDoor) Pipeline(stream grpc.BidiStreamingServer[pb.PipelineRequest, pb
 		return api.Status(err).Err()
 	}
 	defer d.streams.leave()
-	p := &pipe{server: d.Server, stream: stream, wake: make(chan struct{}, 1)}
+	p := &pipe{server: d.Server, stream: stream, wake: make(chan struct{}, 1), unread: d.watchUnread(stream.Context())}
 	p.room.L = &p.mu
 	defer p.close()
 	go p.read()
@@ -42,16 +42,17 @@ type pipe struct {
 	mu   sync.Mutex
 	room sync.Cond // the reader waits here at a limit
 	// running calls are in the backend, ready ones wait to be sent, and unsent
-	// ones are ready or being sent; unsentBytes is their size.
+	// ones are ready or being sent; unsentBytes is the size of the ready ones.
 	running     int
 	ready       []*call
 	unsent      int
 	unsentBytes int
+	unread      *unread
 	// ended and why: the client sends no more.
 	ended bool
 	why   error
-	// closed: no call is let in any more.
-	closed bool
+	// closed: no call is let in any more. gone: no answer is sent any more.
+	closed, gone bool
 }
 
 // read lets calls in as they arrive.
@@ -104,12 +105,28 @@ func (p *pipe) start(m *pb.Call) {
 func (p *pipe) receive(c *call) {
 	size := sizeOf(c.answer)
 	p.mu.Lock()
+	if c.op == kindred.OpGet { // what was done is always told
+		if bad := p.unread.room(p.unsentBytes + size); bad != nil {
+			c.answer = &kindred.Response{Err: bad}
+			size = sizeOf(c.answer)
+		}
+	}
 	p.running--
 	p.unsent++
 	p.unsentBytes += size
+	p.hold()
 	p.ready = append(p.ready, c)
 	p.mu.Unlock()
 	p.poke()
+}
+
+// hold counts what is unsent, as long as there is somebody to send it to.
+func (p *pipe) hold() {
+	if p.gone {
+		p.unread.hold(0)
+	} else {
+		p.unread.hold(p.unsentBytes)
+	}
 }
 
 func (p *pipe) poke() {
@@ -129,7 +146,8 @@ func (p *pipe) end(why error) {
 // close lets the reader go.
 func (p *pipe) close() {
 	p.mu.Lock()
-	p.closed = true
+	p.closed, p.gone = true, true
+	p.hold()
 	p.mu.Unlock()
 	p.room.Broadcast()
 }
@@ -183,20 +201,28 @@ func (p *pipe) send(batch []*call) error {
 			}
 			m.Results = append(m.Results, api.FormatResult(c.id, c.op, c.answer))
 		}
-		if err := p.stream.Send(m); err != nil {
+		p.handOver(bytes)
+		if err := p.unread.send(p.stream, m, bytes); err != nil {
 			return err
 		}
-		p.sent(batch[:len(m.Results)], bytes)
+		p.sent(batch[:len(m.Results)])
 		batch = batch[len(m.Results):]
 	}
 	return nil
 }
 
+// handOver leaves the bytes of a message to whoever sends it.
+func (p *pipe) handOver(bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unsentBytes -= bytes
+	p.hold()
+}
+
 // sent makes room, and forgets the calls so that their values can be freed.
-func (p *pipe) sent(calls []*call, bytes int) {
+func (p *pipe) sent(calls []*call) {
 	p.mu.Lock()
 	p.unsent -= len(calls)
-	p.unsentBytes -= bytes
 	p.mu.Unlock()
 	p.room.Signal()
 	clear(calls)

@@ -30,7 +30,7 @@ type Server struct {
 	watching atomic.Bool
 	// bodyBytes and answerBytes are held for HTTP bodies and answers under way.
 	bodyBytes, answerBytes atomic.Int64
-	// grpcAnswerBytes are held for answers of unary calls, see account.
+	// grpcAnswerBytes are held for gRPC answers, see account and unread.
 	grpcAnswerBytes atomic.Int64
 	strangers       security.Strangers
 }

@@ -1,0 +1,132 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	pb "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred/server"
+)
+
+func getAliceCall(id uint64) *pb.Call {
+	return &pb.Call{Id: id, Op: &pb.Call_Get{Get: getAlice()}}
+}
+
+// held reads how much of the budget of gRPC answers is taken.
+func (h *house) held(t *testing.T) (n float64) {
+	for line := range strings.Lines(h.get(t, "/metrics").body) {
+		_, _ = fmt.Sscanf(line, "kindred_grpc_answer_bytes %g", &n)
+	}
+	return n
+}
+
+// Invariant 3, for pipelines: those who order and do not read hold the budget at
+// most, and nobody else has to wait for small answers.
+func TestPipelinesThatStopReadingHarmNoOne(t *testing.T) {
+	const size, most, pipelines, orders = 1 << 20, 4 << 20, 3, 20
+	h := open(t, func(c *server.Config) { c.AnswerBytesMax, c.AnswerTimeout = most, time.Hour })
+	kv, ctx := h.kv(t), within(t)
+	_, err := kv.Put(ctx, putAlice(strings.Repeat("v", size)))
+	require.NoError(t, err)
+	lazy, conn, stop := h.listener(t)
+	var open [pipelines]pb.KV_PipelineClient
+	for i := range open {
+		open[i] = pipeline(t, lazy)
+		require.NoError(t, open[i].Send(&pb.PipelineRequest{Calls: []*pb.Call{getCall(1)}}))
+		results(t, open[i], 1)
+	}
+	close(stop)
+	for _, p := range open {
+		m := &pb.PipelineRequest{}
+		for id := range uint64(orders) {
+			m.Calls = append(m.Calls, getAliceCall(id+2))
+		}
+		require.NoError(t, p.Send(m))
+	}
+	h.sent(t, 1+pipelines+pipelines*orders)
+	held := h.held(t)
+	require.LessOrEqual(t, held, float64(most))
+	require.Greater(t, held, float64(most-2*size))
+
+	brisk := pipeline(t, kv)
+	bob := &pb.PutRequest{Bucket: "carts", Key: []byte("bob"), Value: make([]byte, 100<<10)}
+	_, err = kv.Put(ctx, bob)
+	require.NoError(t, err)
+	require.NoError(t, brisk.Send(&pb.PipelineRequest{Calls: []*pb.Call{getAliceCall(1),
+		{Id: 2, Op: &pb.Call_Get{Get: &pb.GetRequest{Bucket: "carts", Key: bob.Key}}}}}))
+	all := results(t, brisk, 2)
+	require.Equal(t, "overloaded", all[1].GetError().Code, "the budget of answers is spent")
+	require.Equal(t, pb.Outcome_OUTCOME_NOT_APPLIED, all[1].GetError().Outcome)
+	require.Len(t, all[2].GetGet().Siblings[0].Value, len(bob.Value), "what a stream has to itself is enough for this")
+
+	t.Log("who hangs up gives back all that he held")
+	require.NoError(t, conn.Close())
+	h.shows(t, "kindred_grpc_answer_bytes 0")
+	require.NoError(t, brisk.Send(&pb.PipelineRequest{Calls: []*pb.Call{getAliceCall(3)}}))
+	require.Len(t, results(t, brisk, 1)[3].GetGet().Siblings[0].Value, size)
+	h.shows(t, "kindred_grpc_answer_bytes 0")
+}
+
+// A stream whose client does not read would keep its place for ever.
+func TestStreamsThatAreNotReadAreCutOff(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.AnswerTimeout = 100 * time.Millisecond })
+	kv, ctx := h.kv(t), within(t)
+	_, err := kv.Put(ctx, putAlice(strings.Repeat("v", 30<<10)))
+	require.NoError(t, err)
+	for n := range 500 { // more than the window of a stream
+		key := fmt.Appendf(nil, "%0*d", kindred.KeyBytesMax, n)
+		_, err := kv.Put(ctx, &pb.PutRequest{Bucket: "long", Key: key})
+		require.NoError(t, err)
+	}
+	lookups := 0 // by those who listen for a while
+	for op, begin := range map[kindred.Op]func(kv pb.KVClient){
+		kindred.OpGet: func(kv pb.KVClient) {
+			p := pipeline(t, kv)
+			for id := range uint64(8) { // more than the window, and less than each has to itself
+				require.NoError(t, p.Send(&pb.PipelineRequest{Calls: []*pb.Call{getAliceCall(id)}}))
+				h.sent(t, int(id)+1+lookups)
+			}
+		},
+		kindred.OpScan: func(kv pb.KVClient) {
+			_, err := kv.Scan(ctx, &pb.ScanRequest{Bucket: "long"})
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(op.String(), func(t *testing.T) {
+			lazy, _, stop := h.listener(t)
+			lookups++
+			close(stop)
+			begin(lazy)
+			require.Eventually(t, func() bool { return h.backend.last().Op == op }, deadline, time.Millisecond)
+			h.shows(t, "kindred_streams_in_flight 0")
+			h.shows(t, "kindred_grpc_answer_bytes 0")
+		})
+	}
+}
+
+// A scan takes its pages from the same budget, and nothing once it is over.
+func TestAScanWithoutRoomForAPageIsRefused(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.AnswerBytesMax = 1 << 10 })
+	kv, ctx := h.kv(t), within(t)
+	for n := range 100 {
+		key := fmt.Appendf(nil, "%0*d", kindred.KeyBytesMax, n)
+		_, err := kv.Put(ctx, &pb.PutRequest{Bucket: "long", Key: key})
+		require.NoError(t, err)
+	}
+	scan, err := kv.Scan(ctx, &pb.ScanRequest{Bucket: "long"})
+	require.NoError(t, err)
+	for err == nil {
+		_, err = scan.Recv()
+	}
+	bad := api.ErrorOf(err)
+	require.Equal(t, kindred.CodeOverloaded, bad.Code)
+	require.EqualValues(t, 1<<10, bad.Limit)
+	require.Contains(t, bad.Message, "the answers under way would take")
+	h.shows(t, "kindred_grpc_answer_bytes 0")
+}
