@@ -18,6 +18,10 @@ SEED      ?=
 MINUTES   ?=
 STORM     ?= 2m
 BENCH     ?= .
+PEERS     ?= redis nats etcd olric cassandra
+ROUNDS    ?= 5
+EACH      ?= 2500ms
+OUTPUT    ?= table
 
 # A folder that git cannot read (another owner, no git) still builds.
 BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
@@ -64,16 +68,30 @@ stage-lint:
 	$(SUM) -stage gofmt -empty -- gofmt -l . || status=1; \
 	$(SUM) -stage vet -plain -- go vet ./... || status=1; \
 	$(SUM) -stage staticcheck -plain -- go tool staticcheck ./... || status=1; \
+	$(SUM) -stage "vet bench/peers" -plain -- go -C bench/peers vet $$($(peers-packages)) || status=1; \
+	$(SUM) -stage "staticcheck bench/peers" -plain -- sh -c 'tool=$$(go tool -n staticcheck) && cd bench/peers && $$tool "$$@"' - $$($(peers-packages)) || status=1; \
 	exit $$status
+
+# bench/peers is a module of its own. All of it is checked where the peers' clients
+# have been downloaded, as make bench does; elsewhere its packages that need no peer
+# are, so that a cold run waits for no download.
+peers-packages = cd bench/peers && \
+  { GOPROXY=off go list -deps -test ./... >/dev/null 2>&1 && echo ./... || echo ./table ./loop; }
 
 stage-architecture:
 	@$(SUM) -stage architecture -- go test -json -vet=off -run '^(TestArchitecture|TestPlan)' .
 
 stage-race:
-	@$(SUM) -stage "tests $(RACE)" -- go test -json -vet=off $(RACE) -timeout $(TIMEOUT) ./...
+	@status=0; \
+	$(SUM) -stage "tests $(RACE)" -- go test -json -vet=off $(RACE) -timeout $(TIMEOUT) ./... || status=1; \
+	$(SUM) -stage "tests of bench/peers" -- go -C bench/peers test -json -vet=off $(RACE) $$($(peers-packages)) || status=1; \
+	exit $$status
 
 stage-plain:
-	@$(SUM) -stage tests -- go test -json -vet=off -timeout $(TIMEOUT) ./...
+	@status=0; \
+	$(SUM) -stage tests -- go test -json -vet=off -timeout $(TIMEOUT) ./... || status=1; \
+	$(SUM) -stage "tests of bench/peers" -- go -C bench/peers test -json -vet=off $$($(peers-packages)) || status=1; \
+	exit $$status
 
 # A few seeds run under the race detector with all tests; here are more without.
 stage-sim:
@@ -128,8 +146,17 @@ storm: check-go ## break real processes for STORM (2m) and judge what clients sa
 costs: check-go ## measure puts, gets, idle nodes and a million keys against their limits
 	go test -vet=off -count=1 -v -timeout 30m ./bench -million
 
+# The peers' servers come from the module proxy, in the versions of bench/peers/go.mod.
 .PHONY: bench
-bench: check-go ## run the benchmarks that match BENCH (.)
+bench: build ## Kindred beside its floors and PEERS, ROUNDS (5) of EACH (2500ms), OUTPUT (table) or json; UPDATE=1 writes bench/RESULTS.md
+	cd bench/peers && go vet ./... && go build -buildvcs=false -o ../../bin/bench-peers . && \
+	  go build -buildvcs=false -o ../../bin/etcd go.etcd.io/etcd/server/v3 && \
+	  go build -buildvcs=false -o ../../bin/nats-server github.com/nats-io/nats-server/v2
+	@./bin/bench-peers -bin bin -dir bin -peers '$(PEERS)' -rounds $(ROUNDS) -each $(EACH) -o $(OUTPUT) \
+	  $(if $(UPDATE),-update bench/RESULTS.md)
+
+.PHONY: benchmarks
+benchmarks: check-go ## run the Go benchmarks that match BENCH (.)
 	go test -vet=off -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: fmt

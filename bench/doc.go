@@ -14,6 +14,7 @@
 //
 // # What is not here
 //
-// No comparison with other stores, no latency under open load: a closed loop
-// of 64 callers says what an operation costs, not how long a user waits.
+// No comparison with other stores and no latency under open load: a closed loop of
+// 64 callers says what an operation costs, not how long a user waits. Both are in
+// bench/peers, a module of its own, which make bench runs.
 package bench

@@ -1,0 +1,93 @@
+package contest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Nats is JetStream's key-value store with three replicas in files.
+func Nats(ctx context.Context, dir, program string) (*Contestant, error) {
+	c := &Contestant{Name: "nats", Version: firstLine(program, "--version")}
+	ports, err := freePorts(2 * Nodes)
+	if err != nil {
+		return nil, err
+	}
+	var routes []string
+	for _, p := range ports[Nodes:] {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", p))
+	}
+	for i := range Nodes {
+		name := fmt.Sprintf("s%d", i+1)
+		home, err := folder(dir, "nats-"+name)
+		if err != nil {
+			return c, err
+		}
+		config := fmt.Sprintf("server_name: %s\nlisten: 127.0.0.1:%d\njetstream { store_dir: %q }\ncluster { name: bench, listen: 127.0.0.1:%d, routes: [%s] }\n",
+			name, ports[i], home, ports[Nodes+i], strings.Join(routes, ", "))
+		file := filepath.Join(home, "nats.conf")
+		if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+			return c, err
+		}
+		if err := c.start(home, "nats", program, "-c", file); err != nil {
+			return c, err
+		}
+	}
+	return c, c.natsQuestions(ctx, ports[:Nodes])
+}
+
+// natsQuestions needs a connection to every server, as Kindred's client has one to
+// every node; callers share them.
+func (c *Contestant) natsQuestions(ctx context.Context, ports []int) error {
+	ready, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	kvs := make([]jetstream.KeyValue, len(ports))
+	for i, port := range ports {
+		var conn *nats.Conn
+		err := eventually(ready, func(context.Context) (err error) {
+			conn, err = nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", port))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		c.onClose(conn.Close)
+		js, err := jetstream.New(conn)
+		if err != nil {
+			return err
+		}
+		err = eventually(ready, func(ctx context.Context) (err error) {
+			kvs[i], err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+				Bucket: "bench", Replicas: Nodes, Storage: jetstream.FileStorage})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	value := bytes.Repeat([]byte("v"), ValueBytes)
+	put := func(ctx context.Context, caller int, key string) error {
+		_, err := kvs[caller%len(kvs)].Put(ctx, key, value)
+		return err
+	}
+	get := func(ctx context.Context, caller int, n int64) error {
+		_, err := kvs[caller%len(kvs)].Get(ctx, there(n))
+		return err
+	}
+	if err := fill(ctx, keys, put); err != nil {
+		return err
+	}
+	name := fresh("new")
+	newKey := func(ctx context.Context, caller int, _ int64) error { return put(ctx, caller, name()) }
+	for _, callers := range []int{Callers, 1} {
+		c.ask("put", callers, "a majority of 3, in files that are not synced", newKey)
+		c.ask("get", callers, "1 of 3 replicas, direct", get)
+	}
+	return nil
+}
