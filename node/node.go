@@ -56,6 +56,8 @@ type Node struct {
 	full      atomic.Pointer[kindred.Error]
 	// untrusted says which partitions are not read here, nil if all are.
 	untrusted atomic.Pointer[string]
+	// greeted is set once the node has its links, or has waited for them enough.
+	greeted atomic.Bool
 	// manySiblings is the count that was last logged; only the control
 	// goroutine touches it.
 	manySiblings uint64

@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -50,29 +49,6 @@ func (n *Node) Local() kindred.Local {
 	info.Reason = n.notReady()
 	info.Ready = info.Reason == ""
 	return info
-}
-
-// notReady says why this node does not hold its share, empty if it does.
-func (n *Node) notReady() string {
-	layout := n.layout.Load()
-	switch {
-	case layout == nil:
-		if p := n.Cluster().Problems; len(p) > 0 {
-			return p[0]
-		}
-		return "no layout yet"
-	case int(n.recovered.Load()) < len(n.workers):
-		return "reading the clocks of its partitions"
-	}
-	if reason := n.catchingUp().reason(time.Since(n.started)); reason != "" {
-		return reason
-	}
-	for _, m := range n.Cluster().Members {
-		if _, member := layout.Node(m.Name); member && m.State == kindred.Suspect {
-			return fmt.Sprintf("%s is suspect: gossip and link disagree about it", m.Name)
-		}
-	}
-	return ""
 }
 
 // checkSiblings warns of keys that gather siblings because their writers do not

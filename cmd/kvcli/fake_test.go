@@ -35,7 +35,9 @@ type fakeCluster struct {
 
 	// well: nothing is the matter with any node. Change alters what a node says
 	// in a round of questions, which are counted.
-	well   bool
+	well bool
+	// apart is a node to which no other has a link.
+	apart  string
 	change func(node string, round int, l *kindred.Local)
 	rounds map[string]int
 }

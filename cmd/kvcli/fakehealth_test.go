@@ -23,7 +23,7 @@ func (f *fakeCluster) Describe(ctx context.Context, node string) (kindred.Cluste
 	}
 	info.Node, info.Problems = node, nil
 	for i := range info.Members {
-		info.Members[i].State, info.Members[i].Linked = kindred.Alive, true
+		info.Members[i].State, info.Members[i].Linked = kindred.Alive, info.Members[i].Name != f.apart
 	}
 	l := kindred.Local{Node: node, Ready: true, Replication: wellReplication()}
 	if f.change != nil {

@@ -195,3 +195,13 @@ func TestARepairWaitsForItsAudits(t *testing.T) {
 	require.Equal(t, 6, o.exit)
 	require.Contains(t, o.stderr, "n4 cannot be asked")
 }
+
+// Whoever waits for readiness may be about to stop the next node: then a link that is
+// missing is one that is needed.
+func TestAClusterWithoutALinkIsNotReady(t *testing.T) {
+	f := wellCluster()
+	f.apart = "n3"
+	doc, o := waitFor(t, f, "ready")
+	require.Equal(t, 6, o.exit)
+	require.Equal(t, []string{"n1 has no link to n3", "n2 has no link to n3", "n4 has no link to n3"}, doc.WaitingFor)
+}

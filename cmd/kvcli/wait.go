@@ -36,7 +36,7 @@ type condition struct {
 
 func conditions() []condition {
 	return []condition{
-		{"ready", "every node serves its share", lacksReady, 1},
+		{"ready", "every node serves its share, linked with all others", lacksReady, 1},
 		{"trusted", "every replica counts toward reads", lacksTrust, 1},
 		{"settled", "everything written is everywhere, and every home knows it", lacksSettled, 2},
 		{"audited", "and an audit has confirmed it", lacksAudit, 2},
@@ -44,11 +44,22 @@ func conditions() []condition {
 	}
 }
 
+// lacksReady asks for links too: whoever waits may be about to stop the next node,
+// and then all others are needed.
 func lacksReady(v *nodeView) (string, int, int) {
-	if v.Local.Ready {
-		return "", 1, 1
+	if !v.Local.Ready {
+		return v.Name + " is not ready: " + v.Local.Reason, 0, 1
 	}
-	return v.Name + " is not ready: " + v.Local.Reason, 0, 1
+	var apart []string
+	for _, m := range v.Cluster.Members {
+		if m.Partitions > 0 && m.Name != v.Name && !m.Linked {
+			apart = append(apart, m.Name)
+		}
+	}
+	if len(apart) > 0 {
+		return v.Name + " has no link to " + strings.Join(apart, ", "), 0, 1
+	}
+	return "", 1, 1
 }
 
 func lacksTrust(v *nodeView) (string, int, int) {
@@ -131,7 +142,7 @@ func (a *app) clusterWait() *cobra.Command {
 		Use: "wait", Short: "Wait until the whole cluster is ready, trusted, settled, audited or healthy", Args: cobra.NoArgs,
 		Long: `Wait asks every node again and again until all of them are
 
-  ready     every node serves its share
+  ready     every node serves its share, linked with all others
   trusted   every replica counts toward reads
   settled   everything written before is everywhere, no hint is owed, and every
             home knows it; writes that go on keep a cluster from settling
