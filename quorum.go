@@ -88,7 +88,7 @@ func Resolve(homes int, r, w, pr, pw Count) (Quorum, *Error) {
 		if n > homes {
 			return Quorum{}, &Error{
 				Code: CodeInvalid, Field: f.name, Limit: int64(homes), Outcome: NotApplied, Need: n, Got: homes,
-				Message: fmt.Sprintf("%s=%d, but the partition has %d replicas: ask for at most %d, or add nodes", f.name, n, homes, homes),
+				Message: fmt.Sprintf("%s=%d, but the replicas of a key are %d here: ask for at most %d", f.name, n, homes, homes),
 			}
 		}
 		*f.to = n

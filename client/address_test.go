@@ -85,3 +85,45 @@ func TestADialSaysWhoIsThere(t *testing.T) {
 		require.EqualError(t, err, "kindred: no node answers at "+addr+": "+why)
 	}
 }
+
+// What gRPC says of the way to a node is no text for people; what a node answers is.
+func TestTheWayToANodeInShortWords(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f)
+	addr := f.nodes[2].addr
+	f.nodes[2].kill()
+	require.Eventually(t, func() bool {
+		_, _, err := c.Describe(t.Context(), "n3")
+		return err != nil && err.Error() == "kindred: describe n3 at "+addr+": unreachable: connection refused"
+	}, 20*time.Second, 10*time.Millisecond)
+	_, err := c.RepairNode(t.Context(), "n3", kindred.AllPartitions)
+	require.EqualError(t, err, "kindred: repair n3 at "+addr+": unavailable: unreachable: connection refused; outcome unknown")
+
+	f.stop()
+	b := c.Bucket("carts")
+	for _, ask := range []func() error{
+		func() error {
+			_, err := b.Put(t.Context(), "alice", nil, client.Timeout(300*time.Millisecond))
+			return err
+		},
+		func() error { _, err := b.Get(t.Context(), "alice", client.Timeout(300*time.Millisecond)); return err },
+		func() error {
+			for _, err := range b.Scan(t.Context()) {
+				return err
+			}
+			return nil
+		},
+		func() error {
+			_, err := c.Inspect(t.Context(), "carts", "alice", client.Timeout(300*time.Millisecond))
+			return err
+		},
+	} {
+		var last error
+		require.Eventually(t, func() bool {
+			last = ask()
+			return last != nil && strings.Contains(last.Error(), "unreachable: connection refused")
+		}, 20*time.Second, time.Millisecond)
+		require.NotContains(t, last.Error(), "desc =")
+		require.NotContains(t, last.Error(), "rpc error")
+	}
+}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -39,7 +40,7 @@ func (b *Bucket) Batch(ctx context.Context, ops []Operation) ([]Result, error) {
 	if len(ops) > kindred.BatchMax {
 		return nil, &kindred.Error{
 			Code: kindred.CodeTooLarge, Field: "batch", Limit: kindred.BatchMax, Outcome: kindred.NotApplied,
-			Message: "the batch has too many operations: split it",
+			Message: fmt.Sprintf("the batch has %d operations, the limit is %d: split it", len(ops), kindred.BatchMax),
 		}
 	}
 	if b.c.settings.tracer != nil {

@@ -303,6 +303,10 @@ func TestABatchAnswersInItsOwnOrder(t *testing.T) {
 
 	_, err = b.Batch(t.Context(), make([]client.Operation, kindred.BatchMax+1))
 	require.True(t, kindred.HasCode(err, kindred.CodeTooLarge))
+	require.EqualError(t, err, "too_large: the batch has 1001 operations, the limit is 1000: split it")
+	results, err = b.Batch(t.Context(), make([]client.Operation, kindred.BatchMax))
+	require.NoError(t, err)
+	require.Len(t, results, kindred.BatchMax)
 }
 
 func TestAValueIsToldWhenToExpire(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
 )
 
 var (
@@ -158,7 +159,37 @@ func reason(err error) string {
 	if !errors.As(err, &s) {
 		return err.Error()
 	}
-	return s.GRPCStatus().Message()
+	return road(s.GRPCStatus().Message())
+}
+
+// answer is what a node answered, or that it could not be reached.
+func answer(err error) *kindred.Error {
+	e := *api.ErrorOf(err)
+	e.Message = road(e.Message)
+	return &e
+}
+
+// nodeError is a question to one node that it did not answer.
+type nodeError struct {
+	verb, name, addr string
+	err              error
+}
+
+// Error implements error.
+func (e *nodeError) Error() string {
+	return fmt.Sprintf("kindred: %s %s at %s: %s", e.verb, e.name, e.addr, silence(e.err))
+}
+
+// Unwrap lets errors.Is and errors.As see why, in gRPC's words.
+func (e *nodeError) Unwrap() error { return e.err }
+
+// silence is why a node did not answer.
+func silence(err error) string {
+	text := reason(err)
+	if errors.Is(err, context.DeadlineExceeded) && !strings.HasPrefix(text, unreachable) {
+		return "no answer in time"
+	}
+	return text
 }
 
 // printable shows keys that are not text without spoiling the terminal.

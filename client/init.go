@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/kindredkv/kindred/api"
 	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
@@ -20,7 +19,7 @@ func (c *Client) Init(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, describeMax)
 	defer cancel()
 	if _, err := kindredv1.NewClusterClient(n.connection()).Init(ctx, &kindredv1.InitRequest{}); err != nil {
-		return fmt.Errorf("kindred: init at %s at %s: %w", n.name, n.addr, api.ErrorOf(err))
+		return fmt.Errorf("kindred: init at %s at %s: %w", n.name, n.addr, answer(err))
 	}
 	return nil
 }

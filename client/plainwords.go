@@ -11,8 +11,9 @@ import (
 )
 
 // wrappings are what gRPC and package net put around the reason of a dial that
-// failed: the address, which is named already, and who called whom.
-var wrappings = regexp.MustCompile(`^connection error: desc = "(.*)"$|^transport: Error while dialing: |^transport: authentication handshake failed: |^dial tcp(?: \S+)?: (?:connect: )?`)
+// failed or a stream that ended: the address, which is named already, and who called
+// whom.
+var wrappings = regexp.MustCompile(`^connection error: desc = "(.*)"$|^transport: Error while dialing: |^transport: authentication handshake failed: |^dial tcp(?: \S+)?: (?:connect: )?|^read tcp \S+: (?:read: )?`)
 
 // notClients are reasons that tell who listens there instead. The words on the left
 // are those of gRPC and of its HTTP/2.
@@ -60,6 +61,28 @@ func plain(text string) string {
 			return n.meaning
 		}
 	}
+	return unwrapped(text)
+}
+
+const (
+	unreachable = "unreachable: "
+	dialWords   = "connection error: desc = "
+	streamWords = "error reading from server: "
+)
+
+// road puts what gRPC says of the way to a node that is known, and not of its
+// answer, in short words; any other text stays as it is.
+func road(text string) string {
+	if at := strings.Index(text, dialWords); at >= 0 {
+		return unreachable + unwrapped(text[at:])
+	}
+	if broke, ok := strings.CutPrefix(text, streamWords); ok {
+		return "the connection broke: " + unwrapped(broke)
+	}
+	return text
+}
+
+func unwrapped(text string) string {
 	for {
 		bare := wrappings.ReplaceAllString(text, "$1")
 		if bare == text {

@@ -38,7 +38,7 @@ func (c *Client) Describe(ctx context.Context, name string) (kindred.Cluster, ki
 	}
 	d, err := describeWhole(ctx, n.connection(), n.addr)
 	if err != nil {
-		return kindred.Cluster{}, kindred.Local{}, fmt.Errorf("kindred: describe %s at %s: %w", n.name, n.addr, err)
+		return kindred.Cluster{}, kindred.Local{}, &nodeError{"describe", n.name, n.addr, err}
 	}
 	return d.cluster, d.local, nil
 }
@@ -65,7 +65,7 @@ func (c *Client) RepairNode(ctx context.Context, name string, partition int) (re
 	defer cancel()
 	m, err := kindredv1.NewClusterClient(n.connection()).RepairNode(ctx, api.FormatRepairNode(partition))
 	if err != nil {
-		return 0, fmt.Errorf("kindred: repair %s at %s: %w", n.name, n.addr, api.ErrorOf(err))
+		return 0, fmt.Errorf("kindred: repair %s at %s: %w", n.name, n.addr, answer(err))
 	}
 	return int(m.GetReplicas()), nil
 }
@@ -148,7 +148,7 @@ func visitOne(ctx context.Context, p *pursuit, n *node, put question) bool {
 	if err == nil {
 		return true
 	}
-	p.refused(time.Now(), p.round, n.name, api.ErrorOf(err), rand.Float64())
+	p.refused(time.Now(), p.round, n.name, answer(err), rand.Float64())
 	return false
 }
 

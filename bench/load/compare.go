@@ -152,7 +152,7 @@ func settingsDiffer(name string, x, y SettingsDoc) []string {
 		{"mix", x.Mix, y.Mix}, {"popularity", x.Popularity, y.Popularity}, {"keys", x.Keys, y.Keys}, {"key_bytes", x.KeyBytes, y.KeyBytes},
 		{"value_bytes", x.ValueBytes, y.ValueBytes}, {"ttl", x.TTL, y.TTL}, {"loop", x.Loop, y.Loop}, {"callers", x.Callers, y.Callers},
 		{"rate", x.Rate, y.Rate}, {"arrivals", x.Arrivals, y.Arrivals}, {"time_seconds", x.Time, y.Time}, {"warmup_seconds", x.Warmup, y.Warmup},
-		{"r", x.R, y.R}, {"w", x.W, y.W}, {"durability", x.Durability, y.Durability}, {"quorum", x.Quorum, y.Quorum}, {"tls", x.TLS, y.TLS},
+		{"r", x.R, y.R}, {"pr", x.PR, y.PR}, {"w", x.W, y.W}, {"pw", x.PW, y.PW}, {"durability", x.Durability, y.Durability}, {"quorum", x.Quorum, y.Quorum}, {"tls", x.TLS, y.TLS},
 	} {
 		if s.x != s.y {
 			out = append(out, fmt.Sprintf("%s: %s is %v, and %v in A1", name, s.what, orNone(s.y), orNone(s.x)))

@@ -53,10 +53,12 @@ type SettingsDoc struct {
 	Warmup     float64 `json:"warmup_seconds"`
 	Time       float64 `json:"time_seconds"`
 	Seed       uint64  `json:"seed"`
-	// Asked are r, w, durability and the quorum as they were asked for; empty is
-	// the bucket's choice.
+	// Asked are r, pr, w, pw, durability and the quorum as they were asked for;
+	// empty is the bucket's choice.
 	R          string `json:"r"`
+	PR         string `json:"pr"`
 	W          string `json:"w"`
+	PW         string `json:"pw"`
 	Durability string `json:"durability"`
 	Quorum     string `json:"quorum"`
 	TLS        bool   `json:"tls"`

@@ -29,7 +29,7 @@ func Explain(err error, known []string) error {
 func takes(kind, value string, err *pflag.InvalidValueError) string {
 	switch kind {
 	case "duration":
-		return BadDuration(value)
+		return badDuration(value)
 	case "int":
 		return "use a whole number"
 	case "uint32":
@@ -50,8 +50,8 @@ func shown(value string) string {
 
 var digits = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
 
-// BadDuration says why a text is no time, and what to write.
-func BadDuration(value string) string {
+// badDuration says why a text is no time, and what to write.
+func badDuration(value string) string {
 	if digits.MatchString(value) {
 		return fmt.Sprintf("%s what? Give a unit, such as %ss or %sm", value, value, value)
 	}

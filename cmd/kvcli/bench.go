@@ -32,10 +32,10 @@ type benchFlags struct {
 	bucket, svg                     string
 	ttl                             time.Duration
 	list                            bool
-	r, w, durability                string
+	r, pr, w, pw, durability        string
 	quorum                          quorumFlag
 	callersGiven, keySize, valueSet func() bool
-	ttlGiven                        func() bool
+	ttlGiven, profileGiven          func() bool
 }
 
 func (f *benchFlags) register(c *cobra.Command) {
@@ -56,12 +56,15 @@ func (f *benchFlags) register(c *cobra.Command) {
 	flags.DurationVar(&f.ttl, "ttl", 0, "how long values live; 0s for ever (default: as the profile says)")
 	flags.Uint64Var(&s.Seed, "seed", 1, "what chance begins with: the same seed draws the same load")
 	flags.StringVar(&f.r, "r", "", "replicas that must answer a read: a number, one, quorum or all")
+	flags.StringVar(&f.pr, "pr", "", "how many of those must be home replicas")
 	flags.StringVar(&f.w, "w", "", "replicas that must hold a write: a number, one, quorum or all")
+	flags.StringVar(&f.pw, "pw", "", "how many of those must be home replicas")
 	flags.StringVar(&f.durability, "durability", "", "what holding means: memory, batch or sync")
 	f.quorum.register(c)
 	flags.StringVar(&f.svg, "svg", "", "write a picture of the latencies and the throughput to a file")
 	changed := func(name string) func() bool { return func() bool { return flags.Changed(name) } }
 	f.callersGiven, f.keySize, f.valueSet, f.ttlGiven = changed("callers"), changed("key-size"), changed("value-size"), changed("ttl")
+	f.profileGiven = changed("profile")
 }
 
 // complete makes settings of the profile and the flags, which win.
@@ -82,6 +85,7 @@ func (f *benchFlags) complete() error {
 		if s.Mix, err = load.ParseMix(f.mix); err != nil {
 			return fmt.Errorf("--mix: %w", err)
 		}
+		s.Profile = f.mixed()
 	}
 	if f.popularity != "" {
 		if s.Popularity, err = load.ParsePopularity(f.popularity); err != nil {
@@ -106,12 +110,20 @@ func (f *benchFlags) complete() error {
 	return s.Validate()
 }
 
+// mixed names what is run with --mix, which is no profile any more.
+func (f *benchFlags) mixed() string {
+	if f.profileGiven() {
+		return f.profile + " with another mix"
+	}
+	return "own mix"
+}
+
 // options are those of reads and of writes.
 func (f *benchFlags) options() (read, write []client.CallOption, err error) {
-	if read, err = countOptions(countFlag{"r", f.r, client.R}); err != nil {
+	if read, err = countOptions(countFlag{"r", f.r, client.R}, countFlag{"pr", f.pr, client.PR}); err != nil {
 		return nil, nil, err
 	}
-	holding := writeFlags{w: f.w, durability: f.durability, quorum: f.quorum}
+	holding := writeFlags{w: f.w, pw: f.pw, durability: f.durability, quorum: f.quorum}
 	write, err = holding.options()
 	return append(read, f.quorum.options()...), write, err
 }
@@ -217,7 +229,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 
 // describe adds what only the flags know.
 func (f *benchFlags) describe(d *load.SettingsDoc) {
-	d.Bucket, d.R, d.W, d.Durability = f.bucket, f.r, f.w, f.durability
+	d.Bucket, d.R, d.PR, d.W, d.PW, d.Durability = f.bucket, f.r, f.pr, f.w, f.pw, f.durability
 	if f.quorum.given() {
 		d.Quorum = kindred.SloppyOr(f.quorum.sloppy).String()
 	}

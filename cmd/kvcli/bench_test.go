@@ -81,14 +81,13 @@ func vagueCluster() *fakeCluster {
 func TestBenchTellsPeople(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run.svg")
 	f := newFakeCluster()
-	o := runWith(t, f, "", quickly("--profile", "ycsb-f", "--svg", path, "--r", "all", "--w", "one", "--durability", "sync", "--sloppy=false", "--ttl", "1h", "--value-size", "7")...)
+	o := runWith(t, f, "", quickly("--profile", "ycsb-f", "--svg", path, "--r", "all", "--pr", "2", "--w", "one", "--pw", "one", "--durability", "sync", "--sloppy=false", "--ttl", "1h", "--value-size", "7")...)
 	require.Zero(t, o.exit, "%s", o)
 	require.Contains(t, o.stdout, "ycsb-f: get=50,update=50; 20 keys scrambled:0.99; values of 7 bytes; open loop at 200/s (even), at most 4 in flight")
 	require.Contains(t, o.stdout, "0 failed")
 	require.Contains(t, o.stdout, "writes: durability batch")
 	require.Contains(t, o.stdout, "unknown: ", "nobody listens where the fake says that its nodes are")
-	require.Contains(t, o.stderr, "(warming up)")
-	require.Contains(t, o.stderr, "0.3 s")
+	require.Empty(t, o.stderr, "progress is for terminals")
 	for _, s := range f.objects {
 		require.Len(t, s[0].Value, 7)
 		require.False(t, s[0].ExpiresAt.IsZero())
@@ -96,9 +95,11 @@ func TestBenchTellsPeople(t *testing.T) {
 	switch q := f.request; q.Op {
 	case kindred.OpGet:
 		require.Equal(t, kindred.CountAll, q.R)
+		require.EqualValues(t, 2, q.PR)
 		require.Equal(t, kindred.Strict, q.Sloppy)
 	default:
 		require.EqualValues(t, 1, q.W)
+		require.EqualValues(t, 1, q.PW)
 		require.Equal(t, kindred.Sync, q.Durability)
 	}
 	picture, err := os.ReadFile(path)
@@ -134,18 +135,16 @@ func TestBenchOnAClusterThatNobodyReaches(t *testing.T) {
 func TestAnInterruptedBenchReports(t *testing.T) {
 	var out bytes.Buffer
 	ctx, interrupt := context.WithCancel(t.Context())
-	line, w := io.Pipe()
+	s := newScreen(t, 80)
 	a := &app{
-		in: strings.NewReader(""), out: &out, errOut: w, getenv: func(string) string { return "" },
+		in: strings.NewReader(""), out: &out, errOut: s.terminal, getenv: func(string) string { return "" },
 		dial: func(context.Context, []string, ...client.Option) (cluster, error) { return newFakeCluster(), nil },
 	}
 	go func() {
-		_, _ = line.Read(make([]byte, 1)) // the first interval is over
+		s.await(" failed") // the first interval is over
 		interrupt()
-		_, _ = io.Copy(io.Discard, line)
 	}()
 	exit := a.run(ctx, []string{"bench", "--time", "5m", "--warmup", "0s", "--keys", "20", "--rate", "100", "--dir", "none"})
-	w.Close()
 	require.Zero(t, exit)
 	require.Contains(t, out.String(), "The run was interrupted")
 	require.Contains(t, out.String(), "p99.9")
@@ -165,6 +164,24 @@ func TestBenchRewritesItsLineOnATerminal(t *testing.T) {
 	}
 	require.Len(t, longest, width-1, "%q", shown)
 	require.True(t, strings.HasPrefix(report, "ycsb-a: "), "%q", shown)
+}
+
+// What --mix runs is no profile, and is not called by the name of one.
+func TestARunWithAnotherMixSaysSo(t *testing.T) {
+	for _, c := range []struct {
+		flags []string
+		name  string
+	}{
+		{[]string{"--mix", "get=80,put=20"}, "own mix"},
+		{[]string{"--mix", "get=80,put=20", "--profile", "ycsb-b"}, "ycsb-b with another mix"},
+		{[]string{"--profile", "ycsb-b"}, "ycsb-b"},
+		{nil, "ycsb-a"},
+	} {
+		o := runWith(t, newFakeCluster(), "", quickly(c.flags...)...)
+		require.Zero(t, o.exit, "%s", o)
+		name, _, _ := strings.Cut(o.stdout, ": ")
+		require.Equal(t, c.name, name)
+	}
 }
 
 func TestProfilesAreListedWithTheirCredit(t *testing.T) {

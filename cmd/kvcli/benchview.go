@@ -10,8 +10,8 @@ import (
 	"github.com/kindredkv/kindred/cmd/kvcli/term"
 )
 
-// benchProgress tells how a run goes: on a terminal in one line that is rewritten,
-// elsewhere in a line per interval.
+// benchProgress tells how a run goes, on a terminal only: in one line that is
+// rewritten.
 type benchProgress struct {
 	*app
 	settings *load.Settings
@@ -27,11 +27,10 @@ func (p *benchProgress) stored(done uint64) { p.storing.Step(int64(done), int64(
 
 func (p *benchProgress) interval(i load.Interval) {
 	p.storing.End()
-	line := intervalLine(&i)
 	if !term.IsTerminal(p.errOut) {
-		fmt.Fprintln(p.errOut, line)
 		return
 	}
+	line := intervalLine(&i)
 	line = line[:min(len(line), term.Width(p.errOut)-1)] // a line that wraps cannot be rewritten
 	fmt.Fprintf(p.errOut, "\r%s%s", line, strings.Repeat(" ", max(0, p.wide-len(line))))
 	p.wide = len(line)

@@ -31,11 +31,11 @@ func TestDocsShowEveryField(t *testing.T) {
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},
 		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},
-		"bench": &load.Report{}, "bench list": &profilesDoc{}, "bench compare": &load.Comparison{},
+		"bench": &load.Report{}, "bench --list": &profilesDoc{}, "bench compare": &load.Comparison{},
 		"version": &versionDoc{}, "demo": &demoDoc{}, "cert node": &certDoc{}, "completion": &completionDoc{},
 		"bucket show": &api.BucketDoc{}, "bucket create": &api.BucketChangedDoc{}, "bucket list": &api.BucketsDoc{},
 	}
-	for _, m := range regexp.MustCompile("(?ms)^```json ([a-z ]+)\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```json ([a-z -]+)\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
 		name, example := m[1], m[2]
 		doc, ok := documents[name]
 		require.True(t, ok, "an example of %q, which is no document", name)

@@ -65,7 +65,7 @@ func TestWhatIsOutOfRangeIsRefused(t *testing.T) {
 		{[]string{"resolve", "b", "k", "--keep", "n1:1"}, 2, "no value of b/k has the dot n1:1 (any more): it has X:1"},
 		{[]string{"get", "b", "k", "--r", "0"}, 1, `invalid: --r: "0" is not a replica count: use a number from 1 to 16, one, quorum or all`},
 		{[]string{"put", "b", "k", "v", "--w", "17"}, 1, `invalid: --w: "17" is not a replica count: use a number from 1 to 16, one, quorum or all`},
-		{[]string{"put", "b", "k", "v", "--w", "3"}, 1, "kindred: put b/k: invalid: w=3, but the partition has 1 replicas: ask for at most 1, or add nodes; asked n1 (invalid)"},
+		{[]string{"put", "b", "k", "v", "--w", "3"}, 1, "kindred: put b/k: invalid: w=3, but the replicas of a key are 1 here: ask for at most 1; asked n1 (invalid)"},
 		{[]string{"scan", "b", "--cursor", "AAAA"}, 1, "kindred: scan b: invalid: the cursor is malformed: pass it exactly as the last page returned it; asked n1 (invalid)"},
 		{[]string{"local", "kill", "7"}, 1, ""},
 		{[]string{"local", "wipe", "1"}, 5, ""},

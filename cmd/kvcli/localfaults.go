@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kindredkv/kindred/cmd/flagwords"
 	"github.com/kindredkv/kindred/local"
+	"github.com/kindredkv/kindred/transport/faults"
 )
 
 func (a *app) localCut() *cobra.Command {
@@ -55,11 +56,19 @@ sends to clients is not delayed. A delay of 0s ends it, as does 'kvcli local hea
 		RunE: func(cmd *cobra.Command, args []string) error {
 			delay, err := time.ParseDuration(args[1])
 			if err != nil {
-				return usageError{cmd, fmt.Errorf("a delay of %s: %s", args[1], flagwords.BadDuration(args[1]))}
+				return usageError{cmd, badDelay(args[1])}
 			}
 			return a.onFaults(func(c *local.Cluster) error { return c.Slow(cmd.Context(), args[0], delay) })
 		},
 	}
+}
+
+// badDelay says why a text is no delay: it is given in milliseconds, mostly.
+func badDelay(text string) error {
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		return fmt.Errorf("a delay of %s: %v what? Give a unit, such as %vms", text, n, n)
+	}
+	return fmt.Errorf("a delay of %s: use a number and a unit, such as 50ms or 2s, up to %v", text, faults.DelayMax)
 }
 
 func (a *app) localHeal() *cobra.Command {
