@@ -76,11 +76,13 @@ code is 6 if a node could not be asked.`,
 
 func (a *app) writeHints(w io.Writer, s *survey, doc hintsDoc) error {
 	t := table{header: []string{"NODE", "OWES", "HINTS", "BYTES", "OLDEST"}}
+	var reasons []string // below the table, which stays narrow
 	for i, n := range doc.Nodes {
 		if n.Error != "" {
-			row := plainCells(n.Node, "unknown: "+n.Error)
+			row := plainCells(n.Node, "unknown")
 			row[1].paint = a.style().Bad
 			t.add(row...)
+			reasons = append(reasons, n.Node+" is not known: "+n.Error)
 			continue
 		}
 		now := s.Nodes[i].replication().At
@@ -92,6 +94,9 @@ func (a *app) writeHints(w io.Writer, s *survey, doc hintsDoc) error {
 		if err := t.write(w); err != nil {
 			return err
 		}
+	}
+	for _, why := range reasons {
+		fmt.Fprintln(w, why)
 	}
 	if doc.Hints == 0 && len(doc.Unknown) == 0 {
 		_, err := fmt.Fprintf(w, "no hints: nobody owes anybody anything\n")
