@@ -148,7 +148,7 @@ costs: check-go ## measure puts, gets, idle nodes and a million keys against the
 
 # The peers' servers come from the module proxy, in the versions of bench/peers/go.mod.
 .PHONY: bench
-bench: build ## Kindred beside its floors and PEERS, ROUNDS (5) of EACH (2500ms), OUTPUT (table) or json; UPDATE=1 writes bench/RESULTS.md
+bench: build ## Kindred beside its floors and PEERS, in ROUNDS (5); OUTPUT=json; UPDATE=1 writes bench/RESULTS.md
 	cd bench/peers && go vet ./... && go build -buildvcs=false -o ../../bin/bench-peers . && \
 	  go build -buildvcs=false -o ../../bin/etcd go.etcd.io/etcd/server/v3 && \
 	  go build -buildvcs=false -o ../../bin/nats-server github.com/nats-io/nats-server/v2

@@ -3,9 +3,11 @@ package contest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -42,42 +44,30 @@ func Nats(ctx context.Context, dir, program string) (*Contestant, error) {
 	return c, c.natsQuestions(ctx, ports[:Nodes])
 }
 
-// natsQuestions needs a connection to every server, as Kindred's client has one to
-// every node; callers share them.
+// natsQuestions asks over one connection, which is how its client sends what many
+// callers say together, and to the server that leads the bucket: that costs least.
 func (c *Contestant) natsQuestions(ctx context.Context, ports []int) error {
 	ready, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	kvs := make([]jetstream.KeyValue, len(ports))
-	for i, port := range ports {
-		var conn *nats.Conn
-		err := eventually(ready, func(context.Context) (err error) {
-			conn, err = nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", port))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		c.onClose(conn.Close)
-		js, err := jetstream.New(conn)
-		if err != nil {
-			return err
-		}
-		err = eventually(ready, func(ctx context.Context) (err error) {
-			kvs[i], err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-				Bucket: "bench", Replicas: Nodes, Storage: jetstream.FileStorage})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	value := bytes.Repeat([]byte("v"), ValueBytes)
-	put := func(ctx context.Context, caller int, key string) error {
-		_, err := kvs[caller%len(kvs)].Put(ctx, key, value)
+	_, leader, err := c.connect(ready, ports[0])
+	if err != nil {
 		return err
 	}
-	get := func(ctx context.Context, caller int, n int64) error {
-		_, err := kvs[caller%len(kvs)].Get(ctx, there(n))
+	place, err := strconv.Atoi(strings.TrimPrefix(leader, "s"))
+	if err != nil || place < 1 || place > len(ports) {
+		return fmt.Errorf("the bucket is led by %q", leader)
+	}
+	kv, _, err := c.connect(ready, ports[place-1])
+	if err != nil {
+		return err
+	}
+	value := bytes.Repeat([]byte("v"), ValueBytes)
+	put := func(ctx context.Context, _ int, key string) error {
+		_, err := kv.Put(ctx, key, value)
+		return err
+	}
+	get := func(ctx context.Context, _ int, n int64) error {
+		_, err := kv.Get(ctx, there(n))
 		return err
 	}
 	if err := fill(ctx, keys, put); err != nil {
@@ -90,4 +80,43 @@ func (c *Contestant) natsQuestions(ctx context.Context, ports []int) error {
 		c.ask("get", callers, "1 of 3 replicas, direct", get)
 	}
 	return nil
+}
+
+// connect finds the bucket at one server, or makes it, and says who leads it.
+func (c *Contestant) connect(ctx context.Context, port int) (kv jetstream.KeyValue, leader string, err error) {
+	var conn *nats.Conn
+	err = eventually(ctx, func(context.Context) (err error) {
+		conn, err = nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", port))
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	c.onClose(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, "", err
+	}
+	err = eventually(ctx, func(ctx context.Context) (err error) {
+		kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: "bench", Replicas: Nodes, Storage: jetstream.FileStorage})
+		if err != nil {
+			return err
+		}
+		leader, err = leaderOf(ctx, kv)
+		return err
+	})
+	return kv, leader, err
+}
+
+func leaderOf(ctx context.Context, kv jetstream.KeyValue) (string, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	bucket, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok || bucket.StreamInfo().Cluster == nil || bucket.StreamInfo().Cluster.Leader == "" {
+		return "", errors.New("nobody leads the bucket yet")
+	}
+	return bucket.StreamInfo().Cluster.Leader, nil
 }

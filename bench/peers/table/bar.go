@@ -82,7 +82,10 @@ const (
 	Reached   Verdict = "met"
 	Stretched Verdict = "met, stretch"
 	Told      Verdict = "told"
-	Unknown   Verdict = "not measured"
+	// Doubtful is a bar that would be met if operations had not failed, or had all
+	// been started: those are not among the latencies.
+	Doubtful Verdict = "doubtful"
+	Unknown  Verdict = "not measured"
 )
 
 // Outcome is a bar with the ratios of its rounds.
@@ -96,6 +99,8 @@ type Outcome struct {
 	Verdict Verdict `json:"verdict"`
 	// Lacks is the first question that has no sample.
 	Lacks string `json:"lacks,omitempty"`
+	// Lost is how many operations failed or were never started, in all its samples.
+	Lost int64 `json:"lost"`
 }
 
 // Spread is the middle and the ends of some numbers.
@@ -136,15 +141,29 @@ func Judge(bars []Bar, samples []Sample) []Outcome {
 				}
 				continue
 			}
+			o.Lost += lost(b, at, round)
 			if under > 0 {
 				ratios = append(ratios, over/under)
 			}
 		}
 		o.Spread = SpreadOf(ratios)
 		o.Verdict = b.verdict(o.Spread)
+		if o.Lost > 0 && (o.Verdict == Reached || o.Verdict == Stretched) {
+			o.Verdict = Doubtful
+		}
 		out = append(out, o)
 	}
 	return out
+}
+
+// lost is what the samples of a bar did not answer in one round.
+func lost(b Bar, at map[key]*Sample, round int) (n int64) {
+	for _, t := range slices.Concat(b.Over, b.Under) {
+		if s := at[key{t.Question, round}]; s != nil {
+			n += s.Failed + s.NotStarted
+		}
+	}
+	return n
 }
 
 func firstOf(a, b string) string {

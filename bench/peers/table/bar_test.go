@@ -15,14 +15,14 @@ func sample(question string, round int, cpu, throughput float64) table.Sample {
 
 func TestTheMedianIsOfTheRatiosAndNotOfTheSides(t *testing.T) {
 	// Other work burdens the machine in round 2: both sides take three times as long,
-	// and their ratio stays. The ratio of the medians would be 20/10.
+	// and their ratio stays. The ratio of the medians would be 20/30.
 	samples := []table.Sample{
 		sample("a", 1, 20, 0), sample("b", 1, 10, 0),
 		sample("a", 2, 60, 0), sample("b", 2, 30, 0),
-		sample("a", 3, 15, 0), sample("b", 3, 5, 0),
+		sample("a", 3, 15, 0), sample("b", 3, 30, 0),
 	}
 	got := table.Judge([]table.Bar{{Over: table.One("a", table.CPU), Under: table.One("b", table.CPU), Gate: 2}}, samples)[0]
-	require.Equal(t, table.Spread{Rounds: 3, Median: 2, Least: 2, Greatest: 3}, got.Spread)
+	require.Equal(t, table.Spread{Rounds: 3, Median: 2, Least: 0.5, Greatest: 2}, got.Spread)
 	require.Equal(t, table.Reached, got.Verdict)
 }
 
@@ -73,6 +73,18 @@ func TestWhatWasNotMeasuredIsNeitherMetNorMissed(t *testing.T) {
 		require.Equal(t, 1, got.Rounds)
 		require.Equal(t, table.Missed, got.Verdict)
 	})
+}
+
+func TestWhatWasLostLeavesABarInDoubt(t *testing.T) {
+	late := sample("a", 1, 1, 0)
+	late.NotStarted = 3
+	samples := []table.Sample{late, sample("b", 1, 1, 0)}
+	bar := table.Bar{Over: table.One("a", table.CPU), Under: table.One("b", table.CPU), Gate: 2, Stretch: 1}
+	got := table.Judge([]table.Bar{bar}, samples)[0]
+	require.Equal(t, table.Doubtful, got.Verdict)
+	require.EqualValues(t, 3, got.Lost)
+	bar.Gate, bar.Stretch = 0.5, 0.25
+	require.Equal(t, table.Missed, table.Judge([]table.Bar{bar}, samples)[0].Verdict, "what is missed is missed")
 }
 
 func TestSpread(t *testing.T) {

@@ -77,6 +77,9 @@ func (r *Report) barCells() [][]string {
 		} else {
 			row[6] += ": no " + o.Lacks
 		}
+		if o.Lost > 0 {
+			row[6] += fmt.Sprintf("; %d operations failed or were never started", o.Lost)
+		}
 		cells = append(cells, row)
 	}
 	return cells
