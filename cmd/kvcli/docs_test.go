@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -101,7 +102,8 @@ func TestDocsNameEveryFlag(t *testing.T) {
 // alike: TestALocalCluster reads the status and the logs of a local cluster. A
 // cluster that was made prints the document of its status. Keys are new every
 // time: TestCert reads their documents. So is what is measured: TestBench holds the
-// shape of that document.
+// shape of that document. TestDemo, TestTheVersionIsADocument and TestCompletion read
+// those of demo, version and completion.
 func TestEveryDocumentIsGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.session")
 	require.NoError(t, err)
@@ -122,4 +124,26 @@ func TestEveryDocumentIsGolden(t *testing.T) {
 		}
 	}
 	require.Empty(t, missing, "these have no golden document")
+}
+
+func TestTheVersionIsADocument(t *testing.T) {
+	o := runWith(t, newFakeCluster(), "", "version", "-o", "json")
+	require.Zero(t, o.exit)
+	var doc versionDoc
+	require.NoError(t, decode(o.stdout, &doc))
+	require.Equal(t, buildVersion(), doc)
+	require.Equal(t, runtime.Version(), doc.Go)
+	require.NotEmpty(t, doc.Version)
+	require.NotEmpty(t, doc.Commit)
+}
+
+// TestHelpIsNoDocument: a group of commands without a command shows its help, in
+// whatever form output is asked for; docs/cli.md says so.
+func TestHelpIsNoDocument(t *testing.T) {
+	for _, group := range [][]string{nil, {"cluster"}, {"local"}, {"key"}, {"cluster", "--help"}} {
+		o := runWith(t, newFakeCluster(), "", append(group, "-o", "json")...)
+		require.Zero(t, o.exit, group)
+		require.Empty(t, o.stderr, group)
+		require.Contains(t, o.stdout, "Usage:", group)
+	}
 }

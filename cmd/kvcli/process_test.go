@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -250,15 +251,51 @@ func fewCities(t *testing.T) string {
 	return path
 }
 
+// The demo holds, and README.md shows the lines that it tells. As a document it tells
+// them on standard error.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "demo")}
-	out := l.ok("demo", "--data", fewCities(t), "--kvnode", program(t, "kvnode"))
-	require.Contains(t, out, "498 records")
-	require.Contains(t, out, "All of it held")
+	o := l.run("demo", "--data", fewCities(t), "--kvnode", program(t, "kvnode"), "-o", "json")
+	require.Zero(t, o.exit, o)
+	var doc demoDoc
+	require.NoError(t, decode(o.stdout, &doc))
+	require.True(t, doc.Held)
+	require.Positive(t, doc.Seconds)
+	require.Contains(t, o.stderr, "498 records")
+	page, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	shown := regexp.MustCompile("(?ms)^```text\n(1\\. .*?)^```").FindSubmatch(page)
+	require.NotNil(t, shown, "README.md does not show the demo")
+	require.Equal(t, toldLines(string(shown[1])), toldLines(o.stderr), "README.md shows another demo")
 	for _, n := range l.status("local", "status").Nodes {
 		require.Equal(t, local.Stopped, n.State, "no process is left")
 	}
+}
+
+// toldLines are the lines of a demo without what was counted and measured, sorted:
+// values and moments come in no order.
+func toldLines(story string) []string {
+	var lines []string
+	for line := range strings.Lines(story) {
+		for _, m := range []struct{ pattern, by string }{
+			{`\b0 (writes )?refused`, "none refused"},
+			{`[0-9a-f]{32}:[0-9]+`, "DOT"},
+			{`records of \S+ stored`, "records stored"},
+			{`(through|killed) n[0-9] `, "$1 NODE "},
+			{`\([a-z, ]*\), dot`, "(CAUSES), dot"},
+			{`\b([0-9]+m)?[0-9.]+(µs|ms|s)\b`, "N s"},
+			{`\b[0-9][0-9,.:]*`, "N"},
+			{` +`, " "},
+		} {
+			line = regexp.MustCompile(m.pattern).ReplaceAllString(line, m.by)
+		}
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // The demo is interrupted in the middle of the killing: nothing of it stays.
