@@ -120,8 +120,8 @@ fuzz: check-go ## fuzz every target for FUZZ_TIME (1m)
 	done
 
 .PHONY: docs-check
-docs-check: check-go ## carry out every command of README.md and docs/, and check the links
-	go test -vet=off -count=1 -v -run '^(TestReadme|TestLinks)' .
+docs-check: check-go ## carry out the console blocks of README.md and docs/, the examples of --help, and check what else these pages show
+	go test -vet=off -count=1 -v -run '^(TestReadme|TestEveryBlock|TestTheComparison|TestLinks)' .
 	go test -vet=off -count=1 -run '^(TestDocs|TestTheDescription|TestTheExamples)' ./cmd/... ./server
 
 .PHONY: sim

@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,20 +42,20 @@ var walkedPages = []struct {
 	{"docs/go.md", 3, true},
 	{"docs/grpc.md", 3, true},
 	{"docs/security.md", 10, false},
+	{"docs/buckets.md", 10, false},
+	{"docs/bench.md", 5, false},
 }
 
 // TestReadmeWalk carries out the console blocks of the pages against real
 // processes, and the Go program with them; each page has a cluster of its own. What
-// is printed must be what the page shows, but for numbers, names made of random
-// digits, and the order of lines. A line of the page that ends in "…" stands for
-// all that begin so.
+// is printed must be what the page shows, but for what differs from run to run (see
+// varying and varyingFields). A line of the page that ends in "…" stands for all
+// that begin so.
 func TestReadmeWalk(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("clusters of real processes need Linux")
 	}
-	bin := t.TempDir()
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/", "./cmd/...").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	bin := programs(t)
 	for _, page := range walkedPages {
 		t.Run(page.path, func(t *testing.T) {
 			w := newWalk(t, page.path, bin)
@@ -64,6 +64,38 @@ func TestReadmeWalk(t *testing.T) {
 			require.GreaterOrEqual(t, w.commands, page.commands, "few commands on the page: was the form of the blocks changed?")
 		})
 	}
+}
+
+// build makes the programs once for all tests, in a folder that TestMain removes.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kindred-bin-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", "./cmd/...").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// built is the folder of the programs, once there is one.
+var built string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// programs is the folder of kvnode and kvcli.
+func programs(t *testing.T) string {
+	dir, err := build()
+	require.NoError(t, err)
+	return dir
 }
 
 // follow goes through the blocks of the page.
@@ -144,13 +176,13 @@ func (w *walk) replay(block string) string {
 		w.commands++
 		got := w.run(command)
 		for began := time.Now(); time.Since(began) < readsMax; {
-			if *updateFlag || same(want, got) || !onlyReads.MatchString(command) {
+			if *updateFlag || same(command, want, got) || !onlyReads.MatchString(command) {
 				break
 			}
 			time.Sleep(100 * time.Millisecond)
 			got = w.run(command)
 		}
-		if !*updateFlag && !same(want, got) {
+		if !*updateFlag && !same(command, want, got) {
 			w.t.Fatalf("$ %s\n%s shows\n%s\nand this is\n%s\nIf that is right, run: go test -run TestReadmeWalk -update .", command, w.page, want, got)
 		}
 		fmt.Fprintf(&page, "$ %s\n%s", command, kept(want, got))
@@ -196,73 +228,9 @@ func (w *walk) run(command string) string {
 // withPorts moves the ports of the cluster from one place to another.
 func (w *walk) withPorts(s string, from, to int) string {
 	for i := range portsMax {
-		s = regexp.MustCompile(fmt.Sprintf(`:%d\b`, from+i)).ReplaceAllString(s, fmt.Sprintf(":%d", to+i))
+		s = regexp.MustCompile(fmt.Sprintf(`(:|\bport )%d\b`, from+i)).ReplaceAllString(s, fmt.Sprintf("${1}%d", to+i))
 	}
 	return s
-}
-
-// same compares what the page shows with what was printed, line by line but in
-// any order.
-func same(want, got string) bool {
-	wanted, found := masked(want), masked(kept(want, got))
-	slices.Sort(wanted)
-	slices.Sort(found)
-	return slices.Equal(wanted, found)
-}
-
-// kept is what was printed, with the shortened lines of the page in place of
-// those that they stand for.
-func kept(want, got string) string {
-	lines := strings.SplitAfter(got, "\n")
-	for _, short := range strings.SplitAfter(want, "\n") {
-		prefix, cut := strings.CutSuffix(strings.TrimSuffix(short, "\n"), "…")
-		for i, line := range lines {
-			if cut && strings.HasPrefix(line, prefix) {
-				lines[i] = prefix + "…\n" // also at the end of a block, which has no line feed
-			}
-		}
-	}
-	return strings.Join(lines, "")
-}
-
-// masked makes lines comparable: what differs from run to run is replaced.
-func masked(s string) []string {
-	s = regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(s, "{}")
-	s = regexp.MustCompile(`\b[0-9.]+(ns|µs|ms|s)\b`).ReplaceAllString(s, "T")
-	s = regexp.MustCompile(`[0-9a-f]{16,}|[A-Za-z0-9_-]{40,}`).ReplaceAllString(s, "X")
-	s = regexp.MustCompile(`[0-9]+(,[0-9]{3})*`).ReplaceAllString(s, "N")
-	s = regexp.MustCompile(`[ -]+`).ReplaceAllString(s, " ")
-	return strings.Split(strings.TrimSpace(s), "\n")
-}
-
-// TestReadmeDemo: the steps that the page shows are those of the demo.
-func TestReadmeDemo(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	source, err := os.ReadFile("cmd/kvcli/demo/demo.go")
-	require.NoError(t, err)
-	steps := regexp.MustCompile(`(?m)^[0-9]+\. (.*)$`).FindAllStringSubmatch(string(text), -1)
-	require.NotEmpty(t, steps)
-	for _, step := range steps {
-		require.Contains(t, string(source), step[1])
-	}
-}
-
-// TestReadmeFlags: every flag of the shell blocks exists.
-func TestReadmeFlags(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	checked := 0
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
-		command := strings.Fields(block[1])[0]
-		help, err := exec.Command("go", "run", "./cmd/"+command, "--help").CombinedOutput()
-		require.NoError(t, err, "%s", help)
-		for _, flag := range regexp.MustCompile(`--[a-z-]+`).FindAllString(block[1], -1) {
-			checked++
-			require.Regexp(t, regexp.QuoteMeta(flag)+`\b`, string(help))
-		}
-	}
-	require.Positive(t, checked, "no flags on the page: was the form of the blocks changed?")
 }
 
 // TestLinks: every relative link of every page leads to a file, and to a
