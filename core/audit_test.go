@@ -186,6 +186,42 @@ func TestARottenRowIsMendedByTheReadThatMeetsIt(t *testing.T) {
 	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().UnreadableRanges)
 }
 
+// A key whose row is damaged at one home is answered by the others; at so many homes
+// that R cannot be met its reader and its writer are told at once which homes do not
+// count, and why. Nothing is shown in place of what was lost.
+func TestAKeyThatIsDamagedAtTooManyHomesIsRefused(t *testing.T) {
+	a := newAuditRig(t, 20)
+	lost := a.keys[3]
+	read := kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: lost}
+	for _, node := range []string{"n1", "n2"} {
+		a.spoil(node, lost)
+	}
+	a.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) > wire.KindScanReply } // nobody is restored now
+	a.link("n1", "n2", true)
+	a.link("n1", "n3", true)
+	a.link("n2", "n3", true)
+	for _, node := range a.names {
+		resp := a.do(node, read)
+		require.NotNil(t, resp.Err, node)
+		require.Equal(t, kindred.CodeUnavailable, resp.Err.Code)
+		require.Equal(t, "get: 1 of 3 replicas answered, 2 wanted", resp.Err.Message)
+		require.ElementsMatch(t, []kindred.NodeFailure{{Node: "n1", Reason: isDamaged}, {Node: "n2", Reason: isDamaged}}, resp.Err.Failed)
+		require.Empty(t, resp.Siblings)
+	}
+	require.EqualError(t, a.do("n3", read).Err, "unavailable: get: 1 of 3 replicas answered, 2 wanted "+
+		"(n1 has lost something itself and is being restored; n2 has lost something itself and is being restored)")
+	require.EqualError(t, a.do("n1", put(lost, "new")).Err, "unavailable: put: the coordinator has lost something near the object "+
+		"and is being restored; nothing was done (n1 has lost something itself and is being restored)")
+	one := read
+	one.R = 1
+	require.Equal(t, []string{"value of " + lost}, values(a.do("n3", one)), "who has it says it, to those who ask for no more")
+	half := a.do("n3", put(lost, "new")).Err
+	require.NotNil(t, half)
+	require.Equal(t, kindred.Unknown, half.Outcome, "n3 has it")
+	damaged := fmt.Sprintf("object b/%q of replica 0/3 is damaged: something that was stored near it is lost and is being restored", lost)
+	require.Equal(t, []kindred.NodeFailure{{Node: "n1", Reason: damaged}, {Node: "n2", Reason: damaged}}, half.Failed)
+}
+
 // What was written to a damaged leaf meanwhile is kept, and what was deleted stays
 // deleted.
 func TestARestoreKeepsWhatCameMeanwhile(t *testing.T) {

@@ -102,6 +102,33 @@ func TestACutStopsNobodyAndAfterwardsAllAgree(t *testing.T) {
 	r.idle()
 }
 
+// What a guest coordinated says so for ever: where it is kept, and where it is delivered.
+func TestALateHintIsKnownAsOne(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	homes, away := r.homesOf(key), r.away(key)
+	r.split(homes, away)
+	require.Nil(t, r.do(homes[0], put(key, "milk")).Err)
+	require.Nil(t, r.do(away[0], put(key, "eggs")).Err)
+	r.heal()
+	r.payHints()
+	views := r.do(homes[1], kindred.Request{Op: kindred.OpInspect, Bucket: "b", Key: key}).Replicas
+	require.Len(t, views, 3)
+	for _, v := range views {
+		require.Len(t, v.Siblings, 2)
+		for _, s := range v.Siblings {
+			require.Equal(t, s.Node == away[0], s.Causes.Has(kindred.CauseGuest), "%s: %s", s.Node, s.Causes)
+		}
+	}
+	read := r.do(homes[2], get(key))
+	for _, s := range read.Siblings {
+		if s.Node == away[0] {
+			require.Equal(t, kindred.CauseBlind|kindred.CauseGuest|kindred.CauseCut, s.Causes)
+		}
+	}
+	r.idle()
+}
+
 func TestAStrictRequestTakesNoGuests(t *testing.T) {
 	r := newRig(t, 5, DefaultLimits())
 	const key = "cart"

@@ -246,6 +246,9 @@ func TestManySiblingsAreWarnedOf(t *testing.T) {
 	require.NotContains(t, book.String(), "many siblings")
 	require.Nil(t, do(t, n, put("hot", "one more")).Err)
 	require.Eventually(t, func() bool { return strings.Contains(book.String(), "many siblings") }, patience, 20*time.Millisecond)
+	require.Contains(t, book.String(), `level=WARN msg="writes left many siblings on their keys: read them and put with the context of the read; `+
+		"`kvcli scan B --conflicts-only` lists them\" ")
+	require.Contains(t, book.String(), " writes=1 more_than=64 refused_from=1024\n")
 }
 
 func TestSettingsThatCannotBeAreNamed(t *testing.T) {

@@ -290,6 +290,31 @@ func TestAValueOfEightMebibytesIsTheLargest(t *testing.T) {
 	require.Len(t, h.backend.requests(), 2)
 }
 
+// A body may come in chunks, of which nobody knows how many will follow: it is taken
+// whole, and ended early if it does not end itself.
+func TestABodyInChunksIsTakenAndBounded(t *testing.T) {
+	h := open(t)
+	conn := h.knock(t, "PUT "+alice+" HTTP/1.1\r\nHost: n1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nmilk\r\n")
+	_, err := conn.Write([]byte("5\r\n, tea\r\n0\r\n\r\n"))
+	require.NoError(t, err)
+	b := make([]byte, 1<<10)
+	n, err := conn.Read(b)
+	require.NoError(t, err)
+	require.Contains(t, string(b[:n]), "204 No Content")
+	require.Equal(t, "milk, tea", h.get(t, alice).body)
+
+	conn = h.knock(t, "PUT "+alice+" HTTP/1.1\r\nHost: n1\r\nTransfer-Encoding: chunked\r\n\r\n")
+	chunk := []byte("100000\r\n" + strings.Repeat("v", 1<<20) + "\r\n")
+	const enough = 200 // MiB; what is read, and what buffers between the two may hold, is a tenth
+	sent := 0
+	for ; sent < enough && err == nil; sent++ {
+		_, err = conn.Write(chunk)
+	}
+	require.Error(t, err, "the node did not end it")
+	require.Less(t, sent, enough)
+	require.Equal(t, "milk, tea", h.get(t, alice).body)
+}
+
 func TestEachFailureHasItsStatus(t *testing.T) {
 	h := open(t)
 	for _, c := range []struct {

@@ -177,10 +177,15 @@ func TestAStoreThatFailsEndsTheNode(t *testing.T) {
 
 func TestASecondProcessOnAFolderIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	launch(t, alone(t, dir)...).ready()
+	first := launch(t, alone(t, dir)...)
+	first.ready()
 	code, said := launch(t, alone(t, dir)...).exit()
 	require.Equal(t, 1, code)
-	require.Contains(t, said, dir+" is in use by process")
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
+	require.Equal(t, fmt.Sprintf("kvnode: node n1 cannot start: storage: %s is in use by process %d on %s: one folder belongs to one node; "+
+		"stop that one or give this one a folder of its own", dir, first.cmd.Process.Pid, host), lines[len(lines)-1])
 }
 
 func TestABusyPortIsRefused(t *testing.T) {

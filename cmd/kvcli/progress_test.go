@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/client"
+)
+
+// TestLongWorkShowsProgressOnATerminal: how much is done and at what rate is shown
+// while it goes on, and is gone when the results come.
+func TestLongWorkShowsProgressOnATerminal(t *testing.T) {
+	for _, c := range []struct {
+		line, row string // a row has a place for its number
+		what      string
+	}{
+		{"import people - --format jsonl --key id", `{"id": "%d"}` + "\n", "records"},
+		{"batch - --quiet", `{"op":"put","bucket":"b","key":"k%d","value":"v","blind":true}` + "\n", "operations"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			s := newScreen(t, 80)
+			var out bytes.Buffer
+			rows, in := io.Pipe()
+			a := &app{
+				in: rows, out: &out, errOut: s.terminal, getenv: func(string) string { return "" },
+				dial: func(context.Context, []string, ...client.Option) (cluster, error) { return newFakeCluster(), nil },
+			}
+			seen := make(chan string)
+			go func() {
+				seen <- s.await(" " + c.what + ", ")
+				seen <- s.await("/s")
+			}()
+			go feed(in, c.row, seen)
+			require.Zero(t, a.run(t.Context(), append(strings.Fields(c.line), "--dir", "none")))
+			require.NotContains(t, out.String(), "/s\r", "what is read by programs has none of it")
+			fmt.Fprint(s.terminal, "the end")
+			left := s.await("the end")
+			require.Regexp(t, `\r +\rthe end$`, left, "the line is gone")
+
+			o := runWith(t, newFakeCluster(), fmt.Sprintf(c.row, 1), strings.Fields(c.line)...)
+			require.Zero(t, o.exit)
+			require.Empty(t, o.stderr, "elsewhere there is none")
+		})
+	}
+}
+
+// feed writes rows until progress was seen, which takes a moment of work.
+func feed(in *io.PipeWriter, row string, seen <-chan string) {
+	defer in.Close()
+	for i, told := 0, 0; told < 2; i++ {
+		select {
+		case <-seen:
+			told++
+		default:
+			if _, err := fmt.Fprintf(in, row, i); err != nil {
+				return
+			}
+		}
+	}
+}
