@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +22,7 @@ func TestLongWorkShowsProgressOnATerminal(t *testing.T) {
 		what      string
 	}{
 		{"import people - --format jsonl --key id", `{"id": "%d"}` + "\n", "records"},
-		{"batch - --quiet", `{"op":"put","bucket":"b","key":"k%d","value":"v","blind":true}` + "\n", "operations"},
+		{"batch - --quiet", `{"op":"put","bucket":"b","key":"k%d","value":"v"}` + "\n", "operations"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			s := newScreen(t, 80)
@@ -36,8 +37,10 @@ func TestLongWorkShowsProgressOnATerminal(t *testing.T) {
 				seen <- s.await(" " + c.what + ", ")
 				seen <- s.await("/s")
 			}()
-			go feed(in, c.row, seen)
+			fed := make(chan bool, 1)
+			go func() { fed <- feed(in, c.row, seen) }()
 			require.Zero(t, a.run(t.Context(), append(strings.Fields(c.line), "--dir", "none")))
+			require.True(t, <-fed, "no progress was shown")
 			require.NotContains(t, out.String(), "/s\r", "what is read by programs has none of it")
 			fmt.Fprint(s.terminal, "the end")
 			left := s.await("the end")
@@ -50,17 +53,29 @@ func TestLongWorkShowsProgressOnATerminal(t *testing.T) {
 	}
 }
 
-// feed writes rows until progress was seen, which takes a moment of work.
-func feed(in *io.PipeWriter, row string, seen <-chan string) {
+// feed writes rows until progress was seen, which takes a moment of work, and reports
+// whether it was.
+func feed(in *io.PipeWriter, row string, seen <-chan string) bool {
 	defer in.Close()
+	late := time.After(progressPatience)
 	for i, told := 0, 0; told < 2; i++ {
 		select {
 		case <-seen:
 			told++
+		case <-late:
+			return false
 		default:
-			if _, err := fmt.Fprintf(in, row, i); err != nil {
-				return
+			if _, err := fmt.Fprintf(in, row, i%rowsMax); err != nil {
+				return false
 			}
 		}
 	}
+	return true
 }
+
+const (
+	// progressPatience is how long progress may take to be shown.
+	progressPatience = 20 * time.Second
+	// rowsMax bounds what the fake cluster has to keep.
+	rowsMax = 1000
+)
