@@ -3,7 +3,9 @@ package client_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -309,6 +311,9 @@ func (n *fakeNode) Pipeline(s kindredv1.KV_PipelineServer) error {
 	defer late.Wait()
 	for {
 		m, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

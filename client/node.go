@@ -101,7 +101,7 @@ func (n *node) line(bytes int) *pipeline {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.ctx.Err() != nil {
-			n.bulk.drop(errRetired, true)
+			n.bulk.drop(errRetired, true, true)
 			return
 		}
 		n.wg.Go(func() { n.bulk.run(n.ctx) })
@@ -116,6 +116,8 @@ func (n *node) rank() rank {
 		return doubted
 	case n.small.up.Load():
 		return healthy // our own connection knows better than gossip
+	case n.small.resting.Load() && !n.gone.Load():
+		return healthy // when we last spoke
 	case n.met.Load() || n.gone.Load():
 		return doubted
 	}
@@ -226,7 +228,7 @@ func (n *node) close() {
 	n.mu.Unlock()
 	n.wg.Wait()
 	// A pipeline that never ran has nobody else to refuse its calls.
-	n.bulkOnce.Do(func() { n.bulk.drop(errRetired, true) })
+	n.bulkOnce.Do(func() { n.bulk.drop(errRetired, true, true) })
 }
 
 // bulkPeer is a node to its second pipeline, whose opening proves nothing: it

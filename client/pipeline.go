@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -21,16 +22,27 @@ const (
 	// reconnectMin and reconnectMax bound the back-off of a lost stream.
 	reconnectMin = 20 * time.Millisecond
 	reconnectMax = time.Second
+	// restAfter is the pause between two looks at whether a stream is used. After
+	// two without a call between them the stream is let go until there is one: it
+	// costs the node memory and a place among its streams.
+	restAfter = 30 * time.Second
+	// farewellMax is how long a stream that is let go may take to end in order.
+	farewellMax = time.Second
 )
 
-// errRetired is the fate of calls to a node that is no longer used, or whose
-// client was closed.
-var errRetired = errors.New("the node is no longer used")
+var (
+	// errRetired is the fate of calls to a node that is no longer used, or whose
+	// client was closed.
+	errRetired = errors.New("the node is no longer used")
+	// errRested is the end of a stream that nobody used.
+	errRested = errors.New("the stream was not used")
+)
 
 // stream is what a pipeline needs of gRPC.
 type stream interface {
 	Send(*kindredv1.PipelineRequest) error
 	Recv() (*kindredv1.PipelineResponse, error)
+	CloseSend() error
 }
 
 // peer is the node at the other end, as a pipeline needs it.
@@ -48,7 +60,8 @@ type peer interface {
 // to a queue and wake the writer, which sends all that has gathered as one
 // message; the reader settles calls as results come, in any order. When the
 // stream breaks, every call in it is settled as lost and the pipeline connects
-// again by itself.
+// again by itself. A stream that nobody uses is ended, by either side; the next
+// call opens another.
 //
 // Invariants, under mu:
 //
@@ -56,12 +69,18 @@ type peer interface {
 //  2. A call that was never in flight was not seen by the node.
 //  3. At most limit calls are in flight. Callers in the queue wait on their
 //     own context, so the queue is as long as there are callers.
+//  4. A stream that is let go has no call in flight, and takes none from the
+//     queue any more.
+//  5. A node that ends a stream in order has answered all that it let in: what
+//     is in flight then, it has not seen.
 type pipeline struct {
 	peer  peer
 	limit int
 
 	wake chan struct{} // one slot: there may be something to send
 	up   atomic.Bool   // there is a stream
+	// resting: there is none, because nobody had a call for it.
+	resting atomic.Bool
 
 	mu       sync.Mutex
 	queue    callList
@@ -110,14 +129,18 @@ func (p *pipeline) forget(c *call) callState {
 
 // run connects, serves and connects again until ctx ends.
 func (p *pipeline) run(ctx context.Context) {
-	defer p.drop(errRetired, true)
+	defer p.drop(errRetired, true, true)
 	for failures := 0; ctx.Err() == nil; {
 		began := time.Now()
 		err := p.session(ctx)
 		if time.Since(began) > reconnectMax {
 			failures = 0
 		}
-		p.drop(err, false)
+		lost := p.drop(err, false, !errors.Is(err, io.EOF))
+		if errors.Is(err, errRested) || errors.Is(err, io.EOF) && lost == 0 {
+			p.rest(ctx)
+			continue
+		}
 		if ctx.Err() == nil {
 			p.peer.broke(err)
 		}
@@ -126,11 +149,24 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 }
 
-// session opens a stream and serves it until it breaks.
+// rest waits for a call.
+func (p *pipeline) rest(ctx context.Context) {
+	p.resting.Store(true)
+	for !p.owed() {
+		select {
+		case <-p.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// session opens a stream and serves it until it breaks, or nobody uses it.
 func (p *pipeline) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s, err := p.peer.open(ctx)
+	p.resting.Store(false)
 	if err != nil {
 		return err
 	}
@@ -142,29 +178,68 @@ func (p *pipeline) session(ctx context.Context) error {
 		read <- p.read(s)
 		cancel() // ends the writer
 	}()
-	p.write(ctx, s)
+	if p.write(ctx, s) {
+		p.resting.Store(true)
+		p.farewell(ctx, s)
+		cancel()
+		<-read
+		return errRested
+	}
 	cancel() // ends the reader
 	return <-read
 }
 
-// write sends what gathers until the stream breaks; the reader knows why.
-func (p *pipeline) write(ctx context.Context, s stream) {
+// farewell lets the node end the stream in order, unless it takes its time or
+// somebody wants another stream.
+func (p *pipeline) farewell(ctx context.Context, s stream) {
+	if s.CloseSend() != nil {
+		return
+	}
+	patience := time.NewTimer(farewellMax)
+	defer patience.Stop()
+	select {
+	case <-ctx.Done(): // the reader has met the end
+	case <-p.wake:
+		p.poke()
+	case <-patience.C:
+	}
+}
+
+// write sends what gathers until the stream breaks, of which the reader knows why,
+// or until it reports that nobody uses it.
+func (p *pipeline) write(ctx context.Context, s stream) (unused bool) {
+	look := time.NewTicker(restAfter)
+	defer look.Stop()
+	p.poke() // who waited for a call has taken its signal
 	var batch kindredv1.PipelineRequest
-	for {
+	for last := uint64(0); ; {
 		select {
 		case <-p.wake:
+		case <-look.C:
+			if last, unused = p.unused(last); unused {
+				return true
+			}
+			continue
 		case <-ctx.Done():
-			return
+			return false
 		}
 		// Let callers that are about to append do so: one message for many
 		// calls costs a fraction of one for each.
 		runtime.Gosched()
 		for p.take(&batch) {
 			if s.Send(&batch) != nil {
-				return
+				return false
 			}
 		}
 	}
+}
+
+// unused reports whether no call is on its way and none was made since last, the
+// latest call of then.
+func (p *pipeline) unused(last uint64) (latest uint64, unused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lastID, p.lastID == last && p.queue.first() == nil && len(p.inFlight) == 0
 }
 
 // take moves calls from the queue into a message, and reports whether there
@@ -233,18 +308,20 @@ func (p *pipeline) owed() bool {
 	return p.queue.first() != nil
 }
 
-// drop settles every call as lost. Those still in the queue were not seen by
-// the node, so they may be asked elsewhere without a doubt.
-func (p *pipeline) drop(err error, closing bool) {
+// drop settles every call as lost and says how many there were. Those still in the
+// queue were not seen by the node, so they may be asked elsewhere without a doubt;
+// those in flight were, unless the node says otherwise. Calls that came while a
+// stream was let go wait for the next one.
+func (p *pipeline) drop(err error, closing, seen bool) int {
 	p.mu.Lock()
 	p.closed = p.closed || closing
 	var lost []reply
 	for id, c := range p.inFlight {
 		delete(p.inFlight, id)
 		c.state = over
-		lost = append(lost, reply{call: c, err: err, seen: true})
+		lost = append(lost, reply{call: c, err: err, seen: seen})
 	}
-	for c := p.queue.first(); c != nil; c = p.queue.first() {
+	for c := p.queue.first(); c != nil && !errors.Is(err, errRested); c = p.queue.first() {
 		p.queue.remove(c)
 		c.state = over
 		lost = append(lost, reply{call: c, err: err})
@@ -253,6 +330,7 @@ func (p *pipeline) drop(err error, closing bool) {
 	for _, r := range lost {
 		r.call.settle(r)
 	}
+	return len(lost)
 }
 
 func (p *pipeline) poke() {

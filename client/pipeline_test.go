@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ type wire struct {
 	answers chan []uint64
 	breaks  chan error
 	broken  int
+	ended   atomic.Int32 // streams that the pipeline let go
 	ctx     context.Context
 }
 
@@ -50,6 +52,11 @@ func (w *wire) Send(m *kindredv1.PipelineRequest) error {
 	}
 }
 
+func (w *wire) CloseSend() error {
+	w.ended.Add(1)
+	return nil
+}
+
 func (w *wire) Recv() (*kindredv1.PipelineResponse, error) {
 	select {
 	case ids := <-w.answers:
@@ -69,6 +76,8 @@ func (w *wire) Recv() (*kindredv1.PipelineResponse, error) {
 func story(t *testing.T, limit int, tell func(t *testing.T, p *pipeline, w *wire)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer synctest.Wait()
+		defer cancel() // after a failure too: the time of a pipeline never stands still
 		w := &wire{
 			opens: make(chan error, 1), sent: make(chan []uint64),
 			answers: make(chan []uint64), breaks: make(chan error),
@@ -76,8 +85,6 @@ func story(t *testing.T, limit int, tell func(t *testing.T, p *pipeline, w *wire
 		p := newPipeline(limit, w)
 		go p.run(ctx)
 		tell(t, p, w)
-		cancel()
-		synctest.Wait()
 	})
 }
 

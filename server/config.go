@@ -72,7 +72,9 @@ type Config struct {
 	// requests of one connection; a well-behaved client waits. Default 1,024.
 	StreamsPerConnectionMax int
 	// StreamsMax bounds the pipelines and scans of all connections; more are
-	// refused as overload. Each holds one or two goroutines. Default 4,096.
+	// refused as overload. Each holds two goroutines and, idle, about 15 KiB; one that
+	// is not used for IdleTimeout is ended. Fewer than ConnectionsMax, and clients that
+	// say nothing may keep others out. Default 16,384.
 	StreamsMax int
 	// CallsMax bounds the operations inside the backend, through all doors;
 	// more are refused as overload. Raising it costs memory when the backend is
@@ -109,7 +111,8 @@ type Config struct {
 	// connection is closed.
 	// Default 1 min.
 	AnswerTimeout time.Duration
-	// IdleTimeout closes connections on which nothing happens. Default 5 min.
+	// IdleTimeout closes connections on which nothing happens, and ends pipelines
+	// without calls. Default 5 min.
 	IdleTimeout time.Duration
 }
 
@@ -117,7 +120,7 @@ type Config struct {
 const (
 	defaultConnectionsMax          = 16384
 	defaultStreamsPerConnectionMax = 1024
-	defaultStreamsMax              = 4096
+	defaultStreamsMax              = 16384
 	defaultCallsMax                = 1 << 16
 	defaultCallsPerStreamMax       = 1024
 	defaultUnsentBytesPerStreamMax = 16 << 20

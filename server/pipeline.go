@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -51,6 +52,10 @@ type pipe struct {
 	// ended and why: the client sends no more.
 	ended bool
 	why   error
+	// letIn counts the calls that were let in.
+	letIn uint64
+	// unused: nothing was let in for IdleTimeout, and nothing is under way.
+	unused bool
 	// closed: no call is let in any more. gone: no answer is sent any more.
 	closed, gone bool
 }
@@ -83,6 +88,8 @@ func (p *pipe) waitForRoom() bool {
 	}
 	if !p.closed {
 		p.running++
+		p.letIn++
+		p.unused = false
 	}
 	return !p.closed
 }
@@ -153,10 +160,14 @@ func (p *pipe) close() {
 }
 
 // write sends what has gathered whenever there is something. It returns when
-// the client is done or gone, or when the server drains, and all is answered.
+// the client is done or gone, or asks nothing for long, or when the server drains,
+// and all is answered: a call that was not answered then was not let in.
 func (p *pipe) write() error {
 	draining := p.server.draining
+	look := time.NewTicker(p.server.cfg.IdleTimeout)
+	defer look.Stop()
 	var batch []*call
+	var before uint64
 	for last := false; ; {
 		batch, last = p.take(batch[:0], draining == nil)
 		if err := p.send(batch); err != nil {
@@ -175,6 +186,8 @@ func (p *pipe) write() error {
 			return p.stream.Context().Err()
 		case <-draining:
 			draining = nil
+		case <-look.C:
+			before = p.look(before)
 		}
 	}
 }
@@ -185,9 +198,17 @@ func (p *pipe) take(empty []*call, draining bool) (batch []*call, last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	batch, p.ready = p.ready, empty
-	last = (p.ended || draining) && p.running == 0
+	last = (p.ended || draining || p.unused) && p.running == 0
 	p.closed = p.closed || last
 	return batch, last
+}
+
+// look notes when nothing was let in since before, the calls of then.
+func (p *pipe) look(before uint64) (now uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unused = p.letIn == before && p.running == 0 && p.unsent == 0
+	return p.letIn
 }
 
 // send sends a batch, in messages of about frameBytesMax.
@@ -233,6 +254,8 @@ func (p *pipe) verdict() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case p.unused:
+		return nil
 	case !p.ended:
 		return api.Status(stopping()).Err()
 	case errors.Is(p.why, io.EOF):

@@ -266,6 +266,25 @@ func TestOverloadIsRefusedBeforeTheBackend(t *testing.T) {
 	require.Equal(t, 204, h.put(t, alice, "v").status, "there is room again")
 }
 
+// The end is an order that a client may trust: what it has sent by then and was not
+// answered has not been let in.
+func TestAPipelineThatNobodyUsesIsEndedInOrder(t *testing.T) {
+	h := open(t, func(c *server.Config) { c.IdleTimeout = 20 * time.Millisecond })
+	kv := h.kv(t)
+	h.backend.hold, h.backend.began = make(chan struct{}), make(chan kindred.Op, 2)
+	busy := pipeline(t, kv)
+	require.NoError(t, busy.Send(&pb.PipelineRequest{Calls: []*pb.Call{putCall(1, "v")}}))
+	receive(t, h.backend.began)
+	_, err := pipeline(t, kv).Recv()
+	require.ErrorIs(t, err, io.EOF, "it was never used")
+	_, err = pipeline(t, kv).Recv()
+	require.ErrorIs(t, err, io.EOF)
+	close(h.backend.hold)
+	require.Len(t, results(t, busy, 1), 1, "a call is on its way there")
+	_, err = busy.Recv()
+	require.ErrorIs(t, err, io.EOF)
+}
+
 // running reports whether some goroutine is in that function.
 func running(function string) bool {
 	b := make([]byte, 1<<20)
