@@ -181,7 +181,7 @@ func TestAFullDiskRefusesWritesServesReadsAndRecovers(t *testing.T) {
 	require.Equal(t, kindred.CodeDiskFull, refused.Code)
 	require.Equal(t, kindred.NotApplied, refused.Outcome)
 	require.Equal(t, "n1 takes no writes: storage: the disk of "+cfg.DataDir+" is full: 100 MiB free, 256 MiB needed: "+
-		"free space on it, give it more, or move partitions to other nodes; writes resume by themselves", refused.Message)
+		"free space on it or give it more; writes resume by themselves", refused.Message)
 	require.Equal(t, "[v]", values(do(t, n, get("k"))))
 	require.Contains(t, n.Cluster().Problems, refused.Message)
 

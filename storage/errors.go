@@ -74,8 +74,8 @@ type FullError struct {
 }
 
 func (e *FullError) Error() string {
-	return fmt.Sprintf("storage: the disk of %s is full: %d MiB free, %d MiB needed: free space on it, "+
-		"give it more, or move partitions to other nodes; writes resume by themselves",
+	return fmt.Sprintf("storage: the disk of %s is full: %d MiB free, %d MiB needed: free space on it "+
+		"or give it more; writes resume by themselves",
 		e.Dir, e.FreeBytes>>20, (e.NeedBytes+1<<20-1)>>20)
 }
 
