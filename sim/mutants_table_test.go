@@ -110,7 +110,7 @@ var mutants = []mutant{
 		{"replica/replica.go", "if err := r.readLog(store); err != nil {", "if err := error(nil); err != nil {"},
 	}},
 	{name: "joined dots not logged", small: true, rule: "R1, I4", edits: []edit{
-		{"replica/key.go", "		k.r.log(rows, d, k, requestOf(d, delta, ids), change)\n", ""},
+		{"replica/key.go", "		k.r.log(rows, d, k, requestOf(d, delta, ids), change)\n", "		_ = d\n"},
 	}},
 	{name: "record with a context removed", small: true, rule: "R4", edits: []edit{
 		{"replica/key.go", "if k.object.IsGone() {", "if len(k.object.Versions) == 0 {"},
