@@ -570,7 +570,7 @@ func TestASingleNodeIsAClusterOfOneCopy(t *testing.T) {
 	two.W = 2
 	err := r.do("n1", two).Err
 	require.Equal(t, kindred.CodeInvalid, err.Code)
-	require.ErrorContains(t, err, "w=2, but the partition has 1 replicas")
+	require.ErrorContains(t, err, "w=2, but the replicas of a key are 1 here: ask for at most 1")
 	r.idle()
 }
 

@@ -236,6 +236,7 @@ func (k *Key) join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, 
 		k.r.recent.Add(requestOf(d, delta, ids), k.hash(), d)
 	}
 	k.note()
+	had := !k.object.Context.IsEmpty() // a merge strips it, and the row has to follow
 	if k.passed.IsEmpty() {
 		k.object.Merge(&k.r.clock, delta)
 	} else {
@@ -243,7 +244,7 @@ func (k *Key) join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, 
 	}
 	k.dropServed()
 	change := k.change()
-	k.dirty = k.dirty || !delta.Context.IsEmpty()
+	k.dirty = k.dirty || had || !delta.Context.IsEmpty()
 	for d := range fresh.Dots() {
 		k.r.log(rows, d, k, requestOf(d, delta, ids), change)
 		change = 0 // the first dot's row says it for all

@@ -385,3 +385,21 @@ func TestADotThatNobodyCanMintIsDamage(t *testing.T) {
 		require.ErrorContains(t, s.recover(9), "nobody can have minted", name)
 	}
 }
+
+// What a merge takes out of a context leaves the row as well: who looks at the object
+// afterwards sees nothing to strip. The simulator found a deleted key whose row stayed
+// for ever.
+func TestR4_AMergeThatStripsAContextSavesIt(t *testing.T) {
+	s := newSite(t, 1)
+	far, other := vclock.Actor{Disk: 2, Nonce: 2}, vclock.Actor{Disk: 3, Nonce: 3}
+	unseen := vclock.Dot{Actor: far, Counter: 1}
+	removed := func(counter uint64, seen vclock.DotSet) wire.Delta {
+		return wire.Delta{Siblings: wire.Object{Context: seen}, Dots: vclock.NewDotSet(vclock.Dot{Actor: other, Counter: counter})}
+	}
+	s.join("k", removed(1, vclock.NewDotSet(unseen)))
+	require.Equal(t, 1, s.rows()[storage.TableObject], "the key remembers what the clock does not know")
+	s.join("another", wire.Delta{Siblings: wire.Object{}, Dots: vclock.NewDotSet(unseen)})
+	require.Equal(t, 1, s.rows()[storage.TableObject])
+	s.join("k", removed(2, none))
+	require.Zero(t, s.rows()[storage.TableObject], "nothing is left of a deleted key")
+}
