@@ -5,6 +5,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -16,42 +17,89 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/local"
 )
 
 var idle = flag.Int("idle", 1000, "how many idle connections of each kind to hold; a process here and one there need as many files")
 
-// IdleBytesMax is the limit for an idle connection in the resident memory of a
-// node: 400 MiB for 10,000.
-const IdleBytesMax = 400 << 20 / 10_000
+// Limits for an idle connection in the resident memory of a node: 400 MiB for 10,000,
+// and 550 MiB with TLS, which keeps two certificates and keys for each.
+const (
+	IdleBytesMax    = 400 << 20 / 10_000
+	IdleTLSBytesMax = 550 << 20 / 10_000
+)
+
+// IdleSettledWithin is how long a node may keep what the greetings have left behind:
+// it looks for such memory every 15 s.
+const IdleSettledWithin = 45 * time.Second
 
 // TestIdleConnectionsCostLittle holds connections that have asked once and are
 // silent now, as those of a pool are.
 func TestIdleConnectionsCostLittle(t *testing.T) {
-	cluster := startCluster(t, 1)
-	status, err := cluster.Status()
-	require.NoError(t, err)
-	node := status.Nodes[0]
 	for _, kind := range []struct {
-		name, addr string
-		greet      func(c net.Conn, stream uint32) error
+		name   string
+		locked bool
+		grpc   bool
+		limit  int
 	}{
-		{"gRPC", node.Client, greetGRPC},
-		{"HTTP", node.HTTP, greetHTTP},
+		{"gRPC", false, true, IdleBytesMax},
+		{"HTTP", false, false, IdleBytesMax},
+		{"gRPC with TLS", true, true, IdleTLSBytesMax},
+		{"HTTP with TLS", true, false, IdleTLSBytesMax},
 	} {
-		before := residentBytes(t, node.PID)
-		conns := hold(t, *idle, kind.addr, kind.greet)
-		each := (residentBytes(t, node.PID) - before) / *idle
-		t.Logf("%s: %d idle connections, %d bytes each, %d MiB in all", kind.name, *idle, each, each**idle>>20)
-		require.LessOrEqual(t, each, IdleBytesMax, kind.name)
-		for _, c := range conns {
-			require.NoError(t, kind.greet(c, 3), "an idle connection is a live one")
-			require.NoError(t, c.Close())
-		}
+		t.Run(kind.name, func(t *testing.T) {
+			node, dial := idleNode(t, kind.locked, kind.grpc)
+			addr, greet := node.HTTP, greetHTTP
+			if kind.grpc {
+				addr, greet = node.Client, greetGRPC
+			}
+			before := residentBytes(t, node.PID)
+			conns := hold(t, *idle, func() (net.Conn, error) { return dial(addr) }, greet)
+			each, began := (residentBytes(t, node.PID)-before) / *idle, time.Now()
+			t.Logf("%d idle connections, %d bytes each, %d MiB for 10,000", *idle, each, each*10_000>>20)
+			for each > kind.limit && time.Since(began) < IdleSettledWithin {
+				<-time.After(time.Second) // the node's time passes
+				each = (residentBytes(t, node.PID) - before) / *idle
+			}
+			t.Logf("after %v %d bytes each, %d MiB for 10,000", time.Since(began).Round(time.Second), each, each*10_000>>20)
+			require.LessOrEqual(t, each, kind.limit)
+			for _, c := range conns {
+				require.NoError(t, greet(c, 3), "an idle connection is a live one")
+				require.NoError(t, c.Close())
+			}
+		})
 	}
 }
 
+// idleNode starts a node, and says how it is called.
+func idleNode(t *testing.T, locked, grpc bool) (local.Node, func(addr string) (net.Conn, error)) {
+	if !locked {
+		return onlyNode(t, startCluster(t, 1)), func(addr string) (net.Conn, error) { return net.Dial("tcp", addr) }
+	}
+	cluster := startLocked(t, 1)
+	files, err := cluster.Identity()
+	require.NoError(t, err)
+	config, _, err := files.Open()
+	require.NoError(t, err)
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	if grpc {
+		config.NextProtos = []string{"h2"}
+	}
+	return onlyNode(t, cluster), func(addr string) (net.Conn, error) { return tls.Dial("tcp", addr, config) }
+}
+
+// onlyNode is the node of a cluster of one.
+func onlyNode(t *testing.T, c *local.Cluster) local.Node {
+	status, err := c.Status()
+	require.NoError(t, err)
+	require.Len(t, status.Nodes, 1)
+	return status.Nodes[0]
+}
+
 // hold opens connections, a few at a time.
-func hold(t *testing.T, n int, addr string, greet func(net.Conn, uint32) error) []net.Conn {
+func hold(t *testing.T, n int, dial func() (net.Conn, error), greet func(net.Conn, uint32) error) []net.Conn {
 	conns, errs := make([]net.Conn, n), make([]error, n)
 	slots := make(chan struct{}, callers)
 	var wg sync.WaitGroup
@@ -59,7 +107,7 @@ func hold(t *testing.T, n int, addr string, greet func(net.Conn, uint32) error) 
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if conns[i], errs[i] = net.Dial("tcp", addr); errs[i] != nil {
+			if conns[i], errs[i] = dial(); errs[i] != nil {
 				return
 			}
 			_ = conns[i].SetDeadline(time.Now().Add(10 * time.Minute))
