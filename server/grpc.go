@@ -24,9 +24,6 @@ const (
 	pingEveryMin = 5 * time.Second
 	// metadataBytesMax bounds the headers of a call; nothing of ours is in them.
 	metadataBytesMax = 16 << 10
-	// readBufferBytes is what each connection has for what arrives, for ever. Larger
-	// frames are read past it.
-	readBufferBytes = 4 << 10
 	// readinessEvery is how often the health service asks the backend.
 	readinessEvery = time.Second
 )
@@ -39,7 +36,6 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxHeaderListSize(metadataBytesMax),
 		grpc.MaxConcurrentStreams(uint32(s.cfg.StreamsPerConnectionMax)),
 		grpc.ConnectionTimeout(s.cfg.HeaderTimeout),
-		grpc.ReadBufferSize(readBufferBytes),
 		grpc.ChainUnaryInterceptor(s.countAnswer),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: s.cfg.IdleTimeout,
