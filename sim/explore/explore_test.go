@@ -58,7 +58,7 @@ func visit(t *testing.T, scopes ...scope) {
 // and the beginning of what three writes can.
 func TestSmall(t *testing.T) {
 	visit(t,
-		scope{bounds: Partition(2, 1, 1), floor: 150_000},
+		scope{bounds: Partition(2, 1, 1), floor: 147_000},
 		scope{bounds: Partition(3, 0, 0), limit: 50_000, floor: 50_000},
 	)
 }
