@@ -180,7 +180,7 @@ func (l labels) draw(b *strings.Builder) {
 		for clear := false; !clear; {
 			clear = true
 			for _, t := range taken {
-				if math.Abs(t-y) < apart {
+				if t-apart < y && y < t+apart { // as it is rounded below, or it would go on for ever
 					y, clear = t+apart, false
 				}
 			}
