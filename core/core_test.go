@@ -89,62 +89,6 @@ func (r *rig) objectRows(node string) (n int) {
 	return n
 }
 
-// R4: a delete whose context reached beyond a gap leaves a row, until the gap is
-// closed and the sweep has passed.
-func TestADeletedKeyIsGoneOnceItsContextSaysNothing(t *testing.T) {
-	r := newRig(t, 3, DefaultLimits())
-	other := "k"
-	for r.headOf(other) != r.headOf("gone") || other == "gone" {
-		other += "x" // a key of the same partition
-	}
-	r.do("n1", put("gone", "v"))
-	var late []Send
-	r.lose = func(from, to string, m wire.Message) bool {
-		if to == "n3" && wire.KindOf(m) == wire.KindWrite {
-			late = append(late, Send{To: to, Msg: m})
-			return true
-		}
-		return false
-	}
-	r.do("n1", put(other, "on its way to n3"))
-	r.lose = func(string, string, wire.Message) bool { return false }
-	context := r.do("n2", get("gone")).Context
-	require.Nil(t, r.do("n3", seen(del("gone"), context)).Err)
-	require.Equal(t, 1, r.objectRows("n3"), "a row without a value, with a context that reaches beyond the gap")
-
-	r.pass(2 * time.Second)
-	require.Equal(t, 1, r.objectRows("n3"), "the gap is still open")
-	for _, s := range late {
-		r.deliver("n1", s)
-	}
-	r.settle()
-	r.pass(5 * time.Second)
-	require.Equal(t, 1, r.objectRows("n3"), "only the other key is left")
-	require.Empty(t, r.do("n3", get("gone")).Siblings)
-	require.NotZero(t, r.nodes["n3"].shard.Stats().Sweeps)
-	r.idle()
-}
-
-func TestASweepGivesUpOnAGapThatStaysAndIsBounded(t *testing.T) {
-	var w sweeper
-	now := time.Unix(1_790_000_000, 0)
-	for i := range 10 {
-		w.remember(now, unstripped{row: fmt.Sprint(i)}, 5)
-	}
-	require.Len(t, w.waiting, 5)
-	sweeps := 0
-	for !w.at.IsZero() {
-		now = w.at
-		for _, u := range w.due(now) {
-			sweeps++
-			u.tries++
-			w.remember(now, u, 5)
-		}
-	}
-	require.Equal(t, 5*sweepTries, sweeps)
-	require.Empty(t, w.known)
-}
-
 func TestADeleteWithoutContextRemovesWhatAQuorumShows(t *testing.T) {
 	r := newRig(t, 5, DefaultLimits())
 	r.do("n1", put("gone", "a"))

@@ -230,6 +230,7 @@ func (e *exchanger) tick(s *Shard, now time.Time) {
 		x.noteLag(now)
 		s.rebuildLost(now, x)
 		e.prune(s, now, x)
+		s.recall(now, x.replica)
 	}
 	e.unlinked = false
 	e.flush(s, e.order...)

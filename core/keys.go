@@ -53,7 +53,7 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 		for _, do := range o.steps {
 			do(now, nil, err)
 		}
-		s.rebuildSaved(now, o.replica, row, false)
+		s.rebuildSaved(now, o.replica, row)
 		return
 	}
 	k := o.replica.Open(o.bucket, o.key, object)
@@ -68,5 +68,5 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	if !k.Object().Context.IsEmpty() {
 		s.sweeper.remember(now, unstripped{row: row, replica: o.replica, bucket: o.bucket, key: o.key, tries: o.tries}, s.cfg.Limits.Unstripped)
 	}
-	s.rebuildSaved(now, o.replica, row, !k.Object().Context.IsEmpty())
+	s.rebuildSaved(now, o.replica, row)
 }

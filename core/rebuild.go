@@ -73,8 +73,6 @@ type rebuildJob struct {
 	busy          int
 	// held: what comes next waits for them.
 	held bool
-	// contexts: keys were saved with one, so that there is something to strip.
-	contexts bool
 	// walk is how far a walk through the own keys has come.
 	walk replica.Stretch
 	// looked is when it was last tried to forget pieces.
@@ -98,11 +96,9 @@ const (
 	rebuildClaiming
 	// settling: everything is copied; the clock does not say all of it yet.
 	rebuildSettling
-	// stripping: contexts that the clock covers now are taken out.
-	rebuildStripping
 )
 
-var rebuildStates = [...]string{"waiting", "copying", "claiming", "settling", "stripping"}
+var rebuildStates = [...]string{"waiting", "copying", "claiming", "settling"}
 
 const (
 	// busyWork is the number of reads, writes and joins between two pages from
@@ -159,14 +155,10 @@ func (s *Shard) rebuildFor(now time.Time, id replica.ID, from string, needs vclo
 	if r == nil || !r.MayPass(!needs.IsEmpty()) {
 		return
 	}
-	if j := s.rebuilds.jobs[id]; j != nil {
-		if j.state < rebuildSettling {
-			return
-		}
-		delete(s.rebuilds.jobs, id)
+	if j := s.rebuilds.jobs[id]; j != nil && j.state < rebuildSettling {
+		return
 	}
-	s.addRebuild(now, r, from)
-	s.rebuilds.jobs[id].machine.Need(needs)
+	s.addRebuild(now, r, from).machine.Need(needs)
 	s.tendRebuilds(now)
 }
 
@@ -178,7 +170,7 @@ func (s *Shard) Rebuilding(id replica.ID) bool {
 
 const beingRebuilt = "is being rebuilt"
 
-func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string) {
+func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string) *rebuildJob {
 	id := r.ID()
 	var homes []string
 	if from != "" {
@@ -197,6 +189,7 @@ func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string) {
 		s.rebuilds.jobs = map[replica.ID]*rebuildJob{}
 	}
 	s.rebuilds.jobs[id] = j
+	return j
 }
 
 // resumeRebuilds goes on with what an earlier life has begun.
@@ -205,15 +198,13 @@ func (s *Shard) resumeRebuilds(recovered []*replica.Replica) {
 		if !r.Rebuilding() {
 			continue
 		}
-		s.addRebuild(time.Time{}, r, "")
-		j := s.rebuilds.jobs[r.ID()]
+		j := s.addRebuild(time.Time{}, r, "")
 		if c0, _, _, copying := r.Copying(); copying {
 			j.machine.Resume(c0)
 			s.rebuilds.stats.Resumed++
 		} else {
 			j.state = rebuildSettling
 		}
-		j.contexts = true // nobody remembers
 		s.rebuilds.at = time.Unix(0, 0)
 	}
 }

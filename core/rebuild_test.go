@@ -383,6 +383,57 @@ func TestR13_APassThatIsNeededBeginsBesideThoseThatWait(t *testing.T) {
 	require.Equal(t, r.stored("n1", id), r.stored("n3", id))
 }
 
+// A pass is over, but the clock does not say all of it yet, so contexts are kept. They
+// go once it does, though another pass comes between that nobody can begin.
+func TestR13_ContextsAreStrippedOnceTheClockSaysAll(t *testing.T) {
+	r := filled(t, 200)
+	id, n2 := r.placeOf("key-0"), r.nodes["n2"].shard
+	r.noExchange = true
+	var first *wire.RebuildPage
+	r.lose = func(from, to string, m wire.Message) bool {
+		p, ok := m.(*wire.RebuildPage)
+		if ok && first == nil {
+			first = p
+			return false
+		}
+		return ok
+	}
+	n2.Rebuild(r.now, id, "n1")
+	r.settle()
+	require.True(t, first.More)
+
+	var late []Send
+	r.lose = func(from, to string, m wire.Message) bool {
+		if to == "n2" && wire.KindOf(m) == wire.KindWrite {
+			late = append(late, Send{To: to, Msg: m})
+		}
+		return to == "n2"
+	}
+	only := put(first.Items[0].Key, "the pages that follow know of it")
+	only.W = 1
+	require.Nil(t, r.do("n1", only).Err)
+	r.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindRebuildPage }
+	seenIt := r.do("n1", get("key-0")).Context
+	require.Nil(t, r.do("n1", seen(put("key-0", "a write that has seen it"), seenIt)).Err)
+	r.lose = func(string, string, wire.Message) bool { return false }
+	r.wait(2 * antientropy.AnswerWithin)
+	j := n2.rebuilds.jobs[id]
+	require.NotNil(t, j)
+	require.Equal(t, rebuildSettling, j.state)
+
+	n2.rebuildFor(r.now, id, "n1", vclock.NewDotSet(vclock.Dot{Actor: vclock.Actor{Disk: 9, Nonce: 9}, Counter: 1}))
+	r.settle()
+	r.wait(time.Minute)
+	require.NotEqual(t, r.stored("n1", id), r.stored("n2", id))
+	for _, s := range late {
+		r.deliver("n1", s)
+	}
+	r.settle()
+	r.wait(5 * time.Second)
+	require.Nil(t, n2.rebuilds.jobs[id])
+	require.Equal(t, r.stored("n1", id), r.stored("n2", id))
+}
+
 // The first page of a pass is let go before anything of it was taken over. The one that
 // begins the pass in its place shows a later clock, and the end of the pass makes that
 // clock the replica's own: whoever does not cover it can bring none of the pages after

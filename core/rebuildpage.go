@@ -209,7 +209,9 @@ func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
 			panic("core: a page that was checked is refused: " + err.Error())
 		}
 		k.Save(&s.out.Rows)
-		j.contexts = j.contexts || !k.Object().Context.IsEmpty()
+		if !k.Object().Context.IsEmpty() {
+			s.sweeper.forget(j.r.ID())
+		}
 	}
 	j.r.Passed(copied, &s.out.Rows)
 	j.first = false
@@ -355,12 +357,11 @@ func (s *Shard) enterCopy(j *rebuildJob, row, bucket, key string, theirs wire.Ob
 
 // rebuildSaved takes note that an object was saved, or was to be, and goes on
 // with what has waited for that.
-func (s *Shard) rebuildSaved(now time.Time, r *replica.Replica, row string, context bool) {
+func (s *Shard) rebuildSaved(now time.Time, r *replica.Replica, row string) {
 	j := s.rebuilds.jobs[r.ID()]
 	if j == nil {
 		return
 	}
-	j.contexts = j.contexts || context
 	if j.touched != nil && !j.done[row] {
 		j.touched[row] = true
 	}

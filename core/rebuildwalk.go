@@ -26,22 +26,15 @@ func (s *Shard) claimed(now time.Time, j *rebuildJob) {
 	s.tendRebuilds(now)
 }
 
-// settle forgets what the clock says by now. Once it says everything, contexts
-// that were kept because it did not are taken out.
+// settle forgets what the clock says by now. Contexts that were kept because it did
+// not are left to the sweeper.
 func (s *Shard) settle(now time.Time, j *rebuildJob) {
 	j.looked = now
 	j.r.DropCovered(&s.out.Rows)
 	s.closer.awaits(now, j.r)
-	if j.r.Rebuilding() {
-		return
-	}
-	if !j.contexts {
+	if !j.r.Rebuilding() {
 		delete(s.rebuilds.jobs, j.r.ID())
-		return
 	}
-	j.state = rebuildStripping
-	j.walk = replica.Stretch{}
-	s.walkOn(now, j)
 }
 
 // walkOn reads the next own objects of a walk and lets those that it is for go
@@ -61,20 +54,16 @@ func (s *Shard) walkOn(_ time.Time, j *rebuildJob) {
 }
 
 func (s *Shard) walked(now time.Time, j *rebuildJob, own replica.Range, err error) {
-	do := (*replica.Key).Strip
-	if j.state == rebuildClaiming {
-		do = func(k *replica.Key) { k.Claim(&s.out.Rows) }
-	}
 	for i := range own.Items {
 		item := &own.Items[i]
-		if j.state == rebuildClaiming && !j.r.Unclaimed(item) || j.state == rebuildStripping && item.Object.Context.IsEmpty() {
+		if !j.r.Unclaimed(item) {
 			continue
 		}
 		j.busy++
 		s.enter(j.r, item.Bucket, item.Key, func(_ time.Time, k *replica.Key, err error) {
 			j.busy--
 			if err == nil {
-				do(k)
+				k.Claim(&s.out.Rows)
 			}
 		})
 	}
@@ -89,17 +78,13 @@ func (s *Shard) walked(now time.Time, j *rebuildJob, own replica.Range, err erro
 	}
 }
 
-// walkNext goes on with a walk, or with what comes after it. An object that
-// cannot be read ends it: what it was for is left to the next write of each key.
+// walkNext goes on with the walk, or with what comes after it. An object that cannot
+// be read ends it: what it was for is left to the next write of each key.
 func (s *Shard) walkNext(now time.Time, j *rebuildJob) {
-	switch {
-	case !j.walk.Ends:
-		s.walkOn(now, j)
-	case j.state == rebuildClaiming:
+	if j.walk.Ends {
 		s.claimed(now, j)
-	default:
-		delete(s.rebuilds.jobs, j.r.ID())
-		s.tendRebuilds(now)
+	} else {
+		s.walkOn(now, j)
 	}
 }
 
@@ -130,13 +115,10 @@ const vainFor = 10 * time.Second
 // giveUpVain ends a rebuild that nobody can begin now. An earlier one may not have
 // settled yet.
 func (s *Shard) giveUpVain(now time.Time, j *rebuildJob) {
-	switch _, _, _, copying := j.r.Copying(); {
-	case copying: // it has to come to an end, whoever begins it anew
+	if _, _, _, copying := j.r.Copying(); copying { // it has to come to an end, whoever begins it anew
 		j.machine.Need(vclock.DotSet{})
-	case j.r.Rebuilding():
+	} else {
 		j.state = rebuildSettling
-	default:
-		delete(s.rebuilds.jobs, j.r.ID())
 	}
 	if x := s.exchange.of[j.r.ID()]; x != nil {
 		x.rebuildAt = now.Add(vainFor)

@@ -12,12 +12,15 @@ import (
 // the context says nothing any more, and an object that was deleted is gone
 // altogether; without the sweep it would wait for the next write of its key.
 //
-// What is remembered is lost with the process and beyond its limit; such
-// objects are stripped when they are next written.
+// Objects beyond its limit, those whose gap stays, and those that a rebuild has
+// brought are not remembered one by one. Their replica is walked through once its
+// clock lacks nothing, as it is after every start.
 type sweeper struct {
 	waiting []unstripped
 	known   map[string]bool
 	at      time.Time
+	// forgotten are the replicas that such objects are of.
+	forgotten map[replica.ID]bool
 }
 
 // unstripped is an object that had a context when it was last saved.
@@ -44,7 +47,11 @@ func (w *sweeper) remember(now time.Time, u unstripped, limit int) {
 	if w.known == nil {
 		w.known = map[string]bool{}
 	}
-	if w.known[u.row] || len(w.waiting) >= limit || u.tries >= sweepTries {
+	switch {
+	case w.known[u.row]:
+		return
+	case len(w.waiting) >= limit || u.tries >= sweepTries:
+		w.forget(u.replica.ID())
 		return
 	}
 	w.known[u.row] = true
@@ -53,6 +60,14 @@ func (w *sweeper) remember(now time.Time, u unstripped, limit int) {
 	if w.at.IsZero() || u.next.Before(w.at) {
 		w.at = u.next
 	}
+}
+
+// forget notes that a replica has objects with contexts that are not remembered.
+func (w *sweeper) forget(id replica.ID) {
+	if w.forgotten == nil {
+		w.forgotten = map[replica.ID]bool{}
+	}
+	w.forgotten[id] = true
 }
 
 // due takes the objects whose time has come, up to the bound of one tick, and
@@ -84,6 +99,16 @@ func (w *sweeper) due(now time.Time) (due []unstripped) {
 func (w *sweeper) postpone(now time.Time) {
 	if !w.at.IsZero() && !w.at.After(now) {
 		w.at = now.Add(sweepAfter)
+	}
+}
+
+// recall has a replica walked through of which objects were forgotten, as soon as its
+// clock says all that they remember.
+func (s *Shard) recall(now time.Time, r *replica.Replica) {
+	if s.sweeper.forgotten[r.ID()] && !r.Rebuilding() && s.closer.lacking(s.closer.place(r.ID())).IsEmpty() {
+		delete(s.sweeper.forgotten, r.ID())
+		s.closer.now = now
+		s.closer.startSweep(r)
 	}
 }
 
