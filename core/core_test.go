@@ -450,6 +450,7 @@ func TestAFullDiskRefusesWritesAndServesReads(t *testing.T) {
 	all.W = kindred.CountAll
 	err := r.do("n2", all).Err
 	require.Equal(t, kindred.Unknown, err.Outcome)
+	require.Equal(t, kindred.CodeUnavailable, err.Code, "nobody is waited for in vain, and no time was up")
 	require.Equal(t, []kindred.NodeFailure{{Node: "n1", Reason: full.Message}}, err.Failed)
 	r.nodes["n1"].shard.SetFull(nil)
 	require.Nil(t, r.do("n1", put("k", "w")).Err)

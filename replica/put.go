@@ -101,11 +101,15 @@ func without(all, some []string) (rest []string) {
 	return rest
 }
 
-// Timeout is the answer when the quorum was not met in time: the write exists
-// and may still spread, so its outcome is unknown (I10).
+// Timeout is the answer when the quorum was not met in time, or cannot be: the write
+// exists and may still spread, so its outcome is unknown (I10).
 func (p *Put) Timeout(op kindred.Op) *kindred.Error {
+	code := kindred.CodeTimeout
+	if p.Hopeless() {
+		code = kindred.CodeUnavailable
+	}
 	return &kindred.Error{
-		Code: kindred.CodeTimeout, Outcome: kindred.Unknown, Dot: p.dot.String(),
+		Code: code, Outcome: kindred.Unknown, Dot: p.dot.String(),
 		Need: p.quorum.W, Got: len(p.acked), Failed: unanswered(p.failed, p.Waiting()),
 		Message: fmt.Sprintf("%s: %d of %d replicas acknowledged, %d wanted", op, len(p.acked), len(p.homes)+len(p.guests), p.quorum.W),
 	}

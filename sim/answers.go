@@ -51,11 +51,11 @@ func (o *oracle) countError(a *attempt, e *kindred.Error) {
 		hits.add(DiskFull)
 	case e.Code == kindred.CodeStopping:
 		hits.add(Draining)
+	case e.Dot != "" && (e.Code == kindred.CodeTimeout || e.Code == kindred.CodeUnavailable):
+		o.judgeUnknown(op, e)
 	case e.Code == kindred.CodeUnavailable && e.Need > 0:
 		hits.add(QuorumUnreachable)
 		o.judgeAvailability(a, e)
-	case e.Code == kindred.CodeTimeout && e.Dot != "":
-		o.judgeUnknown(op, e)
 	case e.Code == kindred.CodeTimeout && !op.intent.IsWrite() && e.Need > 0:
 		hits.add(ReadTimeout)
 	case e.Code == kindred.CodeInternal, e.Code == kindred.CodeInvalid, e.Code == kindred.CodeWrongRing, e.Code == kindred.CodeNoLayout:

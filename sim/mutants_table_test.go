@@ -101,7 +101,7 @@ var mutants = []mutant{
 		{"replica/get.go", "return counted >= g.quorum.R &&", "return counted+1 >= g.quorum.R &&"},
 	}},
 	{name: "missed quorum called not applied", rule: "I10", edits: []edit{
-		{"replica/put.go", "Code: kindred.CodeTimeout, Outcome: kindred.Unknown,", "Code: kindred.CodeTimeout, Outcome: kindred.NotApplied,"},
+		{"replica/put.go", "Code: code, Outcome: kindred.Unknown,", "Code: code, Outcome: kindred.NotApplied,"},
 	}},
 	{name: "lost connection to a home called not applied", rule: "I10", edits: []edit{
 		{"core/forward.go", "	outcome := kindred.Unknown\n", "	outcome := kindred.NotApplied\n"},
