@@ -218,6 +218,44 @@ func TestR14_APromiseOutlivesTheProcess(t *testing.T) {
 	require.True(t, s.Clock(id).Contains(d))
 }
 
+// A read may last for longer than a round. Nobody sends what it would refuse itself by
+// now: who gets it may have lost its disk since, and its promise with that.
+func TestR14_NobodyRepairsWithWhatItHasPromisedToRefuse(t *testing.T) {
+	for _, promised := range []bool{false, true} {
+		r := newRig(t, 4, DefaultLimits())
+		const key = "cart"
+		homes, reader, id := r.homesOf(key), r.away(key)[0], r.placeOf(key)
+		r.noExchange = true
+		actor := r.nodes[homes[0]].shard.replicas[id].Actor()
+		r.lose = func(from, _ string, _ wire.Message) bool { return from == homes[0] }
+		only := strict(put(key, "at one home"))
+		only.W = 1
+		require.Nil(t, r.do(homes[0], only).Err)
+
+		repairs := 0
+		r.lose = func(from, _ string, m wire.Message) bool {
+			if from == reader && wire.KindOf(m) == wire.KindWrite {
+				repairs++
+			}
+			return from == homes[2]
+		}
+		require.Equal(t, []string{"at one home"}, values(r.do(reader, get(key))))
+		if promised {
+			r.nodes[reader].shard.Message(r.now, homes[1], &wire.CloseAsk{
+				Head: wire.Head(id), Op: wire.OpID{Process: 5, Seq: 5}, Layout: r.layout.Version(),
+				Round: wire.Round{Number: 4, Proposer: 9}, Actors: []vclock.Actor{actor},
+			})
+			r.settle()
+		}
+		r.pass(DefaultLimits().RepairWait)
+		if promised {
+			require.Zero(t, repairs)
+		} else {
+			require.NotZero(t, repairs)
+		}
+	}
+}
+
 // Void dots do not come with a rebuild. A home that was rebuilt has a gap where the
 // others know of them, and asks, although no key is touched again.
 func TestR15_WhoWasRebuiltLearnsWhatIsVoid(t *testing.T) {

@@ -241,6 +241,9 @@ func (o *readOp) end(s *Shard) {
 		return
 	}
 	for _, r := range o.get.Repairs() {
+		if s.RefuseDots(replica.ID(o.head), r.Delta.Dots, r.Rounds) != nil {
+			continue // who gets it may have lost the promise that keeps it out (R14)
+		}
 		s.stats.Repairs++
 		m := &wire.Write{Head: o.head, Durability: kindred.Batch, Bucket: o.req.Bucket, Key: o.req.Key, Delta: r.Delta, Rounds: r.Rounds, Void: r.Void}
 		if r.Node == s.cfg.Node {

@@ -110,7 +110,8 @@ func (r *run) replaceDisk(n *node, store *memstore.Store, disk uint64, draw chan
 		n.end()
 	}
 	n.lives++ // a restart that was planned is off
-	n.store, n.diskID = store, disk
+	n.store, n.diskID, n.early = store, disk, nil
+	n.disks++
 	r.oracle.replaced = true
 	r.oracle.crashed(n)
 	r.oracle.replaced = false

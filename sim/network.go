@@ -62,12 +62,15 @@ func (r *run) delay(fate chance) time.Duration {
 	return d
 }
 
-// deliver hands the message to whoever runs on that node when it arrives.
+// deliver hands the message to whoever runs on that node when it arrives, unless that
+// is on another disk: a connection ends with its process (R14). Who has lost nothing
+// gets what an earlier life was sent, which is harsher than connections are.
 func (r *run) deliver(from, to *node, raw []byte, id uint64, d time.Duration) {
 	r.flying++
+	disks := to.disks
 	r.agenda.after(d, func() {
 		r.flying--
-		if !to.up || r.blocked(from.index, to.index) {
+		if !to.up || to.disks != disks || r.blocked(from.index, to.index) {
 			return
 		}
 		to.act(func() {

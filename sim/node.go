@@ -42,6 +42,8 @@ type node struct {
 	// diskID belongs to the disk, image is what it once was.
 	diskID uint64
 	image  *image
+	// disks counts those it has had.
+	disks uint64
 	// early are the first messages of this life.
 	early []letter
 	// skew is what its wall clock is off, wallMax the latest time it has shown.

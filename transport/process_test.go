@@ -1,0 +1,79 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/transport"
+)
+
+// R14: a message is for one process. What waited for one that took nothing any more
+// does not reach the next one at its address, which may have lost what made it refuse.
+func TestR14_WhatWasQueuedForAProcessDoesNotReachTheNext(t *testing.T) {
+	var at place
+	n1 := listen(t, "n1", ignore, func(c *transport.Config) { c.Dial, c.QueueBytesMax = at.dial, 1<<20 })
+	freeze := make(chan struct{})
+	frozen := listen(t, "n2", func(string, transport.Batch) { <-freeze })
+	t.Cleanup(func() { close(freeze) })
+	at.move(frozen.Addr())
+	n1.SetPeers(map[string]string{"n2": "where n2 is"})
+	eventually(t, func() bool { return linked(n1, "n2") })
+
+	old := make([]byte, 10_000)
+	copy(old, "for the one before")
+	var full *transport.QueueFullError
+	eventually(t, func() bool { // the buffers of both systems are full, and then the queue
+		for range 1000 {
+			if err := n1.Send("n2", old); err != nil {
+				return errors.As(err, &full)
+			}
+		}
+		return false
+	})
+
+	var got inbox
+	fresh := listen(t, "n2", got.receive)
+	before := statsOf(n1, "n2").Connects
+	at.move(fresh.Addr())
+	eventually(t, func() bool { return statsOf(n1, "n2").Connects > before && n1.Linked("n2") })
+	for i := range 10 {
+		require.NoError(t, n1.Send("n2", fmt.Append(nil, "for this one ", i)))
+	}
+	eventually(t, func() bool { return got.has("n1:for this one 9") })
+	require.Len(t, got.all(), 10)
+	require.NotZero(t, statsOf(n1, "n2").Dropped)
+}
+
+// place is where a node runs. Connections to it end when it moves.
+type place struct {
+	mu    sync.Mutex
+	addr  string
+	conns []net.Conn
+}
+
+func (p *place) dial(ctx context.Context, _ string) (net.Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", p.addr)
+	if err == nil {
+		p.conns = append(p.conns, conn)
+	}
+	return conn, err
+}
+
+func (p *place) move(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addr = addr
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
+}
