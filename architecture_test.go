@@ -26,6 +26,7 @@ floor 0   # words and algebra: nothing below, nothing beside
 .                     pure              the words every package shares
 vclock                pure              dots, dot sets, siblings and their join
 ring                  pure              where a key lives
+pace                  pure              how much background work gives way to clients
 storage               pure              the engine seam: batches, rows, typed errors
 storage/memstore      pure seam=storage an engine in memory that can crash on demand
 storage/pebblestore   seam=storage      the engine on a disk

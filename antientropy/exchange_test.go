@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ func (b *table) settle() {
 		moved = false
 		for _, name := range b.names {
 			h := b.homes[name]
-			h.Exchange.Pull(b.now, h.clock, 8)
+			h.Exchange.Pull(b.now, h.clock, 8, math.MaxUint64)
 			for _, send := range h.Take() {
 				moved = true
 				b.sent = append(b.sent, letter{name, send.To, send.Msg})

@@ -17,10 +17,11 @@ type pull struct {
 }
 
 // Pull asks for what is wanted: each dot one linked holder, each holder one
-// question at a time, at most room of them. It returns how many it asked.
-func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int) (asked int) {
+// question at a time, at most room of them and for at most that many dots in all. It
+// returns how many it asked, and for how many dots.
+func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int, most uint64) (asked int, dots uint64) {
 	if e.wanted.IsEmpty() {
-		return 0
+		return 0, 0
 	}
 	rest := e.wanted.Minus(clock)
 	e.wanted = rest
@@ -33,23 +34,24 @@ func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int) (asked int
 	for i := range e.peers {
 		// Which peer comes first differs from partition to partition.
 		p := e.peers[(i+int(e.cfg.Head.Partition))%len(e.peers)]
-		if asked >= room || rest.IsEmpty() {
+		if asked >= room || dots >= most || rest.IsEmpty() {
 			break
 		}
 		if !p.linked || p.pull != nil || now.Before(p.retryAt) {
 			continue
 		}
-		dots := first(rest.Intersect(p.durable).Minus(p.absent), wire.PullDotsMax)
-		if dots.IsEmpty() {
+		some := first(rest.Intersect(p.durable).Minus(p.absent), min(wire.PullDotsMax, most-dots))
+		if some.IsEmpty() {
 			continue
 		}
-		rest = rest.Minus(dots)
+		rest = rest.Minus(some)
 		e.ops++
-		p.pull = &pull{op: wire.OpID{Process: e.cfg.Process, Seq: e.ops}, dots: dots, until: now.Add(PullWait)}
-		e.out = append(e.out, Send{To: p.name, Msg: &wire.Pull{Head: e.cfg.Head, Op: p.pull.op, Dots: dots}})
+		p.pull = &pull{op: wire.OpID{Process: e.cfg.Process, Seq: e.ops}, dots: some, until: now.Add(PullWait)}
+		e.out = append(e.out, Send{To: p.name, Msg: &wire.Pull{Head: e.cfg.Head, Op: p.pull.op, Dots: some}})
+		dots += Count(some)
 		asked++
 	}
-	return asked
+	return asked, dots
 }
 
 // Answered takes the answer to a pull. It reports whether its pieces are to be

@@ -76,6 +76,7 @@ func TestHintsAreDeliveredUnderLoad(t *testing.T) {
 	t.Logf("%d hints were delivered %v after the start of the node, %d new ones are left; meanwhile: %v, %.1f times the quiet p99",
 		before, took.Round(100*time.Millisecond), left, busy, float64(busy.p99)/float64(quiet.p99))
 	t.Logf("n4 held %d of them when they were offered, %d were sent", summed(t, cluster, "kindred_hints_contained_total"), summed(t, cluster, "kindred_hints_sent_total"))
+	t.Logf("exchange brought %d objects, rebuilds %d", summed(t, cluster, "kindred_exchange_objects_joined_total"), summed(t, cluster, "kindred_rebuild_keys_total"))
 	require.NotZero(t, took, "hints from before the start of the node are left after %v of load", HintsDrainedWithin)
 	require.Less(t, took, HintsDrainedWithin)
 	if *million {

@@ -117,7 +117,7 @@ func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
 	s.stagesMoved()
 }
 
-func (s *Shard) onPull(from string, m *wire.Pull) {
+func (s *Shard) onPull(now time.Time, from string, m *wire.Pull) {
 	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
 	failed := ""
 	switch err := replica.CheckPull(m); {
@@ -127,7 +127,10 @@ func (s *Shard) onPull(from string, m *wire.Pull) {
 		failed = err.Error()
 	case s.exchange.pulled >= s.cfg.Limits.Pages:
 		failed = s.overloaded("pulls being read", s.cfg.Limits.Pages).Message
+	case !s.mayAnswer(now):
+		failed = isBusy
 	default:
+		s.answering(now, m)
 		s.servePull(from, r, m)
 		return
 	}
@@ -146,8 +149,9 @@ func (s *Shard) servePull(from string, r *replica.Replica, m *wire.Pull) {
 		return func(store storage.Snapshot) func(time.Time) {
 			pieces := moment.Pieces(store, m, s.cfg.Limits.PieceBytes)
 			pieces.Rounds = rounds
-			return func(time.Time) {
+			return func(now time.Time) {
 				s.exchange.pulled--
+				s.answered(now, pieces)
 				s.stats.PiecesSent += uint64(len(pieces.Pieces))
 				if !pieces.Damaged.IsEmpty() && !r.IsDamaged() {
 					s.Audit(r.ID())
@@ -164,6 +168,7 @@ func (s *Shard) onPieces(now time.Time, from string, m *wire.Pieces) {
 	if x == nil || !x.Answered(now, from, m) {
 		return
 	}
+	s.received(now, m)
 	left := len(m.Pieces)
 	var refused vclock.DotSet
 	for i := range m.Pieces {
@@ -197,7 +202,8 @@ func (e *exchanger) pull(s *Shard, now time.Time) {
 		room -= x.Pulling()
 	}
 	for i := range e.order {
-		if room <= 0 {
+		most := s.mayPull(now)
+		if room <= 0 || most == 0 {
 			e.turn += i
 			break
 		}
@@ -205,10 +211,11 @@ func (e *exchanger) pull(s *Shard, now time.Time) {
 		if s.copying(x.replica.ID()) {
 			continue // most of what is missing comes that way
 		}
-		asked := x.Pull(now, x.clock(), room)
+		asked, dots := x.Pull(now, x.clock(), room, most)
 		s.stats.Pulls += uint64(asked)
 		room -= asked
 		if asked > 0 {
+			s.pulling(now, dots)
 			e.flush(s, x)
 		}
 	}

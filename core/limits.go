@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred/hintedhandoff"
+	"github.com/kindredkv/kindred/pace"
 )
 
 // Limits bounds what clients and peers can make a shard hold.
@@ -30,6 +31,13 @@ type Limits struct {
 	// Pulls is the number of answers that a shard waits for in exchange, each of
 	// about PieceBytes at most. A larger object travels alone.
 	Pulls, PieceBytes int
+	// PullPace is how fast a shard that serves clients pulls what it lacks, counted in
+	// dots, and how fast it answers the pulls of peers; PullDots is what it asks for
+	// at once then. Without clients exchange runs as fast as it can. Raising them
+	// makes a home that was away equal sooner and is felt by clients, lowering them
+	// leaves more to hints, which cost more for each write.
+	PullPace pace.Rate
+	PullDots int
 	// LogRows bounds the dots in the log of one replica. What is beyond it is
 	// pruned although not every home holds it: a home that lacks it then has to be
 	// rebuilt instead of being sent what it lacks.
@@ -88,6 +96,8 @@ func DefaultLimits() Limits {
 		RebuildPageBytes: 256 << 10,
 		Pulls:            8,
 		PieceBytes:       1 << 20,
+		PullPace:         pace.Rate{ItemsPerSecond: 2000, BytesPerSecond: 16 << 20, Busy: 128},
+		PullDots:         64,
 		LogRows:          4 << 20,
 		LateReads:        4 << 10,
 		Unstripped:       4 << 10,

@@ -15,6 +15,7 @@ const notHome = "is not a home of the partition"
 // very process is counted and dropped (R10).
 func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 	s.silences.hear(now, from)
+	s.pacing.hear(now, m)
 	switch m := m.(type) {
 	case *wire.Write:
 		s.onWrite(from, m)
@@ -27,7 +28,7 @@ func (s *Shard) Message(now time.Time, from string, m wire.Message) {
 	case *wire.Clock:
 		s.onClock(now, from, m)
 	case *wire.Pull:
-		s.onPull(from, m)
+		s.onPull(now, from, m)
 	case *wire.Pieces:
 		s.onPieces(now, from, m)
 	case *wire.Hint:

@@ -46,6 +46,7 @@ type Shard struct {
 	pageFor map[*wire.ScanRead]string
 
 	exchange exchanger
+	pacing   pacing
 
 	operations map[uint64]operation
 	seq        uint64
@@ -88,6 +89,7 @@ func New(cfg Config) *Shard {
 		operations: map[uint64]operation{},
 		debts:      newDebtor(cfg.Limits),
 		silences:   newSilences(),
+		pacing:     newPacing(cfg.Limits),
 		out:        &Effects{},
 	}
 	s.closer = newCloser(s)
@@ -246,6 +248,7 @@ func (s *Shard) Request(now time.Time, token uint64, req *kindred.Request) {
 
 // start checks and admits a request and hands it to its machine.
 func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
+	s.pacing.served = now
 	if err := s.admit(req); err != nil {
 		s.refuse(ask, err)
 		return
@@ -374,7 +377,7 @@ func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.R
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
-	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at, s.auditor.at, s.closer.at} {
+	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at, s.auditor.at, s.closer.at, s.pacing.at} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
 		}
@@ -394,6 +397,7 @@ func (s *Shard) Tick(now time.Time) {
 	s.expirer.tick(s, now)
 	s.rebuildsDue(now)
 	s.exchange.tick(s, now)
+	s.pullsDue(now)
 	s.deliver(now)
 	s.auditor.tick(s, now)
 	s.closer.tick(now)

@@ -2,6 +2,8 @@ package hintedhandoff
 
 import (
 	"time"
+
+	"github.com/kindredkv/kindred/pace"
 )
 
 // Pace is how fast hints are delivered. Delivery shares its node with the requests
@@ -37,8 +39,8 @@ func DefaultPace() Pace {
 type Courier struct {
 	pace   Pace
 	places map[Line]*place
-	// free is when the pace allows the next page.
-	free    time.Time
+	// meter says when the pace allows the next page.
+	meter   pace.Meter
 	running int
 	// last is the line that was served last: all get their turn.
 	last Line
@@ -53,12 +55,15 @@ type place struct {
 }
 
 // NewCourier serves lines at that pace.
-func NewCourier(pace Pace) *Courier { return &Courier{pace: pace, places: map[Line]*place{}} }
+func NewCourier(p Pace) *Courier {
+	rate := pace.Rate{ItemsPerSecond: p.HintsPerSecond, BytesPerSecond: p.BytesPerSecond, Busy: p.Busy}
+	return &Courier{pace: p, meter: pace.NewMeter(rate), places: map[Line]*place{}}
+}
 
 // Next gives the page to read now, or nil. Reachable says whether the node that
 // has the slot of a line can be sent to.
 func (c *Courier) Next(now time.Time, lines []Line, reachable func(Line) bool) *Ask {
-	if c.running >= c.pace.Sessions || now.Before(c.free) {
+	if c.running >= c.pace.Sessions || c.meter.Ahead(now) > 0 {
 		return nil
 	}
 	line, ok := c.choose(now, lines, reachable)
@@ -119,8 +124,8 @@ func (c *Courier) Wake(now time.Time, lines []Line, reachable func(Line) bool) (
 			at, found = rest, true
 		}
 	}
-	if found && at.Before(c.free) {
-		at = c.free
+	if free := c.meter.Free(); found && at.Before(free) {
+		at = free
 	}
 	return at, found
 }
@@ -128,15 +133,7 @@ func (c *Courier) Wake(now time.Time, lines []Line, reachable func(Line) bool) (
 // Charge pays for a page that was read, at a moment with that many requests in
 // progress.
 func (c *Courier) Charge(now time.Time, hints, bytes, busy int) {
-	cost := max(
-		float64(hints)/float64(c.pace.HintsPerSecond),
-		float64(bytes)/float64(c.pace.BytesPerSecond),
-	)
-	cost *= 1 + float64(busy)/float64(c.pace.Busy)
-	if c.free.Before(now) {
-		c.free = now
-	}
-	c.free = c.free.Add(time.Duration(cost * float64(time.Second)))
+	c.meter.Charge(now, hints, bytes, busy)
 }
 
 // Patience is how long a page may wait for its target.

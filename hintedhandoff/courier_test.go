@@ -11,7 +11,7 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
-func pace() Pace {
+func slow() Pace {
 	return Pace{
 		HintsPerSecond: 10, BytesPerSecond: 1 << 20, PageHints: 2, PageBytes: 1 << 20,
 		Sessions: 2, Patience: time.Second, Again: time.Second, Busy: 100,
@@ -36,7 +36,7 @@ func TestALineIsServedPageByPage(t *testing.T) {
 	require.NoError(t, err)
 	defer snapshot.Close()
 	line := Line{head, 0}
-	c := NewCourier(pace())
+	c := NewCourier(slow())
 	var keys []string
 	for clock := now; ; clock = clock.Add(time.Second) {
 		ask := c.Next(clock, []Line{line}, always)
@@ -63,7 +63,7 @@ func TestALineIsServedPageByPage(t *testing.T) {
 
 // Lines take turns, and those whose target cannot be reached are left out.
 func TestLinesTakeTurns(t *testing.T) {
-	c := NewCourier(pace())
+	c := NewCourier(slow())
 	lines := []Line{{head, 0}, {head, 1}, {head, 2}}
 	up := func(l Line) bool { return l.Slot != 1 }
 	var served []int
@@ -82,7 +82,7 @@ func TestLinesTakeTurns(t *testing.T) {
 // The pace holds over time, whatever is paid for at once, and yields to requests.
 func TestThePaceHolds(t *testing.T) {
 	for _, tt := range []struct{ busy, want int }{{0, 100}, {100, 50}, {300, 25}} {
-		c := NewCourier(pace())
+		c := NewCourier(slow())
 		line, clock, hints := Line{head, 0}, now, 0
 		for clock.Before(now.Add(10 * time.Second)) {
 			if ask := c.Next(clock, []Line{line}, always); ask != nil {
@@ -94,7 +94,7 @@ func TestThePaceHolds(t *testing.T) {
 		}
 		require.InDelta(t, tt.want, hints, 4, "with %d requests in progress", tt.busy)
 	}
-	c := NewCourier(pace())
+	c := NewCourier(slow())
 	c.Charge(now, 1, 2<<20, 0)
 	at, ok := c.Wake(now, []Line{{head, 0}}, always)
 	require.True(t, ok)
@@ -104,7 +104,7 @@ func TestThePaceHolds(t *testing.T) {
 // A page that fails is tried again from where it began, after a rest that ends when
 // its target comes back.
 func TestAFailedPageIsTriedAgain(t *testing.T) {
-	c := NewCourier(pace())
+	c := NewCourier(slow())
 	line := Line{head, 0}
 	ask := c.Next(now, []Line{line}, always)
 	c.Done(now, line, []byte("here"), true)
@@ -122,13 +122,13 @@ func TestAFailedPageIsTriedAgain(t *testing.T) {
 
 // A home that takes nothing now does not keep its guest from looking further.
 func TestBehindARefusedPageTheLineGoesOn(t *testing.T) {
-	c := NewCourier(pace())
+	c := NewCourier(slow())
 	line := Line{head, 0}
 	require.Nil(t, c.Next(now, []Line{line}, always).After)
 	c.Passed(now, line, []byte("here"), true)
 	require.Nil(t, c.Next(now, []Line{line}, always), "it rests between pages")
-	now := now.Add(pace().Again)
+	now := now.Add(slow().Again)
 	require.Equal(t, []byte("here"), c.Next(now, []Line{line}, always).After)
 	c.Passed(now, line, []byte("there"), false)
-	require.Nil(t, c.Next(now.Add(pace().Again), []Line{line}, always).After, "it begins anew")
+	require.Nil(t, c.Next(now.Add(slow().Again), []Line{line}, always).After, "it begins anew")
 }

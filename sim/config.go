@@ -136,7 +136,15 @@ func Draw(seed uint64) Config {
 	drawCloses(r, &c)
 	c.Loss = drawLosses(r, &c.Limits)
 	c.LastWins = drawLastWins(seed)
+	drawPulls(seed, &c.Limits)
 	return c
+}
+
+// drawPulls has a source of its own: the rest of a seed's configuration is older.
+func drawPulls(seed uint64, l *core.Limits) {
+	r := rand.New(rand.NewPCG(seed, 0x9A11))
+	l.PullDots = 1 + r.IntN(64)
+	l.PullPace.ItemsPerSecond = []int{20, 200, 2000}[r.IntN(3)]
 }
 
 func drawCloses(r *rand.Rand, c *Config) {

@@ -228,7 +228,7 @@ func (w *world) tick(at int) error {
 	return w.with(at, func(x *antientropy.Exchange, clock vclock.DotSet) {
 		x.Hurry()
 		x.Tick(w.talk.now, clock)
-		x.Pull(w.talk.now, clock, len(w.sites))
+		x.Pull(w.talk.now, clock, len(w.sites), math.MaxUint64)
 	})
 }
 
