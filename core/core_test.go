@@ -386,7 +386,7 @@ func TestValuesHeldByReadsAreBounded(t *testing.T) {
 	r.do("n1", put("k", string(make([]byte, 1000))))
 	r.lose = func(_, to string, _ wire.Message) bool { return to == "n3" }
 	for range 20 {
-		require.Nil(t, r.do("n1", get("k")).Err)
+		require.Nil(t, r.hedged("n1", get("k")).Err)
 		require.LessOrEqual(t, r.nodes["n1"].shard.bytes, 7_000)
 	}
 	three := get("k")
@@ -396,7 +396,7 @@ func TestValuesHeldByReadsAreBounded(t *testing.T) {
 	}
 	require.Equal(t, kindred.CodeOverloaded, r.do("n1", get("k")).Err.Code)
 	r.idle()
-	require.Nil(t, r.do("n1", get("k")).Err)
+	require.Nil(t, r.hedged("n1", get("k")).Err)
 }
 
 func TestAReplyOfThisNodeAfterTheEndHoldsNothing(t *testing.T) {
@@ -630,7 +630,7 @@ func TestAFrozenReplicaHoldsNobodyUpAndLateReadsAreBounded(t *testing.T) {
 	r.do("n1", put("k", "v"))
 	r.lose = func(_, to string, _ wire.Message) bool { return to == "n3" }
 	for range 10 {
-		require.Equal(t, []string{"v"}, values(r.do("n1", get("k"))))
+		require.Equal(t, []string{"v"}, values(r.hedged("n1", get("k"))))
 	}
 	require.LessOrEqual(t, r.nodes["n1"].shard.late, 4)
 	require.Zero(t, r.nodes["n1"].shard.Busy())

@@ -233,8 +233,16 @@ func (o *readOp) turn(s *Shard, now time.Time) (asked bool) {
 
 // nudge turns to the fallbacks of who stays silent.
 func (o *readOp) nudge(s *Shard, now time.Time) (again time.Time) {
-	if o.answered {
+	switch {
+	case o.answered:
 		return time.Time{}
+	case len(o.spare) > 0:
+		s.hedge.lagged(now, slices.DeleteFunc(o.get.Waiting(), func(n string) bool { return slices.Contains(o.spare, n) }))
+		o.askSpare(s, now)
+		if !o.sloppy {
+			return time.Time{}
+		}
+		return s.nudgeAfter(now, &o.request)
 	}
 	o.silent = o.get.Waiting()
 	s.silences.waited(now, o.silent, s.cfg.Limits.GuestAfter)

@@ -225,6 +225,7 @@ func TestASilentHomeIsReplacedByItsFallback(t *testing.T) {
 	require.Nil(t, r.answers[token], "one home has it")
 	read := r.ask(homes[0], get(key))
 	require.Nil(t, r.answers[read])
+	r.pass(hedgeMax)
 	r.pass(DefaultLimits().GuestAfter)
 	require.NotNil(t, r.answers[token], "the fallbacks stand in")
 	require.Nil(t, r.answers[token].Err)

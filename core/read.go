@@ -9,13 +9,17 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
-// readOp is a get or an inspection that this node coordinates. It asks every
-// home replica, answers when R have spoken, and mends with what comes later.
+// readOp is a get or an inspection that this node coordinates. It asks as many homes
+// as it needs, or all where that seems not to be enough, answers when R have spoken,
+// and mends with what comes until all that were asked have.
 type readOp struct {
 	request
-	get      *replica.Get
-	views    map[string]kindred.ReplicaView
-	answered bool
+	get   *replica.Get
+	views map[string]kindred.ReplicaView
+	// spare are the homes that are asked only if others fail, or are slow.
+	spare []string
+	// answered: the client has its answer. Lingers: more is waited for.
+	answered, lingers bool
 	// sloppy: guests are asked too, those that were are in guests. Silent are the
 	// nodes that have not answered in good time.
 	sloppy         bool
@@ -93,9 +97,33 @@ func (s *Shard) read(now time.Time, o *readOp, homes []string) {
 	if o.sloppy {
 		o.nudged = s.nudgeAfter(now, &o.request)
 	}
+	if need := o.get.Need(); need < len(homes) && s.allWell(homes) {
+		order := s.hedge.first(now, homes, s.cfg.Node, s.seq)
+		homes, o.spare = order[:need], order[need:]
+		if at := now.Add(s.hedge.after); o.nudged.IsZero() || at.Before(o.nudged) {
+			o.nudged = at
+		}
+	}
 	s.register(o)
 	s.stats.Reads++
 	o.turn(s, now)
+	o.askHomes(s, now, homes)
+}
+
+// allWell reports whether nothing speaks against asking only some of the homes.
+func (s *Shard) allWell(homes []string) bool {
+	return !slices.ContainsFunc(homes, func(h string) bool { return !s.reachable(h) || s.silences.silent[h] })
+}
+
+// askSpare asks the homes that were not asked at first.
+func (o *readOp) askSpare(s *Shard, now time.Time) {
+	spare := o.spare
+	o.spare = nil
+	s.stats.Hedges++
+	o.askHomes(s, now, spare)
+}
+
+func (o *readOp) askHomes(s *Shard, now time.Time, homes []string) {
 	ask := o.question(s)
 	for _, h := range homes {
 		switch {
@@ -170,6 +198,9 @@ func (o *readOp) fail(s *Shard, now time.Time, node, reason string) {
 			o.views[node] = kindred.ReplicaView{Node: node, Err: reason}
 		}
 	}
+	if len(o.spare) > 0 {
+		o.askSpare(s, now)
+	}
 	o.proceed(s, now)
 }
 
@@ -182,8 +213,12 @@ func (o *readOp) proceed(s *Shard, now time.Time) {
 	if over && !o.answered && !o.get.Enough() && o.turn(s, now) {
 		return
 	}
+	if len(o.spare) > 0 && o.get.Enough() { // nobody else was asked
+		over = true
+		s.hedge.enough()
+	}
 	if !o.answered && (over || o.get.Enough() && o.views == nil) {
-		o.reply(s, now)
+		o.reply(s, now, over)
 	}
 	if over || o.answered && s.crowded() {
 		o.end(s)
@@ -195,11 +230,14 @@ func (s *Shard) crowded() bool {
 	return s.late > s.cfg.Limits.LateReads || s.bytes > s.cfg.Limits.OperationBytes/2
 }
 
-func (o *readOp) reply(s *Shard, now time.Time) {
+func (o *readOp) reply(s *Shard, now time.Time, over bool) {
 	o.answered = true
-	s.late++
-	o.deadline = now.Add(s.cfg.Limits.RepairWait)
-	s.deadlines.add(o.deadline, o.seq)
+	if !over {
+		o.lingers = true
+		s.late++
+		o.deadline = now.Add(s.cfg.Limits.RepairWait)
+		s.deadlines.add(o.deadline, o.seq)
+	}
 	switch {
 	case o.views != nil:
 		s.answer(o.ask, &kindred.Response{Replicas: o.replicaViews(), Replied: o.get.Replied()})
@@ -233,11 +271,10 @@ func (o *readOp) response(now int64) *kindred.Response {
 // end sends the repairs and forgets the operation.
 func (o *readOp) end(s *Shard) {
 	s.finish(o)
-	if !o.answered {
-		return
+	if o.lingers {
+		s.late--
 	}
-	s.late--
-	if !o.get.Enough() || o.views != nil {
+	if !o.answered || !o.get.Enough() || o.views != nil {
 		return
 	}
 	for _, r := range o.get.Repairs() {
@@ -257,7 +294,7 @@ func (o *readOp) end(s *Shard) {
 func (o *readOp) expire(s *Shard, now time.Time) {
 	if !o.answered {
 		o.get.Late()
-		o.reply(s, now)
+		o.reply(s, now, true)
 	}
 	o.end(s)
 }

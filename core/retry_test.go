@@ -42,10 +42,10 @@ func TestTheReceiptOfARetriedDeleteNamesNoDotWithoutItsPast(t *testing.T) {
 	r.lose = func(_, to string, _ wire.Message) bool { return to == third }
 	byName := del("k")
 	byName.RequestID = kindred.RequestID{1}
-	deleted := r.do(first, byName)
+	deleted := r.hedged(first, byName)
 	require.Nil(t, deleted.Err)
 	require.NotEmpty(t, deleted.Context, "the first attempt knows what it has read")
-	again := r.do(second, byName)
+	again := r.hedged(second, byName)
 	require.Equal(t, deleted.Receipt.Dot, again.Receipt.Dot)
 
 	r.lose = func(_, to string, _ wire.Message) bool { return to != third }

@@ -112,6 +112,15 @@ func (r *rig) do(node string, req kindred.Request) *kindred.Response {
 	return resp
 }
 
+// hedged is do where a home that is asked first stays silent.
+func (r *rig) hedged(node string, req kindred.Request) *kindred.Response {
+	token := r.ask(node, req)
+	r.pass(hedgeMax)
+	resp := r.answers[token]
+	require.NotNil(r.t, resp, "%v at %s has no answer", req.Op, node)
+	return resp
+}
+
 // settle carries out effects and delivers messages until nothing moves.
 func (r *rig) settle() {
 	for moved := true; moved; {

@@ -56,6 +56,7 @@ type Shard struct {
 	stages    []*stageOp
 	deadlines deadlines
 	silences  silences
+	hedge     hedge
 	sweeper   sweeper
 	expirer   expirer
 	auditor   auditor
@@ -90,6 +91,7 @@ func New(cfg Config) *Shard {
 		debts:      newDebtor(cfg.Limits),
 		silences:   newSilences(),
 		pacing:     newPacing(cfg.Limits),
+		hedge:      newHedge(),
 		out:        &Effects{},
 	}
 	s.closer = newCloser(s)

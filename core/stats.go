@@ -1,12 +1,12 @@
 package core
 
-import ()
-
 // Stats counts what a shard has done since it was made.
 type Stats struct {
 	Writes, Reads, Scans, Forwards uint64
 	// Joins are deltas merged from peers, Repairs those sent by read repair.
 	Joins, Repairs uint64
+	// Hedges are reads that turned to more homes than they had asked first.
+	Hedges uint64
 	// RefusedJoins are deltas of peers that were malformed or forged.
 	RefusedJoins uint64
 	// Resends are writes sent again because a peer came back in time.
@@ -56,6 +56,7 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Forwards += b.Forwards
 	a.Joins += b.Joins
 	a.Repairs += b.Repairs
+	a.Hedges += b.Hedges
 	a.RefusedJoins += b.RefusedJoins
 	a.Resends += b.Resends
 	a.Retries += b.Retries

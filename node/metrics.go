@@ -85,6 +85,7 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("forwards_total", "Writes passed on to a home replica."), counter, func(s core.Stats) float64 { return float64(s.Forwards) }},
 		{desc("joins_total", "Deltas merged from peers and from read repair."), counter, func(s core.Stats) float64 { return float64(s.Joins) }},
 		{desc("joins_refused_total", "Deltas that no honest peer can have made."), counter, func(s core.Stats) float64 { return float64(s.RefusedJoins) }},
+		{desc("read_hedges_total", "Reads that turned to more replicas than they had asked first."), counter, func(s core.Stats) float64 { return float64(s.Hedges) }},
 		{desc("read_repairs_total", "Objects sent to replicas that lacked something."), counter, func(s core.Stats) float64 { return float64(s.Repairs) }},
 		{desc("resends_total", "Writes sent again to a peer that came back in time."), counter, func(s core.Stats) float64 { return float64(s.Resends) }},
 		{desc("retries_total", "Requests that had been served before."), counter, func(s core.Stats) float64 { return float64(s.Retries) }},

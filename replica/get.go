@@ -137,6 +137,9 @@ func (g *Get) heard(node string) bool {
 // Homes lists the replicas that were asked.
 func (g *Get) Homes() []string { return g.homes }
 
+// Need is the number of homes without which no quorum is met, if all is well.
+func (g *Get) Need() int { return max(g.quorum.R, g.quorum.PR) }
+
 // Enough reports whether the read quorum is met. Guests that hold nothing of the
 // key say nothing of what the homes hold. Where no home has answered, each of them
 // counts in the place of one that cannot be reached, but not of one that is merely

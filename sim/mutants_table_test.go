@@ -134,7 +134,7 @@ var mutants = []mutant{
 		{"core/sweep.go", "		s.sweeper.postpone(now)\n", ""},
 	}},
 	{name: "a read that ended is kept", rule: "C14", edits: []edit{
-		{"core/read.go", "	s.finish(o)\n	if !o.answered {", "	if !o.answered {"},
+		{"core/read.go", "	s.finish(o)\n	if o.lingers {", "	if o.lingers {"},
 	}},
 	{name: "expiry ignored by reads", rule: "W8", edits: []edit{
 		{"replica/get.go", "if v.Value.ExpiresAt.Over(now) {", "if false {"},

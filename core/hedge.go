@@ -1,0 +1,64 @@
+package core
+
+import (
+	"slices"
+	"time"
+)
+
+// hedge decides whom a read asks first, and how long it waits for them before it asks
+// the others as well. It waits about as long as all but one in fifty need: longer
+// where that was too short, and a little less each time that it was not.
+type hedge struct {
+	after time.Duration
+	// lagging are peers that somebody had to be asked besides, and until when they are
+	// asked last for that.
+	lagging map[string]time.Time
+}
+
+const (
+	// hedgeMin and hedgeMax bound the wait: below the one timers cost more than they
+	// save, and the other is felt.
+	hedgeMin, hedgeMax = 2 * time.Millisecond, 100 * time.Millisecond
+	// hedgeOf is the number of reads of which one is too slow.
+	hedgeOf = 50
+	// lagFor is how long a peer is asked last that was too slow.
+	lagFor = time.Second
+)
+
+func newHedge() hedge { return hedge{after: 10 * time.Millisecond, lagging: map[string]time.Time{}} }
+
+// first puts the homes in the order in which a read asks them: this node, which
+// needs no message, then the others in turns, then those that were slow.
+func (h *hedge) first(now time.Time, homes []string, self string, turn uint64) []string {
+	order := make([]string, 0, len(homes))
+	here, others := slices.Index(homes, self), len(homes)
+	if here >= 0 {
+		order = append(order, self)
+		others--
+	}
+	for _, lagging := range [...]bool{false, true} {
+		for i := range others {
+			name := homes[(here+1+(i+int(turn%uint64(others)))%others)%len(homes)]
+			if now.Before(h.lagging[name]) == lagging {
+				order = append(order, name)
+			}
+		}
+	}
+	return order
+}
+
+// enough notes that those who were asked first have answered in time.
+func (h *hedge) enough() { h.after = max(hedgeMin, h.after-h.after/(8*hedgeOf)) }
+
+// lagged notes that somebody else had to be asked. Many reads may find that of one
+// peer at once: the first of them tells.
+func (h *hedge) lagged(now time.Time, peers []string) {
+	news := false
+	for _, p := range peers {
+		news = news || !now.Before(h.lagging[p])
+		h.lagging[p] = now.Add(lagFor)
+	}
+	if news {
+		h.after = min(hedgeMax, h.after+h.after/8)
+	}
+}

@@ -1,0 +1,173 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// questions counts the reads that each node is asked by others.
+func (r *rig) questions() map[string]int {
+	asked := map[string]int{}
+	r.lose = func(_, to string, m wire.Message) bool {
+		if wire.KindOf(m) == wire.KindRead {
+			asked[to]++
+		}
+		return false
+	}
+	return asked
+}
+
+func TestAGetAsksAsManyHomesAsItNeedsInTurns(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	homes := r.homesOf(key)
+	r.do(homes[0], put(key, "milk"))
+	for _, c := range []struct {
+		node string
+		r    kindred.Count
+		sent []int
+	}{
+		{homes[0], 0, []int{0, 30, 30}},
+		{homes[1], 1, []int{0, 0, 0}},
+		{homes[2], kindred.CountAll, []int{60, 60, 0}},
+		{r.away(key)[0], 0, []int{40, 40, 40}},
+		{r.away(key)[0], 1, []int{20, 20, 20}},
+	} {
+		asked := r.questions()
+		for range 60 {
+			ask := get(key)
+			ask.R = c.r
+			require.Equal(t, []string{"milk"}, values(r.do(c.node, ask)))
+		}
+		for i, home := range homes {
+			require.InDelta(t, c.sent[i], asked[home], 1, "%s, R=%v: %v", c.node, c.r, asked)
+		}
+	}
+	for _, name := range r.names {
+		require.Zero(t, r.nodes[name].shard.Stats().Hedges)
+	}
+	r.idle()
+}
+
+// Where something seems to be wrong, all homes are asked at once.
+func TestAGetAsksAllHomesWhereOneCannotBeReached(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.do("n1", put("k", "v"))
+	r.nodes["n1"].shard.SetLink(r.now, "n3", false)
+	asked := r.questions()
+	for range 10 {
+		require.Equal(t, []string{"v"}, values(r.do("n1", get("k"))))
+	}
+	require.Equal(t, map[string]int{"n2": 10}, asked)
+}
+
+// A home that refuses is made up for at once, without any waiting.
+func TestAGetAsksOnWhereAHomeRefuses(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	const key = "cart"
+	r.do("n1", put(key, "milk"))
+	r.wipe("n3", 77<<32)
+	r.noExchange = true
+	require.False(t, r.nodes["n3"].shard.trusted(r.placeOf(key)))
+	for range 10 {
+		require.Equal(t, []string{"milk"}, values(r.do("n1", get(key))))
+	}
+	require.NotZero(t, r.nodes["n1"].shard.Stats().Hedges)
+}
+
+// A home that is silent costs one wait in a second, and not one for every get.
+func TestASlowHomeIsAskedLast(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.do("n1", put("k", "v"))
+	asked := r.questions()
+	count := r.lose
+	r.lose = func(from, to string, m wire.Message) bool { return count(from, to, m) || from == "n3" }
+	s := r.nodes["n1"].shard
+	late := 0
+	for range 1000 {
+		s.silences.hear(r.now, "n3") // it speaks of other things
+		token := r.ask("n1", get("k"))
+		if r.answers[token] == nil {
+			late++
+			r.pass(s.hedge.after)
+		}
+		require.NotNil(t, r.answers[token])
+		r.pass(10 * time.Millisecond)
+	}
+	require.InDelta(t, 10, late, 2, "10 s have passed")
+	require.Less(t, asked["n3"], 30)
+	require.Less(t, s.hedge.after, hedgeMax)
+	r.idle()
+}
+
+func TestAHedgeWaitsAsLongAsNearlyAllNeed(t *testing.T) {
+	h := newHedge()
+	now := time.Unix(1_790_000_000, 0)
+	need := func(i int) time.Duration { // one in a hundred needs 40 ms, the others up to 8
+		if i%100 == 0 {
+			return 40 * time.Millisecond
+		}
+		return time.Duration(i*7%80) * 100 * time.Microsecond
+	}
+	hedged := 0
+	for i := range 20_000 {
+		now = now.Add(2 * lagFor)
+		if need(i) <= h.after {
+			h.enough()
+			continue
+		}
+		h.lagged(now, []string{"n2"})
+		if i > 10_000 {
+			hedged++
+		}
+	}
+	require.InDelta(t, 10_000/hedgeOf, hedged, 100)
+	require.Less(t, h.after, 20*time.Millisecond)
+	for range 100_000 {
+		h.enough()
+	}
+	require.Equal(t, hedgeMin, h.after)
+	for i := range 100 {
+		h.lagged(now.Add(time.Duration(i)*lagFor), []string{"n2"})
+	}
+	require.Equal(t, hedgeMax, h.after)
+}
+
+func TestWhoIsAskedFirst(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	for n := 1; n <= 5; n++ {
+		var homes []string
+		for i := range n {
+			homes = append(homes, fmt.Sprint("n", i))
+		}
+		for _, self := range append(homes, "away") {
+			h := newHedge()
+			h.lagged(now, []string{"n1"})
+			for turn := range uint64(20) {
+				order := h.first(now, homes, self, turn)
+				require.ElementsMatch(t, homes, order)
+				if slices.Contains(homes, self) {
+					require.Equal(t, self, order[0])
+				}
+				if n > 1 && self != "n1" {
+					require.Equal(t, "n1", order[n-1])
+				}
+			}
+			later := map[string]int{}
+			for turn := range uint64(n * (n - 1)) {
+				order := h.first(now.Add(lagFor), homes, "away", turn)
+				later[order[0]]++
+			}
+			for _, name := range homes {
+				require.Equal(t, n-1, later[name])
+			}
+		}
+	}
+}
