@@ -32,8 +32,6 @@ const (
 	CodeNoLayout Code = "no_layout"
 	// CodeDiskFull is a node whose disk is below its free-space floor.
 	CodeDiskFull Code = "disk_full"
-	// CodeCorrupt is a stored block that failed its checksum.
-	CodeCorrupt Code = "corrupt"
 	// CodeStopping is a node that is shutting down.
 	CodeStopping Code = "stopping"
 	// CodeUnauthenticated is a caller who has not shown who he is, or whose token

@@ -135,8 +135,6 @@ func grpcCode(c kindred.Code) codes.Code {
 		return codes.ResourceExhausted
 	case kindred.CodeTimeout:
 		return codes.DeadlineExceeded
-	case kindred.CodeCorrupt:
-		return codes.DataLoss
 	case kindred.CodeUnauthenticated:
 		return codes.Unauthenticated
 	}

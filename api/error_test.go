@@ -39,7 +39,6 @@ func TestEachCodeHasItsGRPCCode(t *testing.T) {
 		kindred.CodeOverloaded:  codes.ResourceExhausted,
 		kindred.CodeDiskFull:    codes.ResourceExhausted,
 		kindred.CodeTimeout:     codes.DeadlineExceeded,
-		kindred.CodeCorrupt:     codes.DataLoss,
 		kindred.CodeInternal:    codes.Internal,
 		"from the future":       codes.Internal,
 	} {

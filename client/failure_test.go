@@ -122,7 +122,7 @@ func TestARetryRepeatsTheRequestID(t *testing.T) {
 	}
 	resent := false
 	for i := range 3 {
-		_, err := b.Put(t.Context(), "alice", []byte{byte(i)}, client.Timeout(800*time.Millisecond))
+		_, err := b.Put(t.Context(), "alice", []byte{byte(i)}, client.Timeout(3*time.Second))
 		require.NoError(t, err)
 		resent = resent || f.lastRequest().Resent
 	}
@@ -166,13 +166,18 @@ func TestARefusalIsRetriedElsewhere(t *testing.T) {
 	}
 }
 
+// untilExhausted is time enough for all attempts of an operation that is refused
+// everywhere: it ends with the last of them, and none is on its way when it does.
+const untilExhausted = time.Minute
+
 func TestWhenEveryNodeRefusesNothingWasApplied(t *testing.T) {
+	t.Parallel()
 	f := cluster(t, 3)
 	b := dial(t, f).Bucket("carts")
 	for _, n := range f.nodes {
 		n.refusal.Store(&kindred.Error{Code: kindred.CodeUnavailable, Message: "w=3, reachable 2", Outcome: kindred.NotApplied, Need: 3, Got: 2})
 	}
-	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(400*time.Millisecond))
+	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(untilExhausted))
 	require.True(t, kindred.HasCode(err, kindred.CodeUnavailable))
 	require.Equal(t, kindred.NotApplied, kindred.OutcomeOf(err))
 	var failed *client.Error
@@ -183,13 +188,14 @@ func TestWhenEveryNodeRefusesNothingWasApplied(t *testing.T) {
 }
 
 func TestInvariant2_OneDoubtMakesTheWholeCallUnknown(t *testing.T) {
+	t.Parallel()
 	f := cluster(t, 3)
 	b := dial(t, f).Bucket("carts")
 	for _, n := range f.nodes[1:] {
 		n.refusal.Store(&kindred.Error{Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied})
 	}
 	f.nodes[0].refusal.Store(&kindred.Error{Code: kindred.CodeTimeout, Outcome: kindred.Unknown, Dot: "n1.7"})
-	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(400*time.Millisecond))
+	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(untilExhausted))
 	require.Equal(t, kindred.Unknown, kindred.OutcomeOf(err))
 	var e *kindred.Error
 	require.ErrorAs(t, err, &e)

@@ -249,7 +249,7 @@ func (p *pursuit) verdict(cause error) *kindred.Error {
 func (p *pursuit) retryable(code kindred.Code) bool {
 	switch code {
 	case kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing,
-		kindred.CodeNoLayout, kindred.CodeStopping, kindred.CodeDiskFull, kindred.CodeCorrupt:
+		kindred.CodeNoLayout, kindred.CodeStopping, kindred.CodeDiskFull:
 		return true
 	case kindred.CodeInternal:
 		return !p.write

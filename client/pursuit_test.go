@@ -111,7 +111,6 @@ func TestCodesThatAreRetried(t *testing.T) {
 		kindred.CodeNoLayout:    {true, true},
 		kindred.CodeWrongRing:   {true, true},
 		kindred.CodeDiskFull:    {true, true},
-		kindred.CodeCorrupt:     {true, true},
 		kindred.CodeInternal:    {true, false},
 		kindred.CodeInvalid:     {},
 		kindred.CodeTooLarge:    {},
@@ -178,9 +177,9 @@ func TestAHedgeRunsBesideTheFirstAttempt(t *testing.T) {
 	p.sent(at(100*time.Millisecond), hedge)
 	require.Equal(t, 2, p.live)
 
-	p.refused(at(160*time.Millisecond), 1, "n1", refusal(kindred.CodeCorrupt), 0)
+	p.refused(at(160*time.Millisecond), 1, "n1", refusal(kindred.CodeStopping), 0)
 	require.Equal(t, wait, next(&p, at(160*time.Millisecond)), "the other is still in its time")
-	p.refused(at(170*time.Millisecond), 1, "n2", refusal(kindred.CodeCorrupt), 0)
+	p.refused(at(170*time.Millisecond), 1, "n2", refusal(kindred.CodeStopping), 0)
 	asks(t, &p, at(170*time.Millisecond))
 }
 

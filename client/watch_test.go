@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -63,13 +62,14 @@ func TestAnUpdateIsASpanAroundItsGetAndItsPut(t *testing.T) {
 }
 
 func TestASpanTellsOfEveryAttemptAndWhatIsKnownAtTheEnd(t *testing.T) {
+	t.Parallel()
 	recorder, option := spansOf()
 	f := cluster(t, 3)
 	for _, n := range f.nodes {
 		n.refusal.Store(&kindred.Error{Code: kindred.CodeUnavailable, Message: "alice is not here", Outcome: kindred.NotApplied})
 	}
 	b := dial(t, f, option).Bucket("carts")
-	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(100*time.Millisecond))
+	_, err := b.Put(t.Context(), "alice", nil, client.Timeout(untilExhausted))
 	var failed *client.Error
 	require.ErrorAs(t, err, &failed)
 

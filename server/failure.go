@@ -58,7 +58,7 @@ func traceCall(ctx context.Context, req *kindred.Request) (context.Context, func
 // line for each, when most requests fail, would cost more than it tells.
 func (s *Server) logFailure(op kindred.Op, request string, err *kindred.Error) {
 	level := slog.LevelDebug
-	if err.Code == kindred.CodeInternal || err.Code == kindred.CodeCorrupt {
+	if err.Code == kindred.CodeInternal {
 		level = slog.LevelError
 	}
 	ctx := context.Background()

@@ -84,14 +84,12 @@ func TestALogLineCarriesTheClientsRequestID(t *testing.T) {
 // At the usual level a node tells of its own faults only.
 func TestOurFaultsAreErrors(t *testing.T) {
 	h, b := logged(t, slog.LevelInfo)
-	for _, code := range []kindred.Code{kindred.CodeUnavailable, kindred.CodeOverloaded, kindred.CodeInternal, kindred.CodeCorrupt} {
+	for _, code := range []kindred.Code{kindred.CodeUnavailable, kindred.CodeOverloaded, kindred.CodeInternal} {
 		h.backend.fail = &kindred.Error{Code: code, Outcome: kindred.NotApplied, Message: "for a test"}
 		h.get(t, alice)
 	}
 	lines := b.failures(t)
-	require.Len(t, lines, 2)
-	for i, code := range []string{"internal", "corrupt"} {
-		require.Equal(t, code, lines[i]["code"])
-		require.Equal(t, "ERROR", lines[i]["level"])
-	}
+	require.Len(t, lines, 1)
+	require.Equal(t, "internal", lines[0]["code"])
+	require.Equal(t, "ERROR", lines[0]["level"])
 }

@@ -334,7 +334,6 @@ func TestEachFailureHasItsStatus(t *testing.T) {
 		{kindred.CodeWrongRing, kindred.NotApplied, 503},
 		{kindred.CodeNoLayout, kindred.NotApplied, 503},
 		{kindred.CodeDiskFull, kindred.NotApplied, 503},
-		{kindred.CodeCorrupt, kindred.NotApplied, 503},
 		{kindred.CodeStopping, kindred.NotApplied, 503},
 		{kindred.CodeInternal, kindred.NotApplied, 500},
 		{kindred.CodeInternal, kindred.Unknown, 504},

@@ -14,7 +14,7 @@ import (
 var codes = [...]kindred.Code{
 	"ok", kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeSiblings,
 	kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing,
-	kindred.CodeNoLayout, kindred.CodeDiskFull, kindred.CodeCorrupt, kindred.CodeStopping, kindred.CodeUnauthenticated, kindred.CodeInternal,
+	kindred.CodeNoLayout, kindred.CodeDiskFull, kindred.CodeStopping, kindred.CodeUnauthenticated, kindred.CodeInternal,
 }
 
 // opsMax is one more than the largest [kindred.Op]; op 0 stands for a call that

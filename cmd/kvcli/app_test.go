@@ -51,7 +51,6 @@ func TestExitCodes(t *testing.T) {
 		{"bad request, before it was sent", kindred.Invalid("key", "x"), 1},
 		{"too large", failed(kindred.OpPut, kindred.CodeTooLarge, kindred.NotApplied), 1},
 		{"foreign context", failed(kindred.OpPut, kindred.CodeBadContext, kindred.NotApplied), 1},
-		{"corrupt block", failed(kindred.OpGet, kindred.CodeCorrupt, kindred.NotApplied), 1},
 		{"no local cluster", &local.NoClusterError{Dir: "x"}, 2},
 		{"a write that may have happened", failed(kindred.OpPut, kindred.CodeTimeout, kindred.Unknown), 4},
 		{"a delete that may have happened", failed(kindred.OpDelete, kindred.CodeUnavailable, kindred.Unknown), 4},

@@ -139,7 +139,7 @@ func exitOf(err error, e *kindred.Error) int {
 		return exitUnknown
 	}
 	switch e.Code {
-	case kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeCorrupt, kindred.CodeUnauthenticated, kindred.CodeInternal:
+	case kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeUnauthenticated, kindred.CodeInternal:
 		return exitError
 	case kindred.CodeSiblings:
 		return exitUnsafe
