@@ -159,6 +159,29 @@ func TestKillPauseResumeRestart(t *testing.T) {
 	require.Equal(t, "drained", log[0])
 }
 
+// TestNobodyWaitsLongForANodeThatIsAlone: without others that run it cannot become
+// ready, and the error says so. It goes on running for when they come.
+func TestNobodyWaitsLongForANodeThatIsAlone(t *testing.T) {
+	o := options(t, 2)
+	o.Args, o.Ready = []string{"--fake-mode", "unready"}, -1
+	c := start(t, o)
+	require.NoError(t, c.Pause(t.Context(), "n2"))
+	err := c.Restart(t.Context(), "n1", local.RestartOptions{Ready: 5 * time.Minute})
+	var unready *local.NotReadyError
+	require.ErrorAs(t, err, &unready)
+	require.True(t, unready.Alone)
+	require.Less(t, unready.Waited, 2*time.Minute)
+	require.ErrorContains(t, err, "waiting for the others (log: ")
+	require.ErrorContains(t, err, "it runs, but no other node does, and alone it has no quorum: start them all with 'kvcli local start'")
+	require.Equal(t, local.Running, node(t, c, "n1").State)
+
+	require.NoError(t, c.Resume(t.Context(), "n2"))
+	err = c.Restart(t.Context(), "n1", local.RestartOptions{Ready: 4 * time.Second})
+	require.ErrorAs(t, err, &unready)
+	require.False(t, unready.Alone, "what another node waits for may come")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 func TestStopKillsWhatDoesNotDrain(t *testing.T) {
 	o := options(t, 1)
 	o.Args = []string{"--fake-mode", "stubborn"}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,11 +29,17 @@ type NotReadyError struct {
 	// Reason is what its /readyz says, or why it could not be asked.
 	Reason string
 	Waited time.Duration
-	Err    error
+	// Alone: no other node of the cluster runs, so it was not waited for any longer.
+	Alone bool
+	Err   error
 }
 
 func (e *NotReadyError) Error() string {
-	return fmt.Sprintf("node %s is not ready after %s: %s (log: %s)", e.Node, e.Waited.Round(100*time.Millisecond), e.Reason, e.LogFile)
+	text := fmt.Sprintf("node %s is not ready after %s: %s (log: %s)", e.Node, e.Waited.Round(100*time.Millisecond), e.Reason, e.LogFile)
+	if e.Alone {
+		text += "; it runs, but no other node does, and alone it has no quorum: start them all with 'kvcli local start'"
+	}
+	return text
 }
 
 func (e *NotReadyError) Unwrap() error { return e.Err }
@@ -40,6 +47,9 @@ func (e *NotReadyError) Unwrap() error { return e.Err }
 const (
 	readyPoll    = 50 * time.Millisecond
 	readyTimeout = 2 * time.Second
+	// aloneMax is how long a node may be the only one that runs before nobody waits
+	// for it: others may be about to start.
+	aloneMax = 3 * time.Second
 )
 
 // watched is a node whose readiness is awaited.
@@ -76,6 +86,7 @@ func (c *Cluster) awaitReady(ctx context.Context, nodes []watched, limit time.Du
 		nodes: nodes, done: map[string]bool{}, progress: progress, door: door,
 		client: &http.Client{Timeout: readyTimeout, Transport: door.transport()},
 	}
+	accompanied := begin // when another node was last seen to run
 	for {
 		slow := w.ask(ctx)
 		if err := w.died(); err != nil {
@@ -84,12 +95,29 @@ func (c *Cluster) awaitReady(ctx context.Context, nodes []watched, limit time.Du
 		if slow == nil {
 			return nil
 		}
+		if len(nodes) > 1 || !c.alone(slow.Name) {
+			accompanied = time.Now()
+		}
+		if time.Since(accompanied) > aloneMax {
+			return &NotReadyError{Node: slow.Name, LogFile: slow.LogFile, Reason: w.reason, Waited: time.Since(begin), Alone: true}
+		}
 		select {
 		case <-ctx.Done():
 			return &NotReadyError{Node: slow.Name, LogFile: slow.LogFile, Reason: w.reason, Waited: time.Since(begin), Err: ctx.Err()}
 		case <-tick.C:
 		}
 	}
+}
+
+// alone reports whether a node has others, none of which runs.
+func (c *Cluster) alone(name string) bool {
+	st, err := readState(c.dir)
+	if err != nil || len(st.Nodes) == 1 {
+		return false
+	}
+	return !slices.ContainsFunc(st.Nodes, func(n nodeRecord) bool {
+		return n.Name != name && n.Process.state() == Running
+	})
 }
 
 // ask asks every node that was not ready yet and returns the first that still

@@ -271,7 +271,7 @@ type RestartOptions struct {
 // Restart starts a stopped node, or stops a running or paused one and starts
 // it again, and waits until it is ready. Unlike Start it leaves a node that
 // does not become ready in time as it is: the rest of the cluster may be what
-// it waits for.
+// it waits for. Where no other node runs it does not wait for long.
 func (c *Cluster) Restart(ctx context.Context, name string, o RestartOptions) error {
 	var n watched
 	err := c.withNode(ctx, name, func(st *state, i int) error {

@@ -113,6 +113,7 @@ func TestADamagedBlockIsNeverServed(t *testing.T) {
 	require.Equal(t, http.StatusOK, code, got)
 	require.Equal(t, r.values[victim], got)
 	require.Equal(t, r.values[victim], r.ok("get", "b", victim))
+	r.run("key", "inspect", "b", victim) // asks all homes, also where a get asks the others
 
 	require.Eventually(t, func() bool {
 		damaged, restored := r.repairs()

@@ -228,7 +228,7 @@ func (a *app) localResume() *cobra.Command {
 func (a *app) localRestart() *cobra.Command {
 	var noWait bool
 	c := a.onNode("restart", "Start a stopped node, or restart a running one",
-		"Restart starts a stopped node with its data. A running or paused one is stopped first. It waits until the node is ready.",
+		"Restart starts a stopped node with its data. A running or paused one is stopped first. It waits until the node is ready, unless no other node runs: alone it has no quorum.",
 		func(ctx context.Context, c *local.Cluster, node string) error {
 			o := local.RestartOptions{Ready: a.timeout}
 			if noWait {
