@@ -15,8 +15,6 @@ const (
 	// GiveUpAfter is how long a pass waits for a source that can go on with it
 	// before it begins anew from another one.
 	GiveUpAfter = 10 * time.Second
-	// RestMax bounds the rest between two pages that a busy node takes.
-	RestMax = 100 * time.Millisecond
 )
 
 // Rebuild decides from whom one replica is rebuilt, and when the next page is
@@ -120,7 +118,7 @@ func (m *Rebuild) SetLink(now time.Time, peer string, up bool) {
 // rebuild of the replica least of all, may have the number: where a page begins is
 // in the question only, and an answer to another one would pass over keys.
 func (m *Rebuild) Ask(now time.Time, op uint64) (from string, ok bool) {
-	if m.asked != nil && now.Before(m.until) || now.Before(m.rest) {
+	if m.asked != nil && now.Before(m.until) {
 		return "", false
 	}
 	if m.asked != nil {
@@ -204,16 +202,10 @@ func (m *Rebuild) Useless(now time.Time, first bool) {
 	}
 }
 
-// Took notes that a page was taken over. A busy node, one that had other work
-// meanwhile, rests as long as the page took it, so that the rebuild gets no more
-// than half of it.
-func (m *Rebuild) Took(now time.Time, keys, bytes int, busy bool) {
+// Took notes that a page was taken over, or a part of one.
+func (m *Rebuild) Took(keys, bytes int) {
 	m.progress.Keys += uint64(keys)
 	m.progress.Bytes += uint64(bytes)
-	if busy && !m.lastPage.IsZero() {
-		m.rest = now.Add(min(now.Sub(m.lastPage)/2, RestMax))
-	}
-	m.lastPage = now
 }
 
 // Hopeless reports whether the pass has waited for long enough for somebody who
@@ -255,7 +247,6 @@ func (m *Rebuild) Deadline(now time.Time) (at time.Time, ok bool) {
 		earlier(m.until)
 		return at, ok
 	}
-	earlier(m.rest)
 	for _, s := range m.sources {
 		if s.linked {
 			earlier(s.not)

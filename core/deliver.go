@@ -221,6 +221,8 @@ func (s *Shard) onHintOffer(from string, m *wire.HintOffer) {
 		reply.Failed = notHome
 	case r.IsDamaged(): // its clock claims what it may have lost
 		reply.Failed, reply.Dots = isDamaged, s.lackedElsewhere(m.Head, m.Dots)
+	case s.copying(r.ID()): // most of it comes with the pages, and costs less
+		reply.Failed = beingRebuilt
 	default:
 		reply.Dots = m.Dots.Minus(r.Clock())
 	}

@@ -28,6 +28,9 @@ type Limits struct {
 	// RebuildPageBytes is the size at which a page for a rebuild ends. Raising it
 	// makes rebuilds quicker, and the pauses of a shard that takes one over longer.
 	RebuildPageBytes int
+	// RebuildPace is how fast a shard that serves clients is rebuilt, in keys, as
+	// PullPace is for pulls.
+	RebuildPace pace.Rate
 	// Pulls is the number of answers that a shard waits for in exchange, each of
 	// about PieceBytes at most. A larger object travels alone.
 	Pulls, PieceBytes int
@@ -94,6 +97,7 @@ func DefaultLimits() Limits {
 		Rebuilds:         4,
 		RebuildPages:     8,
 		RebuildPageBytes: 256 << 10,
+		RebuildPace:      pace.Rate{ItemsPerSecond: 2000, BytesPerSecond: 32 << 20, Busy: 128},
 		Pulls:            8,
 		PieceBytes:       1 << 20,
 		PullPace:         pace.Rate{ItemsPerSecond: 2000, BytesPerSecond: 16 << 20, Busy: 128},

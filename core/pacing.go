@@ -14,8 +14,9 @@ const (
 	// clients are there. Raising it paces more exchange for nobody, lowering it lets
 	// a burst of exchange in between two requests.
 	clientsFor = 100 * time.Millisecond
-	// pullsAhead is how far pulls may be ahead of their pace. Raising it closes small
-	// gaps in fewer steps and makes each step longer for the requests behind it.
+	// pullsAhead is how far pulls and rebuilds may be ahead of their pace. Raising it
+	// closes small gaps in fewer steps and makes each step longer for the requests
+	// behind it.
 	pullsAhead = 20 * time.Millisecond
 	// answersAhead is the same of answers to pulls. Peers keep to a pace of their own
 	// if they see clients too, so that it seldom matters; one that is told to wait
@@ -25,13 +26,18 @@ const (
 	// becomes equal even under a load that never ends.
 	slowest = 4
 
+	// smallerPages divides what a rebuild takes over at once, for requests wait for
+	// the whole of a page.
+	smallerPages = 8
+
 	isBusy = "serves clients and has answered enough pulls for now"
 )
 
-// pacing makes exchange (R9) give way to clients. At both ends of a pull a dot costs
-// about as much as a request, and the requests behind it wait for that.
+// pacing makes exchange (R9) and rebuilds (R13) give way to clients. At both ends of a
+// pull a dot costs about as much as a request, and the requests behind it wait for
+// that; a key of a rebuild costs less, but comes with many others.
 type pacing struct {
-	pulls, answers pace.Meter
+	pulls, answers, pages pace.Meter
 	// served is when the last sign of a client was seen.
 	served time.Time
 	// at is when pulls go on that the pace holds back; zero if it holds back none.
@@ -39,7 +45,7 @@ type pacing struct {
 }
 
 func newPacing(l Limits) pacing {
-	return pacing{pulls: pace.NewMeter(l.PullPace), answers: pace.NewMeter(l.PullPace)}
+	return pacing{pulls: pace.NewMeter(l.PullPace), answers: pace.NewMeter(l.PullPace), pages: pace.NewMeter(l.RebuildPace)}
 }
 
 // hear takes what a peer asks of this shard for a client. Writes may also bring what
@@ -55,7 +61,13 @@ func (p *pacing) hear(now time.Time, m wire.Message) {
 // serving reports whether clients are there to be disturbed.
 func (p *pacing) serving(now time.Time) bool { return now.Sub(p.served) < clientsFor }
 
-// charge pays for exchange, at the pace that is left beside clients.
+// holdsPages reports whether a rebuild has to wait before it asks for a page, and
+// until when.
+func (p *pacing) holdsPages(now time.Time) (free time.Time, held bool) {
+	return p.pages.Free().Add(-pullsAhead), p.serving(now) && p.pages.Ahead(now) > pullsAhead
+}
+
+// charge pays for what was done, at the pace that is left beside clients.
 func (s *Shard) charge(m *pace.Meter, now time.Time, dots uint64, bytes int) {
 	if s.pacing.serving(now) {
 		busy := min(s.Busy(), (slowest-1)*s.cfg.Limits.PullPace.Busy)

@@ -162,3 +162,75 @@ func TestAnswersToPullsGiveWayToClients(t *testing.T) {
 	pull()
 	require.Equal(t, 14, answers)
 }
+
+// A rebuild gives way too: by smaller pages, and at a pace. Nobody waits for that
+// where no client is.
+func TestARebuildGivesWayToClients(t *testing.T) {
+	for _, clients := range []bool{false, true} {
+		r := newRig(t, 3, DefaultLimits())
+		for i := range 1500 {
+			require.Nil(t, r.do("n1", put(fmt.Sprintf("k%d", i), "v")).Err)
+		}
+		r.pass(time.Second)
+		r.noExchange = true
+		r.wipe("n3", 77<<32)
+		largest := 0
+		r.lose = func(_, _ string, m wire.Message) bool {
+			if page, ok := m.(*wire.RebuildPage); ok {
+				largest = max(largest, len(page.Items))
+			}
+			return false
+		}
+		rebuilt := func() int { return int(r.nodes["n3"].shard.RebuildStats().Keys) }
+		if clients {
+			r.ask("n3", get("another"))
+		}
+		r.rebuild("n3", "n1")
+		r.settle()
+		if !clients {
+			require.Equal(t, 1500, rebuilt(), "in no time at all")
+			require.Greater(t, largest, 1)
+			continue
+		}
+		r.serve(500 * time.Millisecond)
+		require.InDelta(t, 1040, rebuilt(), 20, "what it may be ahead, and 2000 in a second")
+		require.Equal(t, 1, largest, "the pages of this test are small already")
+		r.pass(clientsFor)
+		r.settle()
+		require.Equal(t, 1500, rebuilt(), "the clients have left")
+	}
+}
+
+// What a home lacks that is being rebuilt comes with the pages, for less than by hints:
+// it is offered them again once it has what it gets. If no page comes, hints do.
+func TestHintsWaitForARebuildThatGoesOn(t *testing.T) {
+	for _, stuck := range []bool{false, true} {
+		r := newRig(t, 4, DefaultLimits())
+		const key = "cart"
+		homes, guest, id := r.homesOf(key), r.away(key)[0], r.placeOf(key)
+		r.cut(homes[2])
+		r.lose = func(from, to string, _ wire.Message) bool { return from == homes[2] || to == homes[2] }
+		require.Nil(t, r.do(homes[0], put(key, "milk")).Err)
+		require.Equal(t, 1, r.hints())
+		r.noExchange = true
+		pages := false
+		r.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindRebuildPage && !pages }
+		r.wipe(homes[2], 77<<32)
+		r.nodes[homes[2]].shard.Rebuild(r.now, id, homes[0])
+		r.settle()
+		r.wait(3 * time.Second)
+		require.Equal(t, 1, r.hints())
+		require.NotZero(t, r.nodes[guest].shard.Stats().HintOffers)
+		require.Zero(t, r.nodes[guest].shard.Stats().HintsSent)
+		pages = !stuck
+		r.wait(20 * time.Second)
+		require.Zero(t, r.hints())
+		if stuck {
+			require.NotZero(t, r.nodes[guest].shard.Stats().HintsSent)
+		} else {
+			require.Zero(t, r.nodes[guest].shard.Stats().HintsSent)
+			require.NotZero(t, r.nodes[guest].shard.Stats().HintsContained)
+		}
+		require.Equal(t, []string{"milk"}, r.valuesAt(homes[2], key))
+	}
+}

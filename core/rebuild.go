@@ -24,8 +24,6 @@ type rebuilder struct {
 	// serving counts the pages that are being read for others.
 	serving int
 	stats   RebuildStats
-	// work is the shard's work when a page was last taken over.
-	work uint64
 }
 
 // RebuildStats counts what rebuilds have done since the shard was made.
@@ -101,9 +99,6 @@ const (
 var rebuildStates = [...]string{"waiting", "copying", "claiming", "settling"}
 
 const (
-	// busyWork is the number of reads, writes and joins between two pages from
-	// which a rebuild makes room for them.
-	busyWork = 8
 	// manyPieces is the number of pieces beyond which pages are larger, so that a
 	// large partition makes fewer of them.
 	manyPieces = 1 << 10
@@ -264,7 +259,11 @@ func (s *Shard) armRebuilds(now time.Time) {
 func (s *Shard) wakeFor(now time.Time, j *rebuildJob) (time.Time, bool) {
 	switch {
 	case j.state == rebuildCopying && j.room() && s.full == nil:
-		return j.machine.Deadline(now)
+		at, ok := j.machine.Deadline(now)
+		if free, held := s.pacing.holdsPages(now); held && (!ok || free.Before(at)) {
+			return free, true
+		}
+		return at, ok
 	case j.state == rebuildSettling || s.full != nil && j.state != rebuildWaiting:
 		return now.Add(settleEvery), true
 	}

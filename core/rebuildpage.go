@@ -17,7 +17,7 @@ func (s *Shard) askPage(now time.Time, j *rebuildJob) {
 		return
 	}
 	pieces := j.r.Pieces()
-	if pieces >= replica.PiecesMax {
+	if _, held := s.pacing.holdsPages(now); held || pieces >= replica.PiecesMax {
 		return
 	}
 	from, ok := j.machine.Ask(now, s.seq+1)
@@ -29,8 +29,11 @@ func (s *Shard) askPage(now time.Time, j *rebuildJob) {
 	ask := &wire.RebuildRead{
 		Head: wire.Head{Partition: id.Partition, N: id.N}, Op: s.opID(s.seq), BytesMax: uint32(s.cfg.Limits.RebuildPageBytes),
 	}
-	if pieces > manyPieces {
+	switch {
+	case pieces > manyPieces:
 		ask.BytesMax = replica.PageBytesMax
+	case s.pacing.serving(now):
+		ask.BytesMax /= smallerPages
 	}
 	switch _, bucket, key, copying := j.r.Copying(); {
 	case j.taking != nil:
@@ -222,16 +225,15 @@ func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
 func (s *Shard) tookOver(now time.Time, j *rebuildJob, keys int, copied replica.Copied) {
 	st := &s.rebuilds.stats
 	st.Keys += uint64(keys)
+	s.charge(&s.pacing.pages, now, uint64(keys), 0)
 	if j.own.More {
 		j.taking.dropUpTo(copied)
-		j.machine.Took(now, keys, 0, false)
+		j.machine.Took(keys, 0)
 		s.readOwn(j)
 		return
 	}
-	work := s.stats.Writes + s.stats.Reads + s.stats.Joins
-	busy := work-s.rebuilds.work >= busyWork
-	s.rebuilds.work = work
-	j.machine.Took(now, keys, j.taking.bytes, busy)
+	j.machine.Took(keys, j.taking.bytes)
+	s.charge(&s.pacing.pages, now, 0, j.taking.bytes)
 	st.Pages++
 	st.Bytes += uint64(j.taking.bytes)
 	j.taking, j.touched, j.own = nil, nil, replica.Range{}

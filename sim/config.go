@@ -145,6 +145,7 @@ func drawPulls(seed uint64, l *core.Limits) {
 	r := rand.New(rand.NewPCG(seed, 0x9A11))
 	l.PullDots = 1 + r.IntN(64)
 	l.PullPace.ItemsPerSecond = []int{20, 200, 2000}[r.IntN(3)]
+	l.RebuildPace.ItemsPerSecond = []int{20, 200, 2000}[r.IntN(3)]
 }
 
 func drawCloses(r *rand.Rand, c *Config) {
