@@ -97,13 +97,7 @@ func ExampleWithHedgeAfter() {
 		fmt.Println(err)
 		return
 	}
-	obj, err := carts.Get(ctx, "alice")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	value, err := obj.Value()
-	fmt.Println(string(value), err)
+	printValue(carts, "alice")
 	_ = c.Stats().Hedges // how many second nodes were asked so far
 
 	// Output: tea <nil>
@@ -156,13 +150,7 @@ func ExampleClient_CreateBucket() {
 			return
 		}
 	}
-	obj, err := sessions.Get(ctx, "4711")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	value, err := obj.Value()
-	fmt.Println(string(value), err)
+	printValue(sessions, "4711")
 
 	options.TTL = time.Hour
 	_, err = c.CreateBucket(ctx, "sessions", options)

@@ -21,6 +21,17 @@ func connected() (*client.Client, func()) {
 	return c, func() { c.Close(); cluster.stop() }
 }
 
+// printValue reads a key and prints its one value, as ExampleBucket_Put does.
+func printValue(b *client.Bucket, key string, opts ...client.CallOption) {
+	obj, err := b.Get(context.Background(), key, opts...)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	value, err := obj.Value()
+	fmt.Println(string(value), err)
+}
+
 // Put, get and delete. A write that passes on what a read or an earlier write has
 // seen replaces exactly that.
 func ExampleBucket_Put() {
