@@ -18,10 +18,6 @@ import (
 	"github.com/kindredkv/kindred/security"
 )
 
-// lockedReadBytes is what gRPC has for what arrives on a connection, for ever. TLS
-// reads whole records into memory of its own, so that more would only be idle.
-const lockedReadBytes = 4 << 10
-
 // guard stands in both doors once there is TLS: whoever shows neither a
 // certificate nor a token learns that the node lives, and nothing else.
 type guard struct {
@@ -73,7 +69,7 @@ func (g *guard) admitCall(ctx context.Context) *kindred.Error {
 func (g *guard) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(credentials.NewTLS(g.keeper.Server("h2"))),
-		grpc.ReadBufferSize(lockedReadBytes),
+		grpc.ReadBufferSize(0), // TLS reads whole records into memory of its own; more would only be idle
 		grpc.InTapHandle(g.tap), grpc.ChainStreamInterceptor(g.stream),
 	}
 }
