@@ -29,12 +29,17 @@ func (h *hostile) DialTimeout(string, time.Duration) (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// besiege starts a node whose only company is the fuzzer.
+// besiege starts a node whose only company is the fuzzer, for one test.
 func besiege(t testing.TB, keys [][]byte) (*Gossip, *hostile) {
+	g, h := alone(t, keys)
+	t.Cleanup(func() { g.Close() })
+	return g, h
+}
+
+func alone(t testing.TB, keys [][]byte) (*Gossip, *hostile) {
 	h := &hostile{packets: make(chan *memberlist.Packet), streams: make(chan net.Conn)}
 	g, err := start(Config{Name: "n1", BindAddr: "127.0.0.1:7402", Keys: keys, Logger: quiet()}, h)
 	require.NoError(t, err)
-	t.Cleanup(func() { g.Close() })
 	return g, h
 }
 
@@ -61,15 +66,39 @@ func (h *hostile) stream(t testing.TB, b []byte) {
 	here.Close()
 }
 
+// nodeInputs is how much a node is told before another takes its place: who is told of
+// thousands of members that do not answer does little else than look for them.
+const nodeInputs = 500
+
+func renew(t testing.TB, old *Gossip, keys [][]byte) (*Gossip, *hostile) {
+	if old != nil {
+		require.NoError(t, old.Close())
+	}
+	return alone(t, keys)
+}
+
 // FuzzGossip: whatever arrives by packet and by stream, with and without
 // encryption, the node goes on, and members stay within what was told.
 func FuzzGossip(f *testing.F) {
 	for _, seed := range seeds(f) {
 		f.Add(seed)
 	}
-	open, toOpen := besiege(f, nil)
-	keyed, toKeyed := besiege(f, [][]byte{key(1)})
+	var open, keyed *Gossip
+	var toOpen, toKeyed *hostile
+	f.Cleanup(func() {
+		for _, g := range []*Gossip{open, keyed} {
+			if g != nil {
+				g.Close()
+			}
+		}
+	})
+	inputs := 0
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if inputs%nodeInputs == 0 {
+			open, toOpen = renew(t, open, nil)
+			keyed, toKeyed = renew(t, keyed, [][]byte{key(1)})
+		}
+		inputs++
 		for _, h := range []*hostile{toOpen, toKeyed} {
 			h.packet(b)
 			h.stream(t, b)
