@@ -182,3 +182,21 @@ func TestTheWeightOfWaitingDeltasIsBounded(t *testing.T) {
 	r.settle()
 	r.idle()
 }
+
+// A question for a page of no bytes is answered with one object.
+func TestAPageOfNoBytesHasOneObject(t *testing.T) {
+	r := filled(t, 100)
+	var page *wire.RebuildPage
+	r.lose = func(_, to string, m wire.Message) bool {
+		if p, ok := m.(*wire.RebuildPage); ok {
+			page = p
+		}
+		return to == "n2"
+	}
+	r.nodes["n1"].shard.Message(r.now, "n2", &wire.RebuildRead{Head: r.headOf("key-0"), Op: wire.OpID{Process: 1, Seq: 1}})
+	r.settle()
+	require.Empty(t, page.Failed)
+	require.Len(t, page.Items, 1)
+	require.True(t, page.More)
+	require.Equal(t, page.Items[0].Key, page.EndKey)
+}

@@ -18,7 +18,7 @@ import (
 // rig is a cluster of single-shard nodes whose shell is this test: nothing
 // happens until a step is taken, and every message can be looked at or lost.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	now     time.Time
 	layout  *ring.Layout
 	nodes   map[string]*rigNode
@@ -27,6 +27,8 @@ type rig struct {
 	token   uint64
 	// lose says which messages do not arrive.
 	lose func(from, to string, m wire.Message) bool
+	// heard is told of every message that is sent.
+	heard func(m wire.Message)
 	// noExchange: no clock arrives, so that what else brings dots is seen alone.
 	noExchange bool
 	// holdReads keeps loads unanswered, holdSyncs syncs.
@@ -49,10 +51,11 @@ type letter struct {
 }
 
 // newRig is a cluster of that many nodes with three replicas of each partition.
-func newRig(t *testing.T, nodes int, limits Limits) *rig {
+func newRig(t testing.TB, nodes int, limits Limits) *rig {
 	r := &rig{
 		t: t, now: time.Unix(1_790_000_000, 0), nodes: map[string]*rigNode{}, answers: map[uint64]*kindred.Response{},
-		lose: func(string, string, wire.Message) bool { return false },
+		lose:  func(string, string, wire.Message) bool { return false },
+		heard: func(wire.Message) {},
 	}
 	var members []ring.Node
 	for i := range nodes {
@@ -211,6 +214,7 @@ func (r *rig) readAndSync(n *rigNode) (moved bool) {
 }
 
 func (r *rig) deliver(from string, s Send) {
+	r.heard(s.Msg)
 	if _, exchange := s.Msg.(*wire.Clock); exchange && r.noExchange || r.lose(from, s.To, s.Msg) {
 		return
 	}

@@ -126,15 +126,15 @@ func ReadRange(store storage.Snapshot, id ID, within Stretch, bytesMax int) (Ran
 	})
 }
 
-// readRange visits the rows of a stretch; take makes an item of each and says how
-// much it holds beside the row.
+// readRange visits the rows of a stretch, one at least; take makes an item of each and
+// says how much it holds beside the row.
 func readRange(store storage.Snapshot, id ID, within Stretch, bytesMax int, take func(item *wire.RebuildItem, value []byte) (int, error)) (Range, error) {
 	var read Range
 	lo, hi := within.rows(id)
 	size, bucket := 0, ""
 	var bad error
 	err := store.Scan(lo, hi, func(row, value []byte) bool {
-		if size >= bytesMax {
+		if size >= max(1, bytesMax) {
 			read.More = true
 			return false
 		}
