@@ -254,6 +254,9 @@ func (e *exchanger) prune(s *Shard, now time.Time, x *exchange) {
 		x.prunedAt = now
 	}
 	ripe := x.Common().Minus(x.replica.Floor())
+	if void := x.replica.Voided(); !void.IsEmpty() { // nobody else has them to wait for
+		ripe.Union(void.Intersect(x.replica.Logged()))
+	}
 	if n := antientropy.Count(ripe); n >= pruneDots || n > 0 && now.Sub(x.prunedAt) >= pruneAfter {
 		x.replica.Prune(ripe, &s.out.Rows)
 		x.prunedAt = now

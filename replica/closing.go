@@ -58,8 +58,9 @@ func (r *Replica) SetFence(fence Fence) { r.closing.fence = fence }
 
 // Void takes in that these dots are held nowhere and never will be (R15): the
 // clock has them from now on, so that it has no gap there. Who calls it writes a
-// row that says so in the same batch, and gives it back after every Recover:
-// void dots are not in the log. It refuses dots of this very incarnation.
+// row that says so in the same batch, and gives it back after every Recover. No log
+// has void dots, but for those that an old disk brought back, which Prune takes out.
+// It refuses dots of this very incarnation.
 //
 // Until Swept is called for them, an object that is opened and remembers one of
 // them is touched when it is saved.
@@ -69,9 +70,8 @@ func (r *Replica) Void(dots vclock.DotSet) error {
 	}
 	r.closing.void.Union(dots)
 	r.closing.unswept.Union(dots)
-	r.floor.Union(dots.Minus(r.clock))
+	r.floor.Union(dots.Minus(r.Logged()))
 	r.clock.Union(dots)
-	r.floor.Union(dots) // no log has them
 	return nil
 }
 

@@ -242,4 +242,19 @@ func TestR14_ALateWriteWhoseDotIsVoidChangesNothing(t *testing.T) {
 	require.Equal(t, []string{"v"}, texts(b.filled("k")))
 }
 
+// An old disk brings back a row of the log whose dot has become void since: held by
+// nobody when all were asked. No other home will ever have it, and it goes all the same.
+// The simulator found it.
+func TestC14_AVoidDotThatAnOldDiskBringsBackLeavesTheLog(t *testing.T) {
+	a, b := newSite(t, 1), newSite(t, 2)
+	dead := a.r.Actor()
+	b.join("k", a.put("k", none, []byte("v")))
+	require.NoError(t, b.r.Void(from(dead, 1)))
+	require.Equal(t, 1, b.rows()[storage.TableLog])
+	require.Equal(t, from(dead, 1).Intersect(b.r.Clock()), b.r.Clock(), "the clock has all of it")
+	void := b.r.Voided()
+	b.step("other", func(_ *Key, rows *storage.Batch) { b.r.Prune(void.Intersect(b.r.Logged()), rows) })
+	require.Zero(t, b.rows()[storage.TableLog])
+}
+
 var errVoid = errors.New("void")

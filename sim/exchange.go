@@ -75,7 +75,7 @@ func (b *batch) checkpointed(id replica.ID, op storage.Op) {
 }
 
 // prunedRow takes a removal from the log: only what every home holds for certain
-// may go (R12).
+// may go (R12), and what is void.
 func (b *batch) prunedRow(id replica.ID, op storage.Op) {
 	o, n := b.oracle, b.shell.node
 	_, _, raw, counter, err := storage.ParseLogKey(op.Key)
@@ -96,7 +96,7 @@ func (b *batch) prunedRow(id replica.ID, op storage.Op) {
 			break
 		}
 		d := vclock.Dot{Actor: actor, Counter: counter}
-		if o.run.cfg.Limits.LogRows == core.DefaultLimits().LogRows {
+		if o.run.cfg.Limits.LogRows == core.DefaultLimits().LogRows && !o.void.Contains(d) {
 			o.demandCommon(n.name+" prunes", d)
 		}
 		gone.Add(d)
