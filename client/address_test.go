@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,18 +58,8 @@ func TestADialSaysWhoIsThere(t *testing.T) {
 	require.NoError(t, err)
 	go other.Serve(l)
 
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer mute.Close()
-	go func() {
-		for {
-			conn, err := mute.Accept()
-			if err != nil {
-				return
-			}
-			conn.Close()
-		}
-	}()
+	mute := door(t, "")
+	peers := door(t, "KINDRED\n and a hello")
 
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -78,12 +69,34 @@ func TestADialSaysWhoIsThere(t *testing.T) {
 	for addr, why := range map[string]string{
 		gone.Addr().String():                   "connection refused",
 		strings.TrimPrefix(web.URL, "http://"): "it speaks HTTP/1.1, as the HTTP address of a node does, and not the protocol of clients" + give,
-		l.Addr().String():                      "no client address of a node, perhaps that for its peers" + give,
-		mute.Addr().String():                   "it ends the connection: it does not speak the protocol of clients, or only with TLS" + give,
+		l.Addr().String():                      "it speaks gRPC and is no node" + give,
+		peers:                                  "no client address of a node, perhaps that for its peers" + give,
+		mute:                                   "it ends the connection: it does not speak the protocol of clients, or only with TLS" + give,
 	} {
 		_, err := client.Dial(t.Context(), []string{addr}, client.WithTimeout(20*time.Second))
 		require.EqualError(t, err, "kindred: no node answers at "+addr+": "+why)
 	}
+}
+
+// door is an address at which something says its words and ends the connection.
+func door(t *testing.T, words string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if words != "" {
+				_, _ = conn.Write([]byte(words))
+				_, _ = io.Copy(io.Discard, conn) // what is closed unread is reset
+			}
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // What gRPC says of the way to a node is no text for people; what a node answers is.
