@@ -97,7 +97,7 @@ github.com/anishathalye/porcupine     jepsen/checker                      linear
 github.com/stretchr/testify           storage/storagetest                 a suite that fakes pass too is a test
 pgregory.net/rapid                    storage/storagetest                 so are its properties
 golang.org/x/sync                     client node server transport cmd/... groups of goroutines
-golang.org/x/sys                      node storage/pebblestore local/... cmd/... free disk space, process groups
+golang.org/x/sys                      node storage/pebblestore transport local/... cmd/... free disk space, process groups, options of sockets
 C                                     -                                   one static binary, no C compiler needed
 unsafe                                api/...                             only what protoc-gen-go writes
 testing                               storage/storagetest                 no test code in the binaries

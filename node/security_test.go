@@ -160,8 +160,8 @@ func TestOnlyNodesReachThePeerDoor(t *testing.T) {
 	s := fortify(t, 1)
 	asClient, _, err := s.kit.Client("client").Open()
 	require.NoError(t, err)
-	asClient.NextProtos, asClient.ServerName = []string{"h2"}, "127.0.0.1"
-	asNobody := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+	asClient.NextProtos, asClient.ServerName = []string{security.PeerProtocol}, "127.0.0.1"
+	asNobody := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{security.PeerProtocol}}
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 	for name, dress := range map[string]func(net.Conn) net.Conn{
 		"plain text": func(c net.Conn) net.Conn { return c },

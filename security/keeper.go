@@ -146,10 +146,14 @@ func (k *Keeper) Server(protos ...string) *tls.Config {
 	return c
 }
 
+// PeerProtocol is what nodes speak with one another, as ALPN: who means another
+// protocol, or another port, is told so by the handshake.
+const PeerProtocol = "kindred-peer"
+
 // PeerServer is for the listener that other nodes dial. Use [PeerName] for who
 // came in.
 func (k *Keeper) PeerServer() *tls.Config {
-	c := k.base([]string{"h2"})
+	c := k.base([]string{PeerProtocol})
 	c.ClientAuth = tls.RequestClientCert // that there is none is for checkPeer to say
 	c.VerifyConnection = func(s tls.ConnectionState) error {
 		return checkPeer(s.PeerCertificates, k.current.Load().roots, "", k.now())
@@ -159,7 +163,7 @@ func (k *Keeper) PeerServer() *tls.Config {
 
 // PeerDialer is for a connection to the node of that name, at whatever address.
 func (k *Keeper) PeerDialer(name string) *tls.Config {
-	c := k.base([]string{"h2"})
+	c := k.base([]string{PeerProtocol})
 	c.InsecureSkipVerify = true // names of hosts do not matter between nodes; VerifyConnection does it all
 	c.VerifyConnection = func(s tls.ConnectionState) error {
 		return checkPeer(s.PeerCertificates, k.current.Load().roots, name, k.now())

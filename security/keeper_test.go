@@ -28,7 +28,7 @@ func TestWhoIsNoPeer(t *testing.T) {
 	stranger := foreign.open(foreign.node("n2"), "n2")
 	config, _, err := h.client("alice").Open()
 	require.NoError(t, err)
-	config.ServerName, config.NextProtos = "127.0.0.1", []string{"h2"}
+	config.ServerName, config.NextProtos = "127.0.0.1", []string{PeerProtocol}
 
 	for _, c := range []struct {
 		name           string
@@ -43,13 +43,13 @@ func TestWhoIsNoPeer(t *testing.T) {
 			want: `a certificate that names n2, where n2 was wanted: it was signed by "elsewhere", which is no authority of this cluster`},
 		{name: "a client dials", server: n1.PeerServer(), client: config,
 			atServer: `a certificate without the name of a node: "alice" is a client; a node's certificate carries the URI kindred://node/NAME`},
-		{name: "nobody dials", server: n1.PeerServer(), client: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}},
+		{name: "nobody dials", server: n1.PeerServer(), client: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{PeerProtocol}},
 			atServer: "it sent no certificate"},
 		{name: "TLS 1.2", server: n1.PeerServer(), client: &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12},
 			atServer: "client offered only unsupported versions"},
 		{name: "TLS 1.2 at the door of clients", server: n1.Server("h2"), client: &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12},
 			atServer: "client offered only unsupported versions"},
-		{name: "a foreign client", server: n1.Server("h2"), client: lax(stranger.PeerDialer("n1")),
+		{name: "a foreign client", server: n1.Server(PeerProtocol), client: lax(stranger.PeerDialer("n1")),
 			atServer: `it was signed by "elsewhere"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -13,12 +13,27 @@ import (
 
 // BenchmarkEcho sends a 200-byte request and its answer through two transports
 // with 64 outstanding, and reports the processor time of both sides together.
-func BenchmarkEcho(b *testing.B) { benchmarkEcho(b, 64) }
+func BenchmarkEcho(b *testing.B) { benchmarkEcho(b, 64, plain, plain) }
 
 // BenchmarkEchoOne has one request outstanding: the latency of the path.
-func BenchmarkEchoOne(b *testing.B) { benchmarkEcho(b, 1) }
+func BenchmarkEchoOne(b *testing.B) { benchmarkEcho(b, 1, plain, plain) }
 
-func benchmarkEcho(b *testing.B, outstanding int) {
+// BenchmarkEchoTLS and BenchmarkEchoOneTLS are the same with certificates.
+func BenchmarkEchoTLS(b *testing.B) { benchmarkEchoTLS(b, 64) }
+
+func BenchmarkEchoOneTLS(b *testing.B) { benchmarkEchoTLS(b, 1) }
+
+func benchmarkEchoTLS(b *testing.B, outstanding int) {
+	kit, _ := kitOf(b)
+	_, asN1 := as(b, kit, "n1")
+	_, asN2 := as(b, kit, "n2")
+	benchmarkEcho(b, outstanding, asN1, asN2)
+}
+
+// plain is a transport without certificates.
+func plain(*transport.Config) {}
+
+func benchmarkEcho(b *testing.B, outstanding int, asOne, asTwo func(*transport.Config)) {
 	var one, two *transport.Transport
 	var left atomic.Int64
 	done := make(chan struct{})
@@ -32,12 +47,12 @@ func benchmarkEcho(b *testing.B, outstanding int) {
 				close(done)
 			}
 		}
-	})
+	}, asOne)
 	two = listen(b, "n2", func(_ string, batch transport.Batch) {
 		for m := range batch.All() {
 			two.Send("n1", m)
 		}
-	})
+	}, asTwo)
 	meet(b, one, two)
 	left.Store(int64(max(b.N, outstanding)))
 	b.ReportAllocs()

@@ -23,8 +23,10 @@ const (
 	// refusals are remembered.
 	NamesMax = 4096
 	// strangerBytesMax is what somebody may send before his hello is accepted: a
-	// handshake with its certificates, and the hello. It bounds what gRPC buffers.
+	// handshake with its certificates, and the hello.
 	strangerBytesMax = 64 << 10
+	// unsentMax is how much a link leaves to the system that is not yet on its way.
+	unsentMax = 256 << 10
 )
 
 // Config is what a Transport needs to know. Name, Addr and Receive are
@@ -71,14 +73,14 @@ type Config struct {
 	// HeartbeatEvery is the time between the probes of a link. Default 1 s.
 	HeartbeatEvery time.Duration
 	// DeadAfter is the silence after which a link counts as dead. Default 8 s.
-	// It must cover the time that a flow-control window (1 MiB) takes on the
-	// slowest link: 8 s allow for 1 Mbit/s.
+	// It must cover the time that a frame and what the system holds unsent (512 KiB
+	// together) take on the slowest link: 8 s allow for 1 Mbit/s.
 	DeadAfter time.Duration
 	// DialTimeout bounds one attempt, hello included, at both ends. Default 3 s.
 	DialTimeout time.Duration
 	// StrangersMax is the number of connections that have not passed their hello;
 	// one more closes the oldest of them. Default 512: more lets larger clusters
-	// dial at once, and costs up to some 200 KiB for each.
+	// dial at once, and costs up to some 100 KiB for each.
 	StrangersMax int
 	// RedialMax is the longest pause between two attempts. Default 1 s.
 	RedialMax time.Duration
@@ -129,7 +131,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	if c.Dial == nil {
-		var d net.Dialer
+		d := net.Dialer{Control: sendLate}
 		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
 			return d.DialContext(ctx, "tcp", addr)
 		}

@@ -4,13 +4,15 @@
 // # Words
 //
 //   - A peer is another node, known by its name and dialled at its address.
-//   - A link is one gRPC stream to a peer that has passed its hello. A node
-//     sends on the links it dialled and receives on the links dialled by its
-//     peers, so each direction lives and dies by itself.
+//   - A link is one TCP connection to a peer that has passed its hello, under TLS
+//     1.3 where there are certificates. A node sends on the links it dialled and
+//     receives on the links dialled by its peers, so each direction lives and dies
+//     by itself.
 //   - A lane is one of two independent links to the same peer: messages, and
-//     bulk for transfers. Each has its own connection, flow-control window and
-//     queue, so that a transfer cannot delay a request.
+//     bulk for transfers. Each has its own connection and queue, so that a
+//     transfer cannot delay a request.
 //   - A frame is what travels: many messages under one checksum.
+//   - An end is the last frame of a link, with the reason if it is not in good order.
 //
 // # How a message travels
 //

@@ -190,6 +190,45 @@ func TestLinksAreBackWithinASecondOfALongCut(t *testing.T) {
 		two.Close()
 		networks["n1"].Close()
 		networks["n2"].Close()
-		time.Sleep(time.Minute) // gRPC lets its goodbyes finish later
 	})
 }
+
+// A caller that vanishes without a word does not keep its place for ever; one that
+// is heard from keeps it.
+func TestAVanishedCallerIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wires{listeners: map[string]*wireListener{}}
+		var cut switchboard
+		changes := make(chan bool, 100)
+		two := listen(t, "n2", ignore, func(c *transport.Config) {
+			c.Listener = w.listen("10.0.0.2:7401")
+			c.Inbound = func(_ string, open bool) { changes <- open }
+		})
+		one := listen(t, "n1", ignore, func(c *transport.Config) {
+			c.Listener = w.listen("10.0.0.1:7401")
+			c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+				conn, err := w.dial(ctx, addr)
+				return lingering{vanishing{conn, &cut}}, err
+			}
+		})
+		one.SetPeers(map[string]string{"n2": "10.0.0.2:7401"})
+		require.True(t, <-changes)
+		time.Sleep(time.Hour) // of the bubble
+		require.Empty(t, changes)
+
+		cut.pull()
+		began := time.Now()
+		one.SetPeers(nil)
+		require.False(t, <-changes)
+		took := time.Since(began)
+		require.GreaterOrEqual(t, took, 14*time.Second, "twice DeadAfter, but for a stride and a heartbeat")
+		require.LessOrEqual(t, took, 16*time.Second)
+		one.Close()
+		two.Close()
+	})
+}
+
+// lingering is a connection whose end is not seen at the other.
+type lingering struct{ vanishing }
+
+func (l lingering) Close() error { return l.SetDeadline(time.Unix(1, 0)) }

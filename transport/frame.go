@@ -9,9 +9,10 @@ import (
 
 // A frame is
 //
+//	size     4 bytes, of the whole frame
 //	version  1 byte
 //	kind     1 byte
-//	crc      4 bytes, CRC-32C of version, kind and everything after the crc
+//	crc      4 bytes, CRC-32C of size, version, kind and everything after the crc
 //	count    4 bytes, the number of messages in the body
 //	body     per message: uvarint length, bytes
 //
@@ -19,14 +20,17 @@ import (
 // travels in parts, one after the other on its lane; then count is the size of
 // the whole message and the body is the next piece of it. Parts let heartbeats
 // pass between them, so that a large message on a slow link is not taken for a
-// dead peer. Heartbeats and hellos are frames too; their body is described
+// dead peer. Heartbeats, hellos and ends are frames too; their body is described
 // where they are made.
 const (
-	frameVersion    = 1
-	frameHeaderSize = 10
+	frameVersion    = 2
+	frameHeaderSize = 14
 
-	crcOffset   = 2
-	countOffset = 6
+	sizeBytes     = 4
+	versionOffset = 4
+	kindOffset    = 5
+	crcOffset     = 6
+	countOffset   = 10
 )
 
 type frameKind byte
@@ -36,6 +40,7 @@ const (
 	kindMessages
 	kindHeartbeat
 	kindPart
+	kindEnd
 )
 
 // frameBytesLimit is the largest frame that anyone may send.
@@ -47,7 +52,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // newFrame starts a frame in buf, whose content is discarded.
 func newFrame(buf []byte, kind frameKind) []byte {
 	buf = append(buf[:0], make([]byte, frameHeaderSize)...)
-	buf[0], buf[1] = frameVersion, byte(kind)
+	buf[versionOffset], buf[kindOffset] = frameVersion, byte(kind)
 	return buf
 }
 
@@ -59,6 +64,7 @@ func appendMessage(frame, msg []byte) []byte {
 
 // sealFrame completes a frame; it must not change afterwards.
 func sealFrame(frame []byte, count uint32) {
+	binary.LittleEndian.PutUint32(frame, uint32(len(frame)))
 	binary.LittleEndian.PutUint32(frame[countOffset:], count)
 	binary.LittleEndian.PutUint32(frame[crcOffset:], frameSum(frame))
 }
@@ -73,13 +79,16 @@ func openFrame(frame []byte) (kind frameKind, count uint32, body []byte, err err
 	if len(frame) < frameHeaderSize {
 		return 0, 0, nil, &FrameError{Reason: fmt.Sprintf("%d bytes, the header alone has %d", len(frame), frameHeaderSize)}
 	}
-	if frame[0] != frameVersion {
-		return 0, 0, nil, &FrameError{Reason: fmt.Sprintf("format version %d, this node knows %d", frame[0], frameVersion)}
+	if size := binary.LittleEndian.Uint32(frame); int64(size) != int64(len(frame)) {
+		return 0, 0, nil, &FrameError{Reason: fmt.Sprintf("%d bytes, the frame says %d", len(frame), size)}
+	}
+	if v := frame[versionOffset]; v != frameVersion {
+		return 0, 0, nil, &FrameError{Reason: fmt.Sprintf("format version %d, this node knows %d", v, frameVersion)}
 	}
 	if got, want := frameSum(frame), binary.LittleEndian.Uint32(frame[crcOffset:]); got != want {
 		return 0, 0, nil, &FrameError{Reason: fmt.Sprintf("checksum %08x, the frame says %08x", got, want)}
 	}
-	return frameKind(frame[1]), binary.LittleEndian.Uint32(frame[countOffset:]), frame[frameHeaderSize:], nil
+	return frameKind(frame[kindOffset]), binary.LittleEndian.Uint32(frame[countOffset:]), frame[frameHeaderSize:], nil
 }
 
 // assembly puts the parts of one message together.

@@ -1,18 +1,13 @@
 package transport
 
 import (
-	"context"
 	"encoding/hex"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // frameOf is a sealed frame of messages.
@@ -33,7 +28,7 @@ func helloFrame(h hello) []byte {
 
 // TestGolden holds the wire format to the bytes that other versions read.
 func TestGolden(t *testing.T) {
-	require.Equal(t, "0102"+"87c97301"+"02000000"+"05"+"68656c6c6f"+"00", hex.EncodeToString(frameOf("hello", "")))
+	require.Equal(t, "15000000"+"0202"+"323438ff"+"02000000"+"05"+"68656c6c6f"+"00", hex.EncodeToString(frameOf("hello", "")))
 	h := hello{VersionMin: 1, VersionMax: 2, Lane: Bulk, Cluster: [16]byte{0xc1, 15: 0xff}, Name: "n1", To: "n2"}
 	require.Equal(t, "01020"+"1c10000000000000000000000000000ff"+"026e31"+"026e32", hex.EncodeToString(h.append(nil)))
 	got, err := decodeHello(append(h.append(nil), "from a later version"...))
@@ -96,23 +91,20 @@ func TestBatchIsWhatWasSent(t *testing.T) {
 	require.Equal(t, 3, b.Len())
 }
 
-// stranger opens a stream to a transport by hand and sends frames.
-func stranger(t *testing.T, to *Transport, frames ...[]byte) error {
+// stranger says something to a transport and returns what ends the connection.
+func stranger(t *testing.T, to *Transport, says ...[]byte) error {
 	t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+to.Addr(), append(to.dialOptions("to"), grpc.WithTransportCredentials(to.dialCredentials("to", nil)))...)
-	require.NoError(t, err)
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	stream, err := conn.NewStream(ctx, &linkStream, linkMethod)
-	require.NoError(t, err)
-	for _, f := range frames {
-		require.NoError(t, stream.SendMsg(&f))
+	line := call(t, to, says...)
+	if _, err := line.greeting(); err != nil {
+		return err
 	}
 	for {
-		var answer []byte
-		if err := stream.RecvMsg(&answer); err != nil {
+		frame, err := line.readFrame(frameBytesLimit)
+		if err != nil {
 			return err
+		}
+		if kind, _, body, err := openFrame(frame); kind == kindEnd || err != nil {
+			return firstOf(err, endOf(body))
 		}
 	}
 }
@@ -121,11 +113,17 @@ func stranger(t *testing.T, to *Transport, frames ...[]byte) error {
 // of) its hello. Nothing is delivered, the link ends with the reason, and the
 // peer is named in log and counters.
 func TestBadFramesCloseTheirLink(t *testing.T) {
-	good := helloFrame(hello{VersionMin: 1, VersionMax: 1, Name: "n2", To: "n1"})
+	hi := hello{VersionMin: frameVersion, VersionMax: frameVersion, Name: "n2", To: "n1"}
+	good := helloFrame(hi)
+	but := func(change func(*hello)) []byte {
+		h := hi
+		change(&h)
+		return helloFrame(h)
+	}
 	damaged := frameOf("hello")
 	damaged[len(damaged)-1] ^= 1
 	future := frameOf("hello")
-	future[0] = 2
+	future[versionOffset] = 3
 	lying := newFrame(nil, kindMessages)
 	sealFrame(lying, 3)
 	beyond := append(newFrame(nil, kindMessages), 200, 1, 'x')
@@ -137,29 +135,40 @@ func TestBadFramesCloseTheirLink(t *testing.T) {
 	}
 	odd := newFrame(nil, 77)
 	sealFrame(odd, 0)
+	damagedHello := helloFrame(hi)
+	damagedHello[frameHeaderSize] ^= 1
+	type what int
+	const (
+		fromAPeer what = iota
+		fromAStranger
+		refusal
+	)
 	tests := []struct {
 		name   string
 		frames [][]byte
-		code   codes.Code
+		what   what
 		reason string
 	}{
-		{"damaged", [][]byte{good, damaged}, codes.DataLoss, "checksum"},
-		{"of a later format", [][]byte{good, future}, codes.DataLoss, "format version 2, this node knows 1"},
-		{"fewer messages than it says", [][]byte{good, lying}, codes.DataLoss, "message 1 of 3"},
-		{"a message beyond the end", [][]byte{good, beyond}, codes.DataLoss, "message 1 of 1"},
-		{"of an unknown kind", [][]byte{good, odd}, codes.DataLoss, "unexpected kind 77"},
-		{"a second hello", [][]byte{good, good}, codes.DataLoss, "unexpected kind 1"},
-		{"empty", [][]byte{good, {}}, codes.DataLoss, "0 bytes"},
-		{"messages between parts", [][]byte{good, part(5, "he"), frameOf("hello")}, codes.DataLoss, "between the parts"},
-		{"parts of two messages", [][]byte{good, part(5, "he"), part(6, "llo")}, codes.DataLoss, "part of another message"},
-		{"too long a part", [][]byte{good, part(5, "he"), part(5, "llo!")}, codes.DataLoss, "more than their message"},
-		{"an empty part", [][]byte{good, part(5, "")}, codes.DataLoss, "an empty part"},
-		{"parts of too large a message", [][]byte{good, part(MessageBytesMax+1, "he")}, codes.DataLoss, "the limit is 41943040"},
-		{"no hello", [][]byte{frameOf("hello")}, codes.InvalidArgument, "before the hello"},
-		{"a short hello", [][]byte{helloFrame(hello{})[:20]}, codes.InvalidArgument, "checksum"},
-		{"a nameless hello", [][]byte{helloFrame(hello{VersionMin: 1, VersionMax: 1, To: "n1"})}, codes.InvalidArgument, "without a name"},
-		{"an unknown lane", [][]byte{helloFrame(hello{VersionMin: 1, VersionMax: 1, Lane: 9, Name: "n2", To: "n1"})}, codes.Unimplemented, "unknown lane 9"},
-		{"a hello of a later version", [][]byte{helloFrame(hello{VersionMin: 2, VersionMax: 3, Name: "n2", To: "n1"})}, codes.FailedPrecondition, "frame formats 2 to 3, this node 1 to 1"},
+		{"damaged", [][]byte{good, damaged}, fromAPeer, "checksum"},
+		{"of a later format", [][]byte{good, future}, fromAPeer, "format version 3, this node knows 2"},
+		{"fewer messages than it says", [][]byte{good, lying}, fromAPeer, "message 1 of 3"},
+		{"a message beyond the end", [][]byte{good, beyond}, fromAPeer, "message 1 of 1"},
+		{"of an unknown kind", [][]byte{good, odd}, fromAPeer, "unexpected kind 77"},
+		{"a second hello", [][]byte{good, good}, fromAPeer, "unexpected kind 1"},
+		{"empty", [][]byte{good, make([]byte, sizeBytes)}, fromAPeer, "0 bytes, want 14 to 1048576"},
+		{"larger than any", [][]byte{good, {1, 0, 16, 0}}, fromAPeer, "1048577 bytes, want 14 to 1048576"},
+		{"messages between parts", [][]byte{good, part(5, "he"), frameOf("hello")}, fromAPeer, "between the parts"},
+		{"parts of two messages", [][]byte{good, part(5, "he"), part(6, "llo")}, fromAPeer, "part of another message"},
+		{"too long a part", [][]byte{good, part(5, "he"), part(5, "llo!")}, fromAPeer, "more than their message"},
+		{"an empty part", [][]byte{good, part(5, "")}, fromAPeer, "an empty part"},
+		{"parts of too large a message", [][]byte{good, part(MessageBytesMax+1, "he")}, fromAPeer, "the limit is 41943040"},
+		{"no hello", [][]byte{frameOf("hello")}, fromAStranger, "before the hello"},
+		{"a large hello", [][]byte{{1, 16, 0, 0}}, fromAStranger, "4097 bytes, want 14 to 4096"},
+		{"a damaged hello", [][]byte{damagedHello}, fromAStranger, "checksum"},
+		{"a nameless hello", [][]byte{but(func(h *hello) { h.Name = "" })}, fromAStranger, "without a name"},
+		{"an unknown lane", [][]byte{but(func(h *hello) { h.Lane = 9 })}, refusal, "unknown lane 9"},
+		{"a hello of a later version", [][]byte{but(func(h *hello) { h.VersionMin, h.VersionMax = 3, 4 })}, refusal,
+			"frame formats 3 to 4, this node 2 to 2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,8 +179,8 @@ func TestBadFramesCloseTheirLink(t *testing.T) {
 				Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			require.NoError(t, err)
-			err = stranger(t, tr, tt.frames...)
-			require.Equal(t, tt.code, status.Code(err), err)
+			err = stranger(t, tr, append([][]byte{[]byte(preface)}, tt.frames...)...)
+			require.ErrorContains(t, err, "the peer ended the link: ")
 			require.ErrorContains(t, err, tt.reason)
 			stats := tr.Stats()
 			require.NoError(t, tr.Close())
@@ -179,12 +188,15 @@ func TestBadFramesCloseTheirLink(t *testing.T) {
 			for _, s := range stats {
 				corrupt += s.CorruptIn
 			}
-			if tt.code == codes.DataLoss {
+			switch tt.what {
+			case fromAPeer:
 				require.Contains(t, log.String(), "peer=n2")
 				require.EqualValues(t, 1, corrupt)
-			} else if tt.code == codes.InvalidArgument {
+			case fromAStranger:
 				require.Contains(t, log.String(), tt.reason)
 				require.EqualValues(t, 1, corrupt)
+			case refusal:
+				require.Zero(t, corrupt)
 			}
 		})
 	}
@@ -195,14 +207,12 @@ func TestLinksInAreLimited(t *testing.T) {
 	require.NoError(t, err)
 	defer tr.Close()
 	tr.linksIn.Store(LinksInMax)
-	greeting := helloFrame(hello{VersionMin: 1, VersionMax: 1, Name: "n2", To: "n1"})
-	require.ErrorContains(t, stranger(t, tr, greeting), "its limit of 4096 links")
+	require.ErrorContains(t, stranger(t, tr, known("n2")), "its limit of 4096 links")
 	tr.linksIn.Store(0)
 	tr.inMu.Lock()
 	for i := range NamesMax {
 		tr.in[strings.Repeat("x", i)] = &inbound{}
 	}
 	tr.inMu.Unlock()
-	greeting = helloFrame(hello{VersionMin: 1, VersionMax: 1, Name: "n3", To: "n1"})
-	require.ErrorContains(t, stranger(t, tr, greeting), "its limit of 4096 peer names")
+	require.ErrorContains(t, stranger(t, tr, known("n3")), "its limit of 4096 peer names")
 }

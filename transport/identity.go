@@ -8,70 +8,29 @@ import (
 	"net"
 	"time"
 
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	grpcpeer "google.golang.org/grpc/peer"
-
 	"github.com/kindredkv/kindred/security"
 )
 
 // secure reports whether links are encrypted and peers prove their names.
 func (t *Transport) secure() bool { return t.cfg.Security != nil && t.cfg.Security.TLS() }
 
-func (t *Transport) serverCredentials() credentials.TransportCredentials {
+// shakeOut shakes hands with a node that was dialled.
+func (t *Transport) shakeOut(ctx context.Context, raw net.Conn, peer string) (net.Conn, error) {
 	if !t.secure() {
-		return insecure.NewCredentials()
+		return raw, nil
 	}
-	return doorkeeper{credentials.NewTLS(t.cfg.Security.PeerServer()), t}
+	conn := tls.Client(raw, t.cfg.Security.PeerDialer(peer))
+	return conn, conn.HandshakeContext(ctx)
 }
 
-// dialCredentials are for links to one peer. What gRPC makes of a failed
-// handshake is a text; refused hears the error itself.
-func (t *Transport) dialCredentials(peer string, refused func(*security.PeerError)) credentials.TransportCredentials {
+// shakeIn shakes hands with somebody who has dialled this node. The lobby sees to
+// it that it ends.
+func (t *Transport) shakeIn(raw net.Conn) (net.Conn, error) {
 	if !t.secure() {
-		return insecure.NewCredentials()
+		return raw, nil
 	}
-	return caller{credentials.NewTLS(t.cfg.Security.PeerDialer(peer)), refused}
-}
-
-// caller shakes hands with a node that was dialled.
-type caller struct {
-	credentials.TransportCredentials
-	refused func(*security.PeerError)
-}
-
-// ClientHandshake implements credentials.TransportCredentials.
-func (c caller) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, raw)
-	if bad := (*security.PeerError)(nil); errors.As(err, &bad) {
-		c.refused(bad)
-	}
-	return conn, info, err
-}
-
-// Clone implements credentials.TransportCredentials.
-func (c caller) Clone() credentials.TransportCredentials {
-	return caller{c.TransportCredentials.Clone(), c.refused}
-}
-
-// doorkeeper shakes hands with those who dial this node.
-type doorkeeper struct {
-	credentials.TransportCredentials
-	t *Transport
-}
-
-// ServerHandshake implements credentials.TransportCredentials.
-func (d doorkeeper) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := d.TransportCredentials.ServerHandshake(raw)
-	if err != nil {
-		d.t.turnAway(raw.RemoteAddr(), err)
-	}
-	return conn, info, err
-}
-
-// Clone implements credentials.TransportCredentials.
-func (d doorkeeper) Clone() credentials.TransportCredentials {
-	return doorkeeper{d.TransportCredentials.Clone(), d.t}
+	conn := tls.Server(raw, t.cfg.Security.PeerServer())
+	return conn, conn.Handshake()
 }
 
 // turnAway counts a handshake that failed, under the name of nobody, and logs why.
@@ -86,33 +45,32 @@ func (t *Transport) turnAway(addr net.Addr, err error) {
 	}
 }
 
-// connectionState is the TLS state of the connection under a stream.
-func connectionState(ctx context.Context) (tls.ConnectionState, bool) {
-	p, ok := grpcpeer.FromContext(ctx)
-	if !ok {
-		return tls.ConnectionState{}, false
-	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	return info.State, ok
-}
-
-// proof is the standing proof that the other end of a stream is the node of that
+// proof is the standing proof that the other end of a connection is the node of that
 // name: nil in plain text, where nothing can be proven.
 type proof struct{ pass *security.Pass }
 
-func (t *Transport) prove(ctx context.Context, name string) (proof, error) {
+func (t *Transport) prove(conn net.Conn, name string) (proof, error) {
 	if !t.secure() {
 		return proof{}, nil
 	}
-	state, ok := connectionState(ctx)
+	encrypted, ok := conn.(*tls.Conn)
 	if !ok {
 		return proof{}, &security.PeerError{Want: name, Reason: "the link is not encrypted"}
 	}
+	state := encrypted.ConnectionState()
 	pass, err := t.cfg.Security.NewPass(func() error {
 		_, err := t.cfg.Security.Peer(state, name)
 		return err
 	})
 	return proof{pass}, err
+}
+
+// proven is the name that the other end has proven, empty in plain text.
+func proven(conn net.Conn) string {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		return security.PeerName(encrypted.ConnectionState())
+	}
+	return ""
 }
 
 // holds asks again once certificates or authorities have changed.

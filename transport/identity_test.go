@@ -14,7 +14,7 @@ import (
 )
 
 // kitOf is an authority with certificates for n1, n2 and n3.
-func kitOf(t *testing.T) (security.Kit, string) {
+func kitOf(t testing.TB) (security.Kit, string) {
 	dir := filepath.Join(t.TempDir(), "cluster", "tls")
 	kit, err := security.OpenKit(dir)
 	require.NoError(t, err)
@@ -23,7 +23,7 @@ func kitOf(t *testing.T) (security.Kit, string) {
 }
 
 // as secures a transport with the certificate of a node.
-func as(t *testing.T, kit security.Kit, name string) (*security.Keeper, func(*transport.Config)) {
+func as(t testing.TB, kit security.Kit, name string) (*security.Keeper, func(*transport.Config)) {
 	k, err := security.Open(kit.Node(name), name)
 	require.NoError(t, err)
 	return k, func(c *transport.Config) { c.Security = k }
@@ -49,7 +49,6 @@ func TestWhoHasNoLink(t *testing.T) {
 	_, asN1 := as(t, kit, "n1")
 	_, asN3 := as(t, kit, "n3")
 	_, asStranger := as(t, foreign, "n2")
-	plain := func(*transport.Config) {}
 	for _, c := range []struct {
 		name             string
 		other            func(*transport.Config)
@@ -88,7 +87,7 @@ func TestAClientIsNoNode(t *testing.T) {
 	one := listen(t, "n1", ignore, hasty, asN1, log.into)
 	config, _, err := kit.Client("client").Open()
 	require.NoError(t, err)
-	config.NextProtos, config.InsecureSkipVerify = []string{"h2"}, true
+	config.NextProtos, config.InsecureSkipVerify = []string{security.PeerProtocol}, true
 	raw, err := net.Dial("tcp", one.Addr())
 	require.NoError(t, err)
 	defer raw.Close()

@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strings"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
 	"github.com/kindredkv/kindred/security"
 )
@@ -38,9 +35,8 @@ type link struct {
 
 	// reported is the last trouble that was logged; only run touches it.
 	reported string
-	// impostor is whom the dialled address turned out to be, if not the peer;
-	// impostors counts them.
-	impostor  atomic.Pointer[security.PeerError]
+	// impostors counts those that the dialled address turned out to be, if not the
+	// peer.
 	impostors atomic.Uint64
 }
 
@@ -51,10 +47,6 @@ func newLink(t *Transport, lane Lane, peer, addr string) *link {
 		kicked: make(chan struct{}, 1),
 	}
 }
-
-// errEnded is a link that the peer ended in good order, as it does after this
-// end has said that nothing more will come.
-var errEnded = errors.New("the peer ended the link")
 
 // run dials until ctx ends or the link has been drained.
 func (l *link) run(ctx context.Context) {
@@ -94,9 +86,9 @@ func (l *link) wait(ctx context.Context, d time.Duration) bool {
 // only refusals are told apart by their text.
 func (l *link) report(err error) {
 	kind := "unreachable"
-	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
-		kind = refused.Reason
-	} else if strings.Contains(reason(err), "remote error: tls:") {
+	if said, ok := complaint(err); ok {
+		kind = said
+	} else if isAlert(err) {
 		kind = "turned away"
 	}
 	if l.reported == kind {
@@ -104,37 +96,36 @@ func (l *link) report(err error) {
 	}
 	l.reported = kind
 	l.t.log.Warn("no link to peer; dialling again until there is one",
-		"peer", l.peer, "addr", l.addr, "lane", l.lane.String(), "reason", reason(err))
+		"peer", l.peer, "addr", l.addr, "lane", l.lane.String(), "reason", err.Error())
 }
 
-// reason strips the wrapping that gRPC adds for programs.
-func reason(err error) string {
-	if s, ok := status.FromError(err); ok {
-		return s.Message()
+// complaint is what one end finds wrong with the other, as opposed to trouble on the
+// way.
+func complaint(err error) (reason string, ok bool) {
+	var refused *RefusedError
+	var bad *FrameError
+	var ended *endError
+	switch {
+	case errors.As(err, &refused):
+		return refused.Reason, true
+	case errors.As(err, &bad):
+		return bad.Reason, true
+	case errors.As(err, &ended):
+		return ended.reason, true
 	}
-	return err.Error()
+	return "", false
 }
 
 // session is one link from dialling to its end, which always has a reason.
 func (l *link) session(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	options := append(l.t.dialOptions(l.peer), grpc.WithTransportCredentials(l.t.dialCredentials(l.peer, l.refuse)))
-	conn, err := grpc.NewClient("passthrough:///"+l.addr, options...)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	stream, err := l.greet(ctx, cancel, conn)
-	if bad := l.impostor.Swap(nil); bad != nil {
-		return &RefusedError{Peer: l.peer, Reason: bad.Error()}
+	line, proof, err := l.connect(ctx, cancel)
+	if line != nil {
+		defer line.Close()
 	}
 	if err != nil {
 		return firstOf(context.Cause(ctx), err)
-	}
-	proof, err := l.t.prove(stream.Context(), l.peer)
-	if err != nil {
-		return &RefusedError{Peer: l.peer, Reason: err.Error()}
 	}
 	l.connects.Add(1)
 	l.answered.Store(int64(l.t.since()))
@@ -148,13 +139,7 @@ func (l *link) session(parent context.Context) error {
 	}
 	l.reported = ""
 	l.t.log.Info("link up", "peer", l.peer, "addr", l.addr, "lane", l.lane.String())
-	return l.converse(ctx, cancel, stream, proof)
-}
-
-// refuse notes that not the peer answered at its address.
-func (l *link) refuse(bad *security.PeerError) {
-	l.impostors.Add(1)
-	l.impostor.Store(bad)
+	return l.converse(ctx, cancel, line, proof)
 }
 
 func firstOf(errs ...error) error {
@@ -166,46 +151,84 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-// greet opens the stream and exchanges hellos within DialTimeout.
-func (l *link) greet(ctx context.Context, cancel context.CancelCauseFunc, conn *grpc.ClientConn) (grpc.ClientStream, error) {
+// connect dials, shakes hands and exchanges hellos, all within DialTimeout. From
+// then on ctx ends the connection. The line is to be closed if there is one, even
+// with an error.
+func (l *link) connect(ctx context.Context, cancel context.CancelCauseFunc) (*line, proof, error) {
 	late := time.AfterFunc(l.t.cfg.DialTimeout, func() {
 		cancel(fmt.Errorf("no hello within %v", l.t.cfg.DialTimeout))
 	})
 	defer late.Stop()
-	stream, err := conn.NewStream(ctx, &linkStream, linkMethod)
+	raw, err := l.t.dial(ctx, l.peer, l.addr)
 	if err != nil {
-		return nil, err
+		return nil, proof{}, err
 	}
-	mine := l.t.hello(l.lane, l.peer)
-	if err := sendHello(stream, mine); err != nil {
-		return nil, streamEnd(stream, err)
-	}
-	theirs, err := recvHello(stream)
+	context.AfterFunc(ctx, func() { raw.Close() })
+	conn, err := l.t.shakeOut(ctx, raw, l.peer)
+	line := newLine(conn, answersBuffer)
 	if err != nil {
-		return nil, err
+		return line, proof{}, l.exposed(err)
 	}
-	return stream, agree(mine, theirs)
+	if err := l.greet(line); err != nil {
+		return line, proof{}, err
+	}
+	proof, err := l.t.prove(conn, l.peer)
+	return line, proof, l.exposed(err)
 }
 
-// streamEnd is the reason behind the io.EOF that a send on a finished stream
-// returns. Nobody else may be receiving.
-func streamEnd(stream grpc.ClientStream, err error) error {
-	if err != io.EOF {
-		return err
-	}
-	var discard []byte
-	if err := stream.RecvMsg(&discard); err != nil {
-		return err
+// answersBuffer is for what arrives on a link that was dialled: heartbeats.
+const answersBuffer = 512
+
+// exposed counts those who answered in the place of the peer.
+func (l *link) exposed(err error) error {
+	if bad := (*security.PeerError)(nil); errors.As(err, &bad) {
+		l.impostors.Add(1)
+		return &RefusedError{Peer: l.peer, Reason: bad.Error()}
 	}
 	return err
 }
 
+// greet exchanges hellos.
+func (l *link) greet(line *line) error {
+	mine := l.t.hello(l.lane, l.peer)
+	if err := line.greet(mine); err != nil {
+		return l.lastWord(line, err)
+	}
+	theirs, err := line.greeting()
+	if err != nil {
+		return err
+	}
+	return agree(mine, theirs)
+}
+
+// lastWord is why the other end has closed a line, if it said so, or else how this
+// end has noticed. Nobody else may be reading.
+func (l *link) lastWord(line *line, noticed error) error {
+	_ = line.SetReadDeadline(time.Now().Add(lastWords))
+	_, err := line.greeting()
+	if _, said := complaint(err); said || isAlert(err) {
+		return err
+	}
+	return noticed
+}
+
+// isAlert reports whether the other end has ended TLS and said why.
+func isAlert(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "remote error"
+}
+
 // converse sends what is queued and watches the peer's answers until the link
 // ends.
-func (l *link) converse(ctx context.Context, cancel context.CancelCauseFunc, stream grpc.ClientStream, proof proof) error {
+func (l *link) converse(ctx context.Context, cancel context.CancelCauseFunc, line *line, proof proof) error {
 	var both sync.WaitGroup
-	both.Go(func() { cancel(l.write(stream)) })
-	both.Go(func() { cancel(l.readAnswers(stream)) })
+	both.Go(func() {
+		if err := l.write(line); err != nil {
+			// The peer may have said why: readAnswers hears that.
+			time.AfterFunc(lastWords, func() { cancel(err) })
+		}
+	})
+	both.Go(func() { cancel(l.readAnswers(line)) })
 	l.watch(ctx, cancel, proof)
 	l.queue.closed()
 	both.Wait()
@@ -237,51 +260,49 @@ func (l *link) watch(ctx context.Context, cancel context.CancelCauseFunc, proof 
 	}
 }
 
-// write is the link's writer: the only goroutine that sends on the stream. Once
-// there is nothing more to send, or the peer has ended the stream, it leaves it
-// to readAnswers to find out how the stream ended.
-func (l *link) write(stream grpc.ClientStream) error {
+// write is the link's writer: the only goroutine that sends on the line. Once there
+// is nothing more to send it says so, and leaves it to readAnswers to find out how
+// the link ended.
+func (l *link) write(line *line) error {
+	beating := &buffer{make([]byte, 0, frameHeaderSize+beatBytes)}
 	for {
 		f, beat, ok := l.queue.take()
 		if !ok {
-			if err := stream.CloseSend(); err != nil {
-				return err
-			}
-			break
+			return line.sayEnd("")
 		}
 		if beat {
-			f = outFrame{buf: appendBeat(newFrame(nil, kindHeartbeat), l.t.since())}
+			f.buf = beating
+			f.buf.b = appendBeat(newFrame(f.buf.b, kindHeartbeat), l.t.since())
 		}
-		sealFrame(f.buf, f.count)
-		size := len(f.buf)
-		if err := stream.SendMsg(&f.buf); err == io.EOF {
-			break
-		} else if err != nil {
+		sealFrame(f.buf.b, f.count)
+		if _, err := line.Write(f.buf.b); err != nil {
 			return err
 		}
-		if !beat {
-			l.frames.Add(1)
-			l.bytes.Add(uint64(size))
+		if beat {
+			continue
 		}
+		l.frames.Add(1)
+		l.bytes.Add(uint64(len(f.buf.b)))
+		l.t.frames.put(f.buf)
 	}
-	<-stream.Context().Done()
-	return nil
 }
 
-// readAnswers reads the peer's heartbeats until the stream ends.
-func (l *link) readAnswers(stream grpc.ClientStream) error {
+// readAnswers reads the peer's heartbeats until it ends the link.
+func (l *link) readAnswers(line *line) error {
 	for {
-		var raw []byte
-		if err := stream.RecvMsg(&raw); err == io.EOF {
+		raw, err := line.readFrame(helloBytesMax)
+		if err == io.EOF {
 			return errEnded
 		} else if err != nil {
 			return err
 		}
 		kind, _, body, err := openFrame(raw)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if kind != kindHeartbeat || len(body) != 8 {
+		case kind == kindEnd:
+			return endOf(body)
+		case kind != kindHeartbeat || len(body) != beatBytes:
 			return &FrameError{Reason: fmt.Sprintf("kind %d where only heartbeats are expected", kind)}
 		}
 		now := l.t.since()
@@ -289,6 +310,9 @@ func (l *link) readAnswers(stream grpc.ClientStream) error {
 		l.roundTrip.Store(int64(now) - int64(binary.LittleEndian.Uint64(body)))
 	}
 }
+
+// beatBytes is the body of a heartbeat.
+const beatBytes = 8
 
 // appendBeat adds the body of a heartbeat: the sender's clock, which the peer
 // sends back as it is.

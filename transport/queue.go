@@ -8,7 +8,7 @@ import (
 
 // outFrame is a frame on its way out, not yet sealed.
 type outFrame struct {
-	buf []byte
+	buf *buffer
 	// count is the frame's count field, messages how many end in it: the same,
 	// unless it is a part.
 	count    uint32
@@ -34,7 +34,7 @@ type queue struct {
 	beat bool
 
 	// full are complete frames, building is the one that still grows. Their
-	// buffers' backing arrays come from frames.
+	// buffers come from frames.
 	full     []outFrame
 	building outFrame
 	// bytes counts what full and building hold, but for frame headers.
@@ -84,13 +84,14 @@ func (q *queue) add(msg []byte) verdict {
 
 // append requires mu.
 func (q *queue) append(msg []byte, size int) {
-	if len(q.building.buf)+size > q.target {
+	if q.building.buf != nil && len(q.building.buf.b)+size > q.target {
 		q.finish()
 	}
 	if q.building.buf == nil {
-		q.building.buf = newFrame(q.frames.get(frameHeaderSize+size), kindMessages)
+		q.building.buf = q.frames.get(frameHeaderSize + size)
+		q.building.buf.b = newFrame(q.building.buf.b, kindMessages)
 	}
-	q.building.buf = appendMessage(q.building.buf, msg)
+	q.building.buf.b = appendMessage(q.building.buf.b, msg)
 	q.building.count++
 	q.building.messages++
 	q.bytes += size
@@ -103,8 +104,8 @@ func (q *queue) split(msg []byte) {
 	count := uint32(len(msg))
 	for len(msg) > 0 {
 		n := min(len(msg), q.target-frameHeaderSize)
-		f := outFrame{buf: newFrame(q.frames.get(frameHeaderSize+n), kindPart), count: count}
-		f.buf = append(f.buf, msg[:n]...)
+		f := outFrame{buf: q.frames.get(frameHeaderSize + n), count: count}
+		f.buf.b = append(newFrame(f.buf.b, kindPart), msg[:n]...)
 		if msg = msg[n:]; len(msg) == 0 {
 			f.messages = 1
 		}
@@ -155,7 +156,7 @@ func (q *queue) take() (f outFrame, beat, ok bool) {
 			q.mu.Lock()
 			continue
 		}
-		q.bytes -= len(f.buf) - frameHeaderSize
+		q.bytes -= len(f.buf.b) - frameHeaderSize
 		return f, false, true
 	}
 }

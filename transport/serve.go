@@ -4,47 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"sync/atomic"
+	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	grpcpeer "google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
-
-	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 	"github.com/kindredkv/kindred/transport/lobby"
 )
-
-// The service has one method, a stream of frames in each direction.
-const (
-	serviceName = "kindred.peer.v1.Peer"
-	linkName    = "Link"
-	linkMethod  = "/" + serviceName + "/" + linkName
-)
-
-var linkStream = grpc.StreamDesc{
-	StreamName:    linkName,
-	Handler:       handleLink,
-	ServerStreams: true,
-	ClientStreams: true,
-}
-
-var peerService = grpc.ServiceDesc{
-	ServiceName: serviceName,
-	HandlerType: (*linkServer)(nil),
-	Streams:     []grpc.StreamDesc{linkStream},
-}
-
-// linkServer is what the service needs of a Transport.
-type linkServer interface {
-	serveLink(grpc.ServerStream) error
-}
-
-func handleLink(srv any, stream grpc.ServerStream) error {
-	return srv.(linkServer).serveLink(stream)
-}
 
 // inbound is what is remembered of a peer that dials this node.
 type inbound struct {
@@ -53,85 +19,118 @@ type inbound struct {
 	refusal atomic.Pointer[string]
 }
 
-// frameStream is what client and server streams have in common.
-type frameStream interface {
-	SendMsg(any) error
-	RecvMsg(any) error
+// acceptPauseMax is the longest pause after a connection could not be accepted, for
+// want of file descriptors say.
+const acceptPauseMax = time.Second
+
+// accept serves those who dial this node until the listener is closed.
+func (t *Transport) accept() {
+	pause := time.Duration(0)
+	for {
+		raw, err := t.listener.Accept()
+		if err == nil {
+			pause = 0
+			guest := t.lobby.Enter(raw)
+			t.serving.Go(func() { t.serve(guest) })
+			continue
+		}
+		if t.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), acceptPauseMax)
+		t.log.Error("cannot accept a link; trying again", "after", pause, "reason", err.Error())
+		select {
+		case <-time.After(pause):
+		case <-t.ctx.Done():
+			return
+		}
+	}
 }
 
-func sendHello(stream frameStream, h hello) error {
-	frame := h.append(newFrame(nil, kindHello))
-	sealFrame(frame, 0)
-	return stream.SendMsg(&frame)
+// serve is a connection from its beginning to its end.
+func (t *Transport) serve(guest *lobby.Conn) {
+	defer guest.Close()
+	defer context.AfterFunc(t.ctx, func() { guest.Close() })()
+	conn, err := t.shakeIn(guest)
+	if err != nil {
+		t.turnAway(guest.RemoteAddr(), err)
+		linger(guest)
+		return
+	}
+	line := newLine(conn, framesBuffer)
+	defer line.Close()
+	line.silence, line.renew = 2*t.cfg.DeadAfter, t.cfg.HeartbeatEvery
+	theirs, err := line.greeting()
+	if err != nil {
+		t.refuseStranger(guest.RemoteAddr(), err)
+	} else {
+		err = t.serveLink(line, guest, theirs)
+	}
+	if _, ok := complaint(err); ok {
+		line.hangUp(err)
+	}
 }
 
-func recvHello(stream frameStream) (hello, error) {
-	var raw []byte
-	if err := stream.RecvMsg(&raw); err != nil {
-		return hello{}, err
-	}
-	kind, _, body, err := openFrame(raw)
-	if err != nil {
-		return hello{}, err
-	}
-	if kind != kindHello {
-		return hello{}, &FrameError{Reason: fmt.Sprintf("kind %d before the hello", kind)}
-	}
-	return decodeHello(body)
-}
+// framesBuffer is for what arrives on a link: a frame that fits costs one read of
+// the socket and a copy, what does not fit is read to where it goes.
+const framesBuffer = 16 << 10
 
-// serveLink is one link that a peer has dialled, from hello to end.
-func (t *Transport) serveLink(stream grpc.ServerStream) error {
-	theirs, err := recvHello(stream)
+// serveLink is one link that a peer has dialled, from its hello to its end.
+func (t *Transport) serveLink(line *line, guest *lobby.Conn, theirs hello) error {
+	proof, err := t.prove(line.Conn, theirs.Name)
 	if err != nil {
-		t.refuseStranger(err)
-		return status.Error(codes.InvalidArgument, err.Error())
+		return t.expose(line.Conn, theirs, err)
 	}
-	proof, err := t.prove(stream.Context(), theirs.Name)
-	if err != nil {
-		return t.expose(stream.Context(), theirs, err)
-	}
-	from, err := t.welcome(stream, theirs)
+	from, err := t.welcome(line, guest, theirs)
 	if err != nil {
 		return err
 	}
-	defer t.depart(stream.Context())
+	defer t.linksIn.Add(-1)
 	if theirs.Lane == Messages {
 		t.cfg.Inbound(theirs.Name, true)
 		defer t.cfg.Inbound(theirs.Name, false)
 	}
-	err = t.receive(stream, theirs, from, proof)
+	err = t.receive(line, theirs, from, proof)
 	if bad := (*FrameError)(nil); errors.As(err, &bad) {
 		from.corrupt.Add(1)
 		t.log.Error("closing link: a peer sent what it must not", "peer", theirs.Name, "lane", theirs.Lane.String(), "reason", bad.Reason)
-		return status.Error(codes.DataLoss, bad.Error())
 	}
 	return err
 }
 
 // welcome answers a hello and judges it.
-func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, error) {
-	if err := t.underFaults(stream.Context(), theirs.Name); err != nil {
+func (t *Transport) welcome(line *line, guest *lobby.Conn, theirs hello) (*inbound, error) {
+	if err := t.underFaults(guest, theirs.Name); err != nil {
 		return nil, err
+	}
+	refuse := func(format string, args ...any) (*inbound, error) {
+		return nil, &RefusedError{Peer: theirs.Name, Reason: fmt.Sprintf(format, args...)}
 	}
 	from := t.inboundOf(theirs.Name)
 	if from == nil {
-		return nil, status.Errorf(codes.ResourceExhausted, "this node has met its limit of %d peer names", NamesMax)
+		return refuse("this node has met its limit of %d peer names", NamesMax)
 	}
 	if int(theirs.Lane) >= len(lanes) {
-		return nil, status.Errorf(codes.Unimplemented, "unknown lane %d", theirs.Lane)
+		return refuse("unknown lane %d", theirs.Lane)
 	}
 	mine := t.hello(theirs.Lane, theirs.Name)
 	if err := agree(mine, theirs); err != nil {
 		t.logRefusal(from, err)
-		_ = sendHello(stream, mine) // so that the other end can say what does not fit
-		return nil, status.Error(codes.FailedPrecondition, err.Error())
-	}
-	if err := t.admit(stream.Context()); err != nil {
+		_ = line.greet(mine) // so that the other end can say what does not fit
 		return nil, err
 	}
-	if err := sendHello(stream, mine); err != nil {
-		t.depart(stream.Context())
+	if t.linksIn.Add(1) > LinksInMax {
+		t.linksIn.Add(-1)
+		return refuse("this node has its limit of %d links open", LinksInMax)
+	}
+	// It leaves the lobby before it is answered: what it sends from then on is not a
+	// stranger's.
+	if !guest.Introduce() {
+		t.linksIn.Add(-1)
+		return refuse("the hello came too late")
+	}
+	if err := line.greet(mine); err != nil {
+		t.linksIn.Add(-1)
 		return nil, err
 	}
 	from.refusal.Store(nil)
@@ -142,56 +141,26 @@ func (t *Transport) welcome(stream grpc.ServerStream, theirs hello) (*inbound, e
 	return from, nil
 }
 
-// admit takes a peer out of the lobby, before it is answered: what it sends from
-// then on is not a stranger's.
-func (t *Transport) admit(ctx context.Context) error {
-	if t.linksIn.Add(1) > LinksInMax {
-		t.linksIn.Add(-1)
-		return status.Errorf(codes.ResourceExhausted, "this node has its limit of %d links open", LinksInMax)
-	}
-	if end, ok := guest(ctx); ok && !end.Introduce() {
-		t.linksIn.Add(-1)
-		return status.Error(codes.DeadlineExceeded, "the hello came too late")
-	}
-	return nil
-}
-
-// depart is the end of a link: nobody answers for its connection any more.
-func (t *Transport) depart(ctx context.Context) {
-	t.linksIn.Add(-1)
-	if end, ok := guest(ctx); ok {
-		end.Return()
-	}
-}
-
-// guest is the connection under a stream.
-func guest(ctx context.Context) (*lobby.Conn, bool) {
-	end, ok := grpcpeer.FromContext(ctx)
-	if !ok {
-		return nil, false
-	}
-	return lobby.Guest(end.Addr)
-}
-
 // underFaults puts a link under the faults of its peer, now that the peer is
 // known. If it is not to be heard, neither was its hello.
-func (t *Transport) underFaults(ctx context.Context, name string) error {
+func (t *Transport) underFaults(guest *lobby.Conn, name string) error {
 	if t.cfg.Faults == nil {
 		return nil
 	}
-	if end, ok := grpcpeer.FromContext(ctx); ok {
-		faults.Identify(lobby.Inner(end.Addr), faults.Named(name))
-	}
+	faults.Identify(guest.RemoteAddr(), faults.Named(name))
+	ctx, cancel := context.WithTimeout(t.ctx, t.cfg.DialTimeout)
+	defer cancel()
 	return t.cfg.Faults.Hear(ctx, faults.Named(name))
 }
 
 // refuseStranger counts a link that did not begin with a hello under the empty
 // name. A peer that hangs up before it has said anything is not one.
-func (t *Transport) refuseStranger(err error) {
+func (t *Transport) refuseStranger(addr net.Addr, err error) {
 	if bad := (*FrameError)(nil); errors.As(err, &bad) {
-		nobody := t.inboundOf("")
-		nobody.corrupt.Add(1)
-		t.logRefusal(nobody, err)
+		t.inboundOf("").corrupt.Add(1)
+		if t.strangers.Met(time.Now(), bad.Reason) {
+			t.log.Warn("refused a link: it did not begin with a hello", "from", addr.String(), "reason", bad.Reason)
+		}
 	}
 }
 
@@ -208,34 +177,34 @@ func (t *Transport) logRefusal(from *inbound, err error) {
 // expose refuses a node that goes by a name which its certificate does not carry.
 // It is remembered by the name that it has proven, so that one node cannot use up
 // the names of others.
-func (t *Transport) expose(ctx context.Context, theirs hello, err error) error {
-	state, _ := connectionState(ctx)
-	if from := t.inboundOf(security.PeerName(state)); from != nil {
-		t.logRefusal(from, &RefusedError{Peer: theirs.Name, Reason: err.Error()})
+func (t *Transport) expose(conn net.Conn, theirs hello, err error) error {
+	refused := &RefusedError{Peer: theirs.Name, Reason: err.Error()}
+	if from := t.inboundOf(proven(conn)); from != nil {
+		t.logRefusal(from, refused)
 	}
-	return status.Error(codes.PermissionDenied, err.Error())
+	return refused
 }
 
-// receive delivers frames and answers heartbeats until the stream ends, or its
-// peer is no longer to be trusted.
-func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inbound, proof proof) error {
+// receive delivers frames and answers heartbeats until the peer ends the link, or
+// is no longer to be trusted.
+func (t *Transport) receive(line *line, theirs hello, from *inbound, proof proof) error {
 	var parts assembly
 	for {
-		var raw []byte
-		if err := stream.RecvMsg(&raw); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if err := proof.holds(); err != nil {
-			return t.expose(stream.Context(), theirs, err)
-		}
-		kind, count, body, err := openFrame(raw)
+		raw, err := line.readFrame(frameBytesLimit)
 		if err != nil {
 			return err
 		}
-		if kind == kindHeartbeat {
-			if err := stream.SendMsg(&raw); err != nil {
+		if err := proof.holds(); err != nil {
+			return t.expose(line.Conn, theirs, err)
+		}
+		kind, count, body, err := openFrame(raw)
+		switch {
+		case err != nil:
+			return err
+		case kind == kindEnd:
+			return errEnded
+		case kind == kindHeartbeat:
+			if err := t.answer(line, raw); err != nil {
 				return err
 			}
 			continue
@@ -251,6 +220,15 @@ func (t *Transport) receive(stream grpc.ServerStream, theirs hello, from *inboun
 			t.cfg.Receive(theirs.Name, batch)
 		}
 	}
+}
+
+// answer sends a heartbeat back as it is. A peer that does not read them is gone.
+func (t *Transport) answer(line *line, beat []byte) error {
+	if err := line.SetWriteDeadline(time.Now().Add(t.cfg.DeadAfter)); err != nil {
+		return err
+	}
+	_, err := line.Write(beat)
+	return err
 }
 
 // unpack returns the messages that a frame brings or completes.

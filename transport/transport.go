@@ -10,11 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/keepalive"
-
 	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/transport/faults"
 	"github.com/kindredkv/kindred/transport/lobby"
@@ -27,12 +22,10 @@ type Transport struct {
 	log    *slog.Logger
 	start  time.Time
 	frames framePool
-	codec  encoding.CodecV2
 
 	ctx      context.Context
 	cancel   context.CancelFunc
 	listener net.Listener
-	server   *grpc.Server
 	serving  sync.WaitGroup
 
 	// peers is replaced, never changed, so that Send reads it without a lock.
@@ -73,12 +66,9 @@ func Listen(cfg Config) (*Transport, error) {
 	}
 	t.lobby = lobby.New(lobby.Limits{Max: cfg.StrangersMax, Patience: cfg.DialTimeout, BytesMax: strangerBytesMax}, "peer", t.log)
 	t.frames.largest = 2 * cfg.FrameBytesMax
-	t.codec = rawCodec{&t.frames}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.peers.Store(&map[string]*peer{})
-	t.server = grpc.NewServer(t.serverOptions()...)
-	t.server.RegisterService(&peerService, t)
-	t.serving.Go(func() { t.server.Serve(t.lobby.Listener(listener)) })
+	t.serving.Go(t.accept)
 	return t, nil
 }
 
@@ -168,9 +158,9 @@ func (t *Transport) Close() error {
 	t.change.Unlock()
 	t.leaving.Wait()
 	t.cancel()
-	t.server.Stop()
+	err := t.listener.Close()
 	t.serving.Wait()
-	return nil
+	return err
 }
 
 // since is the time since the start, which no clock change disturbs.
@@ -196,54 +186,12 @@ func (t *Transport) inboundOf(name string) *inbound {
 	return in
 }
 
-// Sizes that gRPC is told. A static window bounds what a receiver that has
-// stopped reading can make both ends hold; it must cover bandwidth times round
-// trip: 1 MiB is 100 MB/s at 10 ms.
-const (
-	streamWindow = 1 << 20
-	connWindow   = 2 * streamWindow
-	socketBuffer = 64 << 10
-	frameRoom    = frameBytesLimit + 1<<10
-)
-
-func (t *Transport) serverOptions() []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.Creds(t.serverCredentials()),
-		grpc.ForceServerCodecV2(t.codec),
-		grpc.MaxRecvMsgSize(frameRoom), grpc.MaxSendMsgSize(frameRoom),
-		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
-		grpc.WriteBufferSize(socketBuffer), grpc.ReadBufferSize(socketBuffer),
-		grpc.MaxConcurrentStreams(1), // a link has a connection to itself
-		grpc.ConnectionTimeout(t.cfg.DialTimeout),
-		// The dialler's heartbeats notice a dead link first; this frees the
-		// receiving end of one whose dialler has vanished.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: t.cfg.DeadAfter, Timeout: t.cfg.DeadAfter}),
-		grpc.WaitForHandlers(true),
-	}
-}
-
-func (t *Transport) dialOptions(peer string) []grpc.DialOption {
-	return []grpc.DialOption{
-		grpc.WithContextDialer(t.dialer(peer)),
-		grpc.WithDefaultCallOptions(
-			grpc.ForceCodecV2(t.codec),
-			grpc.MaxCallRecvMsgSize(frameRoom), grpc.MaxCallSendMsgSize(frameRoom)),
-		grpc.WithStaticStreamWindowSize(streamWindow), grpc.WithStaticConnWindowSize(connWindow),
-		grpc.WithWriteBufferSize(socketBuffer), grpc.WithReadBufferSize(socketBuffer),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: t.cfg.DialTimeout}),
-		grpc.WithIdleTimeout(0),
-		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(), grpc.WithNoProxy(),
-	}
-}
-
-// dialer is how a peer is reached.
-func (t *Transport) dialer(peer string) func(context.Context, string) (net.Conn, error) {
+// dial connects to a peer.
+func (t *Transport) dial(ctx context.Context, peer, addr string) (net.Conn, error) {
 	if t.cfg.Faults == nil {
-		return t.cfg.Dial
+		return t.cfg.Dial(ctx, addr)
 	}
-	return func(ctx context.Context, addr string) (net.Conn, error) {
-		return t.cfg.Faults.Dial(ctx, faults.Named(peer), func(ctx context.Context) (net.Conn, error) {
-			return t.cfg.Dial(ctx, addr)
-		})
-	}
+	return t.cfg.Faults.Dial(ctx, faults.Named(peer), func(ctx context.Context) (net.Conn, error) {
+		return t.cfg.Dial(ctx, addr)
+	})
 }

@@ -288,6 +288,7 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 	require.NoError(t, one.Send("n2", []byte("last")))
 	require.NoError(t, one.Close())
 	require.True(t, in.has("n1:last"))
+	require.Zero(t, statsOf(two, "n1").CorruptIn, "its end is in good order")
 	require.Error(t, one.Send("n2", nil))
 	require.NoError(t, one.Close(), "twice is fine")
 

@@ -19,7 +19,6 @@ type Conn struct {
 	// The lobby's lock is for these. place is nil unless it is a stranger.
 	place    *list.Element
 	patience *time.Timer
-	closed   bool
 }
 
 // Introduce takes the connection out of the lobby: somebody answers for it. It
@@ -32,14 +31,6 @@ func (c *Conn) Introduce() bool {
 	}
 	c.leave()
 	return true
-}
-
-// Return makes it a stranger again, with all the patience there is: what was
-// proven has ended.
-func (c *Conn) Return() {
-	if late := c.lobby.seat(c); late != nil {
-		c.lobby.close(late, fmt.Sprintf("there are more than %d who have not said who they are, and it was there longest", c.lobby.limits.Max))
-	}
 }
 
 // leave gives up the place. The lobby is locked.
@@ -66,34 +57,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Close implements net.Conn.
 func (c *Conn) Close() error {
 	c.lobby.mu.Lock()
-	c.closed = true
 	c.leave()
 	c.lobby.mu.Unlock()
 	return c.Conn.Close()
-}
-
-// RemoteAddr implements net.Conn; see [Guest].
-func (c *Conn) RemoteAddr() net.Addr { return &addr{c.Conn.RemoteAddr(), c} }
-
-// addr leads back to the connection: it is all that gRPC shows of one.
-type addr struct {
-	net.Addr
-	conn *Conn
-}
-
-// Guest is the connection that an address is the other end of, if it came through
-// a lobby.
-func Guest(a net.Addr) (*Conn, bool) {
-	if a, ok := a.(*addr); ok {
-		return a.conn, true
-	}
-	return nil, false
-}
-
-// Inner is the address as the listener below the lobby had it.
-func Inner(a net.Addr) net.Addr {
-	if a, ok := a.(*addr); ok {
-		return a.Addr
-	}
-	return a
 }

@@ -26,8 +26,9 @@
 // # Example
 //
 //	l := lobby.New(lobby.Limits{Max: 512, Patience: 3 * time.Second, BytesMax: 64 << 10}, "peer", log)
-//	conn, err := l.Listener(listener).Accept()
-//	if guest, ok := lobby.Guest(conn.RemoteAddr()); ok && proven {
-//		guest.Introduce()
+//	raw, err := listener.Accept()
+//	guest := l.Enter(raw)
+//	if proven(guest) && !guest.Introduce() {
+//		return // too late: it was put out
 //	}
 package lobby

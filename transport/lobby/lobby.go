@@ -50,27 +50,12 @@ func (l *Lobby) Waiting() int {
 // PutOut is how many had to go.
 func (l *Lobby) PutOut() uint64 { return l.putOut.Count() }
 
-// Listener is a listener whose connections begin as strangers.
-func (l *Lobby) Listener(inner net.Listener) net.Listener { return &listener{inner, l} }
-
-type listener struct {
-	net.Listener
-	lobby *Lobby
-}
-
-// Accept implements net.Listener.
-func (l *listener) Accept() (net.Conn, error) {
-	raw, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return l.lobby.Enter(raw), nil
-}
-
 // Enter takes a connection in, as a stranger.
 func (l *Lobby) Enter(raw net.Conn) *Conn {
 	c := &Conn{Conn: raw, lobby: l}
-	c.Return()
+	if late := l.seat(c); late != nil {
+		l.close(late, fmt.Sprintf("there are more than %d who have not said who they are, and it was there longest", l.limits.Max))
+	}
 	return c
 }
 
@@ -78,15 +63,11 @@ func (l *Lobby) Enter(raw net.Conn) *Conn {
 func (l *Lobby) seat(c *Conn) (late *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.closed || c.place != nil {
-		return nil
-	}
 	if l.waiting.Len() >= l.limits.Max {
 		late = l.waiting.Front().Value.(*Conn)
 		late.leave()
 	}
 	c.place = l.waiting.PushBack(c)
-	c.sent.Store(0)
 	c.stranger.Store(true)
 	c.patience = time.AfterFunc(l.limits.Patience, func() {
 		l.expel(c, fmt.Sprintf("it did not say who it is within %v", l.limits.Patience))
