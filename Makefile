@@ -22,6 +22,7 @@ PEERS     ?= redis nats etcd olric cassandra
 ROUNDS    ?= 5
 EACH      ?= 2500ms
 OUTPUT    ?= table
+MIX       ?= insert=100
 
 # A folder that git cannot read (another owner, no git) still builds.
 BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
@@ -154,6 +155,15 @@ bench: build ## Kindred beside its floors and PEERS, in ROUNDS (5); OUTPUT=json;
 	  go build -buildvcs=false -o ../../bin/nats-server github.com/nats-io/nats-server/v2
 	@./bin/bench-peers -bin bin -dir bin -peers '$(PEERS)' -rounds $(ROUNDS) -each $(EACH) -o $(OUTPUT) \
 	  $(if $(UPDATE),-update bench/RESULTS.md)
+
+.PHONY: profile
+profile: build ## share the processor time of MIX (insert=100) among the floors, as perf samples it
+	@dir=$$(mktemp -d) && trap './bin/kvcli local stop --dir '$$dir' > /dev/null; rm -rf '$$dir EXIT && \
+	  ./bin/kvcli local start --dir $$dir --nodes 3 --base-port 21700 > /dev/null && \
+	  nodes=$$(./bin/kvcli local status --dir $$dir -o json | sed -n 's/.*"pid": *\([0-9]*\),.*/\1/p' | paste -sd,) && \
+	  { ./bin/kvcli bench --dir $$dir --mix $(MIX) --popularity uniform --callers 64 --value-size 100 --time 12s --warmup 2s & \
+	    load=$$!; sleep 5; perf record -q -F 400 -g -p $$nodes,$$load -o $$dir/samples sleep 8; wait $$load; } && \
+	  perf script -i $$dir/samples -F comm,ip,sym | go run ./bench/where
 
 .PHONY: benchmarks
 benchmarks: check-go ## run the Go benchmarks that match BENCH (.)
