@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,15 +28,20 @@ func TestR14_WhatWasQueuedForAProcessDoesNotReachTheNext(t *testing.T) {
 
 	old := make([]byte, 10_000)
 	copy(old, "for the one before")
-	var full *transport.QueueFullError
-	eventually(t, func() bool { // the buffers of both systems are full, and then the queue
-		for range 1000 {
-			if err := n1.Send("n2", old); err != nil {
-				return errors.As(err, &full)
+	fill := func() {
+		var full *transport.QueueFullError
+		eventually(t, func() bool {
+			for range 1000 {
+				if err := n1.Send("n2", old); err != nil {
+					return errors.As(err, &full)
+				}
 			}
-		}
-		return false
-	})
+			return false
+		})
+	}
+	fill() // something is in the buffers of both systems, which may grow and take the queue as well
+	at.stick()
+	fill()
 
 	var got inbox
 	fresh := listen(t, "n2", got.receive)
@@ -54,18 +60,29 @@ func TestR14_WhatWasQueuedForAProcessDoesNotReachTheNext(t *testing.T) {
 type place struct {
 	mu    sync.Mutex
 	addr  string
-	conns []net.Conn
+	conns []*stuck
 }
 
 func (p *place) dial(ctx context.Context, _ string) (net.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", p.addr)
-	if err == nil {
-		p.conns = append(p.conns, conn)
+	raw, err := d.DialContext(ctx, "tcp", p.addr)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	conn := &stuck{Conn: raw, closed: make(chan struct{})}
+	p.conns = append(p.conns, conn)
+	return conn, nil
+}
+
+// stick has the connections that there are take nothing any more.
+func (p *place) stick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.sticks.Store(true)
+	}
 }
 
 func (p *place) move(addr string) {
@@ -76,4 +93,25 @@ func (p *place) move(addr string) {
 		c.Close()
 	}
 	p.conns = nil
+}
+
+// stuck is a connection that can stop taking what is written to it.
+type stuck struct {
+	net.Conn
+	sticks atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	if s.sticks.Load() {
+		<-s.closed
+		return 0, net.ErrClosed
+	}
+	return s.Conn.Write(b)
+}
+
+func (s *stuck) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Conn.Close()
 }
