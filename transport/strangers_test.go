@@ -72,6 +72,7 @@ func TestStrangersShutNoPeerOut(t *testing.T) {
 				require.LessOrEqual(t, waiting(one), few)
 
 				t.Log("nor do they end the links that there are")
+				eventually(t, func() bool { return statsOf(one, "n2").ConnectsIn >= 2 }) // counted after the answer, one for each lane
 				connects := statsOf(one, "n2").ConnectsIn
 				for _, c := range intrude(t, one.Addr(), words, 5*few)[:4*few] {
 					ended(t, c)
