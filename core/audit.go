@@ -50,6 +50,8 @@ type AuditStatus struct {
 	// blocked counts the times that no other home could say what was lost, vain the
 	// audits in a row that have mended nothing of it.
 	blocked, vain int
+	// waits: it has noted what cannot be read, and that has not been discarded yet.
+	waits bool
 	// stumped are the homes that could not, since something was mended.
 	stumped map[string]bool
 	// lost are dots that no other member of the cluster holds.
@@ -173,24 +175,39 @@ func (a *auditor) plan(id replica.ID, at time.Time) {
 func (s *Shard) Audit(id replica.ID) {
 	if status := s.auditor.status[id]; status != nil && !status.Wanted {
 		status.Wanted, status.goal = true, s.replicas[id].Clock().Clone()
-		s.auditor.asked++
-		s.auditor.plan(id, time.Unix(0, s.auditor.asked)) // in the order of asking
+		s.auditor.plan(id, s.auditor.turn())
+	}
+}
+
+// turn is the next in the order of asking, before all that is due by the clock.
+func (a *auditor) turn() time.Time {
+	a.asked++
+	return time.Unix(0, a.asked)
+}
+
+// Discarded says that ranges of Effects.Discards have gone. The replicas that wait for
+// that may be restored now.
+func (s *Shard) Discarded() {
+	for _, id := range s.Replicas() {
+		if status := s.auditor.status[id]; status.waits {
+			status.waits, status.vain = false, 0
+			s.auditor.plan(id, s.auditor.turn())
+		}
 	}
 }
 
 // notice asks for an audit because the disk has been met to be damaged. An audit
 // meets it as well, and so do reads until it is mended: that is no reason for one
-// after the other.
+// after the other. Who waits for the damage to go has noted it.
 func (a *auditor) notice(id replica.ID) {
 	status := a.status[id]
-	if status == nil || status.Wanted || status.Running {
+	if status == nil || status.Wanted || status.Running || status.waits {
 		return
 	}
 	status.Wanted = true
 	at := status.Ended.Add(auditAgain)
 	if status.Ended.IsZero() {
-		a.asked++
-		at = time.Unix(0, a.asked)
+		at = a.turn()
 	}
 	a.plan(id, at)
 }
@@ -198,7 +215,7 @@ func (a *auditor) notice(id replica.ID) {
 // linked looks again at what could not be restored while a peer was away.
 func (a *auditor) linked(s *Shard, now time.Time) {
 	for _, id := range s.Replicas() {
-		if status := a.status[id]; status != nil && status.vain > 0 && s.IsDamaged(id) && !status.Running {
+		if status := a.status[id]; status != nil && status.vain > 0 && s.IsDamaged(id) && !status.Running && !status.waits {
 			status.vain = 0
 			a.plan(id, now)
 		}
@@ -300,7 +317,7 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 	}
 	delete(a.due, first.ID())
 	run := &audit{r: first, status: a.status[first.ID()]}
-	run.status.Running, run.status.Wanted = true, false
+	run.status.Running, run.status.Wanted, run.status.waits = true, false, false
 	if x := s.exchange.of[first.ID()]; x != nil {
 		run.common = x.Common().Clone()
 	}
@@ -363,9 +380,14 @@ func (s *Shard) survey(a *audit) {
 	})
 }
 
-// quarantine takes note of what a survey found. It reports false if that cannot be
-// noted now: then the replica must not be compared, because what it has lost would
-// pass for deleted.
+// awaitsDiscard is why an audit ends with its marks: a block can hold rows of many
+// replicas, and goes when all of them have noted what they lose. So none keeps the
+// others from their turn, nor is anything put back where it could not be read.
+const awaitsDiscard = "waits for a damaged block to be discarded, which can have rows of other replicas too"
+
+// quarantine takes note of what a survey found. It reports false if the audit has to
+// end: what was lost could not be noted, so that it would pass for deleted, or it is
+// still in the way.
 func (a *audit) quarantine(s *Shard, now time.Time, found *replica.Survey) bool {
 	lost := found.Lost()
 	if a.r.Blind() || s.full != nil {
@@ -378,7 +400,10 @@ func (a *audit) quarantine(s *Shard, now time.Time, found *replica.Survey) bool 
 	if found.IsDamaged() {
 		s.forgetOwn(now, a.r.ID())
 	}
-	return true
+	if len(found.Unreadable) > 0 {
+		a.status.waits, a.problem = true, awaitsDiscard
+	}
+	return !a.status.waits
 }
 
 // others are the other homes of a replica.

@@ -48,8 +48,11 @@ func (s *Shard) cannotSpeak(id replica.ID) string {
 // claim them.
 func (s *Shard) cannotTell(id replica.ID) string {
 	r := s.replicas[id]
-	if r == nil {
+	switch {
+	case r == nil:
 		return notHome
+	case s.auditor.status[id].waits: // to look would only meet the damage again
+		return isDamaged
 	}
 	if _, _, _, copying := r.Copying(); copying {
 		return beingRebuilt

@@ -18,7 +18,8 @@ type Effects struct {
 	Looks   []Look
 	// Discards are ranges of rows that cannot be read, and that Rows deletes. They
 	// are to be thrown away, if the engine can do that, once Rows is durable and
-	// before anything else is applied; if that fails it is tried again.
+	// before anything else is applied; if that fails it is tried again. Discarded is to
+	// be called when some have gone.
 	Discards []storage.KeyRange
 	// Syncs lists operations to be named to Synced once everything applied so
 	// far is durable.

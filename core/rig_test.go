@@ -10,6 +10,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/memstore"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -33,6 +34,10 @@ type rig struct {
 	noExchange bool
 	// holdReads keeps loads unanswered, holdSyncs syncs.
 	holdReads, holdSyncs bool
+	// holdDiscards keeps what cannot be read where it is.
+	holdDiscards bool
+	// seen is what a node sees of its disk.
+	seen func(node string, disk storage.Snapshot) storage.Snapshot
 }
 
 type rigNode struct {
@@ -56,6 +61,7 @@ func newRig(t testing.TB, nodes int, limits Limits) *rig {
 		t: t, now: time.Unix(1_790_000_000, 0), nodes: map[string]*rigNode{}, answers: map[uint64]*kindred.Response{},
 		lose:  func(string, string, wire.Message) bool { return false },
 		heard: func(wire.Message) {},
+		seen:  func(_ string, disk storage.Snapshot) storage.Snapshot { return disk },
 	}
 	var members []ring.Node
 	for i := range nodes {
@@ -169,12 +175,15 @@ func (r *rig) perform(n *rigNode) bool {
 	n.loads = append(n.loads, out.Loads...)
 	pages := append([]*wire.ScanRead(nil), out.Pages...)
 	looks := append([]Look(nil), out.Looks...)
+	if len(out.Discards) > 0 && !r.holdDiscards {
+		n.shard.Discarded()
+	}
 	out.Reset()
 	r.readPages(n, pages)
 	for _, look := range looks {
 		snapshot, err := n.engine.Snapshot()
 		require.NoError(r.t, err)
-		look.Begin()(snapshot)(r.now)
+		look.Begin()(r.seen(n.name, snapshot))(r.now)
 		require.NoError(r.t, snapshot.Close())
 	}
 	return r.readAndSync(n) || moved

@@ -38,3 +38,14 @@ func (n *Node) auditRange(low, high []byte) {
 		w.inbox.put(func(_ time.Time, s *core.Shard) { s.AuditRange(low, high) })
 	}
 }
+
+// discarded tells all shards that damage has gone.
+func (n *Node) discarded() {
+	workers := n.auditors.Load()
+	if workers == nil {
+		return // all that is damaged is looked at when they start
+	}
+	for _, w := range *workers {
+		w.inbox.put(func(_ time.Time, s *core.Shard) { s.Discarded() })
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,8 +29,10 @@ type damageRig struct {
 	values map[string]string
 }
 
-func newDamageRig(t *testing.T, keys int) *damageRig {
-	nodes, _ := three(t)
+func newDamageRig(t *testing.T, keys int) *damageRig { return newDamageRigOf(t, 16, keys) }
+
+func newDamageRigOf(t *testing.T, partitions, keys int) *damageRig {
+	nodes, _ := threeOf(t, partitions)
 	r := &damageRig{t: t, nodes: nodes, values: map[string]string{}}
 	random := rand.NewChaCha8([32]byte{1}) // nothing to compress: it lies in the tables as it is
 	for i := range keys {
@@ -96,7 +100,7 @@ func (r *damageRig) stored(i int) (roots []uint64, err error) {
 	snapshot, err := r.nodes[i].store.Snapshot()
 	require.NoError(r.t, err)
 	defer snapshot.Close()
-	for p := range uint32(16) {
+	for p := range uint32(r.nodes[i].cfg.Partitions) {
 		var tree *hashtree.Tree
 		if tree, err = replica.Recount(snapshot, replica.ID{Partition: p, N: 3}); err != nil {
 			return nil, err
@@ -142,6 +146,43 @@ func TestARottenBlockIsRestoredFromTheOthers(t *testing.T) {
 	require.Zero(t, found.Diverged)
 	r.restart(0, func() {})
 	r.awaitEqual()
+}
+
+// With little data in many partitions a block has rows of dozens of replicas, and ends
+// between two. It can go only when each of them has noted what it loses, so none may
+// keep the others waiting.
+func TestARottenBlockOfManyReplicasIsRestored(t *testing.T) {
+	for _, partitions := range []int{16, 32, 128, 256} {
+		t.Run(fmt.Sprint(partitions), func(t *testing.T) {
+			r := newDamageRigOf(t, partitions, 100)
+			victim := r.middle()
+			r.restart(0, func() { r.spoil(0, victim) })
+			require.Eventually(t, func() bool { return values(do(t, r.nodes[0], get(victim))) == "["+r.values[victim]+"]" },
+				patience, 10*time.Millisecond, "the cluster answers")
+			require.Eventually(t, func() bool {
+				damaged, found := r.audits(0)
+				return damaged == 0 && found.Restored > 0
+			}, mending, 100*time.Millisecond)
+			r.awaitEqual()
+			_, found := r.audits(0)
+			require.Less(t, found.Restored, uint64(50), "a block of 4 KiB")
+			t.Logf("%+v, the damage was met %d times", found, r.nodes[0].corruptions.Load())
+		})
+	}
+}
+
+// mending is how long a machine may take on which everything takes ten times as long.
+const mending = 6 * patience
+
+// middle is the key in the middle of the tables: the blocks at their ends hold rows of
+// other kinds too.
+func (r *damageRig) middle() string {
+	layout := r.nodes[0].layout.Load()
+	row := func(key string) string {
+		return string(storage.ObjectKey(nil, uint32(layout.PartitionOf("b", key)), 3, "b", key))
+	}
+	keys := slices.SortedFunc(slices.Values(r.keys), func(a, b string) int { return strings.Compare(row(a), row(b)) })
+	return keys[len(keys)/2]
 }
 
 // A row that is gone from the disk without a trace is found by the audit, if nobody

@@ -36,6 +36,7 @@ type Node struct {
 	store   *pebblestore.Store
 	commit  *committer
 	workers []*worker
+	spoilt  *quarantine
 	// auditors are the workers once there are all, for what the store reports.
 	auditors atomic.Pointer[[]*worker]
 	// corruptions counts what the store has said of damage.
@@ -114,10 +115,10 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.serving.Go(n.reclaim)
 	n.commit = startCommitter(n.store, n.fail)
-	spoilt := newQuarantine(n.store)
+	n.spoilt = newQuarantine(n.store, n.discarded)
 	for range n.cfg.Shards {
 		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits})
-		w := newWorker(shard, n.store, spoilt, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
+		w := newWorker(shard, n.store, n.spoilt, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
 	}
@@ -219,6 +220,7 @@ func (n *Node) SendBulk(to string, msg []byte) error { return n.transport.SendBu
 func (n *Node) setLayout(layout *ring.Layout) {
 	n.recovered.Store(0)
 	owned := layout.Owned(n.cfg.Name, layout.Replicas())
+	n.spoilt.own(owned, uint8(layout.Replicas()))
 	for i, w := range n.workers {
 		w.inbox.put(func(_ time.Time, s *core.Shard) {
 			recovered, err := n.recover(s, i, owned, uint8(layout.Replicas()))

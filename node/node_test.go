@@ -20,10 +20,13 @@ import (
 )
 
 // three is a cluster of three nodes that are ready, and the address to join it.
-func three(t *testing.T) (nodes []*Node, seed string) {
+func three(t *testing.T) (nodes []*Node, seed string) { return threeOf(t, 16) }
+
+// threeOf is three nodes that share so many partitions.
+func threeOf(t *testing.T, partitions int) (nodes []*Node, seed string) {
 	for i := range 3 {
 		cfg := config(t, fmt.Sprintf("n%d", i+1))
-		cfg.Expect, cfg.Zone = 3, cfg.Name
+		cfg.Expect, cfg.Zone, cfg.Partitions = 3, cfg.Name, partitions
 		if seed == "" {
 			seed = cfg.GossipAddr
 		} else {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 )
 
@@ -23,8 +24,10 @@ type discarder interface {
 // applies anything while that is done.
 type quarantine struct {
 	engine storage.Engine
-	mu     sync.RWMutex
-	// owned are the replicas that this node holds, in the order of their rows.
+	// gone is told when something was discarded.
+	gone func()
+	mu   sync.RWMutex
+	// owned are the replicas that this node holds.
 	owned []replica.ID
 	// parts wait to be discarded, in order.
 	parts []storage.KeyRange
@@ -35,15 +38,19 @@ type quarantine struct {
 	written map[string]struct{}
 }
 
-func newQuarantine(engine storage.Engine) *quarantine {
-	return &quarantine{engine: engine, written: map[string]struct{}{}}
+func newQuarantine(engine storage.Engine, gone func()) *quarantine {
+	return &quarantine{engine: engine, gone: gone, written: map[string]struct{}{}}
 }
 
-// own notes the replicas of a shard.
-func (q *quarantine) own(ids []replica.ID) {
+// own notes the replicas of this node, before any of them is looked at.
+func (q *quarantine) own(partitions []ring.Partition, n uint8) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.owned = append(q.owned, ids...)
+	for _, p := range partitions {
+		if id := (replica.ID{Partition: uint32(p), N: n}); !slices.Contains(q.owned, id) {
+			q.owned = append(q.owned, id)
+		}
+	}
 }
 
 // apply is the engine's, and remembers what is written into a part.
@@ -78,12 +85,14 @@ func within(row []byte, r storage.KeyRange) bool {
 // stays. It returns the number of parts that wait for others.
 func (q *quarantine) discard(ranges []storage.KeyRange, rows *storage.Batch) (waiting int, err error) {
 	engine, ok := q.engine.(discarder)
-	if !ok || len(ranges) == 0 {
+	if !ok {
+		q.gone() // deleting rows is all that can be done about them
 		return 0, nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.add(ranges)
+	parts := len(q.parts)
 	q.note(rows)
 	if err := q.engine.Sync(); err != nil {
 		return 0, err // the marks are durable before the rows are gone
@@ -98,6 +107,9 @@ func (q *quarantine) discard(ranges []storage.KeyRange, rows *storage.Batch) (wa
 	q.waiting.Store(len(left) > 0)
 	if len(left) == 0 {
 		clear(q.written)
+	}
+	if len(left) < parts {
+		q.gone()
 	}
 	return len(left), nil
 }
@@ -117,7 +129,8 @@ func (q *quarantine) replace(engine discarder, p storage.KeyRange) error {
 			return err
 		}
 	}
-	if err := engine.Discard(p.Low, p.High); err != nil {
+	wide := q.widened(p)
+	if err := engine.Discard(wide.Low, wide.High); err != nil {
 		return err
 	}
 	if rows.Len() == 0 {
@@ -145,6 +158,40 @@ func (q *quarantine) add(ranges []storage.KeyRange) {
 		}
 		q.parts = append(q.parts, p)
 	}
+}
+
+// widened is a part and all about it where no replica can have objects: a block goes
+// on behind its last row, up to somewhere before the first row of the next, and where
+// nobody has rows nobody marks anything.
+func (q *quarantine) widened(p storage.KeyRange) storage.KeyRange {
+	wide := storage.KeyRange{Low: []byte{storage.TableObject}, High: []byte{storage.TableObject + 1}}
+	if bytes.Compare(p.Low, wide.Low) < 0 || bytes.Compare(p.High, wide.High) > 0 {
+		return p
+	}
+	for _, id := range q.owned {
+		lo, hi := storage.ObjectsRange(id.Partition, id.N)
+		if bytes.Compare(lo, p.Low) < 0 {
+			wide.Low = later(wide.Low, earlier(hi, p.Low))
+		}
+		if bytes.Compare(hi, p.High) > 0 {
+			wide.High = earlier(wide.High, later(lo, p.High))
+		}
+	}
+	return wide
+}
+
+func earlier(a, b []byte) []byte {
+	if bytes.Compare(a, b) < 0 {
+		return a
+	}
+	return b
+}
+
+func later(a, b []byte) []byte {
+	if bytes.Compare(a, b) > 0 {
+		return a
+	}
+	return b
 }
 
 // between reports whether a replica can have objects between two rows.

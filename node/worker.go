@@ -308,7 +308,6 @@ func (w *worker) work(s *core.Shard, layout *ring.Layout, recovered []*replica.R
 	for _, r := range recovered {
 		ids = append(ids, r.ID())
 	}
-	w.spoilt.own(ids)
 	w.loads.survey(ids, w.filter)
 }
 

@@ -287,6 +287,9 @@ func (s *shell) perform() {
 		n.run.oracle.applied(s, out)
 		n.disk.touch()
 	}
+	if len(out.Discards) > 0 { // what rots here is one row, which was deleted
+		s.put(func(_ time.Time, shard *core.Shard) { shard.Discarded() })
+	}
 	s.release(out)
 	for _, r := range out.Replies {
 		n.reply(r)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,7 @@ import (
 )
 
 // mending is how long a node may take to restore what its disk has spoilt.
-const mending = time.Minute
+const mending = 2 * time.Minute
 
 // rotten is a running cluster, the objects of which lie in tables of n1.
 type rotten struct {
@@ -35,7 +37,7 @@ func newRotten(t *testing.T, bucket string) *rotten {
 	r.ok("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(r.base), "--kvnode", program(t, "kvnode"))
 	random := rand.NewChaCha8([32]byte{2}) // nothing to compress: it lies in the tables as it is
 	var lines strings.Builder
-	for _, key := range neighbours(t, bucket) {
+	for _, key := range inOrder(t, bucket) {
 		value := make([]byte, 100)
 		_, _ = random.Read(value)
 		r.values[key] = fmt.Sprintf("%x", value)
@@ -49,16 +51,17 @@ func newRotten(t *testing.T, bucket string) *rotten {
 	return r
 }
 
-// neighbours are keys of one partition, in order: the tables have several blocks of
-// them, and those in the middle are of nobody else.
-func neighbours(t *testing.T, bucket string) (keys []string) {
+// inOrder are keys in the order of their rows. In the middle of the tables lie blocks of
+// objects alone, of many replicas.
+func inOrder(t *testing.T, bucket string) (keys []string) {
 	layout, err := ring.New([16]byte{1}, partitions, 1, []ring.Node{{Name: "n1", Capacity: 1}})
 	require.NoError(t, err)
-	for i := 0; len(keys) < 80; i++ {
-		if key := fmt.Sprintf("key-%05d", i); layout.PartitionOf(bucket, key) == 7 {
-			keys = append(keys, key)
-		}
+	for i := range 80 {
+		keys = append(keys, fmt.Sprintf("key-%05d", i))
 	}
+	slices.SortFunc(keys, func(a, b string) int {
+		return cmp.Compare(layout.PartitionOf(bucket, a), layout.PartitionOf(bucket, b))
+	})
 	return keys
 }
 

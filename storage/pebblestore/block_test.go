@@ -73,6 +73,11 @@ func TestDamage_AScanGoesOnBehindADamagedBlock(t *testing.T) {
 	s, reopen, row := objects(t, rows)
 	keys, gaps := scanAround(t, s)
 	require.Len(t, gaps, 1)
+	met := s.Metrics().Corruptions
+	again, same := scanAround(t, s)
+	require.Equal(t, keys, again)
+	require.Equal(t, gaps, same)
+	require.Less(t, s.Metrics().Corruptions-met, uint64(5), "where the block ends is known now")
 	require.Greater(t, len(keys), rows-100, "one block of 4 KiB is lost")
 	require.Less(t, len(keys), rows)
 	lost := 0

@@ -228,6 +228,7 @@ func TestDamage_RottenBlock(t *testing.T) {
 	var corrupt *storage.CorruptError
 	require.ErrorAs(t, err, &corrupt)
 	require.Equal(t, append(rowKey(visited-1), 0), corrupt.Key, "every row below was visited")
+	require.Regexp(t, `^storage: row "[^\n]*" in node/db/\d+\.sst is damaged \(pebble: file \d+: block \d+/\d+: crc32c checksum mismatch \w+ != \w+\): repair it [^\n]*$`, err.Error())
 	require.NoError(t, snapshot.Scan(corrupt.High, nil, func([]byte, []byte) bool { visited++; return true }))
 	require.GreaterOrEqual(t, visited, l.rows-l.inLog, "the scan goes on behind the damage")
 

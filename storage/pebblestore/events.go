@@ -156,7 +156,7 @@ func corruptError(key []byte, info *pebble.DataCorruptionInfo, cause error) *sto
 	if info == nil {
 		return damage
 	}
-	damage.File = info.Path
+	damage.File, damage.Cause = info.Path, info.Details // what carries them is of several lines
 	if end := info.Bounds.End.Key; end != nil {
 		damage.Low = append([]byte{}, info.Bounds.Start...)
 		damage.High = append(append([]byte{}, end...), 0) // the end may be included

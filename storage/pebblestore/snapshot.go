@@ -92,7 +92,7 @@ func (sn *snapshot) Scan(lo, hi []byte, visit func(key, value []byte) bool) erro
 func (sn *snapshot) scanError(next, hi []byte, err error) error {
 	err = sn.store.readError(next, err)
 	if damage := (*storage.CorruptError)(nil); errors.As(err, &damage) {
-		damage.Resume = sn.beyond(next, damage.High, hi)
+		damage.Resume = sn.beyond(damage, bound(hi))
 	}
 	return err
 }
@@ -102,51 +102,60 @@ func (sn *snapshot) scanError(next, hi []byte, err error) error {
 // every bit of the block, some 20 ms. Rows that the search skips for want of steps
 // are taken for damaged too.
 const (
-	beyondMet   = 32
+	beyondMet   = 48
 	beyondSteps = 256
 )
 
-// beyond finds the first row behind low that can be read, short of the end of a
-// scan. Pebble does not say which block is damaged; so this asks for rows further
-// and further on, by bisection.
-func (sn *snapshot) beyond(low, fileEnd, hi []byte) []byte {
-	high := hi
-	if fileEnd != nil && (len(hi) == 0 || bytes.Compare(fileEnd, hi) < 0) {
-		high = fileEnd
+// beyond finds where a scan up to hi can go on that has stopped. The end of a block is
+// searched once and remembered: the scans of many replicas can meet it.
+func (sn *snapshot) beyond(damage *storage.CorruptError, hi []byte) []byte {
+	if damage.High == nil {
+		if hi == nil {
+			return nil
+		}
+		return sn.search(damage, hi)
 	}
-	if len(high) == 0 {
-		return nil
+	end := sn.store.ends.behind(damage, func() []byte { return sn.search(damage, damage.High) })
+	if hi != nil && bytes.Compare(hi, end) < 0 {
+		return hi
 	}
-	resume, met := high, 0
+	return end
+}
+
+// search finds a place behind a block from where on rows can be read, high at most,
+// such that the block has no rows behind it. Pebble does not say where a block ends; so
+// this asks for rows further and further on, by bisection.
+func (sn *snapshot) search(damage *storage.CorruptError, high []byte) []byte {
+	low, met := damage.Key, 0
 	for range beyondSteps {
 		middle := between(low, high)
 		if middle == nil || met == beyondMet {
 			break
 		}
-		switch row, ok := sn.firstFrom(middle, high); {
-		case !ok:
+		row, err := sn.firstFrom(middle, high)
+		switch {
+		case err != nil && sameBlock(sn.store.readError(low, err), damage):
 			low = middle
 			met++
-		case row == nil:
+		case err == nil && row != nil:
+			high = row
+		default: // no rows, or those of another block
 			high = middle
-		default:
-			high, resume = row, row
 		}
 	}
-	return resume
+	return high
 }
 
-// firstFrom gives the first row from lo on, below hi, or nil if there is none; ok
-// is false if it cannot be read.
-func (sn *snapshot) firstFrom(lo, hi []byte) (row []byte, ok bool) {
+// firstFrom gives the first row from lo on, below hi, or nil if there is none.
+func (sn *snapshot) firstFrom(lo, hi []byte) (row []byte, err error) {
 	rows, err := sn.at.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
 	if rows.First() {
 		row = append([]byte{}, rows.Key()...)
 	}
-	return row, rows.Close() == nil
+	return row, rows.Close()
 }
 
 // between gives a key about half-way between two, nil if there is none of a

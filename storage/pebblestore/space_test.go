@@ -93,6 +93,7 @@ func TestSpace_BelowTheFloor(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, s.Metrics().BallastHeld)
 		require.NoError(t, s.Apply(oneRow("kept")))
+		synctest.Wait() // until the log has it
 
 		fs.free.Store(7 * mebi)
 		time.Sleep(spaceCheckInterval)

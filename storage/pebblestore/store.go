@@ -37,6 +37,8 @@ type Store struct {
 	mu        sync.Mutex
 	snapshots map[*snapshot]struct{}
 	closing   chan struct{} // closed when Pebble is
+
+	ends ends
 }
 
 var _ storage.Engine = (*Store)(nil)
