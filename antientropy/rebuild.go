@@ -37,12 +37,10 @@ type Rebuild struct {
 	// op numbers the asks; an answer to another one is not waited for any more.
 	op    uint64
 	until time.Time
-	rest  time.Time
 	// stuck is since when nobody could go on.
 	stuck time.Time
 
 	progress Progress
-	lastPage time.Time
 }
 
 // source is another home of the partition.
