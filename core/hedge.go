@@ -7,9 +7,11 @@ import (
 
 // hedge decides whom a read asks first, and how long it waits for them before it asks
 // the others as well. It waits about as long as all but one in fifty need: longer
-// where that was too short, and a little less each time that it was not.
+// where more than that were too slow of the last reads, and less where hardly any was.
 type hedge struct {
 	after time.Duration
+	// reads are counted up to hedgeReads, and of them those that waited in vain.
+	reads, late int
 	// lagging are peers that somebody had to be asked besides, and until when they are
 	// asked last for that.
 	lagging map[string]time.Time
@@ -19,8 +21,9 @@ const (
 	// hedgeMin and hedgeMax bound the wait: below the one timers cost more than they
 	// save, and the other is felt.
 	hedgeMin, hedgeMax = 2 * time.Millisecond, 100 * time.Millisecond
-	// hedgeOf is the number of reads of which one is too slow.
-	hedgeOf = 50
+	// hedgeOf is the number of reads of which one may be too slow, hedgeReads after how
+	// many that is judged.
+	hedgeOf, hedgeReads = 50, 200
 	// lagFor is how long a peer is asked last that was too slow.
 	lagFor = time.Second
 )
@@ -48,17 +51,27 @@ func (h *hedge) first(now time.Time, homes []string, self string, turn uint64) [
 }
 
 // enough notes that those who were asked first have answered in time.
-func (h *hedge) enough() { h.after = max(hedgeMin, h.after-h.after/(8*hedgeOf)) }
+func (h *hedge) enough() { h.judge(0) }
 
-// lagged notes that somebody else had to be asked. Many reads may find that of one
-// peer at once: the first of them tells.
+// lagged notes that somebody else had to be asked.
 func (h *hedge) lagged(now time.Time, peers []string) {
-	news := false
 	for _, p := range peers {
-		news = news || !now.Before(h.lagging[p])
 		h.lagging[p] = now.Add(lagFor)
 	}
-	if news {
-		h.after = min(hedgeMax, h.after+h.after/8)
+	h.judge(1)
+}
+
+func (h *hedge) judge(late int) {
+	h.reads++
+	h.late += late
+	if h.reads < hedgeReads {
+		return
 	}
+	switch slow := h.late * hedgeOf; {
+	case slow > h.reads:
+		h.after = min(hedgeMax, h.after+h.after/4)
+	case slow < h.reads/2:
+		h.after = max(hedgeMin, h.after-h.after/16)
+	}
+	h.reads, h.late = 0, 0
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -110,33 +111,29 @@ func TestASlowHomeIsAskedLast(t *testing.T) {
 func TestAHedgeWaitsAsLongAsNearlyAllNeed(t *testing.T) {
 	h := newHedge()
 	now := time.Unix(1_790_000_000, 0)
-	need := func(i int) time.Duration { // one in a hundred needs 40 ms, the others up to 8
-		if i%100 == 0 {
-			return 40 * time.Millisecond
+	chance := rand.New(rand.NewPCG(1, 2))
+	// ask reads so many times, thousands in a second, and counts the hedges.
+	ask := func(reads int, need func() time.Duration) (hedged int) {
+		for range reads {
+			now = now.Add(100 * time.Microsecond)
+			if need() <= h.after {
+				h.enough()
+			} else {
+				h.lagged(now, []string{"n2"})
+				hedged++
+			}
 		}
-		return time.Duration(i*7%80) * 100 * time.Microsecond
+		return hedged
 	}
-	hedged := 0
-	for i := range 20_000 {
-		now = now.Add(2 * lagFor)
-		if need(i) <= h.after {
-			h.enough()
-			continue
-		}
-		h.lagged(now, []string{"n2"})
-		if i > 10_000 {
-			hedged++
-		}
+	for _, usual := range []time.Duration{4 * time.Millisecond, 20 * time.Millisecond, 4 * time.Millisecond} {
+		need := func() time.Duration { return time.Duration(chance.ExpFloat64() * float64(usual)) }
+		ask(50_000, need)
+		require.InDelta(t, 1000, ask(50_000, need), 500, "of 50,000, where %v are usual", usual)
+		require.InEpsilon(t, 4*usual, h.after, 0.4, "e to the 4 is about 50")
 	}
-	require.InDelta(t, 10_000/hedgeOf, hedged, 100)
-	require.Less(t, h.after, 20*time.Millisecond)
-	for range 100_000 {
-		h.enough()
-	}
+	ask(50_000, func() time.Duration { return 0 })
 	require.Equal(t, hedgeMin, h.after)
-	for i := range 100 {
-		h.lagged(now.Add(time.Duration(i)*lagFor), []string{"n2"})
-	}
+	ask(50_000, func() time.Duration { return time.Hour })
 	require.Equal(t, hedgeMax, h.after)
 }
 
