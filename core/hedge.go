@@ -12,7 +12,7 @@ type hedge struct {
 	after time.Duration
 	// reads are counted up to hedgeReads, and of them those that waited in vain.
 	reads, late int
-	// lagging are peers that somebody had to be asked besides, and until when they are
+	// lagging are nodes that somebody had to be asked besides, and until when they are
 	// asked last for that.
 	lagging map[string]time.Time
 }
@@ -24,7 +24,7 @@ const (
 	// hedgeOf is the number of reads of which one may be too slow, hedgeReads after how
 	// many that is judged.
 	hedgeOf, hedgeReads = 50, 200
-	// lagFor is how long a peer is asked last that was too slow.
+	// lagFor is how long a node is asked last that was too slow, or refused.
 	lagFor = time.Second
 )
 
@@ -53,13 +53,16 @@ func (h *hedge) first(now time.Time, homes []string, self string, turn uint64) [
 // enough notes that those who were asked first have answered in time.
 func (h *hedge) enough() { h.judge(0) }
 
-// lagged notes that somebody else had to be asked.
+// lagged notes that somebody else had to be asked, because these were slow.
 func (h *hedge) lagged(now time.Time, peers []string) {
 	for _, p := range peers {
-		h.lagging[p] = now.Add(lagFor)
+		h.avoid(now, p)
 	}
 	h.judge(1)
 }
+
+// avoid has a node asked last for a while: it is slow, or cannot answer now.
+func (h *hedge) avoid(now time.Time, name string) { h.lagging[name] = now.Add(lagFor) }
 
 func (h *hedge) judge(late int) {
 	h.reads++

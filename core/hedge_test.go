@@ -77,10 +77,14 @@ func TestAGetAsksOnWhereAHomeRefuses(t *testing.T) {
 	r.wipe("n3", 77<<32)
 	r.noExchange = true
 	require.False(t, r.nodes["n3"].shard.trusted(r.placeOf(key)))
+	asked := r.questions()
 	for range 10 {
 		require.Equal(t, []string{"milk"}, values(r.do("n1", get(key))))
+		require.Equal(t, []string{"milk"}, values(r.do("n3", get(key))))
 	}
-	require.NotZero(t, r.nodes["n1"].shard.Stats().Hedges)
+	require.EqualValues(t, 1, r.nodes["n1"].shard.Stats().Hedges, "who has refused is asked last for a while")
+	require.Zero(t, r.nodes["n3"].shard.Stats().Hedges, "who cannot answer does not ask itself")
+	require.LessOrEqual(t, asked["n3"], 1)
 }
 
 // A home that is silent costs one wait in a second, and not one for every get.

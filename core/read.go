@@ -98,7 +98,12 @@ func (s *Shard) read(now time.Time, o *readOp, homes []string) {
 		o.nudged = s.nudgeAfter(now, &o.request)
 	}
 	if need := o.get.Need(); need < len(homes) && s.allWell(homes) {
-		order := s.hedge.first(now, homes, s.cfg.Node, s.seq)
+		self := s.cfg.Node
+		if id := replica.ID(o.head); s.Rebuilding(id) || !s.trusted(id) {
+			self = "" // asking itself would be in vain
+			s.hedge.avoid(now, s.cfg.Node)
+		}
+		order := s.hedge.first(now, homes, self, s.seq)
 		homes, o.spare = order[:need], order[need:]
 		if at := now.Add(s.hedge.after); o.nudged.IsZero() || at.Before(o.nudged) {
 			o.nudged = at
@@ -199,6 +204,7 @@ func (o *readOp) fail(s *Shard, now time.Time, node, reason string) {
 		}
 	}
 	if len(o.spare) > 0 {
+		s.hedge.avoid(now, node)
 		o.askSpare(s, now)
 	}
 	o.proceed(s, now)
