@@ -10,3 +10,6 @@ func (s *Server) Routes() map[string][]string {
 	}
 	return routes
 }
+
+// OwnAnswerBytes is what a connection, or a stream, holds without asking.
+const OwnAnswerBytes = ownAnswerBytes

@@ -119,6 +119,7 @@ func (d *kvDoor) Scan(m *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.Sc
 			tell()
 			return api.Status(r.Err).Err()
 		}
+		unread.hold(0) // from here on send counts it
 		if err := unread.send(stream, api.FormatScanResponse(r), bytes); err != nil {
 			return err
 		}

@@ -65,12 +65,15 @@ func (u *unread) hold(bytes int) {
 	}
 }
 
-// room says why an answer cannot wait, if so much would wait then.
+// room is hold for an answer that can be refused. It says why that cannot wait.
 func (u *unread) room(bytes int) *kindred.Error {
 	more, most := u.beyond(bytes), u.server.cfg.AnswerBytesMax
-	if now := u.server.grpcAnswerBytes.Load() + more; more > 0 && now > most {
+	now := u.server.grpcAnswerBytes.Add(more)
+	if more > 0 && now > most {
+		u.server.grpcAnswerBytes.Add(-more)
 		return tooMuch("answers", now, most)
 	}
+	u.counted += more
 	return nil
 }
 

@@ -51,7 +51,8 @@ func TestPipelinesThatStopReadingHarmNoOne(t *testing.T) {
 	}
 	h.sent(t, 1+pipelines+pipelines*orders)
 	held := h.held(t)
-	require.LessOrEqual(t, held, float64(most))
+	// What a stream has to itself is counted once gRPC takes the message over.
+	require.LessOrEqual(t, held, float64(most+pipelines*server.OwnAnswerBytes))
 	require.Greater(t, held, float64(most-2*size))
 
 	brisk := pipeline(t, kv)
