@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -276,13 +277,31 @@ func TestASecondSignalDoesNotWait(t *testing.T) {
 	signals := make(chan os.Signal, 2)
 	signals <- syscall.SIGTERM
 	signals <- syscall.SIGTERM
-	var out, errOut bytes.Buffer
+	var out, errOut journal // the node writes on
 	dir, err := os.MkdirTemp("", "kvnode-")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) }) // the node still drains, so this may leave a file
 	code := run(alone(t, dir), nil, signals, &out, &errOut)
 	require.Equal(t, 1, code, errOut.String())
 	require.Contains(t, errOut.String(), "second signal")
+}
+
+// journal is a buffer for writers that may outlive the reader's patience.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
 }
 
 // A node is ready when it holds its share; until then /readyz says what it waits for.
