@@ -13,8 +13,8 @@ import (
 // closeSweep is a walk through the objects of a replica that remember anything in
 // a context, page by page: each is opened and saved, whereby what is void is
 // touched and what the clock covers is stripped. One walk follows every outcome
-// of a round, and one every start, because what an earlier life had noticed of
-// contexts is lost with it.
+// of a round, one every start, because what an earlier life had noticed of
+// contexts is lost with it, and one what the sweeper could not remember.
 type closeSweep struct {
 	// at is when the next page is read, zero while none is wanted or one is being
 	// read.

@@ -30,8 +30,9 @@ const (
 
 func newHedge() hedge { return hedge{after: 10 * time.Millisecond, lagging: map[string]time.Time{}} }
 
-// first puts the homes in the order in which a read asks them: this node, which
-// needs no message, then the others in turns, then those that were slow.
+// first puts the homes in the order in which a read asks them: self, which needs no
+// message, then the others in turns, then those that were slow or have refused. Self
+// is empty where this node cannot answer.
 func (h *hedge) first(now time.Time, homes []string, self string, turn uint64) []string {
 	order := make([]string, 0, len(homes))
 	here, others := slices.Index(homes, self), len(homes)
