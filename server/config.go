@@ -97,7 +97,8 @@ type Config struct {
 	// 16 KiB that are being sent: clients that read slowly hold no more than this. More are refused as
 	// overload; less than kindred.ObjectBytesMax refuses large objects for ever.
 	// gRPC answers have as much again, beyond the 256 KiB that each connection and
-	// each stream has to itself. Default 256 MiB.
+	// each stream has to itself; what must be told, of writes and refusals in
+	// pipelines, is counted there and never refused. Default 256 MiB.
 	AnswerBytesMax int64
 
 	// HeaderTimeout is how long a client may take for a TLS handshake or for

@@ -11,5 +11,8 @@ func (s *Server) Routes() map[string][]string {
 	return routes
 }
 
-// OwnAnswerBytes is what a connection, or a stream, holds without asking.
-const OwnAnswerBytes = ownAnswerBytes
+// GRPCAnswerBytes is what is counted for gRPC answers.
+func (s *Server) GRPCAnswerBytes() int64 { return s.grpcAnswerBytes.Load() }
+
+// AnswerBytes is what an answer without values counts.
+const AnswerBytes = answerBytes

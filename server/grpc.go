@@ -108,6 +108,7 @@ func (d *kvDoor) Scan(m *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.Sc
 	defer d.streams.leave()
 	ctx, tell := traceCall(stream.Context(), nil)
 	unread := d.watchUnread(ctx)
+	defer unread.close()
 	page, total, bad := api.ParseScan(m)
 	for sent := uint64(0); ; {
 		r := d.askParsed(ctx, kindred.OpScan, page, bad)
@@ -119,7 +120,6 @@ func (d *kvDoor) Scan(m *pb.ScanRequest, stream grpc.ServerStreamingServer[pb.Sc
 			tell()
 			return api.Status(r.Err).Err()
 		}
-		unread.hold(0) // from here on send counts it
 		if err := unread.send(stream, api.FormatScanResponse(r), bytes); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/api"
 	pb "github.com/kindredkv/kindred/api/kindred/v1"
 )
@@ -23,8 +25,9 @@ const (
 	// bounded by the calls of a connection. It must not be less than what gRPC
 	// thinks worth giving back.
 	countedAnswerBytes = 4 << 10
-	// ownAnswerBytes is what each connection may hold without asking: clients that
-	// do not read large answers must not keep others from small ones.
+	// ownAnswerBytes is what each connection, for its unary calls, and each stream may
+	// hold without asking: clients that do not read large answers must not keep others
+	// from small ones.
 	ownAnswerBytes = 256 << 10
 )
 
@@ -42,15 +45,17 @@ func (l accounts) Accept() (net.Conn, error) {
 	return &account{Conn: conn, server: l.server}, nil
 }
 
-// account is a connection, and what it holds of answers: own is its own share,
-// shared is taken from the budget of all.
+// account is a connection, and what it holds of answers of unary calls: own is its own
+// share, shared is taken from the budget of all. Its streams count for themselves.
 type account struct {
 	net.Conn
 	server *Server
 
 	mu          sync.Mutex
 	own, shared int64
-	closed      bool
+	// streams are those of which gRPC has messages.
+	streams map[*unread]bool
+	closed  bool
 }
 
 // RemoteAddr leads back to the account: it is all that gRPC shows of a connection.
@@ -66,13 +71,29 @@ func (a *account) Close() error {
 	a.mu.Lock()
 	a.server.grpcAnswerBytes.Add(-a.shared)
 	a.own, a.shared, a.closed = 0, 0, true
+	for u := range a.streams {
+		u.set(u.waiting, 0)
+	}
 	a.mu.Unlock()
 	return a.Conn.Close()
+}
+
+// remember notes whether gRPC has messages of a stream. The account is locked.
+func (a *account) remember(u *unread, has bool) {
+	if !has {
+		delete(a.streams, u)
+		return
+	}
+	if a.streams == nil {
+		a.streams = map[*unread]bool{}
+	}
+	a.streams[u] = true
 }
 
 // parcel is an answer on its way, and the pool to which its buffer returns.
 type parcel struct {
 	account *account
+	stream  *unread // nil: of a unary call
 	message proto.Message
 	bytes   int64
 	shared  bool
@@ -92,16 +113,30 @@ func (a *account) take(m proto.Message, bytes int64, must bool) (*parcel, error)
 	case a.own+bytes <= ownAnswerBytes:
 		a.own += bytes
 	default:
-		cfg := &a.server.cfg
-		bad := hold(&a.server.grpcAnswerBytes, bytes, cfg.AnswerBytesMax, "answers")
-		if bad != nil && !must {
-			a.server.grpcAnswerBytes.Add(-bytes)
+		cfg, budget := &a.server.cfg, &a.server.grpcAnswerBytes
+		if must {
+			budget.Add(bytes)
+		} else if bad := reserve(budget, bytes, cfg.AnswerBytesMax, "answers"); bad != nil {
 			return nil, api.Status(bad).Err()
 		}
 		a.shared += bytes
 		p.shared, p.late = true, time.AfterFunc(cfg.AnswerTimeout, a.cut)
 	}
 	return p, nil
+}
+
+// reserve takes bytes from a budget, in one step, or says why they are too many. What
+// is refused is not counted for a moment either: it would keep others out.
+func reserve(budget *atomic.Int64, bytes, max int64, what string) *kindred.Error {
+	for {
+		now := budget.Load()
+		if bytes > 0 && now+bytes > max {
+			return tooMuch(what, now+bytes, max)
+		}
+		if bytes == 0 || budget.CompareAndSwap(now, now+bytes) {
+			return nil
+		}
+	}
 }
 
 // cut ends the connection of a client that has not read an answer in time.
@@ -128,6 +163,8 @@ func (p *parcel) Put(*[]byte) {
 	defer a.mu.Unlock()
 	switch {
 	case a.closed:
+	case p.stream != nil:
+		p.stream.set(p.stream.waiting, p.stream.taken-p.bytes)
 	case p.shared:
 		a.shared -= p.bytes
 		a.server.grpcAnswerBytes.Add(-p.bytes)

@@ -27,6 +27,7 @@ func (d *kvDoor) Pipeline(stream grpc.BidiStreamingServer[pb.PipelineRequest, pb
 	}
 	defer d.streams.leave()
 	p := &pipe{server: d.Server, stream: stream, wake: make(chan struct{}, 1), unread: d.watchUnread(stream.Context())}
+	defer p.unread.close()
 	p.room.L = &p.mu
 	defer p.close()
 	go p.read()
@@ -37,6 +38,7 @@ func (d *kvDoor) Pipeline(stream grpc.BidiStreamingServer[pb.PipelineRequest, pb
 type pipe struct {
 	server *Server
 	stream grpc.BidiStreamingServer[pb.PipelineRequest, pb.PipelineResponse]
+	unread *unread // counts what is unsent, and what gRPC has, for all streams together
 	// wake tells the writer that something below changed.
 	wake chan struct{}
 
@@ -48,7 +50,6 @@ type pipe struct {
 	ready       []*call
 	unsent      int
 	unsentBytes int
-	unread      *unread
 	// ended and why: the client sends no more.
 	ended bool
 	why   error
@@ -56,8 +57,8 @@ type pipe struct {
 	letIn uint64
 	// unused: nothing was let in for IdleTimeout, and nothing is under way.
 	unused bool
-	// closed: no call is let in any more. gone: no answer is sent any more.
-	closed, gone bool
+	// closed: no call is let in any more.
+	closed bool
 }
 
 // read lets calls in as they arrive.
@@ -110,30 +111,30 @@ func (p *pipe) start(m *pb.Call) {
 
 // receive takes an answer from the backend, in the backend's goroutine.
 func (p *pipe) receive(c *call) {
-	size := sizeOf(c.answer)
+	size := p.count(c)
 	p.mu.Lock()
-	if c.op == kindred.OpGet { // what was done is always told
-		if bad := p.unread.room(p.unsentBytes + size); bad != nil {
-			c.answer = &kindred.Response{Err: bad}
-			size = sizeOf(c.answer)
-		}
-	}
 	p.running--
 	p.unsent++
 	p.unsentBytes += size
-	p.hold()
 	p.ready = append(p.ready, c)
 	p.mu.Unlock()
 	p.poke()
 }
 
-// hold counts what is unsent, as long as there is somebody to send it to.
-func (p *pipe) hold() {
-	if p.gone {
-		p.unread.hold(0)
-	} else {
-		p.unread.hold(p.unsentBytes)
+// count counts an answer that is to wait, or the refusal in its place. What was done is
+// always told.
+func (p *pipe) count(c *call) (size int) {
+	size = sizeOf(c.answer)
+	if c.op == kindred.OpGet {
+		bad := p.unread.room(size)
+		if bad == nil {
+			return size
+		}
+		c.answer = &kindred.Response{Err: bad}
+		size = sizeOf(c.answer)
 	}
+	p.unread.hold(size)
+	return size
 }
 
 func (p *pipe) poke() {
@@ -153,8 +154,7 @@ func (p *pipe) end(why error) {
 // close lets the reader go.
 func (p *pipe) close() {
 	p.mu.Lock()
-	p.closed, p.gone = true, true
-	p.hold()
+	p.closed = true
 	p.mu.Unlock()
 	p.room.Broadcast()
 }
@@ -222,31 +222,31 @@ func (p *pipe) send(batch []*call) error {
 			}
 			m.Results = append(m.Results, api.FormatResult(c.id, c.op, c.answer))
 		}
-		p.handOver(bytes)
+		n := len(m.Results)
+		clear(batch[:n]) // their values can be freed once gRPC has encoded them
+		batch = batch[n:]
+		p.leave(bytes)
 		if err := p.unread.send(p.stream, m, bytes); err != nil {
 			return err
 		}
-		p.sent(batch[:len(m.Results)])
-		batch = batch[len(m.Results):]
+		p.sent(n)
 	}
 	return nil
 }
 
-// handOver leaves the bytes of a message to whoever sends it.
-func (p *pipe) handOver(bytes int) {
+// leave says that a message does not wait here any more.
+func (p *pipe) leave(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unsentBytes -= bytes
-	p.hold()
 }
 
-// sent makes room, and forgets the calls so that their values can be freed.
-func (p *pipe) sent(calls []*call) {
+// sent makes room.
+func (p *pipe) sent(answers int) {
 	p.mu.Lock()
-	p.unsent -= len(calls)
+	p.unsent -= answers
 	p.mu.Unlock()
 	p.room.Signal()
-	clear(calls)
 }
 
 // verdict is the status of a stream that ended in order.
@@ -270,7 +270,7 @@ const answerBytes = 256
 func sizeOf(r *kindred.Response) int {
 	n := answerBytes + len(r.Context)
 	for i := range r.Siblings {
-		n += answerBytes + len(r.Siblings[i].Value)
+		n += answerBytes + len(r.Siblings[i].Value) + len(r.Siblings[i].ContentType)
 	}
 	return n
 }

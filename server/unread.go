@@ -11,24 +11,28 @@ import (
 	"github.com/kindredkv/kindred"
 )
 
-// countedMessageBytes is the size from which messages of streams are counted while
-// gRPC has them. It takes one of any size without blocking; smaller ones are bounded
-// by StreamsMax.
+// countedMessageBytes is the size from which messages of streams are counted while gRPC
+// has them. It takes a message of any size as long as less than 64 KiB of the stream
+// wait to be written, so that the smaller ones it has are less than 128 KiB together.
 const countedMessageBytes = 64 << 10
 
-// unread watches over the answers of a gRPC stream that its client has not read. What
-// is beyond ownAnswerBytes is taken from the same budget as the answers of unary
-// calls, and who leaves an answer for too long loses the connection.
+// unread is what a gRPC stream holds of answers that its client has not read: those
+// that wait for their turn or are just being given to gRPC, and the messages that gRPC
+// has. An answer is one or the other, and goes from one to the other in one step. What
+// both are beyond ownAnswerBytes is taken from the same budget as the answers of unary
+// calls, and who leaves a message for too long loses the connection.
 type unread struct {
-	server  *Server
-	account *account // nil: the listener is not ours
-	late    *time.Timer
-	// counted is what is taken from the budget for answers that gRPC does not have yet.
-	counted int64
+	account *account
+	late    *time.Timer // nil: the connection is not ours, and does not say when it ends
+
+	// The account's lock is held for these.
+	waiting, taken int64
+	// over: the stream sends no more, and what waited is gone.
+	over bool
 }
 
 func (s *Server) watchUnread(ctx context.Context) *unread {
-	u := &unread{server: s}
+	u := &unread{account: &account{server: s}}
 	if end, ok := peer.FromContext(ctx); ok {
 		if addr, ok := end.Addr.(accountAddr); ok {
 			u.account = addr.account
@@ -39,43 +43,86 @@ func (s *Server) watchUnread(ctx context.Context) *unread {
 	return u
 }
 
-// send sends a message of about so many bytes, in time or not at all.
-func (u *unread) send(stream grpc.ServerStream, m proto.Message, bytes int) error {
-	if u.account == nil {
-		return stream.SendMsg(m)
-	}
-	u.late.Reset(u.server.cfg.AnswerTimeout)
-	defer u.late.Stop()
-	if bytes < countedMessageBytes {
-		return stream.SendMsg(m)
-	}
-	p, _ := u.account.take(m, int64(proto.Size(m)), true)
-	err := stream.SendMsg(p)
-	if p.message != nil { // the stream was over before gRPC took it
-		p.Put(nil)
-	}
-	return err
-}
-
-// hold says how much waits to be sent. Concurrent calls need a lock of the caller's.
+// hold counts an answer of about so many bytes that has to wait in any case.
 func (u *unread) hold(bytes int) {
-	if more := u.beyond(bytes); more != 0 {
-		u.server.grpcAnswerBytes.Add(more)
-		u.counted += more
+	u.account.mu.Lock()
+	defer u.account.mu.Unlock()
+	if !u.over {
+		u.set(u.waiting+int64(bytes), u.taken)
 	}
 }
 
 // room is hold for an answer that can be refused. It says why that cannot wait.
 func (u *unread) room(bytes int) *kindred.Error {
-	more, most := u.beyond(bytes), u.server.cfg.AnswerBytesMax
-	now := u.server.grpcAnswerBytes.Add(more)
-	if more > 0 && now > most {
-		u.server.grpcAnswerBytes.Add(-more)
-		return tooMuch("answers", now, most)
+	u.account.mu.Lock()
+	defer u.account.mu.Unlock()
+	if u.over {
+		return nil
 	}
-	u.counted += more
+	s, now := u.account.server, u.waiting+u.taken
+	more := beyondOwn(now+int64(bytes)) - beyondOwn(now)
+	if bad := reserve(&s.grpcAnswerBytes, more, s.cfg.AnswerBytesMax, "answers"); bad != nil {
+		return bad
+	}
+	u.waiting += int64(bytes)
 	return nil
 }
 
-// beyond is how much more than now so many bytes would take from the budget.
-func (u *unread) beyond(bytes int) int64 { return max(0, int64(bytes)-ownAnswerBytes) - u.counted }
+// close forgets what waits: there is nobody to send it to. What gRPC has by then it
+// gives back by and by.
+func (u *unread) close() {
+	u.account.mu.Lock()
+	defer u.account.mu.Unlock()
+	u.set(0, u.taken)
+	u.over = true
+}
+
+// send sends a message made of answers that waited, of so many bytes, in time or not
+// at all.
+func (u *unread) send(stream grpc.ServerStream, m proto.Message, bytes int) error {
+	if bytes >= countedMessageBytes { // on the wire it is about that, or less
+		if p := u.pack(m, bytes); p != nil {
+			err := stream.SendMsg(p)
+			if p.message != nil { // the stream was over before gRPC took it
+				p.Put(nil)
+			}
+			return err
+		}
+	}
+	defer u.hold(-bytes)
+	if u.late != nil {
+		u.late.Reset(u.account.server.cfg.AnswerTimeout)
+		defer u.late.Stop()
+	}
+	return stream.SendMsg(m)
+}
+
+// pack makes a parcel for gRPC of a message that waited, which from here on counts with
+// what it is on the wire; nil if it is not counted while gRPC has it.
+func (u *unread) pack(m proto.Message, bytes int) *parcel {
+	a, size := u.account, int64(proto.Size(m))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if size < countedMessageBytes || u.late == nil || a.closed {
+		return nil
+	}
+	u.set(u.waiting-int64(bytes), u.taken+size)
+	return &parcel{
+		account: a, stream: u, message: m, bytes: size,
+		late: time.AfterFunc(a.server.cfg.AnswerTimeout, a.cut),
+	}
+}
+
+// set says what the stream holds from now on. The account is locked.
+func (u *unread) set(waiting, taken int64) {
+	if more := beyondOwn(waiting+taken) - beyondOwn(u.waiting+u.taken); more != 0 {
+		u.account.server.grpcAnswerBytes.Add(more)
+	}
+	if taken != u.taken {
+		u.account.remember(u, taken > 0)
+	}
+	u.waiting, u.taken = waiting, taken
+}
+
+// beyondOwn is what a stream that holds so much takes from the budget.
+func beyondOwn(bytes int64) int64 { return max(0, bytes-ownAnswerBytes) }
