@@ -21,10 +21,12 @@ const Readers = 4
 type loader struct {
 	engine storage.Engine
 	inbox  *inbox
+	// cache takes what was read; it is the worker's, as the events are.
+	cache *cache
 
 	mu      sync.Mutex
 	ready   sync.Cond
-	waiting []core.Load
+	waiting []awaited
 	closed  bool
 	readers sync.WaitGroup
 }
@@ -37,10 +39,32 @@ const loadsPerTurn = 32
 // writes an object whole, and commits between two events only.
 const loadedBytes = 8 << 20
 
+// awaited is an object that is to be read, with all the rows that were noted then.
+type awaited struct {
+	core.Load
+	noted uint64
+}
+
 type loaded struct {
-	row    string
+	awaited
 	object wire.Object
+	stored []byte
 	err    error
+}
+
+// rowReader reads an object and remembers its row.
+type rowReader struct {
+	storage.Engine
+	row []byte
+}
+
+// Get implements replica.Reader.
+func (r *rowReader) Get(key []byte) ([]byte, error) {
+	row, err := r.Engine.Get(key)
+	if key[0] == storage.TableObject {
+		r.row = row
+	}
+	return row, err
 }
 
 type pageRead struct {
@@ -49,8 +73,8 @@ type pageRead struct {
 	base vclock.DotSet
 }
 
-func startLoader(engine storage.Engine, answers *inbox) *loader {
-	l := &loader{engine: engine, inbox: answers}
+func startLoader(engine storage.Engine, answers *inbox, cache *cache) *loader {
+	l := &loader{engine: engine, inbox: answers, cache: cache}
 	l.ready.L = &l.mu
 	for range Readers {
 		l.readers.Go(l.read)
@@ -63,13 +87,15 @@ func (l *loader) add(loads []core.Load) {
 		return
 	}
 	l.mu.Lock()
-	l.waiting = append(l.waiting, loads...)
+	for _, load := range loads {
+		l.waiting = append(l.waiting, awaited{load, l.cache.noted})
+	}
 	l.mu.Unlock()
 	l.ready.Signal()
 }
 
 // take waits for loads and copies a share of them to turn.
-func (l *loader) take(turn []core.Load) []core.Load {
+func (l *loader) take(turn []awaited) []awaited {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.waiting) == 0 && !l.closed {
@@ -87,7 +113,7 @@ func (l *loader) take(turn []core.Load) []core.Load {
 }
 
 func (l *loader) read() {
-	var turn []core.Load
+	var turn []awaited
 	for {
 		turn = l.take(turn)
 		if len(turn) == 0 {
@@ -95,8 +121,9 @@ func (l *loader) read() {
 		}
 		answers, bytes := make([]loaded, 0, len(turn)), 0
 		for _, load := range turn {
-			object, err := replica.Load(l.engine, load.Replica, load.Bucket, load.Key)
-			answers = append(answers, loaded{load.Row, object, err})
+			from := rowReader{Engine: l.engine}
+			object, err := replica.Load(&from, load.Replica, load.Bucket, load.Key)
+			answers = append(answers, loaded{load, object, from.row, err})
 			for _, v := range object.Versions {
 				bytes += len(v.Value.Value)
 			}
@@ -115,7 +142,10 @@ func (l *loader) answer(answers []loaded) {
 	}
 	l.inbox.put(func(now time.Time, s *core.Shard) {
 		for _, a := range answers {
-			s.Loaded(now, a.row, a.object, a.err)
+			if a.err == nil {
+				l.cache.add(a.Row, a.stored, a.noted)
+			}
+			s.Loaded(now, a.Row, a.object, a.err)
 		}
 	})
 }

@@ -128,6 +128,8 @@ func workerMetrics() []metric[[]*worker] {
 	return []metric[[]*worker]{
 		{desc("objects_read_total", "Objects looked for in the store."), counter, sum(func(w *worker) float64 { return float64(w.read.Load()) })},
 		{desc("objects_known_absent_total", "Objects that were known not to be stored."), counter, sum(func(w *worker) float64 { return float64(w.absent.Load()) })},
+		{desc("objects_cached_total", "Objects that were in memory when they were looked for."), counter, sum(func(w *worker) float64 { return float64(w.cached.Load()) })},
+		{desc("object_cache_bytes", "Memory of the objects that were written or read lately."), gauge, sum(func(w *worker) float64 { return float64(w.cacheBytes.Load()) })},
 		{desc("object_filter_bytes", "Memory of what tells which objects are not stored."), gauge, sum(func(w *worker) float64 { return float64(w.filterBytes.Load()) })},
 	}
 }

@@ -118,7 +118,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.spoilt = newQuarantine(n.store, n.discarded)
 	for range n.cfg.Shards {
 		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits})
-		w := newWorker(shard, n.store, n.spoilt, n.commit, n, FilterBytesMax/n.cfg.Shards, n.fail)
+		w := newWorker(shard, n.store, n.spoilt, n.commit, n, n.cfg.Shards, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
 	}

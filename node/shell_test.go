@@ -106,7 +106,7 @@ func startSolo(t *testing.T, disk storage.Engine, start uint64, fail func(error)
 	require.NoError(t, err)
 	c := startCommitter(disk, fail)
 	shard := core.New(core.Config{Node: "n1", Start: vclock.Actor{Disk: 1, Nonce: start}, Limits: core.DefaultLimits()})
-	w := newWorker(shard, disk, newQuarantine(disk, func() {}), c, nil, 1<<20, fail)
+	w := newWorker(shard, disk, newQuarantine(disk, func() {}), c, nil, 1, fail)
 	quit := make(chan struct{})
 	go w.run(quit)
 	w.inbox.put(func(_ time.Time, s *core.Shard) {

@@ -42,6 +42,7 @@ type worker struct {
 	peers  sender
 	loads  *loader
 	filter *filter
+	cache  *cache
 	spoilt *quarantine
 	fail   func(error)
 	done   chan struct{}
@@ -53,21 +54,22 @@ type worker struct {
 	token   uint64
 
 	// settled loads of the effects will be read; noted bytes of their rows are in
-	// the filter.
+	// the filter and the cache.
 	settled, noted int
-	// absent counts the loads that the filter answered, read the others.
-	absent, read atomic.Uint64
-	filterBytes  atomic.Int64
+	// absent counts the loads that the filter answered, cached those that the cache
+	// did, read the others.
+	absent, cached, read    atomic.Uint64
+	filterBytes, cacheBytes atomic.Int64
 
 	buf []byte
 }
 
-func newWorker(shard *core.Shard, engine storage.Engine, spoilt *quarantine, commit *committer, peers sender, filterBytes int, fail func(error)) *worker {
+func newWorker(shard *core.Shard, engine storage.Engine, spoilt *quarantine, commit *committer, peers sender, shards int, fail func(error)) *worker {
 	w := &worker{
 		shard: shard, inbox: newInbox(), engine: engine, spoilt: spoilt, commit: commit, peers: peers, fail: fail,
-		filter: newFilter(filterBytes), done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
+		filter: newFilter(FilterBytesMax / shards), cache: newCache(CacheBytesMax / shards), done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
 	}
-	w.loads = startLoader(engine, w.inbox)
+	w.loads = startLoader(engine, w.inbox, w.cache)
 	return w
 }
 
@@ -161,16 +163,16 @@ func (w *worker) round(events []event) error {
 	return w.perform(w.shard.Effects())
 }
 
-// settle answers the loads of objects that certainly are not stored, nor among the
-// rows that are about to be: their steps run at once, and what comes of them
-// leaves with this round. The others are read once the rows are applied.
+// settle answers the loads of objects that are in the cache, and of those that
+// certainly are not stored, nor among the rows that are about to be: their steps run
+// at once, and what comes of them leaves with this round. The others are read once
+// the rows are applied.
 func (w *worker) settle(now time.Time, out *core.Effects) {
 	for i := w.settled; i < len(out.Loads); i++ { // an answer may ask for more
 		w.note(out)
 		load := out.Loads[i]
-		if w.filter.absent(load.Replica, load.Row) {
-			w.absent.Add(1)
-			w.shard.Loaded(now, load.Row, wire.Object{}, nil)
+		if object, ok := w.known(load); ok {
+			w.shard.Loaded(now, load.Row, object, nil)
 			continue
 		}
 		out.Loads[w.settled] = load
@@ -180,10 +182,27 @@ func (w *worker) settle(now time.Time, out *core.Effects) {
 	out.Loads = out.Loads[:w.settled]
 }
 
-// note brings the filter up to date with the rows.
+// known is an object that need not be read.
+func (w *worker) known(load core.Load) (wire.Object, bool) {
+	if row := w.cache.get(load.Row); row != nil {
+		object, err := replica.Load(cachedReader{row}, load.Replica, load.Bucket, load.Key)
+		if err == nil {
+			w.cached.Add(1)
+			return object, true
+		}
+	}
+	if w.filter.absent(load.Replica, load.Row) {
+		w.absent.Add(1)
+		return wire.Object{}, true
+	}
+	return wire.Object{}, false
+}
+
+// note brings the filter and the cache up to date with the rows.
 func (w *worker) note(out *core.Effects) {
 	if bytes := out.Rows.Bytes(); bytes > w.noted {
 		w.filter.note(&out.Rows, w.noted)
+		w.cache.note(&out.Rows, w.noted)
 		w.noted = bytes
 	}
 }
@@ -201,6 +220,7 @@ func (w *worker) perform(out *core.Effects) error {
 		w.commit.touch()
 	}
 	if len(out.Discards) > 0 {
+		w.cache.reset()
 		if _, err := w.spoilt.discard(out.Discards, &out.Rows); err != nil {
 			return err
 		}
@@ -218,6 +238,7 @@ func (w *worker) perform(out *core.Effects) error {
 	out.Reset()
 	w.settled, w.noted = 0, 0
 	w.filterBytes.Store(int64(w.filter.bytes()))
+	w.cacheBytes.Store(int64(w.cache.bytes()))
 	return err
 }
 
