@@ -42,6 +42,7 @@ const drainMax = 30 * time.Second
 const gcPercent = 400
 
 func main() {
+	coarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
