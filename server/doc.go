@@ -152,7 +152,7 @@
 //
 // # What is not here
 //
-// No authentication beyond TLS, no retries, no routing:
+// Who may come in is for package security to say; no retries, no routing:
 // the backend forwards.
 //
 // # Example

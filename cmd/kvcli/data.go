@@ -121,6 +121,15 @@ func (f *writeFlags) registerHolding(c *cobra.Command) {
 	f.quorum.register(c)
 }
 
+// token is the context that --context gives, nil without it. An empty one is that of
+// a read that saw no value, and not the same as none.
+func (f *writeFlags) token(c *cobra.Command) *string {
+	if !c.Flags().Changed("context") {
+		return nil
+	}
+	return &f.context
+}
+
 // stage is what --wait names, StageNone if it is not given.
 func (f *writeFlags) stage(c *cobra.Command) (kindred.Stage, error) {
 	if f.wait == "" {

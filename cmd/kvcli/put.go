@@ -42,7 +42,7 @@ come in time: the write is done all the same, as the receipt says.`,
 			if err != nil {
 				return err
 			}
-			if blind && write.context != "" {
+			if blind && write.token(c) != nil {
 				return usageError{c, errors.New("--blind and --context exclude each other: a blind put has seen nothing")}
 			}
 			value, err := a.value(c, args, file)
@@ -66,7 +66,7 @@ come in time: the write is done all the same, as the receipt says.`,
 				return err
 			}
 			return a.withCluster(c.Context(), func(cl cluster) error {
-				return a.put(c.Context(), cl.Bucket(bucket), bucket, k, value, blind, write.context, stage, opts)
+				return a.put(c.Context(), cl.Bucket(bucket), bucket, k, value, blind, write.token(c), stage, opts)
 			})
 		},
 	}
@@ -102,10 +102,14 @@ type receiptDoc struct {
 // notRead is Superseded of a write that did not read first.
 const notRead = -1
 
-// seen finds what a write supersedes: what the token says, or what is there.
-func seen(ctx context.Context, b bucket, key, token string) (client.Context, int, error) {
-	if token != "" {
-		c, err := client.ParseContext(token)
+// seen finds what a write supersedes: what the token says, or what is there. An empty
+// token has seen no value.
+func seen(ctx context.Context, b bucket, key string, token *string) (client.Context, int, error) {
+	switch {
+	case token != nil && *token == "":
+		return client.Context{}, 0, nil
+	case token != nil:
+		c, err := client.ParseContext(*token)
 		return c, notRead, err
 	}
 	obj, err := b.Get(ctx, key)
@@ -115,7 +119,7 @@ func seen(ctx context.Context, b bucket, key, token string) (client.Context, int
 	return obj.Context, len(obj.Siblings), nil
 }
 
-func (a *app) put(ctx context.Context, b bucket, name, key string, value []byte, blind bool, token string, stage kindred.Stage, opts []client.CallOption) error {
+func (a *app) put(ctx context.Context, b bucket, name, key string, value []byte, blind bool, token *string, stage kindred.Stage, opts []client.CallOption) error {
 	superseded := notRead
 	if !blind {
 		c, n, err := seen(ctx, b, key, token)
@@ -188,7 +192,7 @@ Deleting what is not there is no error.`,
 				return err
 			}
 			return a.withCluster(c.Context(), func(cl cluster) error {
-				return a.del(c.Context(), cl.Bucket(bucket), bucket, k, write.context, stage, opts)
+				return a.del(c.Context(), cl.Bucket(bucket), bucket, k, write.token(c), stage, opts)
 			})
 		},
 	}
@@ -197,7 +201,7 @@ Deleting what is not there is no error.`,
 	return c
 }
 
-func (a *app) del(ctx context.Context, b bucket, name, key, token string, stage kindred.Stage, opts []client.CallOption) error {
+func (a *app) del(ctx context.Context, b bucket, name, key string, token *string, stage kindred.Stage, opts []client.CallOption) error {
 	c, n, err := seen(ctx, b, key, token)
 	if err != nil {
 		return err
@@ -205,7 +209,11 @@ func (a *app) del(ctx context.Context, b bucket, name, key, token string, stage 
 	if n == 0 {
 		doc := receiptDoc{Bucket: name, keyDoc: newKeyDoc(key), Acked: []string{}, Guests: []string{}, Context: c.String()}
 		return a.print(doc, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s/%s has no value: nothing to delete\n", name, shown(key))
+			why := "has no value"
+			if token != nil {
+				why = "had no value when it was read"
+			}
+			_, err := fmt.Fprintf(w, "%s/%s %s: nothing to delete\n", name, shown(key), why)
 			return err
 		})
 	}

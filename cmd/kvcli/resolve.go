@@ -48,6 +48,9 @@ value is left alone; a key without one exits with 2.`,
 			if err != nil {
 				return err
 			}
+			if token := write.token(c); token != nil && *token == "" {
+				return usageError{c, errors.New("--context is empty: the read that gave it saw no value, so it has nothing to resolve")}
+			}
 			if err := a.checkResolution(c, &r, write.context); err != nil {
 				return err
 			}
@@ -220,7 +223,7 @@ seeing its own value.`,
 			switch {
 			case command == "":
 				return usageError{c, errors.New("--merge is missing: name the command that makes the new value")}
-			case write.context != "":
+			case write.token(c) != nil:
 				return usageError{c, errors.New("--context is for kvcli put: an update replaces what it has read, and nothing else")}
 			}
 			w, err := newWriting(c, &write, &meta)

@@ -34,10 +34,10 @@ type OperationLine struct {
 	TTL         string  `json:"ttl,omitempty"`
 	ExpiresAt   string  `json:"expires_at,omitempty"`
 	// Blind adds a sibling to what is there; Context replaces what an earlier read
-	// saw. Without either the key is read first.
-	Blind     bool   `json:"blind,omitempty"`
-	Context   string `json:"context,omitempty"`
-	RequestID string `json:"request_id,omitempty"`
+	// saw, which was no value if it is empty. Without either the key is read first.
+	Blind     bool    `json:"blind,omitempty"`
+	Context   *string `json:"context,omitempty"`
+	RequestID string  `json:"request_id,omitempty"`
 }
 
 // PutLine is a put that stores a value as it was found.
@@ -70,8 +70,8 @@ type Operation struct {
 	Bucket, Key string
 	Value       []byte
 	Blind       bool
-	// Context is empty if the line has none.
-	Context string
+	// Context is nil if the line has none.
+	Context *string
 	Opts    []client.CallOption
 }
 
@@ -153,7 +153,7 @@ func (l *OperationLine) operation() (kindred.Op, error) {
 	switch {
 	case l.Op != "put" && l.Op != "del":
 		return 0, fmt.Errorf("op is %q: use put or del", l.Op)
-	case l.Blind && l.Context != "":
+	case l.Blind && l.Context != nil:
 		return 0, errors.New("blind and context exclude each other: a blind put has seen nothing")
 	case l.Op == "put":
 		return kindred.OpPut, nil
@@ -183,8 +183,8 @@ func (l *OperationLine) options() (opts []client.CallOption, err error) {
 		}
 		opts = append(opts, client.ExpiresAt(at))
 	}
-	if l.Context != "" {
-		if _, err := client.ParseContext(l.Context); err != nil {
+	if l.Context != nil {
+		if _, err := client.ParseContext(*l.Context); err != nil {
 			return nil, err
 		}
 	}

@@ -13,8 +13,8 @@ const (
 	// Go's runtime has a thread that naps for 20 µs over and over while a process
 	// works, and takes processors away from threads that are in a system call then,
 	// be it as short as a write to a socket. With the naps prolonged to this a node
-	// takes half the processor time for an operation, and answers sooner (decision
-	// 0025). Timers of the node are late by as much, when it has nothing else to do.
+	// takes up to a third less processor time for an operation, and answers sooner
+	// (decision 0025). Timers of the node are late by as much, when it has nothing else to do.
 	timerSlack = 2 * time.Millisecond
 	// usualSlack is what the system gives to every process.
 	usualSlack = 50 * time.Microsecond
