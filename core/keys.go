@@ -16,6 +16,8 @@ type openKey struct {
 	replica     *replica.Replica
 	bucket, key string
 	steps       []step
+	// first is the room of a list of one, as most are.
+	first [1]step
 	// tries counts the sweeps of this object so far.
 	tries int
 }
@@ -33,7 +35,9 @@ func (s *Shard) enter(r *replica.Replica, bucket, key string, do step) {
 		return
 	}
 	row := string(s.row)
-	s.open[row] = &openKey{replica: r, bucket: bucket, key: key, steps: []step{do}}
+	o := &openKey{replica: r, bucket: bucket, key: key}
+	o.steps = append(o.first[:0], do)
+	s.open[row] = o
 	s.out.Loads = append(s.out.Loads, Load{Row: row, Replica: id, Bucket: bucket, Key: key})
 }
 

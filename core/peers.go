@@ -123,21 +123,23 @@ func own[O operation](s *Shard, id wire.OpID) (o O, ok bool) {
 }
 
 func (s *Shard) onWrite(from string, m *wire.Write) {
-	ack := func(sync bool, refused string) {
-		if !m.Op.IsZero() {
-			s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
-		}
-	}
 	if why := s.refuseStep(m); why != "" {
-		ack(false, why)
+		s.answerWrite(from, m, false, why)
 		return
 	}
 	weight := weigh(m)
 	s.stepBytes += weight
 	s.join(m, func(sync bool, refused string) {
 		s.stepBytes -= weight
-		ack(sync, refused)
+		s.answerWrite(from, m, sync, refused)
 	})
+}
+
+// answerWrite tells a peer what became of its write, if it wants to know.
+func (s *Shard) answerWrite(from string, m *wire.Write, sync bool, refused string) {
+	if !m.Op.IsZero() {
+		s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
+	}
 }
 
 // refuseStep says why a delta of a peer cannot wait for the disk here, if it cannot.

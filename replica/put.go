@@ -23,7 +23,7 @@ type Put struct {
 // NewPut waits for quorum.W nodes to acknowledge the write event d, quorum.PW of
 // them homes. In a strict quorum every one is a home.
 func NewPut(homes []string, quorum kindred.Quorum, d vclock.Dot) *Put {
-	return &Put{homes: homes, quorum: quorum, dot: d}
+	return &Put{homes: homes, quorum: quorum, dot: d, acked: make([]string, 0, len(homes))}
 }
 
 // Dot names the write event.
@@ -118,16 +118,20 @@ func (p *Put) Timeout(op kindred.Op) *kindred.Error {
 // Unavailable is the answer when fewer than need of the nodes that count can be
 // reached, before anything was done.
 func Unavailable(op kindred.Op, homes []string, need int, reachable func(string) bool) *kindred.Error {
-	e := &kindred.Error{Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: need}
+	got := 0
 	for _, h := range homes {
 		if reachable(h) {
-			e.Got++
-		} else {
-			e.Failed = append(e.Failed, kindred.NodeFailure{Node: h, Reason: "unreachable"})
+			got++
 		}
 	}
-	if e.Got >= need {
+	if got >= need {
 		return nil
+	}
+	e := &kindred.Error{Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: need, Got: got}
+	for _, h := range homes {
+		if !reachable(h) {
+			e.Failed = append(e.Failed, kindred.NodeFailure{Node: h, Reason: "unreachable"})
+		}
 	}
 	e.Message = fmt.Sprintf("%s: %d of %d replicas can be reached, %d wanted; nothing was done", op, e.Got, len(homes), need)
 	return e

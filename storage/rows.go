@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // FormatVersion counts the changes of the row layout. An engine writes it into
@@ -43,6 +44,7 @@ const (
 // ObjectKey appends the key of an object's row to b. The caller has checked that
 // the bucket's name and the partition are within their limits.
 func ObjectKey(b []byte, partition uint32, n uint8, bucket, key string) []byte {
+	b = slices.Grow(b, replicaBytes+1+len(bucket)+len(key))
 	b = appendBucket(appendReplica(b, TableObject, partition, n), bucket)
 	return append(b, key...)
 }

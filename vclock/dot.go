@@ -36,7 +36,14 @@ func (a Actor) Compare(b Actor) int {
 func (a Actor) IsZero() bool { return a == Actor{} }
 
 // String gives 32 hexadecimal digits, disk first.
-func (a Actor) String() string { return fmt.Sprintf("%016x%016x", a.Disk, a.Nonce) }
+func (a Actor) String() string { return string(a.appendText(nil)) }
+
+func (a Actor) appendText(b []byte) []byte {
+	var raw [ActorSize]byte
+	binary.BigEndian.PutUint64(raw[:8], a.Disk)
+	binary.BigEndian.PutUint64(raw[8:], a.Nonce)
+	return hex.AppendEncode(b, raw[:])
+}
 
 // ParseActor reads what String wrote, and nothing else. The error is a
 // *ParseError.
@@ -79,7 +86,11 @@ func (d Dot) Compare(e Dot) int {
 func (d Dot) IsZero() bool { return d == Dot{} }
 
 // String gives "actor:counter".
-func (d Dot) String() string { return d.Actor.String() + ":" + strconv.FormatUint(d.Counter, 10) }
+func (d Dot) String() string {
+	const digitsMax = 20
+	b := append(d.Actor.appendText(make([]byte, 0, 2*ActorSize+1+digitsMax)), ':')
+	return string(strconv.AppendUint(b, d.Counter, 10))
+}
 
 // ParseDot reads what String wrote, and nothing else. The error is a
 // *ParseError.

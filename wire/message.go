@@ -240,7 +240,7 @@ func Decode(b []byte) (Message, error) {
 	}
 	r := newReader(b)
 	r.fixed("head", headBytes)
-	m := decodeBody(kind, h, r)
+	m := decodeBody(kind, h, &r)
 	if m == nil {
 		return nil, &DecodeError{What: "kind", Offset: 1, Reason: fmt.Sprintf("unknown kind %d", kind)}
 	}

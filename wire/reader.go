@@ -27,7 +27,7 @@ type reader struct {
 	err         *DecodeError
 }
 
-func newReader(b []byte) *reader { return &reader{whole: b, rest: b} }
+func newReader(b []byte) reader { return reader{whole: b, rest: b} }
 
 func (r *reader) fail(what, format string, args ...any) {
 	if r.err == nil {
