@@ -66,7 +66,7 @@ type Config struct {
 
 	// ConnectionsMax bounds the open connections of each door; further ones
 	// wait in the backlog of the kernel. Each takes a file descriptor and, idle, about
-	// 30 KiB, 41 with TLS. Default 16,384.
+	// 30 KiB, 36 with TLS. Default 16,384.
 	ConnectionsMax int
 	// StreamsPerConnectionMax bounds the concurrent gRPC calls and HTTP/2
 	// requests of one connection; a well-behaved client waits. Default 1,024.

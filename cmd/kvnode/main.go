@@ -34,18 +34,9 @@ import (
 // drainMax is how long a node that was told to stop may take to drain.
 const drainMax = 30 * time.Second
 
-// gcPercent lets the heap grow to five times what lives in it before it is
-// collected. What lives is small, because the cache and the memtables are not on
-// the heap; an idle node stays near 32 MiB, one with a million keys below 150
-// MiB. It spares CPU time under load. What is left of a rush goes back to the system,
-// see giveBack. GOGC overrides it.
-const gcPercent = 400
-
 func main() {
 	coarseTimers()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	go boundGarbage(context.Background())
 	go giveBack(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

@@ -14,7 +14,7 @@ const (
 	spareBytesMin = 16 << 20
 )
 
-// memory is what the Go runtime holds. With gcPercent it keeps the garbage of a
+// memory is what the Go runtime holds. It keeps the garbage of a
 // rush, such as thousands of handshakes, for as long as nothing follows it.
 type memory struct {
 	samples []metrics.Sample
