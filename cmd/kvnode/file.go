@@ -12,7 +12,8 @@ import (
 )
 
 // fromFile applies a file of `name = value` lines where neither a flag nor the
-// environment has spoken. It reports every mistake of the file.
+// environment has spoken. It reports every unknown name and every value
+// that cannot be read.
 func (s *settings) fromFile(path string) error {
 	b, err := readConfig(path)
 	if err != nil {
