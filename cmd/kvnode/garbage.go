@@ -15,7 +15,8 @@ import (
 // behind, with what lives strewn among them.
 const (
 	gcPercentMost, gcPercentLeast = 400, 100
-	// garbageBytesMax is how much garbage there may be unless more than that lives.
+	// garbageBytesMax is about how much garbage there may be unless more than that
+	// lives.
 	garbageBytesMax = 128 << 20
 	// garbageEvery is how often the node looks how much lives.
 	garbageEvery = time.Second

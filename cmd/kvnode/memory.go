@@ -14,8 +14,8 @@ const (
 	spareBytesMin = 16 << 20
 )
 
-// memory is what the Go runtime holds. It keeps the garbage of a
-// rush, such as thousands of handshakes, for as long as nothing follows it.
+// memory is what the Go runtime holds. It keeps the garbage of a rush, such as
+// thousands of handshakes, for as long as nothing follows it.
 type memory struct {
 	samples []metrics.Sample
 	// made is how much had been allocated since the start, when it was last read.
