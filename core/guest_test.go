@@ -468,3 +468,27 @@ func TestASilentPeerIsWaitedForOnce(t *testing.T) {
 	require.Nil(t, r.do(homes[1], read).Err)
 	require.Empty(t, r.do(homes[1], all).Receipt.Guests, "it has spoken")
 }
+
+// A disk that was slow once is waited for once: the node does not take itself for a
+// silent peer, of whom it would have to hear.
+func TestASlowDiskIsWaitedForOnce(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	home := r.homesOf(key)[0]
+	r.holdSyncs = true
+	synced := put(key, "milk")
+	synced.Durability = kindred.Sync
+	first := r.ask(home, synced)
+	r.pass(DefaultLimits().GuestAfter)
+	r.holdSyncs = false
+	r.settle()
+	require.Nil(t, r.answers[first].Err)
+	require.NotZero(t, r.total().HintsAsked, "the fallbacks were asked while the disks were slow")
+
+	before := r.total().HintsAsked
+	require.Nil(t, r.do(home, put(key, "eggs")).Err)
+	require.Equal(t, before, r.total().HintsAsked, "nobody has to stand in")
+	asked := r.questions()
+	require.Nil(t, r.do(home, get(key)).Err)
+	require.Len(t, asked, 1, "the quorum is asked, and no more: %v", asked)
+}

@@ -89,7 +89,7 @@ func New(cfg Config) *Shard {
 		pageFor:    map[*wire.ScanRead]string{},
 		operations: map[uint64]operation{},
 		debts:      newDebtor(cfg.Limits),
-		silences:   newSilences(),
+		silences:   newSilences(cfg.Node),
 		pacing:     newPacing(cfg.Limits),
 		hedge:      newHedge(),
 		out:        &Effects{},

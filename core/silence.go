@@ -5,14 +5,16 @@ import "time"
 // silences remembers which peers have linked and say nothing: frozen ones, and those
 // behind a cut that the link has not noticed yet. Nobody is refused for it. A silent
 // peer is asked all the same; but who stands in for it is asked at once, and
-// what goes to one node only goes to another.
+// what goes to one node only goes to another. The node itself is no peer: nothing
+// would ever be heard from it, however soon its disk is quick again.
 type silences struct {
+	self   string
 	heard  map[string]time.Time
 	silent map[string]bool
 }
 
-func newSilences() silences {
-	return silences{heard: map[string]time.Time{}, silent: map[string]bool{}}
+func newSilences(self string) silences {
+	return silences{self: self, heard: map[string]time.Time{}, silent: map[string]bool{}}
 }
 
 // hear notes that a peer has said something, whatever it was.
@@ -26,11 +28,11 @@ func (q *silences) hear(now time.Time, peer string) {
 // relink forgets what was known of a peer whose link has changed.
 func (q *silences) relink(peer string) { delete(q.silent, peer) }
 
-// waited notes that peers have not answered for so long. Those that have said
+// waited notes that nodes have not answered for so long. Those that have said
 // nothing else either are silent.
 func (q *silences) waited(now time.Time, peers []string, wait time.Duration) {
 	for _, p := range peers {
-		if !q.heard[p].After(now.Add(-wait)) {
+		if p != q.self && !q.heard[p].After(now.Add(-wait)) {
 			q.silent[p] = true
 		}
 	}
