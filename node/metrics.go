@@ -145,6 +145,7 @@ func storeMetrics() []metric[pebblestore.Metrics] {
 		{desc("store_cache_misses_total", "Blocks read from the disk."), counter, func(m pebblestore.Metrics) float64 { return float64(m.CacheMisses) }},
 		{desc("store_tables", "Tables on the disk."), gauge, func(m pebblestore.Metrics) float64 { return float64(m.Tables) }},
 		{desc("store_compactions_total", "Compactions."), counter, func(m pebblestore.Metrics) float64 { return float64(m.Compactions) }},
+		{desc("store_rested_seconds_total", "Time that flushes and compactions let requests go first."), counter, func(m pebblestore.Metrics) float64 { return m.Rested.Seconds() }},
 		{desc("store_corruptions_total", "Times that damage was met."), counter, func(m pebblestore.Metrics) float64 { return float64(m.Corruptions) }},
 	}
 }

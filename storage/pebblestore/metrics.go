@@ -1,5 +1,7 @@
 package pebblestore
 
+import "time"
+
 // Metrics are counts since Open and sizes now.
 type Metrics struct {
 	// DiskBytes is what the tables and the logs take on the disk.
@@ -16,6 +18,8 @@ type Metrics struct {
 	MemTableBytes                      uint64
 	Tables, Flushes, Compactions       uint64
 	CompactionDebtBytes                uint64
+	// Rested is how long flushes and compactions have let requests go first.
+	Rested time.Duration
 
 	// Corruptions counts each time damage was met, BackgroundErrors each time a
 	// flush or a compaction failed.
@@ -52,6 +56,7 @@ func (s *Store) Metrics() Metrics {
 		Flushes:             uint64(from.Flush.Count),
 		Compactions:         uint64(from.Compact.Count),
 		CompactionDebtBytes: from.Compact.EstimatedDebt,
+		Rested:              time.Duration(s.rests.rested.Load()),
 		Corruptions:         s.events.corruptions.Load(),
 		BackgroundErrors:    s.events.backgroundErrors.Load(),
 		FreeBytes:           free,

@@ -63,6 +63,7 @@ func newStore(f *folder, options Options) *Store {
 	}
 	s.events = &events{onCorruption: options.OnCorruption, health: s.health, log: options.Logger}
 	s.events.compactions.ended, s.events.tableStats.ended = s.closing, s.closing
+	s.rests = &rests{ended: s.closing}
 	s.space.ballast.fs = options.FS
 	s.space.ballast.path = f.path(ballastName)
 	s.space.ballast.bytes = uint64(max(options.BallastBytes, 0))
@@ -106,7 +107,14 @@ func (s *Store) openDB() (err error) {
 	if err := s.health.failed(); err != nil {
 		return errors.Join(s.openError(err), s.closeDB())
 	}
+	s.rests.begin(s.pressed)
 	return nil
+}
+
+// pressed reports whether memtables or tables from memory pile up.
+func (s *Store) pressed() bool {
+	m := s.db.Metrics()
+	return m.MemTable.Count > memTablesMax/2 || m.Levels[0].Sublevels >= 2*tablesPerCompaction
 }
 
 func (s *Store) pebbleOptions() *pebble.Options {
@@ -123,7 +131,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		ErrorIfNotExists:            !s.folder.isNew,
 		ErrorIfNotPristine:          s.folder.isNew,
 	}
-	o.Experimental.CompactionScheduler = &scheduler{health: s.health, pause: s.events.compactions.pause}
+	o.Experimental.CompactionScheduler = &scheduler{health: s.health, pause: s.events.compactions.pause, work: &work{rests: s.rests}}
 	o.Experimental.SpanPolicyFunc = valuesApart
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	return o
@@ -147,7 +155,7 @@ func (s *Store) files() vfs.FS {
 	if s.space.ballast.bytes > 0 {
 		files = vfs.OnDiskFull(files, func() { s.space.ballast.giveBack() })
 	}
-	return newWatchedFS(files, s.health)
+	return newWatchedFS(files, s.health, s.rests)
 }
 
 // logBytes is the size of the logs, which Open turns into tables.

@@ -13,6 +13,7 @@ type scheduler struct {
 	health *health
 	pause  func() // after each compaction; returns at once if it went well
 	db     pebble.DBForCompaction
+	work   *work
 
 	mu       sync.Mutex
 	running  bool // somebody holds the permission to compact
@@ -58,13 +59,14 @@ func (s *scheduler) release() {
 func (s *scheduler) UpdateGetAllowedWithoutPermission() {}
 
 // Started is pebble.CompactionGrantHandle's.
-func (s *scheduler) Started() {}
+func (s *scheduler) Started() { s.work.begin() }
 
 // MeasureCPU is pebble.CompactionGrantHandle's.
 func (s *scheduler) MeasureCPU(pebble.CompactionGoroutineKind) {}
 
-// CumulativeStats is pebble.CompactionGrantHandle's.
-func (s *scheduler) CumulativeStats(pebble.CompactionGrantHandleStats) {}
+// CumulativeStats is pebble.CompactionGrantHandle's. It is called all the time by the
+// one compaction that runs, and may block.
+func (s *scheduler) CumulativeStats(pebble.CompactionGrantHandleStats) { s.work.pause() }
 
 // Done is pebble.CompactionGrantHandle's. Pebble holds no lock here. The
 // permission goes to the compaction that waits for it, if there is one.

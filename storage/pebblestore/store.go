@@ -25,6 +25,7 @@ type Store struct {
 	space   *spaceGuard
 	health  *health
 	events  *events
+	rests   *rests
 	gate    gate
 
 	// applied counts batches that are visible, synced those that are durable:

@@ -27,30 +27,31 @@ const tableErrorPause = 100 * time.Millisecond
 type watchedFS struct {
 	vfs.FS
 	health *health
+	rests  *rests
 	void   vfs.FS
 }
 
-func newWatchedFS(files vfs.FS, h *health) *watchedFS {
-	return &watchedFS{FS: files, health: h, void: vfs.NewMem()}
+func newWatchedFS(files vfs.FS, h *health, r *rests) *watchedFS {
+	return &watchedFS{FS: files, health: h, rests: r, void: vfs.NewMem()}
 }
 
 func (w *watchedFS) frozen() bool { return w.health.failed() != nil }
 
 // Create is vfs.FS's.
 func (w *watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return w.create(name, func() (vfs.File, error) { return w.FS.Create(name, category) })
+	return w.create(name, category, func() (vfs.File, error) { return w.FS.Create(name, category) })
 }
 
 // ReuseForWrite is vfs.FS's.
 func (w *watchedFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return w.create(name, func() (vfs.File, error) { return w.FS.ReuseForWrite(old, name, category) })
+	return w.create(name, category, func() (vfs.File, error) { return w.FS.ReuseForWrite(old, name, category) })
 }
 
-func (w *watchedFS) create(name string, on func() (vfs.File, error)) (vfs.File, error) {
+func (w *watchedFS) create(name string, category vfs.DiskWriteCategory, on func() (vfs.File, error)) (vfs.File, error) {
 	if w.frozen() {
 		return w.createInVoid(name)
 	}
-	f := &watchedFile{fs: w, name: w.PathBase(name), vital: vital(w.PathBase(name))}
+	f := &watchedFile{fs: w, name: w.PathBase(name), vital: vital(w.PathBase(name)), work: w.rests.of(category)}
 	var err error
 	if f.File, err = on(); err == nil {
 		return f, nil
@@ -141,10 +142,14 @@ type watchedFile struct {
 	fs    *watchedFS
 	name  string
 	vital bool
+	work  *work // of who writes it; nil if that does not rest
 }
 
 // Write is vfs.File's.
 func (f *watchedFile) Write(p []byte) (int, error) {
+	if f.work != nil {
+		f.work.pause()
+	}
 	n := len(p)
 	err := f.try("write", func() (err error) {
 		n, err = f.File.Write(p)
