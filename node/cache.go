@@ -15,26 +15,29 @@ const (
 	// would drive out too many others.
 	cachedBytesMax = 8 << 10
 
+	// freshShare is the part of the room that rows have which were not asked for yet.
+	freshShare = 4
+
 	entryBytes = 128 // what an entry takes beside its row, about
 	stamps     = 1 << 10
 )
 
 // cache keeps the stored rows of objects that were written or read lately, so that
-// the next step of a key need not wait for the store. It has two generations: what
-// is used moves to the young one, and once that has half of the room, the old one is
-// forgotten and the young one grows old.
+// the next step of a key need not wait for the store. A row that is asked for moves
+// from the new ones to the used ones, which have most of the room: what exchange,
+// hints, rebuilds and floods of new keys touch once does not drive out what clients
+// ask for again and again.
 //
 // Invariants:
 //
 //  1. A row that is here is the last one that was noted for its key. So it is what
 //     the store holds, or will once the noted rows are applied.
 //  2. Rows are never changed: objects that were made of them share their memory.
+//  3. A key is in one generation at most.
 //
 // Only the worker of the shard uses it.
 type cache struct {
-	young, old map[string]*entry
-	// youngBytes and oldBytes are theirs, room is for both.
-	youngBytes, oldBytes, room int
+	fresh, used generations
 
 	// A row that was read is kept unless a newer one was noted meanwhile. noted
 	// counts the rows; last is the latest of them, by the hash of its key, and all that
@@ -47,56 +50,32 @@ type cache struct {
 type entry struct{ row []byte }
 
 func newCache(bytesMax int) *cache {
-	return &cache{young: map[string]*entry{}, room: bytesMax, seed: maphash.MakeSeed()}
+	fresh := bytesMax / freshShare
+	return &cache{fresh: newGenerations(fresh), used: newGenerations(bytesMax - fresh), seed: maphash.MakeSeed()}
 }
 
 // get is the stored row of an object, nil if it is not here.
 func (c *cache) get(key string) []byte {
-	if e := c.young[key]; e != nil {
+	if e := c.used.young[key]; e != nil {
 		return e.row
 	}
-	e := c.old[key]
+	e := c.used.take(key)
+	if e == nil {
+		e = c.fresh.take(key)
+	}
 	if e == nil {
 		return nil
 	}
-	c.dropOld(key, e)
-	c.keep(key, e)
+	c.used.keep(key, e)
 	return e.row
 }
 
 // bytes is the memory that the rows take, about.
-func (c *cache) bytes() int { return c.youngBytes + c.oldBytes }
-
-func (e *entry) bytes(key string) int { return len(key) + len(e.row) + entryBytes }
-
-func (c *cache) keep(key string, e *entry) {
-	c.young[key] = e
-	c.youngBytes += e.bytes(key)
-	if 2*c.youngBytes > c.room {
-		c.young, c.old = make(map[string]*entry, len(c.young)), c.young
-		c.youngBytes, c.oldBytes = 0, c.youngBytes
-	}
-}
-
-func (c *cache) dropOld(key string, e *entry) {
-	c.oldBytes -= e.bytes(key)
-	delete(c.old, key)
-}
-
-// forget drops a row.
-func (c *cache) forget(key string) {
-	if e := c.young[key]; e != nil {
-		c.youngBytes -= e.bytes(key)
-		delete(c.young, key)
-	}
-	if e := c.old[key]; e != nil {
-		c.dropOld(key, e)
-	}
-}
+func (c *cache) bytes() int { return c.fresh.bytes() + c.used.bytes() }
 
 // reset drops all rows.
 func (c *cache) reset() {
-	c.young, c.old, c.youngBytes, c.oldBytes = map[string]*entry{}, nil, 0, 0
+	c.fresh, c.used = newGenerations(c.fresh.room), newGenerations(c.used.room)
 	c.all = c.noted
 }
 
@@ -105,28 +84,87 @@ func (c *cache) note(rows *storage.Batch, since int) {
 	_ = rows.EachSince(since, func(op storage.Op) error {
 		switch {
 		case op.Kind == storage.OpDeleteRange:
-			c.noted++
-			c.reset()
+			if holdsObjects(op.Key, op.Value) {
+				c.noted++
+				c.reset()
+			}
 		case op.Key[0] == storage.TableObject:
 			c.noted++
 			c.last[maphash.Bytes(c.seed, op.Key)%stamps] = c.noted
-			key := string(op.Key)
-			c.forget(key)
-			if op.Kind == storage.OpSet && len(op.Value) <= cachedBytesMax {
-				c.keep(key, &entry{bytes.Clone(op.Value)})
-			}
+			c.write(string(op.Key), op)
 		}
 		return nil
 	})
 }
 
+// holdsObjects reports whether objects can lie in a range of rows. Most ranges that
+// are deleted are of the dot log.
+func holdsObjects(lo, hi []byte) bool {
+	return bytes.Compare(lo, []byte{storage.TableObject + 1}) < 0 && bytes.Compare(hi, []byte{storage.TableObject}) > 0
+}
+
+// write takes what a batch writes for one key. That is no use of the row: what comes
+// by itself is written too.
+func (c *cache) write(key string, op storage.Op) {
+	where := &c.fresh
+	if c.used.take(key) != nil {
+		where = &c.used
+	} else {
+		c.fresh.take(key)
+	}
+	if op.Kind == storage.OpSet && len(op.Value) <= cachedBytesMax {
+		where.keep(key, &entry{bytes.Clone(op.Value)})
+	}
+}
+
 // add takes a row that was read when the rows up to then had been noted.
 func (c *cache) add(key string, row []byte, then uint64) {
 	stale := max(c.all, c.last[maphash.String(c.seed, key)%stamps]) > then
-	if stale || len(row) == 0 || len(row) > cachedBytesMax || c.young[key] != nil || c.old[key] != nil {
+	if stale || len(row) == 0 || len(row) > cachedBytesMax || c.fresh.has(key) || c.used.has(key) {
 		return
 	}
-	c.keep(key, &entry{row})
+	c.fresh.keep(key, &entry{row})
+}
+
+// generations keep rows in two maps: what comes goes into the young one, and once
+// that has half of the room, the old one is forgotten and the young one grows old.
+type generations struct {
+	young, old                 map[string]*entry
+	youngBytes, oldBytes, room int
+}
+
+func newGenerations(room int) generations {
+	return generations{young: map[string]*entry{}, room: room}
+}
+
+func (g *generations) bytes() int { return g.youngBytes + g.oldBytes }
+
+func (e *entry) bytes(key string) int { return len(key) + len(e.row) + entryBytes }
+
+func (g *generations) has(key string) bool { return g.young[key] != nil || g.old[key] != nil }
+
+func (g *generations) keep(key string, e *entry) {
+	g.young[key] = e
+	g.youngBytes += e.bytes(key)
+	if 2*g.youngBytes > g.room {
+		g.young, g.old = make(map[string]*entry, len(g.young)), g.young
+		g.youngBytes, g.oldBytes = 0, g.youngBytes
+	}
+}
+
+// take removes a key and returns what was kept for it, nil if nothing was.
+func (g *generations) take(key string) *entry {
+	if e := g.young[key]; e != nil {
+		g.youngBytes -= e.bytes(key)
+		delete(g.young, key)
+		return e
+	}
+	e := g.old[key]
+	if e != nil {
+		g.oldBytes -= e.bytes(key)
+		delete(g.old, key)
+	}
+	return e
 }
 
 // cachedReader reads objects from the cache alone.

@@ -93,6 +93,45 @@ func TestACacheKeepsWhatIsUsed(t *testing.T) {
 	require.NotNil(t, c.get("o-990"))
 }
 
+// What comes by itself, a rebuild or a flood of new keys, does not drive out what was
+// asked for, although that is only written meanwhile.
+func TestACacheKeepsWhatIsUsedThroughAFlood(t *testing.T) {
+	const hot = 30
+	c := newCache(100 * (entryBytes + 10))
+	name := func(i int) string { return fmt.Sprintf("o-%05d", i) }
+	for i := range hot {
+		c.add(name(i), []byte("row"), c.noted)
+		require.NotNil(t, c.get(name(i)))
+	}
+	for i := hot; i < 10_000; i++ {
+		var batch storage.Batch
+		if i%2 == 0 {
+			batch.Set([]byte(name(i)), []byte("row"))
+			batch.Set([]byte(name(i%hot)), []byte("new"))
+		}
+		c.note(&batch, 0)
+		c.add(name(i), []byte("row"), c.noted)
+	}
+	for i := range hot {
+		require.NotNil(t, c.get(name(i)), "%d", i)
+	}
+}
+
+// Pruning the dot log, which goes on all the time, forgets no object.
+func TestACacheOutlivesThePruningOfTheLog(t *testing.T) {
+	c := newCache(100 * (entryBytes + 10))
+	c.add("o-1", []byte("row"), c.noted)
+	var prune, objects storage.Batch
+	prune.DeleteRange(storage.LogActorRange(0, 3, [16]byte{}, 1, 100))
+	prune.DeleteRange([]byte{storage.TableObject - 1}, []byte{storage.TableObject})
+	c.note(&prune, 0)
+	require.NotNil(t, c.get("o-1"))
+
+	objects.DeleteRange([]byte{storage.TableObject - 1}, []byte{storage.TableObject, 0})
+	c.note(&objects, 0)
+	require.Nil(t, c.get("o-1"))
+}
+
 // A value that has a row of its own is not in the cache, so its object is read.
 func TestALargeValueIsReadFromTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
