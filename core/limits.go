@@ -100,7 +100,7 @@ func DefaultLimits() Limits {
 		RebuildPace:      pace.Rate{ItemsPerSecond: 2000, BytesPerSecond: 32 << 20, Busy: 128},
 		Pulls:            8,
 		PieceBytes:       1 << 20,
-		PullPace:         pace.Rate{ItemsPerSecond: 2000, BytesPerSecond: 16 << 20, Busy: 128},
+		PullPace:         pace.Rate{ItemsPerSecond: 1000, BytesPerSecond: 16 << 20, Busy: 128},
 		PullDots:         64,
 		LogRows:          4 << 20,
 		LateReads:        4 << 10,

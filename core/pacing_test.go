@@ -12,6 +12,13 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
+// paced are limits whose paces these tests count with: 2,000 in a second.
+func paced() Limits {
+	l := DefaultLimits()
+	l.PullPace.ItemsPerSecond, l.RebuildPace.ItemsPerSecond = 2000, 2000
+	return l
+}
+
 // behind is a rig whose n3 has missed that many writes and is not linked yet. It has
 // more than it has missed, or it would be rebuilt.
 func behind(t *testing.T, keys int, value string, limits Limits) *rig {
@@ -40,17 +47,17 @@ func (r *rig) joined() int { return int(r.nodes["n3"].shard.Stats().PiecesJoined
 
 // R9: a home that was away becomes equal as fast as it can if nobody is disturbed.
 func TestAHomeThatWasAwayPullsAtOnceWithoutClients(t *testing.T) {
-	r := behind(t, 1500, "v", DefaultLimits())
+	r := behind(t, 1500, "v", paced())
 	r.heal()
 	require.Equal(t, 1500, r.joined(), "in no time at all")
 }
 
 // With clients it pulls at a pace, which goes on by itself until nothing is missing.
 func TestPullsGiveWayToClients(t *testing.T) {
-	r := behind(t, 1500, "v", DefaultLimits())
+	r := behind(t, 1500, "v", paced())
 	r.ask("n3", get("another"))
 	r.heal()
-	step := DefaultLimits().PullDots
+	step := paced().PullDots
 	require.LessOrEqual(t, r.joined(), 2*step)
 	r.serve(500 * time.Millisecond)
 	require.InDelta(t, 1000, r.joined(), float64(2*step))
@@ -61,7 +68,7 @@ func TestPullsGiveWayToClients(t *testing.T) {
 // The clients of other nodes count too: they have this one read and write for them.
 func TestPullsGiveWayToClientsOfOtherNodes(t *testing.T) {
 	for _, request := range []kindred.Request{get("another"), put("another", "v")} {
-		r := behind(t, 1500, "v", DefaultLimits())
+		r := behind(t, 1500, "v", paced())
 		r.noExchange = true
 		r.heal()
 		r.noExchange = false
@@ -73,13 +80,13 @@ func TestPullsGiveWayToClientsOfOtherNodes(t *testing.T) {
 			r.pass(10 * time.Millisecond)
 		}
 		require.NotZero(t, r.joined())
-		require.LessOrEqual(t, r.joined(), 2*DefaultLimits().PullDots, "%v", request.Op)
+		require.LessOrEqual(t, r.joined(), 2*paced().PullDots, "%v", request.Op)
 	}
 }
 
 // What is held back waits for clients no longer than there are any.
 func TestPullsSpeedUpWhenClientsLeave(t *testing.T) {
-	r := behind(t, 1500, "v", DefaultLimits())
+	r := behind(t, 1500, "v", paced())
 	r.ask("n3", get("another"))
 	r.heal()
 	r.pass(clientsFor)
@@ -88,14 +95,14 @@ func TestPullsSpeedUpWhenClientsLeave(t *testing.T) {
 
 // A pace for large gaps is not felt by small ones, in however many partitions.
 func TestASmallGapIsClosedAtOnceBesideClients(t *testing.T) {
-	r := behind(t, 40, "v", DefaultLimits())
+	r := behind(t, 40, "v", paced())
 	r.ask("n3", get("another"))
 	r.heal()
 	require.Equal(t, 40, r.joined())
 }
 
 func TestLargeObjectsThatArePulledPayForTheirBytes(t *testing.T) {
-	limits := DefaultLimits()
+	limits := paced()
 	limits.PullDots, limits.PullPace.BytesPerSecond = 1, 10_000
 	r := behind(t, 100, string(make([]byte, 1000)), limits)
 	r.ask("n3", get("another"))
@@ -106,7 +113,7 @@ func TestLargeObjectsThatArePulledPayForTheirBytes(t *testing.T) {
 
 // However many requests are in progress, exchange ends.
 func TestPullsNeverStandStill(t *testing.T) {
-	limits := DefaultLimits()
+	limits := paced()
 	limits.PullPace.Busy = 1
 	r := behind(t, 1000, "v", limits)
 	r.ask("n3", get("another"))
@@ -129,7 +136,7 @@ func TestPullsNeverStandStill(t *testing.T) {
 // Who has clients answers no more pulls than its pace allows, whoever asks: the peer
 // may have none, and does not know.
 func TestAnswersToPullsGiveWayToClients(t *testing.T) {
-	r := newRig(t, 3, DefaultLimits())
+	r := newRig(t, 3, paced())
 	r.pass(time.Second)
 	answers, refused := 0, 0
 	r.lose = func(_, _ string, m wire.Message) bool {
@@ -167,7 +174,7 @@ func TestAnswersToPullsGiveWayToClients(t *testing.T) {
 // where no client is.
 func TestARebuildGivesWayToClients(t *testing.T) {
 	for _, clients := range []bool{false, true} {
-		r := newRig(t, 3, DefaultLimits())
+		r := newRig(t, 3, paced())
 		for i := range 1500 {
 			require.Nil(t, r.do("n1", put(fmt.Sprintf("k%d", i), "v")).Err)
 		}
@@ -205,7 +212,7 @@ func TestARebuildGivesWayToClients(t *testing.T) {
 // it is offered them again once it has what it gets. If no page comes, hints do.
 func TestHintsWaitForARebuildThatGoesOn(t *testing.T) {
 	for _, stuck := range []bool{false, true} {
-		r := newRig(t, 4, DefaultLimits())
+		r := newRig(t, 4, paced())
 		const key = "cart"
 		homes, guest, id := r.homesOf(key), r.away(key)[0], r.placeOf(key)
 		r.cut(homes[2])

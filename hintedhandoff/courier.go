@@ -29,7 +29,7 @@ type Pace struct {
 // a minute.
 func DefaultPace() Pace {
 	return Pace{
-		HintsPerSecond: 1250, BytesPerSecond: 16 << 20, PageHints: 32, PageBytes: 256 << 10,
+		HintsPerSecond: 850, BytesPerSecond: 16 << 20, PageHints: 32, PageBytes: 256 << 10,
 		Sessions: 2, Patience: 5 * time.Second, Again: time.Second, Busy: 128,
 	}
 }
