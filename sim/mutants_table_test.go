@@ -60,7 +60,7 @@ var mutants = []mutant{
 		{"replica/get.go", "Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}", "Delta: wire.Delta{Siblings: g.merged.Clone()}"},
 		{"vclock/merge.go", "if !d.Dots.Contains(v.Dot) {", "if false {"},
 	}},
-	{name: "context without live dots", small: true, rule: "R8", edits: []edit{
+	{name: "context without live dots", rule: "R8", edits: []edit{
 		{"vclock/siblings.go", "	s.addDotsTo(&seen)\n", ""},
 		{"vclock/siblings.go", "	filled.addDotsTo(&filled.Context)\n", ""},
 	}},
