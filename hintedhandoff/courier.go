@@ -25,8 +25,8 @@ type Pace struct {
 	Busy int
 }
 
-// DefaultPace drains 100,000 hints of small values from one node of two shards within
-// a minute.
+// DefaultPace drains 100,000 hints of small values from one node of two shards in a
+// minute, while it serves nobody.
 func DefaultPace() Pace {
 	return Pace{
 		HintsPerSecond: 850, BytesPerSecond: 16 << 20, PageHints: 32, PageBytes: 256 << 10,

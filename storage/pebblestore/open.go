@@ -111,10 +111,10 @@ func (s *Store) openDB() (err error) {
 	return nil
 }
 
-// pressed reports whether memtables or tables from memory pile up.
+// pressed reports whether memtables or tables from memory pile up, or space is short.
 func (s *Store) pressed() bool {
 	m := s.db.Metrics()
-	return m.MemTable.Count > memTablesMax/2 || m.Levels[0].Sublevels >= 2*tablesPerCompaction
+	return m.MemTable.Count > memTablesMax/2 || m.Levels[0].Sublevels >= 2*tablesPerCompaction || s.space.tight()
 }
 
 func (s *Store) pebbleOptions() *pebble.Options {

@@ -12,8 +12,9 @@ const (
 	// workAtOnce is how long a flush or a compaction works between two rests. Raising
 	// it lets requests wait for longer, lowering it costs timers.
 	workAtOnce = 2 * time.Millisecond
-	// restPerWork is how much longer than its work a rest is: the work takes a ninth
-	// of a processor. Raising it spreads the work, until tables pile up.
+	// restPerWork is how much longer than its work a rest is: a flush takes a ninth of
+	// a processor, and a compaction another. Raising it spreads the work, until tables
+	// pile up.
 	restPerWork = 8
 	// restMax bounds a rest, for the work may have waited for a processor itself.
 	restMax = 50 * time.Millisecond
@@ -24,7 +25,7 @@ const (
 // rests keep the background work of Pebble from taking a processor for as long as a
 // whole table takes: the replicas of a partition fill alike, so that several stores
 // flush and compact in the same moment, and requests wait for all of them. While
-// tables pile up nobody rests.
+// tables pile up or space is short nobody rests.
 type rests struct {
 	ended   <-chan struct{} // nobody rests any more
 	pressed atomic.Pointer[func() bool]

@@ -112,3 +112,20 @@ func TestAFlushRests(t *testing.T) {
 		return m.Rested > 0
 	}, 30*time.Second, 5*time.Millisecond)
 }
+
+// What compactions free is waited for where space is short.
+func TestNobodyRestsWhereSpaceIsShort(t *testing.T) {
+	files := newMeteredFS(1 << 40)
+	s, err := Open("disk", Options{FS: files, SpaceFloorBytes: 1 << 30})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	look := func() bool {
+		s.space.mu.Lock()
+		s.space.measure(0)
+		s.space.mu.Unlock()
+		return s.pressed()
+	}
+	require.False(t, look())
+	files.free.Store(1<<31 - 1)
+	require.True(t, look())
+}

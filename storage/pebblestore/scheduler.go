@@ -64,8 +64,8 @@ func (s *scheduler) Started() { s.work.begin() }
 // MeasureCPU is pebble.CompactionGrantHandle's.
 func (s *scheduler) MeasureCPU(pebble.CompactionGoroutineKind) {}
 
-// CumulativeStats is pebble.CompactionGrantHandle's. It is called all the time by the
-// one compaction that runs, and may block.
+// CumulativeStats is pebble.CompactionGrantHandle's. The one compaction that runs
+// calls it every 128 rows that it keeps, and at the end of each table; it may block.
 func (s *scheduler) CumulativeStats(pebble.CompactionGrantHandleStats) { s.work.pause() }
 
 // Done is pebble.CompactionGrantHandle's. Pebble holds no lock here. The

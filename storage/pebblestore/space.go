@@ -89,6 +89,14 @@ func (g *spaceGuard) makeRoom(need uint64) error {
 	return &storage.FullError{Dir: g.dir, FreeBytes: usage.AvailBytes, NeedBytes: need}
 }
 
+// tight reports whether there is so little space that what compactions free is
+// waited for.
+func (g *spaceGuard) tight() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.free < 2*g.floor
+}
+
 func (g *spaceGuard) state() (free, refused uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
