@@ -64,7 +64,7 @@ func TestHintsAreDeliveredUnderLoad(t *testing.T) {
 	go func() {
 		err := cluster.Restart(ctx, "n4", local.RestartOptions{Ready: -1})
 		for _, up := scrape(status.Nodes[3].HTTP); up != nil && time.Since(began) < time.Minute; _, up = scrape(status.Nodes[3].HTTP) {
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // a process that starts can only be asked again
 		}
 		serves = time.Now()
 		restarted <- err
@@ -194,7 +194,7 @@ func openLoop(t *testing.T, rate float64, op func(context.Context, int64) error,
 	for n := int64(0); more(time.Since(began)) && failed.Load() == nil; n++ {
 		due := began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait)
+			time.Sleep(wait) // an open loop sends by the clock
 		}
 		slots <- struct{}{}
 		wg.Go(func() {

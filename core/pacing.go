@@ -14,10 +14,11 @@ const (
 	// clients are there. Raising it paces more exchange for nobody, lowering it lets
 	// a burst of exchange in between two requests.
 	clientsFor = 100 * time.Millisecond
-	// pullsAhead is how far pulls and rebuilds may be ahead of their pace. Raising it
-	// closes small gaps in fewer steps and makes each step longer for the requests
-	// behind it.
-	pullsAhead = 20 * time.Millisecond
+	// pullsAhead and pagesAhead are how far pulls and rebuilds may be ahead of their
+	// pace. Raising them closes small gaps in fewer steps and makes each step longer
+	// for the requests behind it.
+	pullsAhead = 40 * time.Millisecond
+	pagesAhead = 20 * time.Millisecond
 	// answersAhead is the same of answers to pulls. Peers keep to a pace of their own
 	// if they see clients too, so that it seldom matters; one that is told to wait
 	// waits for long.
@@ -64,7 +65,7 @@ func (p *pacing) serving(now time.Time) bool { return now.Sub(p.served) < client
 // holdsPages reports whether a rebuild has to wait before it asks for a page, and
 // until when.
 func (p *pacing) holdsPages(now time.Time) (free time.Time, held bool) {
-	return p.pages.Free().Add(-pullsAhead), p.serving(now) && p.pages.Ahead(now) > pullsAhead
+	return p.pages.Free().Add(-pagesAhead), p.serving(now) && p.pages.Ahead(now) > pagesAhead
 }
 
 // charge pays for what was done, at the pace that is left beside clients.

@@ -30,10 +30,10 @@ func (q *silences) relink(peer string) { delete(q.silent, peer) }
 
 // waited notes that nodes have not answered for so long. Those that have said
 // nothing else either are silent.
-func (q *silences) waited(now time.Time, peers []string, wait time.Duration) {
-	for _, p := range peers {
-		if p != q.self && !q.heard[p].After(now.Add(-wait)) {
-			q.silent[p] = true
+func (q *silences) waited(now time.Time, nodes []string, wait time.Duration) {
+	for _, n := range nodes {
+		if n != q.self && !q.heard[n].After(now.Add(-wait)) {
+			q.silent[n] = true
 		}
 	}
 }
