@@ -232,6 +232,65 @@ func TestANewKeyIsNotRestoredByWhoHasNeverHeardOfIt(t *testing.T) {
 	a.demandEqual()
 }
 
+// The context of a row can be the only one that tells of a dot beyond the base of its
+// home's clock: the others have stripped theirs. With the row gone the home says that
+// dot of every key, or it would hand on the delete of a value without what was deleted,
+// and the value would be live for ever at who lacks the delete.
+func TestWhatALostRowKnewToBeGoneStaysGone(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restarted %v", restarted), func(t *testing.T) {
+			a := newAuditRig(t, 30)
+			key := a.keys[4]
+			a.noExchange = true
+			write := func(without string, req kindred.Request) {
+				a.lose = func(_, to string, m wire.Message) bool { return to == without && wire.KindOf(m) == wire.KindWrite }
+				require.Nil(t, a.do("n1", req).Err)
+			}
+			context := func(key string) []byte {
+				return a.do("n1", kindred.Request{Op: kindred.OpGet, Bucket: "b", Key: key}).Context
+			}
+			remove := func(key string) kindred.Request {
+				return seen(kindred.Request{Op: kindred.OpDelete, Bucket: "b", Key: key}, context(key))
+			}
+			empty := "empty"
+			for i := 0; a.placeOf(empty) != a.id; i++ {
+				empty = fmt.Sprintf("empty-%d", i)
+			}
+			write("n3", remove(empty)) // a gap at n3 that no audit sees
+			write("", seen(put(key, "deleted"), context(key)))
+			write("n2", remove(key))
+			a.lose = func(from, _ string, m wire.Message) bool { return from == "n3" && wire.KindOf(m) == wire.KindPull }
+			require.Equal(t, []string{"deleted"}, a.shown("n2", key))
+			_, err := a.nodes["n1"].engine.Get(a.row(key))
+			require.ErrorIs(t, err, storage.ErrNotFound)
+			_, err = a.nodes["n3"].engine.Get(a.row(key))
+			require.NoError(t, err, "it keeps in mind what its base does not say")
+
+			a.link("n1", "n2", false)
+			a.link("n2", "n3", false)
+			a.nodes["n3"].engine.Rot(a.row(key))
+			require.Zero(t, a.audit("n3").Damaged)
+			require.NotZero(t, a.nodes["n3"].shard.Stats().MendedLeaves)
+			if restarted {
+				a.boot("n3", 79<<32, a.nodes["n3"].shard.cfg.Limits)
+			}
+			a.link("n1", "n3", false)
+			a.noExchange = false
+			a.link("n2", "n3", true)
+			a.wait(time.Minute)
+			require.Empty(t, a.shown("n2", key), "n3 has handed the delete on")
+			require.Empty(t, a.shown("n3", key))
+
+			a.lose = func(string, string, wire.Message) bool { return false }
+			a.link("n1", "n2", true)
+			a.link("n1", "n3", true)
+			a.wait(time.Minute)
+			a.demandEverywhere(key)
+			a.demandEqual()
+		})
+	}
+}
+
 // A guest that is away may hold the only copy.
 func TestWhatAGuestThatIsAwayHoldsIsNotLost(t *testing.T) {
 	r := newRig(t, 5, DefaultLimits())

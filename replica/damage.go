@@ -50,6 +50,16 @@ type damage struct {
 	lost hashtree.Set
 	// suspect: everything is doubted until the store has been looked through.
 	suspect bool
+	// beyond are dots of the clock that lie beyond its bases, and of which the contexts
+	// of lost rows may have told. No other home need have such a row: one whose base
+	// holds them has stripped it. So they are said of every key, as a base is, until
+	// the base holds them.
+	beyond vclock.DotSet
+}
+
+func (d damage) clone() damage {
+	d.beyond = d.beyond.Clone()
+	return d
 }
 
 // errUnspoken is why a replica has no part in what concerns a key.
@@ -103,28 +113,61 @@ func (r *Replica) readDamage(store storage.Snapshot) error {
 		return nil
 	}
 	if err == nil {
-		r.damage.leaves, r.damage.lost, err = DecodeDamage(saved)
+		r.damage, err = decodeDamage(saved)
 	}
 	return err
 }
 
-// DecodeDamage reads the row of what a replica has lost: the damaged leaves, and those
-// of them in which the hash tree misses something.
-func DecodeDamage(b []byte) (leaves, lost hashtree.Set, err error) {
-	half := min(len(b), hashtree.SetBytes)
-	if leaves, err = hashtree.DecodeSet(b[:half]); err == nil {
-		lost, err = hashtree.DecodeSet(b[half:])
+// DecodeDamage reads the damaged leaves from the row of what a replica has lost.
+func DecodeDamage(b []byte) (hashtree.Set, error) {
+	d, err := decodeDamage(b)
+	return d.leaves, err
+}
+
+// decodeDamage reads two sets of leaves and a set of dots.
+func decodeDamage(b []byte) (d damage, err error) {
+	const one, two = hashtree.SetBytes, 2 * hashtree.SetBytes
+	if d.leaves, err = hashtree.DecodeSet(b[:min(len(b), one)]); err != nil {
+		return d, err
 	}
-	return leaves, lost, err
+	if d.lost, err = hashtree.DecodeSet(b[one:min(len(b), two)]); err != nil {
+		return d, err
+	}
+	var rest []byte
+	d.beyond, rest, err = vclock.DecodeDotSet(b[two:])
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("the row goes on for %d bytes behind its end", len(rest))
+	}
+	return d, err
 }
 
 func (r *Replica) saveDamage(rows *storage.Batch) {
 	row := storage.DamageKey(nil, r.id.Partition, r.id.N)
-	if r.damage.leaves.IsEmpty() {
+	d := &r.damage
+	if d.leaves.IsEmpty() && d.beyond.IsEmpty() {
 		rows.Delete(row)
 		return
 	}
-	rows.Set(row, r.damage.lost.AppendTo(r.damage.leaves.AppendTo(nil)))
+	rows.Set(row, d.beyond.AppendTo(d.lost.AppendTo(d.leaves.AppendTo(nil))))
+}
+
+// claim says dots of the clock of every key, as far as its bases do not.
+func (r *Replica) claim(dots vclock.DotSet, rows *storage.Batch) {
+	if dots = dots.Minus(r.clock.Bases()); !dots.IsEmpty() {
+		r.damage.beyond.Union(dots)
+		r.saveDamage(rows)
+	}
+}
+
+// unclaim leaves to the bases of the clock what they hold by now.
+func (r *Replica) unclaim(rows *storage.Batch) {
+	if r.damage.beyond.IsEmpty() {
+		return
+	}
+	if left := r.damage.beyond.Minus(r.clock.Bases()); left.Compare(r.damage.beyond) != vclock.Equal {
+		r.damage.beyond = left
+		r.saveDamage(rows)
+	}
 }
 
 // watchMax bounds what a watch remembers. A watch that saw more is blind: whoever
@@ -212,6 +255,7 @@ func (r *Replica) Quarantine(found *Survey, rows *storage.Batch) []storage.KeyRa
 	for leaf := range doubted.Leaves() {
 		r.damage.leaves.Add(leaf)
 	}
+	r.claim(r.clock, rows)
 	touched := slices.Sorted(maps.Keys(r.watched.rows))
 	var discard []storage.KeyRange
 	for _, gap := range found.Unreadable {
@@ -265,7 +309,7 @@ func (k *Key) Restore(filled wire.Object, rounds wire.Rounds, rows *storage.Batc
 	before := objectHash(k.hash(), &k.object)
 	var back vclock.DotSet
 	for _, v := range filled.Versions {
-		if k.r.clock.Contains(v.Dot) || k.passed.Contains(v.Dot) {
+		if k.r.clock.Contains(v.Dot) || k.besides.Contains(v.Dot) {
 			back.Add(v.Dot)
 		}
 	}

@@ -22,6 +22,7 @@
 //  3. The live dots of every stored object are in the clock.
 //  4. The hash tree is that of the objects stored (R20): what is saved of it, and
 //     what the log says since.
+//  5. What is said of every key because of lost rows is in the clock.
 //
 // # What is not here
 //

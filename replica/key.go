@@ -72,8 +72,8 @@ type Key struct {
 	// keyHash is ring.Hash of the names once it was needed.
 	keyHash uint64
 	hashed  bool
-	// passed is what a rebuild lets the replica know of this key besides.
-	passed vclock.DotSet
+	// besides is what the replica knows of this key and does not store with it.
+	besides vclock.DotSet
 	// apart holds the dots whose values have rows of their own.
 	apart []vclock.Dot
 	// leaked: the object shows the effect of a dot that is void; touched is the
@@ -86,7 +86,7 @@ type Key struct {
 
 // Open takes an object as it was loaded. The Key owns it from here on.
 func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
-	k := &Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object), passed: r.passed(bucket, key)}
+	k := &Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object), besides: r.besides(bucket, key)}
 	for i := range object.Versions {
 		if v := &object.Versions[i]; v.Value.Apart {
 			k.apart = append(k.apart, v.Dot)
@@ -114,8 +114,8 @@ func (k *Key) Object() wire.Object { return k.object }
 // Filled is what may leave this replica (R5). It shares no memory that a later
 // step changes.
 func (k *Key) Filled() wire.Object {
-	if !k.passed.IsEmpty() {
-		return k.filledPassed()
+	if !k.besides.IsEmpty() {
+		return k.filledBesides()
 	}
 	return k.object.Fill(k.r.clock)
 }
@@ -237,10 +237,10 @@ func (k *Key) join(delta wire.Delta, ids []wire.DotRequest, rounds wire.Rounds, 
 	}
 	k.note()
 	had := !k.object.Context.IsEmpty() // a merge strips it, and the row has to follow
-	if k.passed.IsEmpty() {
+	if k.besides.IsEmpty() {
 		k.object.Merge(&k.r.clock, delta)
 	} else {
-		k.mergePassed(delta)
+		k.mergeBesides(delta)
 	}
 	k.dropServed()
 	change := k.change()

@@ -17,7 +17,7 @@ import (
 func (m *Moment) Pieces(store storage.Snapshot, ask *wire.Pull, bytesMax int) *wire.Pieces {
 	p := pieces{
 		store: store, id: m.id, passes: m.passes, damage: m.damage, bytesMax: bytesMax, at: map[name]int{},
-		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: m.clock.Bases()},
+		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: baseOf(m.clock, m.beyond)},
 	}
 	for actor, span := range ask.Dots.Intersect(m.clock).Spans() {
 		if err := p.read(actor, span); err != nil {
@@ -44,6 +44,7 @@ func (m *Moment) Filled(store storage.Snapshot, bucket, key string) (wire.Object
 		object.Versions[i].Value.Apart = false
 	}
 	filled := object.Fill(m.clock)
+	filled.Context.Union(m.beyond)
 	if len(m.passes) > 0 {
 		filled.Context.Union(m.passes.knows(place(nil, bucket, key)))
 	}

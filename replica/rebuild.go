@@ -103,26 +103,33 @@ func (ps passes) clone() passes {
 func (ps passes) knows(at []byte) vclock.DotSet {
 	var known vclock.DotSet
 	for i := range ps {
-		switch p := ps[i].at(at); {
-		case p == nil:
-		case known.IsEmpty():
-			known = p.knows // shared: whoever changes it copies it first
-		default:
-			known = known.Clone()
-			known.Union(p.knows)
+		if p := ps[i].at(at); p != nil {
+			known = joined(known, p.knows)
 		}
 	}
 	return known
 }
 
-// passed is what the replica knows of a key because of a rebuild. The set is
-// shared.
-func (r *Replica) passed(bucket, key string) vclock.DotSet {
+// besides is what the replica knows of a key and neither its object nor the base of
+// its clock says: by a rebuild, or by a row that it may have lost. The set is shared.
+func (r *Replica) besides(bucket, key string) vclock.DotSet {
 	if len(r.passes) == 0 {
-		return vclock.DotSet{}
+		return r.damage.beyond
 	}
 	r.row = place(r.row[:0], bucket, key)
-	return r.passes.knows(r.row)
+	return joined(r.passes.knows(r.row), r.damage.beyond)
+}
+
+// joined is a union that shares memory with its parts.
+func joined(a, b vclock.DotSet) vclock.DotSet {
+	if a.IsEmpty() {
+		return b
+	}
+	if !b.IsEmpty() {
+		a = a.Clone()
+		a.Union(b)
+	}
+	return a
 }
 
 // Rebuilding reports whether the replica is in a rebuild, or knows things of its
@@ -250,6 +257,9 @@ func (r *Replica) DropCovered(rows *storage.Batch) {
 			kept = append(kept, p)
 			continue
 		}
+		for _, piece := range p.pieces { // its source may have lost rows
+			r.claim(piece.knows, rows)
+		}
 		rows.DeleteRange(storage.RebuildPassRange(r.id.Partition, r.id.N, p.number))
 	}
 	clear(r.passes[len(kept):])
@@ -311,9 +321,9 @@ func (k *Key) Copy(from wire.Object, c Copied, c0 vclock.DotSet, whole bool, row
 		knows = knows.Clone()
 		knows.Union(from.Context)
 	}
-	if !k.passed.IsEmpty() {
+	if !k.besides.IsEmpty() {
 		known = known.Clone()
-		known.Union(k.passed)
+		known.Union(k.besides)
 	}
 	k.note()
 	k.object.MergeVersions(known, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})
@@ -359,19 +369,19 @@ func (k *Key) logLive(without vclock.DotSet, change uint64, rows *storage.Batch)
 	return change
 }
 
-// mergePassed is Merge for a key of which a rebuild lets the replica know more.
+// mergeBesides is Merge for a key of which the replica knows more than it stores.
 // What the delta says is stored as always: the pass may be given up.
-func (k *Key) mergePassed(delta wire.Delta) {
+func (k *Key) mergeBesides(delta wire.Delta) {
 	known := k.r.clock.Clone()
-	known.Union(k.passed)
+	known.Union(k.besides)
 	k.object.MergeVersions(known, delta)
 	k.r.clock.Union(delta.Dots)
 	k.object.Context.Union(delta.Context)
 	k.object.Strip(k.r.clock)
 }
 
-func (k *Key) filledPassed() wire.Object {
+func (k *Key) filledBesides() wire.Object {
 	filled := k.object.Fill(k.r.clock)
-	filled.Context.Union(k.passed)
+	filled.Context.Union(k.besides)
 	return filled
 }

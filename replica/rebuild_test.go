@@ -55,3 +55,30 @@ func TestR13_APassThatIsNeededBeginsBesideThoseThatWait(t *testing.T) {
 	}
 	require.False(t, s.r.MayPass(true), "it is bounded all the same (I11)")
 }
+
+// The source of a page may have lost a row and say of every key what that row may have
+// told. Who was rebuilt from it goes on saying so when its clock says all that the
+// pages knew, for it was not sent the row either.
+func TestR13_WhatASourceHasLostIsSaidOn(t *testing.T) {
+	s := newSite(t, 1)
+	source := vclock.Actor{Disk: 2, Nonce: 2}
+	gap, beyond := vclock.Dot{Actor: source, Counter: 1}, vclock.Dot{Actor: source, Counter: 2}
+	var rows storage.Batch
+	s.r.Passed(Copied{Clock: vclock.NewDotSet(beyond), Knows: vclock.NewDotSet(beyond), First: true, Last: true}, &rows)
+	require.NoError(t, s.store.Apply(&rows))
+	require.False(t, s.r.Rebuilding(), "the clock says it all")
+	for _, when := range []string{"at once", "after a start"} {
+		require.True(t, s.filled("k").Seen().Contains(beyond), when)
+		require.NoError(t, s.store.Sync())
+		require.NoError(t, s.recover(7))
+	}
+
+	s.r.clock.Add(gap)
+	s.r.unsaved++
+	rows.Reset()
+	s.r.Checkpoint(&rows)
+	require.NoError(t, s.store.Apply(&rows))
+	_, err := s.store.Get(storage.DamageKey(nil, here.Partition, here.N))
+	require.ErrorIs(t, err, storage.ErrNotFound, "the base of the clock says it now")
+	require.True(t, s.filled("k").Seen().Contains(beyond))
+}

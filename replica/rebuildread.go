@@ -87,11 +87,15 @@ type Moment struct {
 	clock, void vclock.DotSet
 	passes      passes
 	damage      hashtree.Set
+	beyond      vclock.DotSet
 }
 
 // Moment is that of now.
 func (r *Replica) Moment() *Moment {
-	return &Moment{id: r.id, clock: r.clock.Clone(), void: r.closing.void.Clone(), passes: r.passes.clone(), damage: r.Damage()}
+	return &Moment{
+		id: r.id, clock: r.clock.Clone(), void: r.closing.void.Clone(), passes: r.passes.clone(),
+		damage: r.Damage(), beyond: r.damage.beyond.Clone(),
+	}
 }
 
 // Stretch is a part of a replica's keys in the order of rows: those beyond After,

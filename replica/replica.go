@@ -180,7 +180,7 @@ func (r *Replica) Clone() *Replica {
 	return &Replica{
 		id: r.id, actor: r.actor, clock: r.clock.Clone(), floor: r.floor.Clone(), tree: *r.tree.Clone(),
 		recent: r.recent, closing: r.closing.clone(), unsaved: r.unsaved, expiries: r.expiries,
-		passes: r.passes.clone(),
+		passes: r.passes.clone(), damage: r.damage.clone(),
 	}
 }
 
@@ -193,9 +193,16 @@ func (r *Replica) Actor() vclock.Actor { return r.actor }
 // Clock is every dot applied so far; the caller must not change it.
 func (r *Replica) Clock() vclock.DotSet { return r.clock }
 
-// Base is the gap-free part of the clock, for filling a page of objects that
-// were read at this very moment (R5).
-func (r *Replica) Base() vclock.DotSet { return r.clock.Bases() }
+// Base is what is known of every key: the gap-free part of the clock, and what lost
+// rows may have told beyond it. It fills a page of objects that were read at this very
+// moment (R5).
+func (r *Replica) Base() vclock.DotSet { return baseOf(r.clock, r.damage.beyond) }
+
+func baseOf(clock, beyond vclock.DotSet) vclock.DotSet {
+	base := clock.Bases()
+	base.Union(beyond)
+	return base
+}
 
 // Checkpoint writes the clock if it has moved since it was last written, and with
 // it the hash tree: both are of one moment, and the log is read above it.
@@ -208,6 +215,7 @@ func (r *Replica) Checkpoint(rows *storage.Batch) {
 
 func (r *Replica) saveClock(rows *storage.Batch) {
 	r.unsaved = 0
+	r.unclaim(rows)
 	rows.Set(storage.ClockKey(nil, r.id.Partition, r.id.N), r.floor.AppendTo(r.clock.AppendTo(nil)))
 	r.saveTree(rows)
 }
@@ -299,6 +307,9 @@ func (r *Replica) Check() error {
 	}
 	if r.clock.Base(r.actor) != r.clock.Max(r.actor) {
 		return fmt.Errorf("replica %v: invariant 2: own dots have a gap: %v", r.id, r.clock)
+	}
+	if beyond := r.damage.beyond; !r.clock.Covers(beyond) {
+		return fmt.Errorf("replica %v: invariant 5: the clock does not have %v", r.id, beyond.Minus(r.clock))
 	}
 	return nil
 }

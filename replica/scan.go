@@ -209,7 +209,7 @@ func (s *ScanPage) live(name string) vclock.Siblings[wire.Expiry] {
 		if found {
 			stored = p.Keys[at].Dots
 		}
-		filled := stored.Fill(p.Base)
+		filled := stored.FillWith(p.Base)
 		if i == 0 {
 			merged = filled
 		} else {

@@ -88,7 +88,7 @@ func (o *oracle) touched(b *batch, d vclock.Dot, key string) {
 		o.find("I4", "%s: %v", n.name, err)
 		return
 	}
-	past := b.shell.shard.Clock(id).Bases()
+	past, _ := b.shell.shard.Base(id)
 	past.Union(object.Context)
 	live := object.Dots()
 	live.Add(d)

@@ -71,7 +71,7 @@ var mutants = []mutant{
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "if k.object.IsGone() {\n		return wire.Object{}\n	}\n	return k.object.Fill(k.r.clock)"},
 	}},
 	{name: "page sent without its base", rule: "R5, C6", edits: []edit{
-		{"replica/scan.go", "filled := stored.Fill(p.Base)", "filled := stored"},
+		{"replica/scan.go", "filled := stored.FillWith(p.Base)", "filled := stored"},
 	}},
 	{name: "retry mints a dot of its own", rule: "R19, C18", edits: []edit{
 		{"core/write.go", "if dot, ok := k.Served(o.requestID()); ok {", "if dot, ok := k.Served(o.requestID()); ok && false {"},
@@ -208,7 +208,7 @@ var mutants = []mutant{
 		{"replica/pieces.go", "		case at > 0 && p.bytes+size > p.bytesMax:\n", "		case object.IsGone():\n			return true\n		case at > 0 && p.bytes+size > p.bytesMax:\n"},
 	}},
 	{name: "pieces sent stripped", world: "exchange", rule: "R5, C6", edits: []edit{
-		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots", "Siblings: p.Object, Dots"},
+		{"wire/exchange.go", "Siblings: p.Object.FillWith(base), Dots", "Siblings: p.Object, Dots"},
 	}},
 	{name: "pieces leave before they are durable", world: "exchange", rule: "R9, C8", edits: []edit{
 		{"core/exchange.go", "s.send(from, pieces, true)", "s.send(from, pieces, false)"},
@@ -245,7 +245,7 @@ var mutants = []mutant{
 		{"replica/damage.go", "	for leaf := range doubted.Leaves() {\n		r.damage.leaves.Add(leaf)\n	}\n", ""},
 	}},
 	{name: "what was lost is joined instead of restored", rule: "R20", edits: []edit{
-		{"replica/damage.go", "		if k.r.clock.Contains(v.Dot) || k.passed.Contains(v.Dot) {\n			back", "		if false {\n			back"},
+		{"replica/damage.go", "		if k.r.clock.Contains(v.Dot) || k.besides.Contains(v.Dot) {\n			back", "		if false {\n			back"},
 	}},
 	{name: "mark of damage not on the disk", rule: "R20, I4", edits: []edit{
 		{"replica/replica.go", "if err := r.readDamage(store); err != nil {", "if err := error(nil); err != nil {"},
@@ -265,7 +265,7 @@ var mutants = []mutant{
 		{"replica/replica.go", "if top := r.clock.Max(r.actor); top > 0 {", "if top := r.clock.Max(r.actor); top > 0 && false {"},
 	}},
 	{name: "piece claims its sender's whole clock", world: "exchange", rule: "R9, C4", edits: []edit{
-		{"wire/exchange.go", "Siblings: p.Object.Fill(base), Dots: p.Object.Dots()}", "Siblings: p.Object.Fill(base), Dots: base.Clone()}\n	d.Dots.Union(p.Object.Dots())"},
+		{"wire/exchange.go", "Siblings: p.Object.FillWith(base), Dots: p.Object.Dots()}", "Siblings: p.Object.FillWith(base), Dots: base.Clone()}\n	d.Dots.Union(p.Object.Dots())"},
 	}},
 	{name: "piece filled with an older clock", world: "exchange", alone: true, rule: "R9, C3", edits: []edit{
 		{"sim/explore/exchange.go", "		delta := p.Delta(answer.Base)\n", "		delta := p.Delta(before.Bases())\n"},
@@ -290,7 +290,7 @@ var mutants = []mutant{
 		{"replica/rebuild.go", "	knows, known := c.Knows, k.r.clock\n", "	knows, known := vclock.DotSet{}, k.r.clock\n"},
 	}},
 	{name: "what a rebuild knows of passed keys forgotten", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
-		{"replica/key.go", "passed: r.passed(bucket, key)}", "passed: vclock.DotSet{}}"},
+		{"replica/key.go", "besides: r.besides(bucket, key)}", "besides: vclock.DotSet{}}"},
 	}},
 	{name: "what a rebuild knows is not read at the start", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
 		{"replica/replica.go", "	if r.passes, err = readPasses(id, store); err != nil {", "	if _, err = readPasses(id, store); err != nil {"},

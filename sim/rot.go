@@ -85,7 +85,7 @@ func (n *node) damage(id replica.ID) hashtree.Set {
 	if err != nil {
 		return hashtree.Set{}
 	}
-	set, _, err := replica.DecodeDamage(saved)
+	set, err := replica.DecodeDamage(saved)
 	if err != nil {
 		n.run.oracle.find("rows", "%s: %v", n.name, err)
 	}

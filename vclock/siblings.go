@@ -142,8 +142,15 @@ func (s *Siblings[V]) Strip(clock DotSet) { s.Context.removeBases(clock) }
 // (R5): V ∪ base(C) ∪ dots(D). Object and clock must come from one storage
 // snapshot; a newer clock deletes writes its reader never saw, an older one
 // leaves replicas divergent for ever (C3). Only home replicas fill (C2).
-func (s Siblings[V]) Fill(clock DotSet) Siblings[V] {
-	filled := Siblings[V]{Versions: slices.Clone(s.Versions), Context: clock.Bases()}
+func (s Siblings[V]) Fill(clock DotSet) Siblings[V] { return s.fill(clock.Bases()) }
+
+// FillWith is Fill for who has been told what is known of every key, as many objects
+// of one moment travel with it once.
+func (s Siblings[V]) FillWith(base DotSet) Siblings[V] { return s.fill(base.Clone()) }
+
+// fill owns known from here on.
+func (s Siblings[V]) fill(known DotSet) Siblings[V] {
+	filled := Siblings[V]{Versions: slices.Clone(s.Versions), Context: known}
 	filled.Context.Union(s.Context)
 	filled.addDotsTo(&filled.Context)
 	return filled

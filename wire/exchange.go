@@ -77,7 +77,7 @@ type Piece struct {
 // Delta is the piece as it is joined: the filled object, with the dots that were
 // asked for and those of its live versions (R9).
 func (p *Piece) Delta(base vclock.DotSet) Delta {
-	d := Delta{Siblings: p.Object.Fill(base), Dots: p.Object.Dots()}
+	d := Delta{Siblings: p.Object.FillWith(base), Dots: p.Object.Dots()}
 	for _, e := range p.Events {
 		d.Dots.Add(e.Dot)
 	}
