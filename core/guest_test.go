@@ -492,3 +492,46 @@ func TestASlowDiskIsWaitedForOnce(t *testing.T) {
 	require.Nil(t, r.do(home, get(key)).Err)
 	require.Len(t, asked, 1, "the quorum is asked, and no more: %v", asked)
 }
+
+// R19: a guest knows the retry of what it has just minted, whatever lists of old
+// requests the other guest brings in between. Without that the retry is a new write,
+// and the value that somebody has replaced is back. The simulator found it.
+func TestAGuestForgetsOldRequestsBeforeItsOwn(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	homes, away := r.homesOf(key), r.away(key)
+	here, there := away[0], away[1]
+	r.split(homes, away)
+	var old kindred.Request
+	for i := range hintedhandoff.RequestsMax + 2 {
+		old = kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: key, Value: []byte("old"), RequestID: kindred.RequestID{byte(i), 1}}
+		old.Context = r.do(there, get(key)).Context
+		require.Nil(t, r.do(there, old).Err)
+	}
+
+	r.lose = func(from, to string, _ wire.Message) bool { return from == here || to == here }
+	one := func(q kindred.Request) kindred.Request { q.R, q.W = 1, 1; return q }
+	read := r.do(here, one(get(key)))
+	milk := one(seen(put(key, "milk"), read.Context))
+	milk.RequestID = kindred.RequestID{1, 2}
+	bought := r.do(here, milk)
+	require.Nil(t, bought.Err)
+	cheese := one(seen(put(key, "cheese"), bought.Context))
+	cheese.RequestID = kindred.RequestID{2, 2}
+	require.Nil(t, r.do(here, cheese).Err)
+
+	r.lose = func(from, to string, _ wire.Message) bool {
+		return slices.Contains(away, from) != slices.Contains(away, to)
+	}
+	require.Nil(t, r.do(there, old).Err, "served again: it sends all that it holds")
+	again := r.do(here, milk)
+	require.Nil(t, again.Err)
+	require.Equal(t, bought.Receipt.Dot, again.Receipt.Dot)
+	require.Equal(t, []string{"cheese"}, values(r.do(here, one(get(key)))))
+	r.heal()
+	r.payHints()
+	for _, h := range homes {
+		require.Equal(t, []string{"cheese"}, r.valuesAt(h, key), h)
+	}
+	r.idle()
+}

@@ -13,7 +13,7 @@ import (
 
 const (
 	// RequestsMax is the number of request ids that a hint remembers beyond those
-	// of its live versions. The oldest go first: R19 is best effort.
+	// of its live versions: R19 is best effort (see forget).
 	RequestsMax = 64
 	// PieceDotsMax bounds the dots of one write that delivers a hint.
 	PieceDotsMax = 1024
@@ -132,10 +132,30 @@ func (h *Hint) remember(d vclock.Dot, id kindred.RequestID) {
 	if id.IsZero() || h.row.Delta.Has(d) || slices.ContainsFunc(h.row.RequestIDs, func(dr wire.DotRequest) bool { return dr.Dot == d }) {
 		return
 	}
-	if len(h.row.RequestIDs) >= RequestsMax {
-		h.row.RequestIDs = slices.Delete(h.row.RequestIDs, 0, 1)
-	}
 	h.row.RequestIDs = append(h.row.RequestIDs, wire.DotRequest{Dot: d, ID: id})
+	if len(h.row.RequestIDs) > RequestsMax {
+		h.forget()
+	}
+}
+
+// forget drops a request: of the actor that has most of them the oldest. When one
+// came here says nothing about its age, because another guest may bring a list of
+// old ones at any time; it must not push out what this guest has just minted for,
+// which is what a client may yet send again. So every actor's latest stay, and
+// guests that have heard of the same requests remember the same, in whatever order.
+func (h *Hint) forget() {
+	ids := h.row.RequestIDs
+	slices.SortFunc(ids, func(a, b wire.DotRequest) int { return a.Dot.Compare(b.Dot) })
+	first, most, start := 0, 0, 0
+	for i := range ids {
+		if ids[i].Dot.Actor != ids[start].Dot.Actor {
+			start = i
+		}
+		if n := i - start + 1; n > most {
+			first, most = start, n
+		}
+	}
+	h.row.RequestIDs = slices.Delete(ids, first, first+1)
 }
 
 // Served finds the dot of a request that the guest has seen before (R19).

@@ -159,6 +159,62 @@ func TestRequestsOfAHintAreBounded(t *testing.T) {
 	require.Equal(t, dot(me, 3*RequestsMax), ids[RequestsMax-1].Dot, "the latest stay")
 }
 
+// A request that was forgotten comes back with the list of another guest. It is not
+// news: it takes the place of nothing that is younger, least of the write that this
+// guest has just made. The simulator found it.
+func TestTheListOfAnotherGuestPushesOutNothingYounger(t *testing.T) {
+	var mine Hint
+	for c := range uint64(RequestsMax) {
+		mine.Owe(1, wire.Delta{Dots: vclock.NewDotSet(dot(other, c+1))}, named(dot(other, c+1)), now)
+	}
+	theirs, list := mine.Whole()
+	for c := range uint64(2) {
+		mine.Owe(1, wire.Delta{Dots: vclock.NewDotSet(dot(me, c+1))}, named(dot(me, c+1)), now)
+	}
+	_, before := mine.Whole()
+	mine.Owe(1, theirs, list, now)
+	_, after := mine.Whole()
+	require.ElementsMatch(t, before, after)
+
+	for c := range uint64(3 * RequestsMax) { // and if all of it is news, the latest of each stay
+		d := dot(vclock.Actor{Disk: 3}, c+1)
+		mine.Owe(1, wire.Delta{Dots: vclock.NewDotSet(d)}, named(d), now)
+	}
+	for _, d := range []vclock.Dot{dot(me, 1), dot(me, 2), dot(other, RequestsMax), dot(vclock.Actor{Disk: 3}, 3*RequestsMax)} {
+		got, ok := mine.Served(named(d)[0].ID)
+		require.True(t, ok, "%v is forgotten", d)
+		require.Equal(t, d, got)
+	}
+}
+
+// Two guests that have heard of the same requests remember the same ones: a retry is
+// known at both or at neither.
+func TestGuestsForgetTheSameRequests(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all []wire.DotRequest
+		for disk := range uint64(rapid.IntRange(1, 6).Draw(t, "actors")) {
+			for c := range uint64(rapid.IntRange(1, RequestsMax+8).Draw(t, "dots")) {
+				all = append(all, named(dot(vclock.Actor{Disk: disk}, c+1))...)
+			}
+		}
+		var one, two Hint
+		one.Owe(1, wire.Delta{}, all, now)
+		for rest := rapid.Permutation(all).Draw(t, "order"); len(rest) > 0; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "at once")
+			two.Owe(1, wire.Delta{}, rest[:n], now)
+			rest = rest[n:]
+		}
+		_, first := one.Whole()
+		_, second := two.Whole()
+		require.ElementsMatch(t, first, second)
+	})
+}
+
+// named is the request that made that dot.
+func named(d vclock.Dot) []wire.DotRequest {
+	return []wire.DotRequest{{Dot: d, ID: kindred.RequestID{byte(d.Actor.Disk), byte(d.Counter), byte(d.Counter >> 8), 1}}}
+}
+
 // Guests of a node have actors of their own: no dot of theirs is a replica's (I2).
 func TestAGuestIsNoReplica(t *testing.T) {
 	seen := map[vclock.Actor]bool{}

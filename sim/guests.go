@@ -79,22 +79,44 @@ func (b *batch) hinted(id replica.ID, op storage.Op) {
 func (b *batch) mintedAsGuest(id replica.ID, key string, before guest, h *wire.StoredHint) {
 	o, n := b.oracle, b.shell.node
 	own := replica.GuestIncarnation(id, n.start)
+	var last vclock.Dot
 	for d := range h.Delta.Dots.Minus(before.dots).Dots() {
 		if d.Actor != own || o.writes[d] != nil {
 			continue
 		}
-		o.mint(b, &shadow{}, d, key, requestOfHint(h, d))
+		o.mint(b, &shadow{}, d, key, b.requestTold(d))
 		o.run.hits.add(GuestMinted)
+		last = d
+	}
+	if w := o.writes[last]; w != nil && requestOfHint(h, last) != w.op.filedAs() {
+		o.find("R19", "%s has minted %v for %v, and its hint does not say so", n.name, last, w.op)
 	}
 }
 
-func requestOfHint(h *wire.StoredHint, d vclock.Dot) (id kindred.RequestID) {
-	for _, v := range h.Delta.Versions {
+// requestTold is the request of a write event as its guest tells the homes. The hint
+// need not name all that one batch has made.
+func (b *batch) requestTold(d vclock.Dot) kindred.RequestID {
+	for _, send := range b.out.Sends {
+		if m, ok := send.Msg.(*wire.Write); ok && m.Delta.Dots.Contains(d) {
+			if id := requestOf(d, m.Delta, m.RequestIDs); !id.IsZero() {
+				return id
+			}
+		}
+	}
+	return kindred.RequestID{}
+}
+
+func requestOfHint(h *wire.StoredHint, d vclock.Dot) kindred.RequestID {
+	return requestOf(d, h.Delta, h.RequestIDs)
+}
+
+func requestOf(d vclock.Dot, delta wire.Delta, ids []wire.DotRequest) (id kindred.RequestID) {
+	for _, v := range delta.Versions {
 		if v.Dot == d {
 			return v.Value.RequestID
 		}
 	}
-	for _, dr := range h.RequestIDs {
+	for _, dr := range ids {
 		if dr.Dot == d {
 			return dr.ID
 		}

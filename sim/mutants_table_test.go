@@ -191,6 +191,9 @@ var mutants = []mutant{
 	{name: "hint that has grown is dropped", world: "guests", rule: "I7, R11", edits: []edit{
 		{"hintedhandoff/hint.go", "|| !durable.Covers(h.row.Delta.Dots) {", "{"},
 	}},
+	{name: "guest forgets the request of its delete", rule: "R19", edits: []edit{
+		{"core/guest.go", "	h.Owe(wire.AllSlots(len(o.homes)), delta, ids, now)\n", "	h.Owe(wire.AllSlots(len(o.homes)), delta, nil, now)\n"},
+	}},
 	{name: "debts forgotten at the start", rule: "C13", edits: []edit{
 		{"core/hints.go", "	return s.debts.ledger.Recover(store, mine)\n", "	return nil\n"},
 	}},
