@@ -77,7 +77,7 @@ var mutants = []mutant{
 		{"core/write.go", "if dot, ok := k.Served(o.requestID()); ok {", "if dot, ok := k.Served(o.requestID()); ok && false {"},
 	}},
 	{name: "late retry of a superseded request kept", rule: "R19, C18", edits: []edit{
-		{"replica/key.go", "		k.mergePassed(delta)\n	}\n	k.dropServed()\n", "		k.mergePassed(delta)\n	}\n"},
+		{"replica/key.go", "		k.mergeBesides(delta)\n	}\n	k.dropServed()\n", "		k.mergeBesides(delta)\n	}\n"},
 	}},
 	{name: "second dot of a request outlives an overwrite", rule: "R19", edits: []edit{
 		{"replica/key.go", "	k.r.recent.Add(id, k.hash(), d)\n	k.dropServed()\n", "	k.r.recent.Add(id, k.hash(), d)\n"},
