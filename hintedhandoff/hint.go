@@ -141,8 +141,9 @@ func (h *Hint) remember(d vclock.Dot, id kindred.RequestID) {
 // forget drops a request: of the actor that has most of them the oldest. When one
 // came here says nothing about its age, because another guest may bring a list of
 // old ones at any time; it must not push out what this guest has just minted for,
-// which is what a client may yet send again. So every actor's latest stay, and
-// guests that have heard of the same requests remember the same, in whatever order.
+// which is what a client may yet send again. So the latest of up to RequestsMax
+// actors stay, and guests that have heard of the same requests remember the same, in
+// whatever order.
 func (h *Hint) forget() {
 	ids := h.row.RequestIDs
 	slices.SortFunc(ids, func(a, b wire.DotRequest) int { return a.Dot.Compare(b.Dot) })

@@ -151,10 +151,12 @@ func (r *Replica) saveDamage(rows *storage.Batch) {
 	rows.Set(row, d.beyond.AppendTo(d.lost.AppendTo(d.leaves.AppendTo(nil))))
 }
 
-// claim says dots of the clock of every key, as far as its bases do not.
+// claim says dots of the clock of every key, as far as its bases do not. Void ones are
+// nobody's past: what may show their effect is to be touched (R15), and not filled.
 func (r *Replica) claim(dots vclock.DotSet, rows *storage.Batch) {
-	if dots = dots.Minus(r.clock.Bases()); !dots.IsEmpty() {
-		r.damage.beyond.Union(dots)
+	dots = dots.Minus(r.clock.Bases()).Minus(r.closing.void)
+	if !r.damage.beyond.Covers(dots) {
+		r.damage.beyond = joined(dots, r.damage.beyond) // who holds the old one keeps it
 		r.saveDamage(rows)
 	}
 }

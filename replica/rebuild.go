@@ -249,6 +249,7 @@ func (r *Replica) Lacks() vclock.DotSet {
 // and pass for one that goes on.
 func (r *Replica) DropCovered(rows *storage.Batch) {
 	kept := r.passes[:0]
+	var knew vclock.DotSet
 	for i, p := range r.passes {
 		newest := i == len(r.passes)-1
 		open := newest && !p.complete()
@@ -257,11 +258,12 @@ func (r *Replica) DropCovered(rows *storage.Batch) {
 			kept = append(kept, p)
 			continue
 		}
-		for _, piece := range p.pieces { // its source may have lost rows
-			r.claim(piece.knows, rows)
+		for i := range p.pieces {
+			knew.Union(p.pieces[i].knows)
 		}
 		rows.DeleteRange(storage.RebuildPassRange(r.id.Partition, r.id.N, p.number))
 	}
+	r.claim(knew, rows) // a source may have lost rows
 	clear(r.passes[len(kept):])
 	if r.passes = kept; len(kept) == 0 {
 		r.passes = nil
