@@ -38,23 +38,40 @@ func (c Config) checkAddrs() error {
 		needKey: "give it a --gossip-key",
 	}
 	users := map[string]string{}
+	var mistakes []error
 	for _, a := range c.listens() {
 		host, port, err := net.SplitHostPort(a.addr)
-		if err != nil {
-			return &ConfigError{a.setting, fmt.Sprintf("%q is not host:port, such as %s", a.addr, defaultOf(a.setting))}
+		other := users[a.addr]
+		var reason string
+		switch {
+		case err != nil:
+			reason = fmt.Sprintf("%q is not host:port, such as %s", a.addr, defaultOf(a.setting))
+		case !isPort(port, 0):
+			reason = fmt.Sprintf("%q has no port from 1 to 65535, nor 0 for any that is free: use one, such as %s", a.addr, defaultOf(a.setting))
+		case other != "" && port != "0":
+			reason = fmt.Sprintf("%s is the --%s too: give each a port of its own", a.addr, other)
+		case !loopback(host) && !a.locked && !c.Insecure:
+			reason = fmt.Sprintf("%s is reachable from other machines and this node has %s: %s, or listen on 127.0.0.1, or pass --insecure on a network you trust", a.addr, a.lacks, fix[a.lacks])
 		}
-		if !isPort(port, 0) {
-			return &ConfigError{a.setting, fmt.Sprintf("%q has no port from 1 to 65535, nor 0 for any that is free: use one, such as %s", a.addr, defaultOf(a.setting))}
-		}
-		if other := users[a.addr]; other != "" && port != "0" {
-			return &ConfigError{a.setting, fmt.Sprintf("%s is the --%s too: give each a port of its own", a.addr, other)}
+		if reason != "" {
+			mistakes = append(mistakes, &ConfigError{a.setting, reason})
 		}
 		users[a.addr] = a.setting
-		if !loopback(host) && !a.locked && !c.Insecure {
-			return &ConfigError{a.setting, fmt.Sprintf("%s is reachable from other machines and this node has %s: %s, or listen on 127.0.0.1, or pass --insecure on a network you trust", a.addr, a.lacks, fix[a.lacks])}
+	}
+	return errors.Join(mistakes...)
+}
+
+// Uses names the setting of the address that this node listens on, "" if there is none.
+func (c Config) Uses(addr string) (setting string) {
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "0" {
+		return ""
+	}
+	for _, a := range c.listens() {
+		if a.addr == addr {
+			return a.setting
 		}
 	}
-	return nil
+	return ""
 }
 
 // checkOthers checks how this node finds others, and others this one.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -107,42 +108,34 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return "--" + e.Setting + ": " + e.Reason }
 
-// Validate reports the first setting that cannot be. It changes nothing.
+// Validate reports each setting that cannot be, as a [ConfigError] or one of package
+// security. It changes nothing.
 func (c Config) Validate() error {
-	switch {
-	case c.Name == "":
-		return &ConfigError{"name", "the node needs a name, unique in its cluster: give it one, such as --name n1"}
-	case len(c.Name) > 63 || strings.ContainsFunc(c.Name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '/' }):
-		return &ConfigError{"name", fmt.Sprintf("%q: use at most 63 bytes without spaces, commas and slashes", c.Name)}
-	case c.DataDir == "":
-		return &ConfigError{"data-dir", "the node needs a folder for its data: give it one of its own, such as --data-dir /var/lib/kindred"}
-	case c.Zone == "" || len(c.Zone) > 63:
-		return &ConfigError{"zone", fmt.Sprintf("%q: a zone has 1 to 63 bytes", c.Zone)}
-	case c.Expect < 0 || c.Expect > 1000:
-		return &ConfigError{"expect", fmt.Sprintf("%d: use the number of nodes of the new cluster, 1 to 1000, or 0 to wait for a layout", c.Expect)}
-	case c.Partitions < 1 || c.Partitions > 65536 || c.Partitions&(c.Partitions-1) != 0:
-		return &ConfigError{"partitions", fmt.Sprintf("%d: use a power of two from 1 to 65536", c.Partitions)}
-	case c.Replicas < 1 || c.Replicas > 16:
-		return &ConfigError{"replicas", fmt.Sprintf("%d: use 1 to 16", c.Replicas)}
-	case c.Shards < 1 || c.Shards > 256:
-		return &ConfigError{"shards", fmt.Sprintf("%d: use 1 to 256, one per core", c.Shards)}
-	case c.Production && c.Insecure:
-		return &ConfigError{"insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key"}
-	case c.Production && c.FaultInjection:
-		return &ConfigError{"fault-injection", "is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests"}
-	case !c.FaultInjection && !c.Faults.IsZero():
-		return &ConfigError{"faults", "needs --fault-injection: give that too, or leave this out"}
+	var mistakes []error
+	unless := func(ok bool, setting, reason string, args ...any) {
+		if !ok {
+			mistakes = append(mistakes, &ConfigError{setting, fmt.Sprintf(reason, args...)})
+		}
 	}
+	unless(c.Name != "", "name", "the node needs a name, unique in its cluster: give it one, such as --name n1")
+	unless(len(c.Name) <= 63 && !strings.ContainsFunc(c.Name, notInNames), "name", "%q: use at most 63 bytes without spaces, commas and slashes", c.Name)
+	unless(c.DataDir != "", "data-dir", "the node needs a folder for its data: give it one of its own, such as --data-dir /var/lib/kindred")
+	unless(c.Zone != "" && len(c.Zone) <= 63, "zone", "%q: a zone has 1 to 63 bytes", c.Zone)
+	unless(c.Expect >= 0 && c.Expect <= 1000, "expect", "%d: use the number of nodes of the new cluster, 1 to 1000, or 0 to wait for a layout", c.Expect)
+	unless(c.Partitions >= 1 && c.Partitions <= 65536 && c.Partitions&(c.Partitions-1) == 0, "partitions", "%d: use a power of two from 1 to 65536", c.Partitions)
+	unless(c.Replicas >= 1 && c.Replicas <= 16, "replicas", "%d: use 1 to 16", c.Replicas)
+	unless(c.Shards >= 1 && c.Shards <= 256, "shards", "%d: use 1 to 256, one per core", c.Shards)
+	unless(!c.Production || !c.Insecure, "insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key")
+	unless(!c.Production || !c.FaultInjection, "fault-injection", "is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests")
+	unless(c.FaultInjection || c.Faults.IsZero(), "faults", "needs --fault-injection: give that too, or leave this out")
 	if err := c.Faults.Validate(); err != nil {
-		return &ConfigError{"faults", err.Error()}
+		mistakes = append(mistakes, &ConfigError{"faults", err.Error()})
 	}
-	if err := c.Security.Validate(); err != nil {
-		return err
-	}
-	if err := c.checkAddrs(); err != nil {
-		return err
-	}
-	return c.checkOthers()
+	return errors.Join(append(mistakes, c.Security.Validate(), c.checkAddrs(), c.checkOthers())...)
+}
+
+func notInNames(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '/'
 }
 
 // advertised is the address that others use for one that this node bound.

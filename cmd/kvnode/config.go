@@ -50,12 +50,17 @@ func configCommand(args, env []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, pflag.ErrHelp):
 		fmt.Fprint(stdout, configUsage)
 	case err != nil:
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "kvnode: %s\n", strings.TrimSuffix(line, "\n"))
-		}
+		complain(stderr, err)
 		return 1
 	}
 	return 0
+}
+
+// complain says each mistake on a line of its own.
+func complain(to io.Writer, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(to, "kvnode: %s\n", strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // print shows all settings, also those with which no node would start.

@@ -109,6 +109,15 @@ func TestConfigCheckNamesEveryMistake(t *testing.T) {
 	require.Equal(t, "kvnode: "+path+" line 2: unknown setting \"expct\"; did you mean expect?\n"+
 		"kvnode: "+path+" line 4: replicas: \"three\" is no value for it (replicas of a key in the first layout): invalid syntax\n", said)
 
+	path = write(t, "name = 'a'\ndata-dir = 'x'\nreplicas = 99\npartitions = 100\nhttp-addr = 'here'\n")
+	_, _, said = kvnodeConfig(nil, "check", path, "--pprof-addr", "127.0.0.1:7400")
+	require.Equal(t, []string{
+		"kvnode: " + path + " line 4: --partitions: 100: use a power of two from 1 to 65536",
+		"kvnode: " + path + " line 3: --replicas: 99: use 1 to 16",
+		"kvnode: " + path + ` line 5: --http-addr: "here" is not host:port, such as 127.0.0.1:7403`,
+		"kvnode: --pprof-addr: 127.0.0.1:7400 is the --client-addr too: give each a port of its own",
+	}, strings.Split(strings.TrimSpace(said), "\n"))
+
 	path = write(t, "partitions = 100\n")
 	_, _, said = kvnodeConfig(nil, "check", path)
 	require.Contains(t, said, "--name: the node needs a name")

@@ -54,7 +54,8 @@ func run(args, env []string, signals <-chan os.Signal, stdout, stderr io.Writer)
 		fmt.Fprint(stdout, usage(s.flags))
 		return 0
 	case err != nil:
-		fmt.Fprintf(stderr, "kvnode: %v\nkvnode --help lists the settings.\n", err)
+		complain(stderr, err)
+		fmt.Fprintln(stderr, "kvnode --help lists the settings.")
 		return 1
 	case s.version:
 		fmt.Fprintln(stdout, "kvnode", version())

@@ -20,7 +20,7 @@ const (
 
 // checkProfiles refuses to show profiles to other machines: they hold keys and
 // values, whoever asks can make the node work, and nothing asks who that is.
-func checkProfiles(addr string) error {
+func checkProfiles(addr string, c node.Config) error {
 	if addr == "" {
 		return nil
 	}
@@ -31,6 +31,9 @@ func checkProfiles(addr string) error {
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 		return &node.ConfigError{Setting: profilesSetting, Reason: fmt.Sprintf(
 			"%s may be reachable from other machines, and profiles show what is in memory: use 127.0.0.1:PORT and, from afar, a tunnel (ssh -L)", addr)}
+	}
+	if other := c.Uses(addr); other != "" {
+		return &node.ConfigError{Setting: profilesSetting, Reason: fmt.Sprintf("%s is the --%s too: give each a port of its own", addr, other)}
 	}
 	return nil
 }

@@ -80,17 +80,20 @@ func (s *settings) read(args, env []string) error {
 	return s.fromFile(s.config)
 }
 
-// check reports the first setting that cannot be, and where it was made.
+// check reports each setting that cannot be, and where it was made.
 func (s *settings) check() error {
-	err := s.node.Validate()
-	if err == nil {
-		err = checkProfiles(s.pprofAddr)
-	}
-	return s.located(err)
+	return s.located(errors.Join(s.node.Validate(), checkProfiles(s.pprofAddr, s.node)))
 }
 
-// located adds to a complaint the place of a setting that no flag shows.
+// located adds to each complaint the place of a setting that no flag shows.
 func (s *settings) located(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, err := range many.Unwrap() {
+			all = append(all, s.located(err))
+		}
+		return errors.Join(all...)
+	}
 	var name string
 	var bad *node.ConfigError
 	var file *security.FileError
