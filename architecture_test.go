@@ -41,6 +41,7 @@ jepsen/history        pure              what happened
 bench/load            pure              what a load asks for, when, and what it took
 jepsen/checker        pure seam=jepsen/history whether it was allowed
 jepsen/workload       pure seam=jepsen/history what to do next
+jepsen/merges         pure              whether a merge function keeps what clients wrote
 
 floor 2   # small machines, one per duty
 replica               pure              a partition replica; put, get, delete, read repair

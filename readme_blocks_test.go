@@ -44,6 +44,10 @@ func TestEveryBlockIsChecked(t *testing.T) {
 	}
 	programs := map[string]int{} // of a page that are not run
 	for _, b := range blocks(t) {
+		if b.page == "docs/go.md" && (b.language == "go example" || b.language == "text") {
+			checkExample(t, b)
+			continue
+		}
 		switch language, _, _ := strings.Cut(b.language, " "); language {
 		case "console":
 			require.True(t, walked[b.page], "%s is not among walkedPages", b.page)
@@ -63,6 +67,17 @@ func TestEveryBlockIsChecked(t *testing.T) {
 	for page, n := range programs {
 		require.Zero(t, n, "%s does not run each of its Go programs once", page)
 	}
+}
+
+// checkExample finds a block, or what it prints, in an example that the tests run.
+func checkExample(t *testing.T, b block) {
+	example, err := os.ReadFile("jepsen/checkmerge_example_test.go")
+	require.NoError(t, err)
+	text := string(example)
+	if b.language == "text" {
+		text = regexp.MustCompile(`(?m)^\t// ?`).ReplaceAllString(text, "")
+	}
+	require.Contains(t, text, b.body, "%s shows an example that is not, or no longer, run", b.page)
 }
 
 // TestReadmeShell: what cannot be carried out here, because it takes minutes or

@@ -47,6 +47,13 @@ func (b *Bucket) Delete(ctx context.Context, key string, opts ...CallOption) (*R
 	return b.write(ctx, b.request(kindred.OpDelete, key, opts))
 }
 
+// MergeFunc makes one value of the siblings of a key; there are none if the key is
+// new. Which siblings meet, in which order and how often, depends on how the network
+// fails, so the result should not: a merge should be idempotent, commutative and
+// associative, and keep what each sibling has. Package jepsen has CheckMerge, which
+// looks for cases in which one is not.
+type MergeFunc func(siblings [][]byte) ([]byte, error)
+
 // Update reads a key, lets merge turn its values into one, and writes that in
 // their place. Merge gets no value for a new key, and the values of all
 // siblings otherwise; an error of it ends the update and is returned as it is.
@@ -58,7 +65,7 @@ func (b *Bucket) Delete(ctx context.Context, key string, opts ...CallOption) (*R
 // merge should be a union or a maximum rather than a sum. After an error of
 // unknown outcome the merged value may be there: merging again must do no harm
 // if the update is to be repeated.
-func (b *Bucket) Update(ctx context.Context, key string, merge func(siblings [][]byte) ([]byte, error), opts ...CallOption) (*Receipt, error) {
+func (b *Bucket) Update(ctx context.Context, key string, merge MergeFunc, opts ...CallOption) (*Receipt, error) {
 	if b.c.settings.tracer == nil {
 		return b.update(ctx, key, merge, opts)
 	}
@@ -68,7 +75,7 @@ func (b *Bucket) Update(ctx context.Context, key string, merge func(siblings [][
 	return r, err
 }
 
-func (b *Bucket) update(ctx context.Context, key string, merge func(siblings [][]byte) ([]byte, error), opts []CallOption) (*Receipt, error) {
+func (b *Bucket) update(ctx context.Context, key string, merge MergeFunc, opts []CallOption) (*Receipt, error) {
 	obj, err := b.Get(ctx, key, opts...)
 	if err != nil {
 		return nil, err

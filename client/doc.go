@@ -35,7 +35,8 @@
 // is bound to its key; anywhere else it is refused.
 //
 // So the way to change a key is: get, merge what you got, put with the context
-// of the get. [Bucket.Update] does just that.
+// of the get. [Bucket.Update] does just that, with a [MergeFunc] of yours;
+// CheckMerge of package jepsen looks for siblings that it spoils.
 //
 // # Retries
 //

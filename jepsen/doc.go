@@ -10,11 +10,14 @@
 // history; when the faults have ended and the cluster has come to rest ([Rest]) it
 // makes the final reads, at every node.
 //
+// [CheckMerge] needs no cluster. It judges the merge function of a program: whether
+// it loses anything, or depends on the order in which siblings meet.
+//
 // # What is not here
 //
 // Workloads, histories and checkers are packages of their own and know nothing
 // of processes (jepsen/workload, jepsen/history, jepsen/checker); the simulator
-// uses the same ones.
+// uses the same ones. What CheckMerge plays is in jepsen/merges.
 //
 // # Example
 //
