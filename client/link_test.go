@@ -1,0 +1,229 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	"github.com/kindredkv/kindred/api/native"
+)
+
+// linkNode is a node of which the test decides what it says on links.
+type linkNode struct {
+	addr    string
+	accepts atomic.Int64
+}
+
+// startLinkNode serves every connection by serve, in a goroutine of its own.
+func startLinkNode(t *testing.T, serve func(conn net.Conn)) *linkNode {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	n := &linkNode{addr: l.Addr().String()}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n.accepts.Add(1)
+			t.Cleanup(func() { conn.Close() })
+			all.Go(func() { serve(conn) })
+		}
+	})
+	t.Cleanup(func() { l.Close() })
+	return n
+}
+
+// meet is a node of a client, as far as it needs one.
+func meet(t *testing.T, addr string, opts ...Option) (n *node, broken chan error) {
+	s, err := newSettings(opts)
+	require.NoError(t, err)
+	broken = make(chan error, 100)
+	n, err = startNode("n1", place{addr: addr, advertised: addr}, &s, func(_ *node, err error) { broken <- err })
+	require.NoError(t, err)
+	t.Cleanup(n.close)
+	return n, broken
+}
+
+// asking submits a put to a node.
+func asking(n *node, value []byte) chan reply {
+	replies := make(chan reply, 1)
+	n.line(len(value)).submit(&call{req: kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k", Value: value}, bytes: len(value), node: n, replies: replies})
+	return replies
+}
+
+// welcome greets a client.
+func welcome(conn net.Conn) *native.Link {
+	l, _, err := native.Accept(conn)
+	if err != nil || l.Welcome(10) != nil {
+		return nil
+	}
+	return l
+}
+
+// obey answers every call.
+func obey(l *native.Link) {
+	for l != nil {
+		calls, err := l.Calls()
+		if err != nil {
+			return
+		}
+		b := native.NewResults()
+		for _, c := range calls {
+			b.AddResult(c.ID, c.Request.Op, &kindred.Response{Receipt: kindred.Receipt{Dot: "n1.1"}})
+		}
+		if l.Send(b) != nil {
+			return
+		}
+	}
+}
+
+func within(t *testing.T, replies chan reply) reply {
+	select {
+	case r := <-replies:
+		return r
+	case <-time.After(20 * time.Second):
+		t.Fatal("no reply")
+		return reply{}
+	}
+}
+
+func TestCallsTakeTheLink(t *testing.T) {
+	far := startLinkNode(t, func(conn net.Conn) { obey(welcome(conn)) })
+	n, _ := meet(t, far.addr)
+	require.Equal(t, "n1.1", within(t, asking(n, nil)).answer.Receipt.Dot)
+	require.Equal(t, "n1.1", within(t, asking(n, make([]byte, bulkBytes))).answer.Receipt.Dot)
+	require.EqualValues(t, 2, far.accepts.Load(), "large values go beside small ones")
+	n.close()
+	require.Empty(t, n.links, "nothing is left")
+}
+
+// Wherever in a frame a connection ends, its call may have been seen.
+func TestInvariant6_WhatWasGivenToALinkThatBreaksMayHaveBeenSeen(t *testing.T) {
+	for _, read := range []int64{0, 1, 20, 30 << 10} {
+		far := startLinkNode(t, func(conn net.Conn) {
+			if l := welcome(conn); l != nil {
+				_, _ = io.CopyN(io.Discard, conn, read)
+				_ = conn.(*net.TCPConn).SetLinger(0)
+				_ = conn.Close()
+			}
+		})
+		n, _ := meet(t, far.addr)
+		r := within(t, asking(n, make([]byte, 60<<10)))
+		for r.err != nil && !r.seen { // the link broke before it was given the call
+			r = within(t, asking(n, make([]byte, 60<<10)))
+		}
+		require.Nil(t, r.answer)
+		require.True(t, r.seen)
+		n.close()
+	}
+}
+
+func TestWhatANodeThatLeavesHasNotAnsweredItHasNotSeen(t *testing.T) {
+	far := startLinkNode(t, func(conn net.Conn) {
+		if l := welcome(conn); l != nil {
+			if _, err := l.Calls(); err == nil {
+				_ = l.End(&kindred.Error{Code: kindred.CodeStopping, Message: "the node is shutting down: ask another one", Outcome: kindred.NotApplied})
+				l.Drain()
+			}
+		}
+	})
+	n, broken := meet(t, far.addr)
+	r := within(t, asking(n, nil))
+	require.False(t, r.seen)
+	require.Equal(t, "the node is shutting down: ask another one", reason(r.err))
+	require.Equal(t, kindred.CodeStopping, api.ErrorOf(<-broken).Code, "and it is not hoped to be back")
+}
+
+// Who is not let in any more is told so, and cannot know what became of its calls.
+func TestOnlySomeReasonsAreEndsInOrder(t *testing.T) {
+	for code, want := range map[kindred.Code]bool{kindred.CodeStopping: true, kindred.CodeOverloaded: true, kindred.CodeUnauthenticated: false, kindred.CodeInternal: false} {
+		err := inOrder(api.Status(&kindred.Error{Code: code, Outcome: kindred.NotApplied}).Err())
+		require.Equal(t, want, errors.Is(err, errInOrder), code)
+		require.Equal(t, code, api.ErrorOf(err).Code)
+	}
+	require.NotErrorIs(t, inOrder(status.Error(codes.Unavailable, "proxy")), errInOrder)
+	require.Equal(t, io.EOF, inOrder(io.EOF))
+}
+
+func TestALinkThatCarriesNothingIsReplaced(t *testing.T) {
+	var links atomic.Int64
+	far := startLinkNode(t, func(conn net.Conn) {
+		l := welcome(conn)
+		if links.Add(1) > 1 {
+			obey(l)
+		} // the first one is not read
+	})
+	n, broken := meet(t, far.addr)
+	lost := asking(n, nil)
+	require.Eventually(t, func() bool { return n.met.Load() && n.askedAt.Load() != 0 }, 10*time.Second, time.Millisecond)
+	n.doubt(time.Now().Add(time.Minute))
+	require.True(t, n.silent.Load())
+	r := within(t, lost)
+	require.True(t, r.seen)
+	require.Contains(t, reason(r.err), "the connection broke")
+	<-broken
+	require.NotNil(t, within(t, asking(n, nil)).answer)
+	require.False(t, n.silent.Load(), "it speaks again")
+}
+
+func TestASilentNodeThatAnswersAPingIsLeftAlone(t *testing.T) {
+	far := startLinkNode(t, func(conn net.Conn) {
+		if l := welcome(conn); l != nil {
+			for { // takes calls and says nothing, but that it lives
+				if _, err := l.Calls(); err != nil {
+					return
+				}
+			}
+		}
+	})
+	n, broken := meet(t, far.addr)
+	waiting := asking(n, nil)
+	require.Eventually(t, func() bool { return n.met.Load() && n.askedAt.Load() != 0 }, 10*time.Second, time.Millisecond)
+	n.doubt(time.Now().Add(time.Minute))
+	require.Eventually(t, func() bool { return !n.silent.Load() }, 10*time.Second, time.Millisecond)
+	require.Empty(t, waiting)
+	require.Empty(t, broken)
+}
+
+// A node that cannot be reached is called so in the same words, whatever was to be
+// opened.
+func TestADialThatFailsReadsTheSame(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	var texts [2]string
+	for i, opts := range [][]Option{nil, {WithGRPCOnly()}} {
+		n, _ := meet(t, addr, opts...)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := n.openStream(ctx)
+		cancel()
+		texts[i] = reason(err)
+	}
+	require.Equal(t, texts[1], texts[0])
+	require.Contains(t, texts[0], "unreachable: connection refused")
+}
+
+func TestWhoDoesNotGreetIsLeftAloneForAWhile(t *testing.T) {
+	now := time.Now()
+	n := &node{settings: &settings{}}
+	require.True(t, n.wantsLink(now))
+	n.grpcUntil = now.Add(grpcFor)
+	require.False(t, n.wantsLink(now.Add(grpcFor-1)))
+	require.True(t, n.wantsLink(now.Add(grpcFor)))
+	n.settings.grpcOnly = true
+	require.False(t, n.wantsLink(now.Add(time.Hour)))
+}
