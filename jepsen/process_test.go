@@ -26,7 +26,7 @@ var (
 	stormFor  = flag.Duration("storm", 12*time.Second, "how long faults happen to real processes")
 	stormSeed = flag.Uint64("seed", 0, "seed of the storm; 0 draws one")
 	// keepHistory is a folder for the histories of the run.
-	keepHistory = flag.String("histories", "", "folder to write the histories to")
+	keepHistory = flag.String("histories", "", "folder to write the histories to, in EDN too: docs/histories.md")
 	kvnode      string
 )
 
@@ -104,7 +104,7 @@ func judge(t *testing.T, r Runner, stop <-chan struct{}) {
 		}
 	}
 	if *keepHistory != "" {
-		if err := save(h, filepath.Join(*keepHistory, string(r.Kind)+".jsonl")); err != nil {
+		if err := save(h, filepath.Join(*keepHistory, string(r.Kind))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -121,12 +121,18 @@ func judge(t *testing.T, r Runner, stop <-chan struct{}) {
 	}
 }
 
+// save keeps a history for this checker and for those of Jepsen.
 func save(h history.History, path string) error {
-	f, err := os.Create(path)
+	f, err := os.Create(path + ".jsonl")
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.Write(f), f.Close())
+	files, err := h.Exports(filepath.Base(path))
+	err = errors.Join(h.Write(f), f.Close(), err)
+	for name, text := range files {
+		err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(path), name), text, 0o644))
+	}
+	return err
 }
 
 type faults struct {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -161,7 +162,7 @@ func (r *run) judgeHistory() {
 	if r.oracle.finding != nil {
 		return
 	}
-	h := r.recorder.History(history.Header{}, r.agenda.now)
+	h := r.recorded()
 	complete := r.completeHistory(&h)
 	r.history = h
 	kept := r.hits[CrashLostRows]+r.hits[CrashLostHints] == 0
@@ -183,6 +184,21 @@ func (r *run) judgeHistory() {
 			r.oracle.find("checker", "%v: %v", v.Property, v.Findings[0])
 		}
 	}
+}
+
+// recorded is what the clients have done and were told so far.
+func (r *run) recorded() history.History {
+	var kinds []string
+	for _, k := range r.cfg.Kinds {
+		kinds = append(kinds, string(k))
+	}
+	if r.cfg.Expire > 0 {
+		kinds = append(kinds, history.Expiring)
+	}
+	if r.cfg.LastWins {
+		kinds = append(kinds, "last wins")
+	}
+	return r.recorder.History(history.Header{Workload: strings.Join(kinds, "+"), Seed: r.seed}, r.agenda.now)
 }
 
 // completeHistory adds what was not known when an operation ended: how often it
@@ -230,7 +246,7 @@ func (o *oracle) seenBy(op *operation) (seen []*operation) {
 // rows are applied and not durable.
 func (r *run) repairArrived(n *node) {
 	draw := r.draw(0x4E9A, uint64(n.index))
-	if r.calm || !draw.happens(r.cfg.Fault.AfterRepair) {
+	if r.calm || !draw.happens(r.cfg.Fault.AfterRepair) || !r.occurs(IncidentAfterRepair) {
 		return
 	}
 	life := n.lives

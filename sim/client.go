@@ -24,6 +24,13 @@ type client struct {
 	rng    *rand.Rand
 	last   workload.Result
 	probes uint64
+	// slot is when its next operation is due in a steady run, sources are what it
+	// draws from there.
+	slot    time.Duration
+	sources []*steadySource
+	// begun counts its operations, did are those that the run does not leave out.
+	begun uint64
+	did   Numbers
 	// foreign is a context of some key, to be tried on another.
 	foreign struct {
 		key     string
@@ -73,20 +80,22 @@ func (op *operation) filedAs() kindred.RequestID {
 }
 
 func newClient(r *run, number int) *client {
-	return &client{run: r, number: number, rng: rand.New(rand.NewPCG(r.seed, uint64(number)+1<<32))}
+	c := &client{run: r, number: number}
+	c.rng = c.source(uint64(number) + 1<<32)
+	return c
 }
 
 func (r *run) startClients() {
 	cfg := workload.Config{Bucket: bucket, Keys: r.cfg.Keys, Nodes: r.cfg.Nodes, SetElements: 40}
 	for i := range r.cfg.Clients {
-		work, err := workload.NewClient(r.cfg.Kinds[i%len(r.cfg.Kinds)], cfg, i, rand.New(rand.NewPCG(r.seed, uint64(i))))
+		c := newClient(r, i)
+		work, err := workload.NewClient(r.cfg.Kinds[i%len(r.cfg.Kinds)], cfg, i, c.source(uint64(i)))
 		if err != nil {
 			panic(fmt.Sprintf("sim: client %d: %v", i, err))
 		}
-		c := newClient(r, i)
 		c.work = work
 		r.clients = append(r.clients, c)
-		r.agenda.after(c.pauseBetween(), c.next)
+		c.goOn()
 	}
 	r.startScanner()
 	r.startRotation()
@@ -94,7 +103,7 @@ func (r *run) startClients() {
 
 func (c *client) pauseBetween() time.Duration {
 	pause := time.Duration(c.rng.ExpFloat64() * float64(c.run.cfg.Think))
-	if float64(c.run.ops) < c.run.cfg.Rate*c.run.agenda.now.Seconds() {
+	if float64(c.run.ops+c.run.leftOut) < c.run.cfg.Rate*c.run.agenda.now.Seconds() {
 		return pause / 8 // they were held up
 	}
 	return pause
@@ -105,6 +114,7 @@ func (c *client) next() {
 	if c.run.stopped {
 		return
 	}
+	c.turn()
 	if c.foreign.key != "" && c.rng.Float64() < c.run.cfg.Foreign {
 		c.tryForeign()
 		return
@@ -122,7 +132,7 @@ func (c *client) next() {
 		if len(result.Context) > 0 && c.rng.IntN(4) == 0 {
 			c.foreign.key, c.foreign.context = intent.Key, result.Context
 		}
-		c.run.agenda.after(c.pauseBetween(), c.next)
+		c.goOn()
 	})
 }
 
@@ -138,17 +148,17 @@ func (c *client) tryForeign() {
 		intent.Kind = history.Delete
 	}
 	if key == c.foreign.key {
-		c.run.agenda.after(c.pauseBetween(), c.next)
+		c.goOn()
 		return
 	}
 	intent.Value = workload.Value(intent.Write, nil)
-	c.begin(intent, func(workload.Result) { c.run.agenda.after(c.pauseBetween(), c.next) })
+	c.begin(intent, func(workload.Result) { c.goOn() })
 }
 
 // flood puts that many siblings, one after the other.
 func (c *client) flood(key string, left int) {
 	if left == 0 || c.run.stopped {
-		c.run.agenda.after(c.pauseBetween(), c.next)
+		c.goOn()
 		return
 	}
 	c.probes++
@@ -158,8 +168,15 @@ func (c *client) flood(key string, left int) {
 	c.begin(intent, func(workload.Result) { c.flood(key, left-1) })
 }
 
-// begin sends the first attempt of an intent.
+// begin sends the first attempt of an intent, unless the run leaves it out: then it
+// is refused before it was sent.
 func (c *client) begin(intent workload.Intent, then func(workload.Result)) {
+	if c.begun++; !c.run.cfg.part.does(c.number, c.begun) {
+		c.run.leftOut++
+		then(workload.Result{Outcome: kindred.NotApplied})
+		return
+	}
+	c.did.add(c.begun)
 	op := &operation{client: c, intent: intent, began: c.run.agenda.now, record: -1, then: then}
 	op.forbidden = intent.Write>>63 == 1
 	op.request = c.request(intent)

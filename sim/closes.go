@@ -115,7 +115,7 @@ func (r *run) leaked(m *wire.Write) {
 			continue
 		}
 		draw := r.draw(0x1EAC, w.dot.Actor.Nonce, w.dot.Counter)
-		if draw.happens(r.cfg.Fault.AfterLeak) {
+		if draw.happens(r.cfg.Fault.AfterLeak) && r.occurs(IncidentAfterLeak) {
 			r.hits.add(KilledAfterLeak)
 			r.killSoon(r.byName[r.someNode(w.applied)], draw.with(1), time.Millisecond)
 		}
@@ -136,12 +136,12 @@ func (r *run) stillborn(from *node, msg wire.Message) bool {
 	for a, span := range m.Delta.Dots.Spans() {
 		draw := chance(r.seed).with(0x571B, a.Nonce, span.Lo)
 		if len(m.Delta.Versions) == 0 {
-			if !draw.happens(stillbornDeletes * r.cfg.Fault.Stillborn) {
+			if !draw.happens(stillbornDeletes*r.cfg.Fault.Stillborn) || !r.occurs(IncidentStillborn) {
 				return false
 			}
 			continue
 		}
-		if !draw.happens(r.cfg.Fault.Stillborn) {
+		if !draw.happens(r.cfg.Fault.Stillborn) || !r.occurs(IncidentStillborn) {
 			return false
 		}
 		r.killSoon(from, draw.with(1), 10*time.Millisecond)

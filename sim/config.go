@@ -59,6 +59,13 @@ type Config struct {
 	LastWins bool
 	// Skew is how far a node's wall clock may be off when it starts.
 	Skew time.Duration
+
+	// Steady clients draw for each operation by its number and begin it at a time of
+	// its own, so that one more or less changes little of the others (see steady.go).
+	// No seed draws it.
+	Steady bool
+	// part is what the run keeps of all that happens in it, nil for everything.
+	part *Part
 }
 
 // Network says what happens to messages.
@@ -110,11 +117,14 @@ type Faults struct {
 	AfterLeak, Stillborn float64
 }
 
+// replicasDrawn is how many homes every key has.
+const replicasDrawn = 3
+
 // Draw is the configuration of a seed.
 func Draw(seed uint64) Config {
 	r := rand.New(rand.NewPCG(seed, 0xC0F))
 	c := Config{
-		Nodes: 3 + r.IntN(3), Shards: 1 + r.IntN(2), Partitions: 4 << r.IntN(2), Replicas: 3,
+		Nodes: replicasDrawn + r.IntN(3), Shards: 1 + r.IntN(2), Partitions: 4 << r.IntN(2), Replicas: replicasDrawn,
 		Clients: 2 + r.IntN(7), Keys: 1 + r.IntN(10),
 		Think: span(r, 2*time.Millisecond, 100*time.Millisecond), Storm: span(r, 2*time.Second, 20*time.Second),
 		Timeout: span(r, 150*time.Millisecond, 3*time.Second),

@@ -74,7 +74,7 @@ func (n *node) diskTime(d time.Duration) time.Duration {
 func (d *disk) latency() time.Duration {
 	draw := d.node.run.draw(0x5717C, uint64(d.node.index))
 	took := draw.about(d.node.diskTime(d.node.run.cfg.Disk.Sync))
-	if draw.with(1).happens(d.node.run.cfg.Disk.Stall) && !d.node.run.calm {
+	if draw.with(1).happens(d.node.run.cfg.Disk.Stall) && !d.node.run.calm && d.node.run.occurs(IncidentStall) {
 		took += d.node.run.cfg.Disk.StallFor
 	}
 	return took

@@ -12,6 +12,10 @@
 // run. The same seed gives the same run, event for event, and the same
 // [Result.Hash].
 //
+// Incidents are all that happens beside the operations of clients; they are numbered.
+// A [Part] says which of them, and which operations, a run keeps of what its seed
+// draws. A [Shrinker] looks for the smallest part that still breaks the same promise.
+//
 // # What the oracle demands
 //
 // It records every dot that is minted, from the log rows of its own replica,

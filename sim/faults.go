@@ -10,15 +10,15 @@ import (
 // startFaults begins a chain of faults of each kind that the run has.
 func (r *run) startFaults() {
 	f := r.cfg.Fault
-	r.chain(1, f.Cut, r.cutSome)
-	r.chain(2, f.Kill, r.killSome)
-	r.chain(3, f.Stop, r.stopOne)
-	r.chain(4, f.Pause, r.pauseOne)
-	r.chain(5, f.Full, r.fillOne)
-	r.chain(6, f.Jump, r.jumpOne)
-	r.chain(21, f.Rot, r.rotOne)
-	r.chain(22, f.Audit, r.auditOne)
-	r.chain(23, f.Slow, r.slowOne)
+	r.chain(1, f.Cut, r.unless(IncidentCut, r.cutSome))
+	r.chain(2, f.Kill, r.unless(IncidentKill, r.killSome))
+	r.chain(3, f.Stop, r.unless(IncidentStop, r.stopOne))
+	r.chain(4, f.Pause, r.unless(IncidentPause, r.pauseOne))
+	r.chain(5, f.Full, r.unless(IncidentFull, r.fillOne))
+	r.chain(6, f.Jump, r.unless(IncidentJump, r.jumpOne))
+	r.chain(21, f.Rot, r.unless(IncidentRot, r.rotOne))
+	r.chain(22, f.Audit, r.unless(IncidentAudit, r.auditOne))
+	r.chain(23, f.Slow, r.unless(IncidentSlow, r.slowOne))
 	r.chain(24, f.Within/2, r.keepUp)
 }
 
@@ -40,10 +40,11 @@ func (r *run) chain(kind uint64, mean time.Duration, fault func(draw chance)) {
 
 // keepUp breaks something if too little has gone wrong so far.
 func (r *run) keepUp(draw chance) {
-	if time.Duration(r.faults.Total())*r.cfg.Fault.Within > r.agenda.now {
+	if time.Duration(r.faults.Total()+r.spared)*r.cfg.Fault.Within > r.agenda.now {
 		return
 	}
-	[]func(chance){r.cutSome, r.killSome, r.pauseOne, r.stopOne}[draw.with(7).below(4)](draw)
+	fault := []func(chance){r.cutSome, r.killSome, r.pauseOne, r.stopOne}[draw.with(7).below(4)]
+	r.unless(IncidentExtra, fault)(draw)
 }
 
 func (r *run) cutSome(draw chance) {

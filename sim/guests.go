@@ -346,7 +346,7 @@ func (r *run) hintArrived(n *node, from string, m *wire.Write) {
 	}
 	r.hits.add(HintArrived)
 	draw := r.draw(0x417D, uint64(n.index))
-	if r.calm || !draw.happens(r.cfg.Fault.AfterHint) {
+	if r.calm || !draw.happens(r.cfg.Fault.AfterHint) || !r.occurs(IncidentAfterHint) {
 		return
 	}
 	life := n.lives

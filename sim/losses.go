@@ -33,9 +33,9 @@ type image struct {
 // startLosses begins the chains of losses, and takes images.
 func (r *run) startLosses() {
 	l := r.cfg.Loss
-	r.chain(6, l.Wipe, r.wipeOne)
-	r.chain(7, l.Image, r.restoreOne)
-	r.chain(8, l.Away, r.sendAway)
+	r.chain(6, l.Wipe, r.unless(IncidentWipe, r.wipeOne))
+	r.chain(7, l.Image, r.unless(IncidentImage, r.restoreOne))
+	r.chain(8, l.Away, r.unless(IncidentAway, r.sendAway))
 	if l.Image > 0 {
 		r.chain(9, l.ImageAge/2, r.takeImage)
 	}
@@ -240,7 +240,7 @@ func (r *run) convergeWithin() time.Duration {
 // pagePassed loses a node's power now and then in the middle of a rebuild.
 func (r *run) pagePassed(n *node) {
 	draw := r.draw(0x9A55, uint64(n.index))
-	if r.calm || !draw.happens(r.cfg.Loss.AfterPage) {
+	if r.calm || !draw.happens(r.cfg.Loss.AfterPage) || !r.occurs(IncidentAfterPage) {
 		return
 	}
 	life := n.lives

@@ -35,7 +35,7 @@ func (r *run) send(from *node, s core.Send) {
 	if r.stillborn(from, s.Msg) {
 		return
 	}
-	if !r.calm && fate.with(1).happens(net.Loss) {
+	if !r.calm && fate.with(1).happens(net.Loss) && r.occurs(IncidentLost) {
 		return
 	}
 	r.deliver(from, to, raw, id, r.delay(fate.with(2)))
@@ -44,10 +44,10 @@ func (r *run) send(from *node, s core.Send) {
 	if r.calm || kind == wire.KindForward {
 		return
 	}
-	if fate.with(3).happens(net.Repeat) {
+	if fate.with(3).happens(net.Repeat) && r.occurs(IncidentRepeated) {
 		r.deliver(from, to, raw, id, r.delay(fate.with(4)))
 	}
-	if fate.with(5).happens(net.Late) {
+	if fate.with(5).happens(net.Late) && r.occurs(IncidentLate) {
 		r.hits.add(LateRepeat)
 		r.deliver(from, to, raw, id, time.Duration(fate.with(6).unit()*float64(net.LateBy)))
 	}
@@ -56,7 +56,7 @@ func (r *run) send(from *node, s core.Send) {
 func (r *run) delay(fate chance) time.Duration {
 	net := &r.cfg.Net
 	d := net.Delay + fate.with(1).about(net.Jitter)
-	if !r.calm && fate.with(2).happens(net.Tail) {
+	if !r.calm && fate.with(2).happens(net.Tail) && r.occurs(IncidentTail) {
 		d *= 100
 	}
 	return d
@@ -102,7 +102,7 @@ func (n *node) keepEarly(l letter) {
 func (r *run) replay(n *node) {
 	early := n.early
 	n.early = nil
-	if r.calm || !r.draw(0x4E91, uint64(n.index)).happens(r.cfg.Net.Replay) {
+	if r.calm || !r.draw(0x4E91, uint64(n.index)).happens(r.cfg.Net.Replay) || !r.occurs(IncidentReplay) {
 		return
 	}
 	for _, l := range early {
@@ -129,7 +129,7 @@ func (r *run) notice(a, b *node) {
 	draw := r.draw(0x11F0, uint64(a.index), uint64(b.index))
 	a.later(draw.about(r.cfg.Net.Notice), func() {
 		up := r.linked(a, b)
-		if a.links[b.name] == up || !up && !r.calm && draw.with(1).happens(r.cfg.Net.Unnoticed) {
+		if a.links[b.name] == up || !up && !r.calm && draw.with(1).happens(r.cfg.Net.Unnoticed) && r.occurs(IncidentUnnoticed) {
 			return
 		}
 		a.links[b.name], a.linkedAt = up, r.agenda.now

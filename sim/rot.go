@@ -138,7 +138,7 @@ func (r *run) rotOne(draw chance) {
 // vanish takes a row from the disk of a node that is down, or spoils what is saved
 // of its hash tree.
 func (r *run) vanish(n *node, draw chance) {
-	if !draw.with(1).happens(r.cfg.Fault.Vanish) || r.calm {
+	if !draw.with(1).happens(r.cfg.Fault.Vanish) || r.calm || !r.occurs(IncidentVanish) {
 		return
 	}
 	var rows storage.Batch

@@ -47,7 +47,10 @@ type Result struct {
 	Keys   int
 	Hits   Hits
 	Stats  core.Stats
-	// History is what the clients did and were told, once the run has ended well.
+	// Kept is what happened of all that the seed draws: with it the same seed gives
+	// the same run.
+	Kept Part
+	// History is what the clients did and were told.
 	History history.History
 	// Last are the last events in words.
 	Last []string
@@ -114,6 +117,12 @@ type run struct {
 	oracle   *oracle
 	hits     Hits
 	faults   FaultCount
+	// due counts the incidents of each kind, occurred are those that the run does not
+	// leave out. Spared is how many faults it leaves out, leftOut how many operations.
+	due      [incidentKinds]uint64
+	occurred [incidentKinds]Numbers
+	spared   uint64
+	leftOut  int
 	stats    core.Stats
 	closes   core.CloseStats
 	// closed: what is left of lost dots has been closed.
@@ -217,6 +226,9 @@ func (r *run) result() *Result {
 	for _, n := range r.nodes {
 		r.countStats(n)
 	}
+	if r.oracle.finding != nil {
+		r.history = r.recorded()
+	}
 	r.hits[BeatenEnded] += r.stats.Beaten
 	r.hits[WriteForwarded] += r.stats.Forwards
 	r.hits[WriteResent] += r.stats.Resends
@@ -235,8 +247,31 @@ func (r *run) result() *Result {
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
 		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts,
-		Faults: r.faults, Keys: r.first + r.cfg.Keys, Hits: r.hits, Stats: r.stats, Last: r.trace.last(),
+		Faults: r.faults, Keys: r.first + r.cfg.Keys, Hits: r.hits, Stats: r.stats, Last: r.trace.last(), Kept: r.kept(),
 	}
+}
+
+// kept is the part of the seed's run that was played.
+func (r *run) kept() Part {
+	p := Part{Incidents: map[Incident]Numbers{}, Clients: map[int]Numbers{}}
+	if r.cfg.part != nil {
+		p.End, p.Nodes, p.Keys, p.Plain = r.cfg.part.End, r.cfg.part.Nodes, r.cfg.part.Keys, r.cfg.part.Plain
+	}
+	for i, numbers := range r.occurred {
+		if numbers != nil {
+			p.Incidents[Incident(i)] = numbers
+		}
+	}
+	workers := r.clients
+	if r.retired != nil {
+		workers = append(slices.Clone(workers), r.retired.client)
+	}
+	for _, c := range workers {
+		if c.did != nil {
+			p.Clients[c.number] = c.did
+		}
+	}
+	return p
 }
 
 // countStats takes over the counters of a life that ends.

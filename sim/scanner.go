@@ -30,12 +30,17 @@ const scanTriesMax = 5
 
 func (r *run) startScanner() {
 	var next func()
+	later := func() { r.agenda.after(r.draw(0x5CA9).about(500*time.Millisecond), next) }
 	next = func() {
-		if !r.stopped {
-			r.scan(2, func(map[string]int) { r.agenda.after(r.draw(0x5CA9).about(500*time.Millisecond), next) })
+		switch {
+		case r.stopped:
+		case r.occurs(IncidentScan):
+			r.scan(2, func(map[string]int) { later() })
+		default:
+			later()
 		}
 	}
-	r.agenda.after(r.draw(0x5CA9).about(500*time.Millisecond), next)
+	later()
 }
 
 // scan reads all keys, each page from that many replicas.

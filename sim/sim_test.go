@@ -33,30 +33,52 @@ const (
 
 // report says everything about a broken promise that is needed to look for it.
 func report(r *Result) string {
-	long := ""
+	return fmt.Sprintf("seed %d: %v\n\nreplay: %s -v\nshrink: %s -shrink -v\n\nconfiguration: %v\n\nthe last events:\n%s",
+		r.Seed, r.Finding, command(r), command(r), r.Config, strings.Join(r.Last, "\n"))
+}
+
+// command plays a run again.
+func command(r *Result) string {
+	text := fmt.Sprintf("go test ./sim -run 'TestSeed$' -seed=%d", r.Seed)
 	if r.Config.Rotate > 0 {
-		long = fmt.Sprintf(" -minutes=%v", longMinutes().Minutes())
+		text += fmt.Sprintf(" -minutes=%v", longMinutes().Minutes())
 	}
-	return fmt.Sprintf("seed %d: %v\n\nreplay: go test ./sim -run 'TestSeed$' -seed=%d%s -v\n\nconfiguration: %v\n\nthe last events:\n%s",
-		r.Seed, r.Finding, r.Seed, long, r.Config, strings.Join(r.Last, "\n"))
+	if r.Config.part != nil {
+		text += fmt.Sprintf(" -part='%v'", *r.Config.part)
+	}
+	return text
 }
 
-// drawn is the run of a seed, a long one if its length is said.
-func drawn(seed uint64, options Options) *Result {
+// drawn is the configuration of a seed, that of a long run if its length is said.
+func drawn(seed uint64) Config {
 	if *minutesFlag > 0 {
-		return RunLong(seed, longMinutes(), options)
+		return DrawLong(seed, longMinutes())
 	}
-	return Run(seed, options)
+	return Draw(seed)
 }
 
-// TestSeed replays one seed.
+// TestSeed replays one seed, or the part of it that -part names. With -shrink it looks
+// for a shorter run with the same finding.
 func TestSeed(t *testing.T) {
 	seed := max(*seedFlag, 1)
 	options := Options{Events: *eventsFlag}
 	if *storyFlag {
 		options.Log = func(line string) { fmt.Println(line) }
 	}
-	r := drawn(seed, options)
+	part, err := ParsePart(*partFlag)
+	require.NoError(t, err)
+	if *shrinkFlag {
+		shrinkSeed(t, seed, part)
+		return
+	}
+	cfg := drawn(seed)
+	if *partFlag != "" {
+		cfg = part.Of(cfg)
+	}
+	r := Play(seed, cfg, options)
+	if *historiesFlag != "" {
+		require.NoError(t, keepHistory(r, *historiesFlag))
+	}
 	t.Logf("seed %d: %v\n%d operations, %d attempts, %d events in %v of storm, hash %016x\n%v", seed, r.Config, r.Operations, r.Attempts, r.Events, r.Stormed, r.Hash, r.Hits)
 	if r.Finding != nil {
 		t.Fatal(report(r))

@@ -11,7 +11,7 @@ func (o *oracle) askStage(w *write) {
 	r := o.run
 	draw := r.draw(0x57A6E, w.dot.Counter)
 	n := r.nodes[draw.with(1).below(len(r.nodes))]
-	if !draw.happens(0.05) || !n.up {
+	if !draw.happens(0.05) || !n.up || !r.occurs(IncidentStage) {
 		return
 	}
 	ask := &kindred.Request{

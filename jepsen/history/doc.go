@@ -38,6 +38,12 @@
 // does not know, a field that it does not know, and a line beyond
 // [LineBytesMax], and says in which line.
 //
+// # EDN
+//
+// [History.WriteEDN] writes a history as Jepsen has it, for other checkers than ours,
+// in one of several [Form] values; docs/histories.md says which checker judges what.
+// Nothing here reads it back.
+//
 // # What it does not do
 //
 // It does not judge: whether write ids are unique, or a process overlaps with
