@@ -17,7 +17,8 @@
 //
 // Workloads, histories and checkers are packages of their own and know nothing
 // of processes (jepsen/workload, jepsen/history, jepsen/checker); the simulator
-// uses the same ones. What CheckMerge plays is in jepsen/merges.
+// uses the same ones. What CheckMerge plays is in jepsen/merges. README.md has what
+// they have found, and what in other stores they would have found.
 //
 // # Example
 //
