@@ -26,7 +26,7 @@ var (
 	stormFor  = flag.Duration("storm", 12*time.Second, "how long faults happen to real processes")
 	stormSeed = flag.Uint64("seed", 0, "seed of the storm; 0 draws one")
 	// keepHistory is a folder for the histories of the run.
-	keepHistory = flag.String("histories", "", "folder to write the histories to, in EDN too: docs/histories.md")
+	keepHistory = flag.String("histories", "", "folder to write the histories to, in EDN too: jepsen/history/README.md")
 	kvnode      string
 )
 

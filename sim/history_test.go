@@ -13,7 +13,7 @@ import (
 	"github.com/kindredkv/kindred/jepsen/workload"
 )
 
-var historiesFlag = flag.String("histories", "", "folder for the history of TestSeed, in EDN for the checkers of Jepsen: docs/histories.md")
+var historiesFlag = flag.String("histories", "", "folder for the history of TestSeed, in EDN for the checkers of Jepsen: jepsen/history/README.md")
 
 // keepHistory writes the history of a run, of one with a finding too.
 func keepHistory(r *Result, folder string) error {

@@ -41,7 +41,7 @@
 // # EDN
 //
 // [History.WriteEDN] writes a history as Jepsen has it, for other checkers than ours,
-// in one of several [Form] values; docs/histories.md says which checker judges what.
+// in one of several [Form] values; jepsen/history/README.md says which checker judges what.
 // Nothing here reads it back.
 //
 // # What it does not do
