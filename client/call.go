@@ -3,7 +3,7 @@ package client
 import (
 	"time"
 
-	"github.com/kindredkv/kindred"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
 // callState is how far a call has come in its pipeline.
@@ -17,8 +17,7 @@ const (
 
 // call is one question to one node. Its pipeline guards state, prev and next.
 type call struct {
-	id      uint64 // chosen by its pipeline
-	req     kindred.Request
+	msg     *kindredv1.Call
 	bytes   int
 	node    *node
 	line    *pipeline
@@ -33,11 +32,11 @@ type call struct {
 // settle delivers the one reply of a call.
 func (c *call) settle(r reply) { c.replies <- r }
 
-// reply is what became of a call: an answer, or the reason why there is none
+// reply is what became of a call: a result, or the reason why there is none
 // and whether the node may have seen the call.
 type reply struct {
 	call   *call
-	answer *kindred.Response
+	result *kindredv1.Result
 	err    error
 	seen   bool
 }

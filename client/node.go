@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/kindredkv/kindred/api"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
 const (
@@ -74,11 +75,6 @@ type node struct {
 	conn     *grpc.ClientConn
 	bulkOnce sync.Once
 	ctx      context.Context
-	// links are the native links that are open.
-	links map[*linkStream]bool
-	// grpcUntil is until when the node is not asked for a link, since it did not
-	// speak one.
-	grpcUntil time.Time
 }
 
 // startNode makes a node and begins to connect.
@@ -166,7 +162,7 @@ func (n *node) lifeless(now time.Time) bool {
 func (n *node) probe() {
 	ctx, cancel := context.WithTimeout(n.ctx, silenceMax)
 	defer cancel()
-	if n.answers(ctx) {
+	if _, err := describe(ctx, n.connection(), n.addr); err == nil {
 		n.heard(false)
 		n.asked(time.Now().Add(probeGap))
 		return
@@ -186,11 +182,12 @@ func (n *node) probe() {
 
 // open implements peer.
 func (n *node) open(ctx context.Context) (stream, error) {
-	s, err := n.openStream(ctx)
+	s, err := kindredv1.NewKVClient(n.connection()).Pipeline(ctx)
 	if err != nil {
 		n.met.Store(true)
+		return nil, err
 	}
-	return s, err
+	return s, nil
 }
 
 // opened implements peer. A stream opens only on a connection whose other side

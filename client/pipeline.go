@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/kindredkv/kindred/api/native"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
 // Limits of one message of a pipeline.
@@ -36,22 +36,13 @@ var (
 	errRetired = errors.New("the node is no longer used")
 	// errRested is the end of a stream that nobody used.
 	errRested = errors.New("the stream was not used")
-	// errInOrder is the end of a stream for a reason, after which nothing is owed.
-	errInOrder = errors.New("the node has ended the stream")
 )
 
-// stream carries calls to a node and results back: over gRPC, or a native link.
+// stream is what a pipeline needs of gRPC.
 type stream interface {
-	// Send gives calls to the node; it is done with them when it returns. If it
-	// fails, Recv knows why, and whether they were seen.
-	Send([]*call) error
-	// Recv returns the next results, valid until it is called again. The error is
-	// io.EOF, or wraps errInOrder, if the node has answered all that it let in.
-	Recv() ([]native.Result, error)
-	// CloseSend says that there are no more calls.
+	Send(*kindredv1.PipelineRequest) error
+	Recv() (*kindredv1.PipelineResponse, error)
 	CloseSend() error
-	// Limit is how many calls the node wants at a time; 0 if it does not say.
-	Limit() int
 }
 
 // peer is the node at the other end, as a pipeline needs it.
@@ -80,10 +71,8 @@ type peer interface {
 //     own context, so the queue is as long as there are callers.
 //  4. A stream that is let go has no call in flight, and takes none from the
 //     queue any more.
-//  5. A node that ends a stream in order, with a reason or without, has answered
-//     all that it let in: what is in flight then, it has not seen.
-//  6. Once a call was given to a stream its fate is unknown until the node says
-//     otherwise, whether or not all of it has left.
+//  5. A node that ends a stream in order has answered all that it let in: what
+//     is in flight then, it has not seen.
 type pipeline struct {
 	peer  peer
 	limit int
@@ -98,13 +87,11 @@ type pipeline struct {
 	inFlight map[uint64]*call
 	lastID   uint64
 	closed   bool
-	// allowed is limit, or less if the node wants fewer calls.
-	allowed int
 }
 
 // newPipeline makes a pipeline; it works while run runs.
 func newPipeline(limit int, to peer) *pipeline {
-	return &pipeline{peer: to, limit: limit, allowed: limit, wake: make(chan struct{}, 1), inFlight: make(map[uint64]*call)}
+	return &pipeline{peer: to, limit: limit, wake: make(chan struct{}, 1), inFlight: make(map[uint64]*call)}
 }
 
 // submit queues a call. Its reply comes on call.replies unless it is forgotten.
@@ -116,7 +103,7 @@ func (p *pipeline) submit(c *call) {
 		return
 	}
 	p.lastID++
-	c.id = p.lastID
+	c.msg.Id = p.lastID
 	c.state = queued
 	p.queue.push(c)
 	p.mu.Unlock()
@@ -133,7 +120,7 @@ func (p *pipeline) forget(c *call) callState {
 	case queued:
 		p.queue.remove(c)
 	case flying:
-		delete(p.inFlight, c.id)
+		delete(p.inFlight, c.msg.Id)
 		p.poke() // there is room again
 	}
 	c.state = over
@@ -149,7 +136,7 @@ func (p *pipeline) run(ctx context.Context) {
 		if time.Since(began) > reconnectMax {
 			failures = 0
 		}
-		lost := p.drop(err, false, !errors.Is(err, io.EOF) && !errors.Is(err, errInOrder))
+		lost := p.drop(err, false, !errors.Is(err, io.EOF))
 		if errors.Is(err, errRested) || errors.Is(err, io.EOF) && lost == 0 {
 			p.rest(ctx)
 			continue
@@ -183,7 +170,6 @@ func (p *pipeline) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.allow(s.Limit())
 	p.up.Store(true)
 	defer p.up.Store(false)
 	p.peer.opened(p.owed())
@@ -201,16 +187,6 @@ func (p *pipeline) session(ctx context.Context) error {
 	}
 	cancel() // ends the reader
 	return <-read
-}
-
-// allow goes by how many calls the node wants at a time.
-func (p *pipeline) allow(calls int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.allowed = p.limit
-	if calls > 0 {
-		p.allowed = min(p.limit, calls)
-	}
 }
 
 // farewell lets the node end the stream in order, unless it takes its time or
@@ -235,7 +211,7 @@ func (p *pipeline) write(ctx context.Context, s stream) (unused bool) {
 	look := time.NewTicker(restAfter)
 	defer look.Stop()
 	p.poke() // who waited for a call has taken its signal
-	var batch []*call
+	var batch kindredv1.PipelineRequest
 	for last := uint64(0); ; {
 		select {
 		case <-p.wake:
@@ -250,8 +226,8 @@ func (p *pipeline) write(ctx context.Context, s stream) (unused bool) {
 		// Let callers that are about to append do so: one message for many
 		// calls costs a fraction of one for each.
 		runtime.Gosched()
-		for batch = p.take(batch); len(batch) > 0; batch = p.take(batch) {
-			if s.Send(batch) != nil {
+		for p.take(&batch) {
+			if s.Send(&batch) != nil {
 				return false
 			}
 		}
@@ -266,37 +242,37 @@ func (p *pipeline) unused(last uint64) (latest uint64, unused bool) {
 	return p.lastID, p.lastID == last && p.queue.first() == nil && len(p.inFlight) == 0
 }
 
-// take moves calls from the queue into a batch, which takes the place of the one
-// before.
-func (p *pipeline) take(batch []*call) []*call {
-	clear(batch)
-	batch = batch[:0]
+// take moves calls from the queue into a message, and reports whether there
+// are any.
+func (p *pipeline) take(batch *kindredv1.PipelineRequest) bool {
+	clear(batch.Calls)
+	batch.Calls = batch.Calls[:0]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for bytes := 0; len(batch) < batchCallsMax && len(p.inFlight) < p.allowed; {
+	for bytes := 0; len(batch.Calls) < batchCallsMax && len(p.inFlight) < p.limit; {
 		c := p.queue.first()
 		if c == nil || (bytes > 0 && bytes+c.bytes > batchBytesMax) {
 			break
 		}
 		p.queue.remove(c)
 		c.state = flying
-		p.inFlight[c.id] = c
+		p.inFlight[c.msg.Id] = c
 		bytes += c.bytes
-		batch = append(batch, c)
+		batch.Calls = append(batch.Calls, c.msg)
 	}
-	return batch
+	return len(batch.Calls) > 0
 }
 
 // read settles calls until the stream breaks.
 func (p *pipeline) read(s stream) error {
 	var settled []reply
 	for {
-		results, err := s.Recv()
+		m, err := s.Recv()
 		if err != nil {
 			return err
 		}
 		var owing bool
-		settled, owing = p.match(results, settled[:0])
+		settled, owing = p.match(m.GetResults(), settled[:0])
 		p.peer.heard(owing)
 		for _, r := range settled {
 			r.call.settle(r)
@@ -307,17 +283,17 @@ func (p *pipeline) read(s stream) error {
 
 // match finds the calls of results, and whether there are others on their way.
 // Those that were forgotten have none.
-func (p *pipeline) match(results []native.Result, into []reply) ([]reply, bool) {
+func (p *pipeline) match(results []*kindredv1.Result, into []reply) ([]reply, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range results {
-		c := p.inFlight[r.ID]
+		c := p.inFlight[r.GetId()]
 		if c == nil {
 			continue
 		}
-		delete(p.inFlight, c.id)
+		delete(p.inFlight, c.msg.Id)
 		c.state = over
-		into = append(into, reply{call: c, answer: r.Response, seen: true})
+		into = append(into, reply{call: c, result: r, seen: true})
 	}
 	if p.queue.first() != nil {
 		p.poke() // there is room again

@@ -11,8 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kindredkv/kindred"
-	"github.com/kindredkv/kindred/api/native"
+	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
 // wire is a node seen from a pipeline: the test plays the network.
@@ -24,7 +23,6 @@ type wire struct {
 	broken  int
 	ended   atomic.Int32 // streams that the pipeline let go
 	ctx     context.Context
-	wants   int // calls at a time
 }
 
 func (w *wire) open(ctx context.Context) (stream, error) {
@@ -41,10 +39,10 @@ func (w *wire) opened(bool) {}
 func (w *wire) heard(bool)  {}
 func (w *wire) broke(error) { w.broken++ }
 
-func (w *wire) Send(calls []*call) error {
+func (w *wire) Send(m *kindredv1.PipelineRequest) error {
 	var ids []uint64
-	for _, c := range calls {
-		ids = append(ids, c.id)
+	for _, c := range m.GetCalls() {
+		ids = append(ids, c.GetId())
 	}
 	select {
 	case w.sent <- ids:
@@ -59,16 +57,14 @@ func (w *wire) CloseSend() error {
 	return nil
 }
 
-func (w *wire) Limit() int { return w.wants }
-
-func (w *wire) Recv() ([]native.Result, error) {
+func (w *wire) Recv() (*kindredv1.PipelineResponse, error) {
 	select {
 	case ids := <-w.answers:
-		var results []native.Result
+		var m kindredv1.PipelineResponse
 		for _, id := range ids {
-			results = append(results, native.Result{ID: id, Response: &kindred.Response{Context: []byte{byte(id)}}})
+			m.Results = append(m.Results, &kindredv1.Result{Id: id})
 		}
-		return results, nil
+		return &m, nil
 	case err := <-w.breaks:
 		return nil, err
 	case <-w.ctx.Done():
@@ -97,7 +93,7 @@ func calls(p *pipeline, n, bytes int) ([]*call, chan reply) {
 	replies := make(chan reply, n)
 	made := make([]*call, n)
 	for i := range made {
-		made[i] = &call{bytes: bytes, replies: replies}
+		made[i] = &call{msg: &kindredv1.Call{}, bytes: bytes, replies: replies}
 		p.submit(made[i])
 	}
 	return made, replies
@@ -163,7 +159,7 @@ func TestAResultSettlesItsCallWhateverTheOrder(t *testing.T) {
 		var got []*call
 		for range made {
 			r := <-replies
-			require.Equal(t, []byte{byte(r.call.id)}, r.answer.Context)
+			require.Equal(t, r.call.msg.GetId(), r.result.GetId())
 			got = append(got, r.call)
 		}
 		require.Equal(t, []*call{made[2], made[0], made[1]}, got)
@@ -217,32 +213,6 @@ func TestInvariant5_TheLimitHoldsCallsBackUntilThereIsRoom(t *testing.T) {
 	})
 }
 
-func TestANodeMayWantFewerCallsThanTheClientWouldMake(t *testing.T) {
-	story(t, 100, func(t *testing.T, p *pipeline, w *wire) {
-		calls(p, 3, 10)
-		w.wants = 2
-		w.opens <- nil
-		require.Equal(t, []uint64{1, 2}, <-w.sent)
-		synctest.Wait()
-		w.answers <- []uint64{2}
-		require.Equal(t, []uint64{3}, <-w.sent)
-	})
-}
-
-func TestInvariant5_ANodeThatLeavesInOrderHasNotSeenTheRest(t *testing.T) {
-	story(t, 100, func(t *testing.T, p *pipeline, w *wire) {
-		_, replies := calls(p, 1, 10)
-		w.opens <- nil
-		<-w.sent
-		w.breaks <- orderly{errors.New("the node is shutting down")}
-		r := <-replies
-		require.False(t, r.seen)
-		require.ErrorContains(t, r.err, "shutting down")
-		synctest.Wait()
-		require.Equal(t, 1, w.broken, "and it is not hoped to be back")
-	})
-}
-
 func TestAPipelineConnectsAgainWithGrowingPauses(t *testing.T) {
 	story(t, 100, func(t *testing.T, p *pipeline, w *wire) {
 		var pauses []time.Duration
@@ -259,7 +229,7 @@ func TestAPipelineConnectsAgainWithGrowingPauses(t *testing.T) {
 		_, replies := calls(p, 1, 10)
 		w.opens <- nil
 		w.answers <- <-w.sent
-		require.NotNil(t, (<-replies).answer)
+		require.NotNil(t, (<-replies).result)
 	})
 }
 
