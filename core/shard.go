@@ -199,7 +199,7 @@ func (s *Shard) Busy() int { return len(s.operations) - s.late }
 // Effects is what the shard wants done since the last Reset of it.
 func (s *Shard) Effects() *Effects { return s.out }
 
-// Base is the gap-free clock of a replica now, for Page.
+// Base is what a replica knows of every key now, for Page.
 func (s *Shard) Base(id replica.ID) (vclock.DotSet, bool) {
 	r := s.replicas[id]
 	if r == nil {

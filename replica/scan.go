@@ -14,10 +14,9 @@ import (
 // PageBytesMax bounds a page of keys on the wire, beside its number of keys.
 const PageBytesMax = 1 << 20
 
-// Page reads a page of keys of a bucket from a snapshot. Base is the gap-free
-// part of the replica's clock at the very moment of the snapshot (R5). An object
-// that cannot be read fails the page: a scan that skipped it would claim that
-// the key is absent.
+// Page reads a page of keys of a bucket from a snapshot. Base is the replica's at the
+// very moment of the snapshot (R5, [Replica.Base]). An object that cannot be read fails
+// the page: a scan that skipped it would claim that the key is absent.
 func Page(store storage.Snapshot, id ID, base vclock.DotSet, ask *wire.ScanRead) *wire.ScanReply {
 	page := &wire.ScanReply{Head: ask.Head, Op: ask.Op, Base: base}
 	limit := min(int(ask.Limit), kindred.ScanPageMax)

@@ -51,7 +51,7 @@ type Pieces struct {
 	Head
 	Op     OpID
 	Failed string
-	// Base is the gap-free part of the sender's clock at the moment of the
+	// Base is what the sender knows of every key (R5) at the moment of the
 	// snapshot: the context of each piece is filled with it (R5).
 	Base   vclock.DotSet
 	Pieces []Piece
