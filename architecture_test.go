@@ -65,7 +65,7 @@ sim/...               pure              a cluster of cores from one seed
 sim/explore           pure              every state of small worlds
 
 floor 5
-local/...                               clusters of real processes on this machine
+local/...                               clusters of real processes on this machine, and networks for them
 
 floor 6   # what stands outside and looks
 jepsen                                  nemeses, runner, report

@@ -89,8 +89,8 @@ func (c *Cluster) node(st *state, i int) Node {
 	rec, ports := st.Nodes[i], st.shape().addresses(i)
 	n := Node{
 		Name: rec.Name, Zone: rec.Zone, State: rec.Process.state(),
-		Client: loopback(ports.Client), Peer: loopback(ports.Peer),
-		Gossip: loopback(ports.Gossip), HTTP: loopback(ports.HTTP),
+		Client: st.addr(i, ports.Client), Peer: st.addr(i, ports.Peer),
+		Gossip: st.addr(i, ports.Gossip), HTTP: st.addr(i, ports.HTTP),
 		DataDir: filepath.Join(c.dir, rec.Name, "data"),
 		LogFile: filepath.Join(c.dir, rec.Name, "kvnode.log"),
 		Faults:  faultsOf(rec),

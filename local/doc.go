@@ -8,7 +8,9 @@
 // and every node has a folder of its own with data/ and kvnode.log.
 //
 // Node i is called "n<i>", belongs to zone "z<((i-1) mod zones)+1>", and listens
-// on 127.0.0.1 at base+10(i-1)+{0 client, 1 peer, 2 gossip, 3 HTTP}.
+// on 127.0.0.1 at base+10(i-1)+{0 client, 1 peer, 2 gossip, 3 HTTP}. A cluster that
+// is made with places has a host for each node instead, which may be in a network
+// namespace: package netns makes some.
 //
 // A node is running, paused (stopped by SIGSTOP) or stopped (no process). A cut
 // loses what the nodes of one side send to those of the other; a slow node sends

@@ -32,6 +32,7 @@ func fakeNode(args []string) int {
 	}
 	mode := fs.String("fake-mode", "", "")
 	injects := fs.Bool("fault-injection", false, "")
+	fs.Bool("insecure", false, "")
 	plan := fs.String("faults", "{}", "")
 	if err := fs.Parse(args); err != nil {
 		return 1

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -194,9 +195,9 @@ func (p process) waitState(ctx context.Context, want State) error {
 }
 
 // spawn starts a program in a session of its own (L2), its output appended to
-// the log. The child is collected when it ends, for as long as this program
-// lives.
-func spawn(program string, args []string, logPath string) (process, error) {
+// the log, and in a network namespace if one is named. The child is collected when
+// it ends, for as long as this program lives.
+func spawn(program string, args []string, logPath, namespace string) (process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return process{}, err
@@ -206,7 +207,7 @@ func spawn(program string, args []string, logPath string) (process, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = withoutKindred(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := Within(namespace, cmd.Start); err != nil {
 		return process{}, err
 	}
 	p, err := identify(cmd.Process.Pid)
@@ -217,6 +218,36 @@ func spawn(program string, args []string, logPath string) (process, error) {
 	}
 	go cmd.Wait()
 	return p, nil
+}
+
+// Within calls do on a thread that is in a network namespace, named by a file, and
+// stays there for as long: the processes and sockets that do makes belong to it. With
+// an empty name it calls do.
+func Within(namespace string, do func() error) error {
+	if namespace == "" {
+		return do()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := os.Open(namespace)
+	if err != nil {
+		return fmt.Errorf("the network namespace of the node is gone: %w", err)
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("entering the network namespace %s: %w", namespace, err)
+	}
+	err = do()
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		runtime.LockOSThread() // this thread is good for nothing else
+		err = errors.Join(err, back)
+	}
+	return err
 }
 
 // withoutKindred drops the settings meant for the caller: KINDRED_NAME would

@@ -17,8 +17,16 @@ const (
 	clientName = "client"
 )
 
-// hosts are how nodes of this machine are reached.
-func hosts() []string { return []string{"127.0.0.1", "::1", "localhost"} }
+// hosts are how the nodes are reached.
+func (st *state) hosts() []string {
+	hosts := []string{"127.0.0.1", "::1", "localhost"}
+	for _, n := range st.Nodes {
+		if n.Place.Host != "" {
+			hosts = append(hosts, n.Place.Host)
+		}
+	}
+	return hosts
+}
 
 // Identity names the files by which clients and tools get into the cluster, none
 // if it has no TLS.
@@ -57,7 +65,7 @@ func (c *Cluster) secure(st *state, wanted bool) error {
 	if err != nil {
 		return err
 	}
-	return kit.Furnish(names(st.Nodes), hosts())
+	return kit.Furnish(names(st.Nodes), st.hosts())
 }
 
 // tlsFlags are a node's flags for what secure made.

@@ -34,6 +34,10 @@ type Options struct {
 	// TLS gives the nodes certificates and a gossip key of their own, in the folder
 	// tls of the cluster's. A cluster that has them keeps them.
 	TLS bool
+	// Places, if any, are where the nodes of a new cluster run, one for each: by
+	// default they share the loopback interface of this machine. Without TLS they
+	// listen in plain text there, for whoever is in that network.
+	Places []Place
 	// Args are flags for every node, after the ones that Start sets.
 	Args []string
 	// Ready is how long the nodes may take to become ready; 0 means
@@ -41,6 +45,22 @@ type Options struct {
 	Ready time.Duration
 	// Progress, if set, hears of every node that becomes ready.
 	Progress func(Progress)
+}
+
+// Place is a host of its own for a node.
+type Place struct {
+	// Host is the address that it listens at.
+	Host string `json:"host"`
+	// Namespace is a file that stands for the network namespace in which the
+	// process runs, such as /run/netns/n1.
+	Namespace string `json:"namespace"`
+}
+
+// PlacesError says that there is not one place for each node.
+type PlacesError struct{ Places, Nodes int }
+
+func (e *PlacesError) Error() string {
+	return fmt.Sprintf("%d places for %d nodes: name one for each, or none", e.Places, e.Nodes)
 }
 
 // Progress is one step of waiting.
@@ -143,7 +163,10 @@ func (c *Cluster) plan(o Options) (*state, error) {
 		if err := s.Validate(); err != nil {
 			return nil, err
 		}
-		return newState(s, o.KVNode, o.Args), nil
+		if len(o.Places) != 0 && len(o.Places) != s.Nodes {
+			return nil, &PlacesError{len(o.Places), s.Nodes}
+		}
+		return newState(s, o.KVNode, o.Args, o.Places), nil
 	}
 	if err != nil {
 		return nil, err
@@ -162,7 +185,7 @@ func (c *Cluster) plan(o Options) (*state, error) {
 
 // spawnAll starts the nodes at the given places; if one fails, none stays.
 func (c *Cluster) spawnAll(ctx context.Context, st *state, places []int) ([]nodeRecord, error) {
-	if err := checkPorts(st.shape(), places); err != nil {
+	if err := checkPorts(st.shape(), st.onLoopback(places)); err != nil {
 		if err.Fixed = c.hasState(); !err.Fixed {
 			err.Free, _ = FreeBasePort(len(st.Nodes), st.BasePort+PortsPerNode*len(st.Nodes))
 		}
@@ -195,7 +218,7 @@ func (c *Cluster) spawnNode(st *state, i int) error {
 	if err != nil {
 		return err
 	}
-	p, err := spawn(st.KVNode, args, n.LogFile)
+	p, err := spawn(st.KVNode, args, n.LogFile, st.Nodes[i].Place.Namespace)
 	if err != nil {
 		return err
 	}
@@ -213,7 +236,7 @@ func (c *Cluster) nodeArgs(st *state, i int) ([]string, error) {
 	n := c.node(st, i)
 	var join []string
 	for i := range st.Nodes {
-		join = append(join, loopback(st.shape().addresses(i).Gossip))
+		join = append(join, st.addr(i, st.shape().addresses(i).Gossip))
 	}
 	args := []string{
 		"--name", n.Name, "--zone", n.Zone, "--data-dir", n.DataDir,
@@ -226,6 +249,9 @@ func (c *Cluster) nodeArgs(st *state, i int) ([]string, error) {
 		return nil, err
 	}
 	secured, err := c.tlsFlags(st, n.Name)
+	if st.Nodes[i].Place.Host != "" && !st.TLS {
+		secured = []string{"--insecure"}
+	}
 	return slices.Concat(args, secured, faulty, st.Args), err
 }
 

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kindredkv/kindred/security"
@@ -36,6 +39,8 @@ type nodeRecord struct {
 	Name    string  `json:"name"`
 	Zone    string  `json:"zone"`
 	Process process `json:"process"`
+	// Place is zero on the loopback interface.
+	Place Place `json:"place,omitzero"`
 	// Faults is what is made to go wrong, now and when it starts again. Pending
 	// says that the process is paused and has not been told.
 	Faults  faults.Plan `json:"faults,omitzero"`
@@ -62,15 +67,31 @@ func (e *StateError) Error() string {
 func (e *StateError) Unwrap() error { return e.Err }
 
 // newState lays out a cluster that has no processes yet.
-func newState(s Shape, kvnode string, args []string) *state {
+func newState(s Shape, kvnode string, args []string, places []Place) *state {
 	st := &state{Format: stateFormat, BasePort: s.BasePort, Zones: s.Zones, KVNode: kvnode, Args: args}
 	for i := range s.Nodes {
 		st.Nodes = append(st.Nodes, nodeRecord{
 			Name: fmt.Sprintf("n%d", i+1),
 			Zone: fmt.Sprintf("z%d", i%s.Zones+1),
 		})
+		if len(places) > 0 {
+			st.Nodes[i].Place = places[i]
+		}
 	}
 	return st
+}
+
+// addr is where the node at place i has a port.
+func (st *state) addr(i, port int) string {
+	if host := st.Nodes[i].Place.Host; host != "" {
+		return net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	return loopback(port)
+}
+
+// onLoopback are those of the nodes that share this machine's ports.
+func (st *state) onLoopback(places []int) []int {
+	return slices.DeleteFunc(slices.Clone(places), func(i int) bool { return st.Nodes[i].Place.Host != "" })
 }
 
 func (st *state) shape() Shape {
