@@ -68,7 +68,8 @@ floor 5
 local/...                               clusters of real processes on this machine, and networks for them
 
 floor 6   # what stands outside and looks
-jepsen                                  nemeses, runner, report
+jepsen                seam=jepsen/nemesis runner, whole runs, merge functions
+jepsen/nemesis                          what goes wrong, and storms of it
 bench/...                               benchmarks as ratios
 
 floor 7   # words for people
