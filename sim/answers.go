@@ -111,7 +111,7 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 		return
 	}
 	homes := o.run.homes(op.intent.Key)
-	q, err := kindred.Resolve(len(homes), op.request.R, op.request.W, 0, 0)
+	q, err := op.quorum(len(homes))
 	if err != nil {
 		o.find("core", "%v: %v", op, err)
 		return
@@ -135,6 +135,9 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 	}
 	if acked.len()+guests < q.W {
 		o.find("I1", "%v is acknowledged by %v, %d were wanted", op, resp.Receipt.Acked, q.W)
+	}
+	if acked.len() < q.PW {
+		o.find("I1", "%v is acknowledged by %v, %d homes were wanted", op, resp.Receipt.Acked, q.PW)
 	}
 	more := acked&^w.acked != 0
 	w.acked |= acked
@@ -203,9 +206,9 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 		o.judgeSet("a read shows", key, shown, context)
 	}
 	homes := len(o.run.homes(key))
-	q, err := kindred.Resolve(homes, op.request.R, op.request.W, 0, 0)
-	if err != nil || len(resp.Replied) < q.R {
-		o.find("R8", "%v is answered by %v, %d were wanted (%v)", op, resp.Replied, q.R, err)
+	q, err := op.quorum(homes)
+	if err != nil || len(resp.Replied) < q.R || len(resp.Replied)-len(resp.Guests) < q.PR {
+		o.find("R8", "%v is answered by %v, of whom %v are guests, %d and %d homes were wanted (%v)", op, resp.Replied, resp.Guests, q.R, q.PR, err)
 		return
 	}
 	if len(resp.Guests) > 0 {

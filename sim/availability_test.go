@@ -18,7 +18,8 @@ func TestACutRefusesNobody(t *testing.T) {
 	for seed := range uint64(8) {
 		cfg := Draw(seed + 1)
 		cfg.Nodes, cfg.Replicas, cfg.Storm = 5, 3, 8*time.Second
-		cfg.R, cfg.W, cfg.Mixed, cfg.Strict = 2, 2, false, 0
+		cfg.R, cfg.W, cfg.PR, cfg.PW, cfg.Mixed, cfg.Strict = 2, 2, 0, 0, false, 0
+		cfg.ValueBytesMax = 0
 		cfg.Fault, cfg.Loss, cfg.Disk.Stall, cfg.Net.Loss, cfg.Net.Tail = Faults{}, Losses{}, 0, 0, 0
 		cfg.Net.Notice, cfg.Net.Unnoticed = 0, 0
 		cfg.Foreign, cfg.Flood, cfg.Retry, cfg.Timeout = 0, 0, 0, 2*time.Second

@@ -90,6 +90,7 @@ func (r *run) readFinally(intent workload.Intent, judge func(*operation)) {
 	}
 	op := &operation{client: r.clients[0], intent: intent, began: r.agenda.now, record: -1}
 	op.request = r.clients[0].request(intent)
+	op.sent = op.request
 	op.then = func(result workload.Result) {
 		if result.Outcome != kindred.Applied {
 			r.oracle.find("I9", "%v failed when nothing was wrong: %s", op, result.Error)

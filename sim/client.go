@@ -40,10 +40,11 @@ type client struct {
 
 // operation is one intention of a client, however often it is sent.
 type operation struct {
-	client  *client
-	intent  workload.Intent
-	request kindred.Request
-	began   time.Duration
+	client *client
+	intent workload.Intent
+	// request is what is asked for, sent how its client says it (see leave).
+	request, sent kindred.Request
+	began         time.Duration
 	// context is what the request's context really contains.
 	context vclock.DotSet
 	// record is its number in the history, or -1.
@@ -63,6 +64,12 @@ func (op *operation) String() string {
 		return "a touch"
 	}
 	return fmt.Sprintf("%v %s by client %d (%v)", op.request.Op, op.intent.Key, op.client.number, op.request.RequestID)
+}
+
+// quorum is what the operation asks for, of that many homes.
+func (op *operation) quorum(homes int) (kindred.Quorum, *kindred.Error) {
+	q := &op.request
+	return kindred.Resolve(homes, q.R, q.W, q.PR, q.PW)
 }
 
 // hash is of the operation and something about it.
@@ -180,6 +187,7 @@ func (c *client) begin(intent workload.Intent, then func(workload.Result)) {
 	op := &operation{client: c, intent: intent, began: c.run.agenda.now, record: -1, then: then}
 	op.forbidden = intent.Write>>63 == 1
 	op.request = c.request(intent)
+	op.sent = c.leave(op.request)
 	if !op.forbidden {
 		op.record = c.run.recorder.Begin(intent.Begin(c.number, op.began))
 		op.context = c.run.oracle.contextOf(intent.Key, intent.Context)
@@ -195,7 +203,7 @@ func (c *client) request(i workload.Intent) kindred.Request {
 	cfg := &c.run.cfg
 	q := kindred.Request{
 		Bucket: i.Bucket, Key: i.Key, Value: i.Value, Context: i.Context,
-		R: cfg.R, W: cfg.W, Durability: cfg.Durability, Timeout: cfg.Timeout,
+		R: cfg.R, W: cfg.W, PR: cfg.PR, PW: cfg.PW, Durability: cfg.Durability, Timeout: cfg.Timeout,
 	}
 	switch i.Kind {
 	case history.Get:
@@ -207,7 +215,7 @@ func (c *client) request(i workload.Intent) kindred.Request {
 		q.Op, q.Value = kindred.OpDelete, nil
 	}
 	if cfg.Mixed {
-		q.R, q.W = kindred.Count(1+c.rng.IntN(3)), kindred.Count(1+c.rng.IntN(3))
+		q.R, q.W = kindred.Count(1+c.rng.IntN(cfg.Replicas)), kindred.Count(1+c.rng.IntN(cfg.Replicas))
 	}
 	if cfg.Durability == kindred.DurabilityDefault {
 		q.Durability = kindred.Durability(c.rng.IntN(4))
@@ -218,6 +226,9 @@ func (c *client) request(i workload.Intent) kindred.Request {
 	if i.Final {
 		q.Sloppy = kindred.Strict
 		q.R, q.Timeout = kindred.CountAll, time.Minute
+	}
+	if q.Op == kindred.OpPut {
+		q.TTL = cfg.BucketTTL
 	}
 	if q.Op == kindred.OpPut && cfg.Expire > 0 && c.rng.Float64() < cfg.Expire {
 		q.TTL = (time.Millisecond + time.Duration(c.rng.ExpFloat64()*float64(cfg.TTL))).Round(time.Millisecond)
@@ -270,7 +281,7 @@ func (c *client) send(op *operation, n *node) {
 		r.tokens++
 		token := r.tokens
 		n.act(func() {
-			n.request(token, &op.request, func(resp *kindred.Response) {
+			n.request(token, &op.sent, func(resp *kindred.Response) {
 				attempt.wall = n.wall()
 				attempt.back(resp)
 			})
@@ -401,7 +412,7 @@ func (c *client) result(op *operation, a *attempt, resp *kindred.Response) workl
 		result.Siblings = append(result.Siblings, workload.Found{Value: slim(s.Value), Dot: s.Dot})
 	}
 	homes := len(c.run.homes(op.intent.Key))
-	if q, err := kindred.Resolve(homes, op.request.R, op.request.W, 0, 0); err == nil {
+	if q, err := op.quorum(homes); err == nil {
 		result.N, result.Need = homes, q.R
 		if op.intent.IsWrite() {
 			result.Need = q.W

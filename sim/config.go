@@ -14,7 +14,8 @@ import (
 // wrong. Runs differ much from one another on purpose (swarm testing): a fault
 // that is always there hides what needs its absence.
 type Config struct {
-	Nodes, Shards, Partitions, Replicas int
+	// Nodes stand in so many Zones, and every key has Replicas homes.
+	Nodes, Zones, Shards, Partitions, Replicas int
 
 	Clients int
 	Kinds   []workload.Kind
@@ -29,8 +30,10 @@ type Config struct {
 	// Storm is how long clients work and faults happen.
 	Storm time.Duration
 	// R, W and Durability are those of every operation; the zero Durability
-	// draws one for each, and so does Mixed for R and W.
+	// draws one for each, and so does Mixed for R and W. PR and PW are how many homes
+	// have to be among those who answer, zero for any.
 	R, W       kindred.Count
+	PR, PW     kindred.Count
 	Mixed      bool
 	Durability kindred.Durability
 	// Strict of the operations take no guests.
@@ -55,8 +58,13 @@ type Config struct {
 	// Expire is how likely a put is given a time to live, TTL about how long.
 	Expire float64
 	TTL    time.Duration
-	// LastWins: the bucket keeps only what was written last.
-	LastWins bool
+	// LastWins: the bucket keeps only what was written last. BucketTTL is the time to
+	// live that it gives to puts without one, ValueBytesMax what values it takes; zero
+	// for none. Left of the requests leave to it what else it can decide.
+	LastWins      bool
+	BucketTTL     time.Duration
+	ValueBytesMax int
+	Left          float64
 	// Skew is how far a node's wall clock may be off when it starts.
 	Skew time.Duration
 
@@ -117,8 +125,9 @@ type Faults struct {
 	AfterLeak, Stillborn float64
 }
 
-// replicasDrawn is how many homes every key has.
-const replicasDrawn = 3
+// replicasDrawn is how many homes every key has, if drawSwarm does not draw another
+// number, replicasLeast how many it has at least.
+const replicasDrawn, replicasLeast = 3, 2
 
 // Draw is the configuration of a seed.
 func Draw(seed uint64) Config {
@@ -147,6 +156,7 @@ func Draw(seed uint64) Config {
 	c.Loss = drawLosses(r, &c.Limits)
 	c.LastWins = drawLastWins(seed)
 	drawPulls(seed, &c.Limits)
+	drawSwarm(seed, &c)
 	return c
 }
 
@@ -288,8 +298,8 @@ func often(r *rand.Rand, most float64) float64 {
 
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
-	return fmt.Sprintf("%d nodes of %d shards, %d partitions; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
-		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, last wins %v, limits %+v",
-		c.Nodes, c.Shards, c.Partitions, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
-		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.LastWins, c.Limits)
+	return fmt.Sprintf("%d nodes of %d shards in %d zones, %d partitions, n=%d; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q pr=%q pw=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
+		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, last wins %v, left to the bucket %.2f, its ttl %v and values %d, limits %+v",
+		c.Nodes, c.Shards, c.Zones, c.Partitions, c.Replicas, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.PR, c.PW, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
+		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.LastWins, c.Left, c.BucketTTL, c.ValueBytesMax, c.Limits)
 }

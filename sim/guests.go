@@ -320,19 +320,30 @@ func (o *oracle) judgeAvailability(a *attempt, e *kindred.Error) {
 	if slices.ContainsFunc(e.Failed, func(f kindred.NodeFailure) bool { return f.Reason != "unreachable" }) {
 		return // somebody was reached, and had no room
 	}
-	q, err := kindred.Resolve(len(o.run.homes(op.intent.Key)), op.request.R, op.request.W, 0, 0)
+	homes := o.run.homes(op.intent.Key)
+	q, err := op.quorum(len(homes))
 	if err != nil {
 		return
 	}
-	need := q.R
+	need, primary := q.R, q.PR
 	if op.intent.IsWrite() {
-		need = q.W
+		need, primary = q.W, q.PW
 		if op.request.Op == kindred.OpDelete && len(op.request.Context) == 0 {
-			need = max(need, q.R)
+			need, primary = max(need, q.R), max(primary, q.PR)
 		}
 	}
 	up := func(name string) bool { return name == n.name || n.links[name] }
 	places := o.run.layout.Preference(ring.Partition(o.run.idOf(op.intent.Key).Partition), o.run.cfg.Replicas, up)
+	reached := 0
+	for _, h := range homes {
+		if up(h) {
+			reached++
+		}
+	}
+	if reached < primary {
+		o.run.hits.add(HomesUnreachable)
+		return
+	}
 	if len(places) >= need {
 		o.find("C15", "%v was refused at %s, which reaches %d nodes of the preference list: %v", op, n.name, len(places), e)
 	}

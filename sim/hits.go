@@ -98,6 +98,8 @@ const (
 	RebuildPassed
 	RebuildFinished
 	RebuildResumed
+	HomesUnreachable
+	LeftToTheBucket
 	branches
 )
 
@@ -125,6 +127,7 @@ var branchNames = [branches]string{
 	"row rotted", "row vanished", "hash tree spoilt", "leaf marked as damaged", "object restored", "leaf mended", "audit ran",
 	"audit compared leaves that differ", "key repaired by an audit",
 	"disk lost", "old image of a disk came back", "node away for long", "range of keys passed in a rebuild", "rebuild finished", "rebuild went on after a crash",
+	"too few homes for a primary quorum", "options left to the bucket",
 }
 
 // String is the branch in words.

@@ -2,11 +2,9 @@ package sim
 
 import (
 	"cmp"
-	"fmt"
 	"math/rand/v2"
+	"slices"
 
-	"github.com/kindredkv/kindred"
-	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -16,19 +14,6 @@ import (
 // rest of a seed's configuration is older.
 func drawLastWins(seed uint64) bool {
 	return rand.New(rand.NewPCG(seed, 0x1A57)).IntN(6) == 0
-}
-
-// registry is what all nodes know of the bucket; nil where it has the defaults.
-func (c *Config) registry() *buckets.Registry {
-	var none *buckets.Registry
-	if !c.LastWins {
-		return none
-	}
-	r, err := none.Change(bucket, kindred.BucketOptions{Siblings: kindred.SiblingsLWW}.Complete(c.Replicas), "n1", epoch)
-	if err != nil {
-		panic(fmt.Sprintf("sim: the bucket cannot be made: %v", err))
-	}
-	return r
 }
 
 // beats reports whether w was written after v, by what is stored with them.
@@ -62,6 +47,19 @@ func (o *oracle) overruled(b *batch, s *shadow, w *write) {
 	}
 	if w.past.Compare(op.context) != vclock.Equal {
 		o.run.hits.add(Overruled)
+	}
+	o.judgeOrder(b, s, w)
+}
+
+// judgeOrder demands that a put was written later than what its coordinator held and
+// it has seen, whatever the clocks show: or what it has replaced could win over what
+// was written at the same time as both.
+func (o *oracle) judgeOrder(b *batch, s *shadow, w *write) {
+	bare := o.history(w.key).bare
+	for _, held := range s.key(w.key).open {
+		if w.past.Contains(held.dot) && slices.Contains(bare, held) && !held.twins() && !w.beats(held) {
+			o.find("W9", "%s mints %v for %v as written at %d, and it has seen %v, which was written at %d", b.shell.node.name, w.dot, w.op, w.written, held.dot, held.written)
+		}
 	}
 }
 

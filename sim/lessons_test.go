@@ -60,7 +60,8 @@ func calmDisks(seed uint64) Config {
 	cfg := Draw(seed)
 	cfg.Limits = Draw(1).Limits
 	cfg.Limits.Operations, cfg.Limits.Steps, cfg.Limits.Hints, cfg.Limits.Pages = 1000, 1000, 1000, 100
-	cfg.R, cfg.W, cfg.Mixed, cfg.Strict = 2, 2, false, 0
+	cfg.Replicas, cfg.R, cfg.W, cfg.PR, cfg.PW, cfg.Mixed, cfg.Strict = 3, 2, 2, 0, 0, false, 0
+	cfg.BucketTTL, cfg.ValueBytesMax = 0, 0
 	cfg.Loss, cfg.Expire, cfg.LastWins, cfg.Disk.Stall = Losses{}, 0, false, 0
 	cfg.Foreign, cfg.Flood, cfg.ByName, cfg.Retry, cfg.Timeout, cfg.Storm = 0, 0, 0, 0, 2*time.Second, 8*time.Second
 	return cfg

@@ -43,7 +43,7 @@ var plains = []plain{
 	{"partitions", func(c *Config) { c.Partitions = 4 }},
 	{"steady", func(c *Config) { c.Steady = true }},
 	{"rounds", func(c *Config) { c.EventsPerRound, c.Round = 1, 0 }},
-	{"expiry", func(c *Config) { c.Expire = 0 }},
+	{"expiry", func(c *Config) { c.Expire, c.BucketTTL = 0, 0 }},
 	{"siblings", func(c *Config) { c.LastWins = false }},
 	{"network", func(c *Config) { c.Net.Delay, c.Net.Jitter, c.Net.Notice = time.Millisecond, 0, 0 }},
 	{"disk", func(c *Config) { c.Disk.Read, c.Disk.Sync = 0, time.Millisecond }},
@@ -55,6 +55,9 @@ var plains = []plain{
 	{"flood", func(c *Config) { c.Flood = 0 }},
 	{"byname", func(c *Config) { c.ByName = 0 }},
 	{"mixed", func(c *Config) { c.Mixed = false }},
+	{"zones", func(c *Config) { c.Zones = c.Nodes }},
+	{"primary", func(c *Config) { c.PR, c.PW = 0, 0 }},
+	{"bucket", func(c *Config) { c.Left, c.BucketTTL, c.ValueBytesMax = 0, 0, 0 }},
 }
 
 // Of is what a run keeps of a configuration.
@@ -63,7 +66,7 @@ func (p Part) Of(c Config) Config {
 		c.Storm = p.End
 	}
 	if p.Nodes > 0 {
-		c.Nodes = p.Nodes
+		c.Nodes = max(p.Nodes, c.Replicas)
 	}
 	if p.Keys > 0 {
 		c.Keys = p.Keys
@@ -173,8 +176,8 @@ func ParsePart(text string) (p Part, err error) {
 }
 
 func (p Part) check() error {
-	if p.End < 0 || p.Keys < 0 || p.Nodes < 0 || p.Nodes > 0 && p.Nodes < replicasDrawn {
-		return fmt.Errorf("part %q: end and keys are not negative, and %d nodes are needed", p, replicasDrawn)
+	if p.End < 0 || p.Keys < 0 || p.Nodes < 0 || p.Nodes > 0 && p.Nodes < replicasLeast {
+		return fmt.Errorf("part %q: end and keys are not negative, and %d nodes are needed", p, replicasLeast)
 	}
 	return nil
 }

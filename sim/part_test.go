@@ -34,7 +34,7 @@ func TestPartsThatMakeNoSense(t *testing.T) {
 	for text, want := range map[string]string{
 		"end=5":              "missing unit",
 		"end=-1s":            "not negative",
-		"nodes=2":            "3 nodes are needed",
+		"nodes=1":            "2 nodes are needed",
 		"keys=many":          "invalid syntax",
 		"plain=shards,nice":  `"nice" cannot be plain`,
 		"incidents=flood":    `"flood" is no incident`,

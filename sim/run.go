@@ -145,7 +145,7 @@ func newRun(seed uint64, cfg Config, options Options) *run {
 	var members []ring.Node
 	for i := range cfg.Nodes {
 		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), diskID: uint64(i + 1), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
-		members = append(members, ring.Node{Name: n.name, Zone: n.name, Capacity: 1})
+		members = append(members, ring.Node{Name: n.name, Zone: r.zoneOf(i), Capacity: 1})
 		r.nodes = append(r.nodes, n)
 		r.byName[n.name] = n
 	}

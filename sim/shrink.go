@@ -141,7 +141,7 @@ func (s *Shrinker) settings() {
 			s.try(func(p *Part) { p.Plain = append(p.Plain, setting.name) })
 		}
 	}
-	for nodes := replicasDrawn; nodes < s.shrunk.Last.Config.Nodes; nodes++ {
+	for nodes := s.shrunk.Last.Config.Replicas; nodes < s.shrunk.Last.Config.Nodes; nodes++ {
 		if s.try(func(p *Part) { p.Nodes = nodes }) {
 			break
 		}

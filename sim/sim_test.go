@@ -141,7 +141,8 @@ const leaksForHits = 12
 func leaky(seed uint64) Config {
 	cfg := Draw(seed)
 	cfg.Kinds, cfg.Keys, cfg.Clients, cfg.Think = []workload.Kind{workload.Recreate, workload.Sessions}, 2, 6, 5*time.Millisecond
-	cfg.R, cfg.W, cfg.Mixed, cfg.Durability, cfg.Strict = 2, 1, false, kindred.Memory, 1
+	cfg.Replicas, cfg.R, cfg.W, cfg.Mixed, cfg.Durability, cfg.Strict = 3, 2, 1, false, kindred.Memory, 1
+	cfg.PR, cfg.PW = 0, 0
 	cfg.Timeout, cfg.Storm = 200*time.Millisecond, 6*time.Second
 	cfg.Disk.Sync = 20 * time.Millisecond
 	cfg.Fault = Faults{Stillborn: 0.03, AfterLeak: 1, KillFor: 300 * time.Millisecond}

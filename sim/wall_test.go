@@ -20,6 +20,7 @@ func TestExpiryOfWhatNoRowShows(t *testing.T) {
 	var hits Hits
 	for seed := range uint64(12) {
 		cfg := Draw(seed)
+		cfg.Replicas = 3
 		cfg.Nodes, cfg.Keys, cfg.Clients, cfg.Think, cfg.Storm = 3, 1, 8, 40*time.Millisecond, 8*time.Second
 		cfg.Kinds = []workload.Kind{workload.Recreate, workload.Register}
 		cfg.R, cfg.W, cfg.Mixed, cfg.Durability, cfg.Strict = 2, 2, false, kindred.Batch, 1
