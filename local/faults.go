@@ -26,6 +26,8 @@ type NodeFaults struct {
 	NoReceive []string `json:"no_receive"`
 	// Delay is how late it sends, "0s" if it is not slow.
 	Delay string `json:"delay"`
+	// Clock is how far its wall clock is ahead, "0s" if it is right.
+	Clock string `json:"clock"`
 	// Pending: the node is paused and does not know yet. It is told when it is
 	// resumed.
 	Pending bool `json:"pending"`
@@ -33,7 +35,7 @@ type NodeFaults struct {
 
 // Any reports whether anything is made to go wrong.
 func (f NodeFaults) Any() bool {
-	return len(f.NoSend)+len(f.NoReceive) > 0 || f.Delay != "0s"
+	return len(f.NoSend)+len(f.NoReceive) > 0 || f.Delay != "0s" || f.Clock != "0s"
 }
 
 // String says for people what goes wrong, empty if nothing does.
@@ -47,7 +49,8 @@ func (f NodeFaults) String() string {
 			p.Cuts = append(p.Cuts, faults.Cut{Peer: n, NoReceive: true})
 		}
 	}
-	p.Delay, _ = time.ParseDuration(f.Delay) // it was one when this was made
+	p.Delay, _ = time.ParseDuration(f.Delay) // they were durations when this was made
+	p.Clock, _ = time.ParseDuration(f.Clock)
 	return p.String()
 }
 
@@ -151,7 +154,21 @@ func (c *Cluster) Slow(ctx context.Context, node string, delay time.Duration) er
 	})
 }
 
-// Heal ends all cuts and all slowness, remembered here or not.
+// SetClock makes the wall clock of a node wrong: what expires, and which of two
+// writers is the later, goes by it. Time goes on as fast as before. An offset of 0
+// ends that. It is in force on return.
+func (c *Cluster) SetClock(ctx context.Context, node string, ahead time.Duration) error {
+	return c.inject(ctx, func(st *state) error {
+		i, err := st.index(node)
+		if err == nil {
+			st.Nodes[i].Faults.Clock = ahead
+			err = st.Nodes[i].Faults.Validate()
+		}
+		return err
+	})
+}
+
+// Heal ends all cuts and all slowness, and puts clocks right, remembered here or not.
 func (c *Cluster) Heal(ctx context.Context) error {
 	return c.inject(ctx, func(st *state) error {
 		for i := range st.Nodes {
@@ -185,7 +202,8 @@ func (c *Cluster) inject(ctx context.Context, change func(*state) error) error {
 	return c.update(ctx, func(st *state) error {
 		before := make([]faults.Plan, len(st.Nodes))
 		for i, n := range st.Nodes {
-			before[i] = faults.Plan{Cuts: slices.Clone(n.Faults.Cuts), Delay: n.Faults.Delay}
+			before[i] = n.Faults
+			before[i].Cuts = slices.Clone(n.Faults.Cuts)
 		}
 		if err := change(st); err != nil {
 			return err
@@ -194,7 +212,7 @@ func (c *Cluster) inject(ctx context.Context, change func(*state) error) error {
 		for i := range st.Nodes {
 			n := &st.Nodes[i]
 			after[i] = n.Faults
-			changed := before[i].Delay != n.Faults.Delay || !slices.Equal(before[i].Cuts, n.Faults.Cuts)
+			changed := before[i].Delay != n.Faults.Delay || before[i].Clock != n.Faults.Clock || !slices.Equal(before[i].Cuts, n.Faults.Cuts)
 			n.Pending = n.Process.state() == Paused && (changed || n.Pending)
 		}
 		err := c.tell(ctx, st, after)
@@ -299,7 +317,7 @@ func (c *Cluster) catchUp(ctx context.Context, st *state, i int) error {
 
 // faultsOf is what status shows of a node's plan.
 func faultsOf(n nodeRecord) NodeFaults {
-	f := NodeFaults{NoSend: []string{}, NoReceive: []string{}, Delay: n.Faults.Delay.String(), Pending: n.Pending}
+	f := NodeFaults{NoSend: []string{}, NoReceive: []string{}, Delay: n.Faults.Delay.String(), Clock: n.Faults.Clock.String(), Pending: n.Pending}
 	for _, c := range n.Faults.Cuts {
 		if c.NoSend {
 			f.NoSend = append(f.NoSend, c.Peer)

@@ -42,7 +42,7 @@ func TestFaultsReachBothSidesAndOutliveRestarts(t *testing.T) {
 	require.Equal(t, "cut from n2, n3; sends 50ms late", inForce(t, c, "n1"))
 	require.Equal(t, "cut from n1", inForce(t, c, "n3"))
 	require.Empty(t, inForce(t, c, "n4"))
-	require.Equal(t, local.NodeFaults{NoSend: []string{"n2", "n3"}, NoReceive: []string{"n2", "n3"}, Delay: "50ms"}, node(t, c, "n1").Faults)
+	require.Equal(t, local.NodeFaults{NoSend: []string{"n2", "n3"}, NoReceive: []string{"n2", "n3"}, Delay: "50ms", Clock: "0s"}, node(t, c, "n1").Faults)
 	require.False(t, node(t, c, "n4").Faults.Any())
 
 	t.Log("cuts add up, and one may go one way")
@@ -53,6 +53,12 @@ func TestFaultsReachBothSidesAndOutliveRestarts(t *testing.T) {
 	for _, n := range []string{"n1", "n2", "n3", "n4"} {
 		require.Equal(t, inForce(t, c, n), node(t, c, n).Faults.String())
 	}
+
+	t.Log("a clock is a fault too")
+	require.NoError(t, c.SetClock(t.Context(), "4", -time.Hour))
+	require.Equal(t, "cannot send to n3; its clock is 1h0m0s behind", inForce(t, c, "n4"))
+	require.Equal(t, inForce(t, c, "n4"), node(t, c, "n4").Faults.String())
+	require.Error(t, c.SetClock(t.Context(), "4", 280*365*24*time.Hour))
 
 	t.Log("a restarted node has its faults from the start, a whole cluster too")
 	require.NoError(t, c.Restart(t.Context(), "n1", local.RestartOptions{}))

@@ -2,9 +2,11 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -46,6 +48,11 @@ func (n *Node) SetFaults(p faults.Plan) error {
 	was := n.faults.Plan()
 	if err := n.faults.Set(p); err != nil {
 		return err
+	}
+	if workers := n.auditors.Load(); workers != nil && p.Clock != was.Clock {
+		for _, w := range *workers {
+			w.inbox.put(func(_ time.Time, s *core.Shard) { s.SetWall(p.Clock) })
+		}
 	}
 	switch {
 	case !p.IsZero():
@@ -99,6 +106,7 @@ func (n *Node) collectFaults(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(cuts, gauge, noSend, "send")
 	out <- prometheus.MustNewConstMetric(cuts, gauge, noReceive, "receive")
 	out <- prometheus.MustNewConstMetric(desc("injected_delay_seconds", "How late the node is made to send."), gauge, plan.Delay.Seconds())
+	out <- prometheus.MustNewConstMetric(desc("injected_clock_seconds", "How far the wall clock of the node is made to be ahead."), gauge, plan.Clock.Seconds())
 	out <- prometheus.MustNewConstMetric(desc("injected_lost_packets_total", "Packets of gossip that injected faults swallowed."), counter, float64(stats.LostPackets))
 	out <- prometheus.MustNewConstMetric(desc("injected_stalled_dials_total", "Attempts to connect to a peer that met an injected cut."), counter, float64(stats.StalledDials))
 }

@@ -87,3 +87,27 @@ func TestFaultsFromTheStart(t *testing.T) {
 	require.ErrorAs(t, n2.SetFaults(faults.Plan{Cuts: []faults.Cut{{Peer: "n9", NoSend: true}}}), &bad)
 	require.Equal(t, "gossip", bad.Field)
 }
+
+// TestAClockIsMadeWrong from the start or later: a moment in half an hour has passed by
+// a clock that is an hour ahead.
+func TestAClockIsMadeWrong(t *testing.T) {
+	cfg := config(t, "n1")
+	cfg.Expect, cfg.Replicas, cfg.FaultInjection = 1, 1, true
+	cfg.Faults = faults.Plan{Clock: time.Hour}
+	n := start(t, cfg)
+	awaitReady(t, n)
+	soon := func() string {
+		r := put("k", "v")
+		r.ExpiresAt = time.Now().Add(30 * time.Minute)
+		if err := do(t, n, r).Err; err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	require.Contains(t, soon(), "has passed")
+	require.Contains(t, strings.Join(n.Cluster().Problems, "\n"), "its clock is 1h0m0s ahead")
+	order(t, n, "DELETE", "")
+	require.Empty(t, soon())
+	order(t, n, "PUT", `{"clock":"31m"}`)
+	require.Contains(t, soon(), "has passed")
+}

@@ -137,7 +137,7 @@
 // DELETE ends it, and each answers with what is then in force:
 //
 //	{"cuts":[{"peer":"n3","gossip":"127.0.0.1:7422","no_send":true,"no_receive":true}],
-//	 "delay":"50ms"}
+//	 "delay":"50ms","clock":"0s"}
 //
 // Gossip, the peer's gossip address, may be left out if the node knows it. An
 // unknown field is an error.

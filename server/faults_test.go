@@ -19,8 +19,8 @@ func (p planned) SetFaults(plan faults.Plan) error { return p.Set(plan) }
 func TestFaultsAreOrderedAndShown(t *testing.T) {
 	const path = "/v1/local/faults"
 	h := open(t, func(c *server.Config) { c.Faults = planned{faults.New()} })
-	require.Equal(t, `{"cuts":[],"delay":"0s"}`, strings.TrimSpace(h.get(t, path).body))
-	order := `{"cuts":[{"peer":"n3","gossip":"127.0.0.1:7422","no_send":true,"no_receive":false}],"delay":"50ms"}`
+	require.Equal(t, `{"cuts":[],"delay":"0s","clock":"0s"}`, strings.TrimSpace(h.get(t, path).body))
+	order := `{"cuts":[{"peer":"n3","gossip":"127.0.0.1:7422","no_send":true,"no_receive":false}],"delay":"50ms","clock":"-1h0m0s"}`
 	for _, a := range []answer{h.put(t, path, order), h.get(t, path)} {
 		require.Equal(t, 200, a.status, a.body)
 		require.JSONEq(t, order, a.body)
@@ -40,7 +40,7 @@ func TestFaultsAreOrderedAndShown(t *testing.T) {
 	require.Equal(t, 405, h.do(t, "POST", path, nil).status)
 	gone := h.do(t, "DELETE", path, nil)
 	require.Equal(t, 200, gone.status)
-	require.JSONEq(t, `{"cuts":[],"delay":"0s"}`, gone.body)
+	require.JSONEq(t, `{"cuts":[],"delay":"0s","clock":"0s"}`, gone.body)
 }
 
 func TestFaultsAreRefusedUnlessAskedFor(t *testing.T) {

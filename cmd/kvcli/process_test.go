@@ -137,7 +137,7 @@ func TestALocalCluster(t *testing.T) {
 			"client": fmt.Sprintf("127.0.0.1:%d", base+10), "peer": fmt.Sprintf("127.0.0.1:%d", base+11),
 			"gossip": fmt.Sprintf("127.0.0.1:%d", base+12), "http": fmt.Sprintf("127.0.0.1:%d", base+13),
 			"data_dir": filepath.Join(l.dir, "n2", "data"), "log_file": filepath.Join(l.dir, "n2", "kvnode.log"),
-			"faults": map[string]any{"no_send": []any{}, "no_receive": []any{}, "delay": "0s", "pending": false},
+			"faults": map[string]any{"no_send": []any{}, "no_receive": []any{}, "delay": "0s", "clock": "0s", "pending": false},
 		}, n)
 	})
 	t.Run("keys are written, read and deleted", func(t *testing.T) {

@@ -4,7 +4,8 @@
 // # Words
 //
 //   - A [Plan] is what is wrong now: which peers cannot be reached or heard, and
-//     how late everything goes out.
+//     how late everything goes out. It also says how wrong the node's clock is,
+//     which is for the node to carry out.
 //   - A [Network] carries a plan out on the connections and packets that were
 //     given to it. Those that were not, clients for instance, never notice.
 //   - A [Peer] is the other end: by name on data links, by address in gossip.

@@ -307,6 +307,7 @@ func TestPlansThatCannotBe(t *testing.T) {
 		"the limit is 1024":       many,
 		"use 0s to 1m0s":          {Delay: -time.Second},
 		"delay":                   {Delay: time.Hour},
+		"ahead or behind":         {Clock: -faults.ClockMax - 1},
 		"name the node":           {Cuts: []faults.Cut{{Gossip: "127.0.0.1:1", NoSend: true}}},
 		"is not IP:port":          {Cuts: []faults.Cut{{Peer: "n2", NoSend: true, Gossip: "localhost:1"}}},
 		"set no_send, no_receive": {Cuts: []faults.Cut{{Peer: "n2", Gossip: "127.0.0.1:1"}}},
@@ -321,13 +322,14 @@ func TestPlansThatCannotBe(t *testing.T) {
 }
 
 func TestPlansInWordsAndJSON(t *testing.T) {
-	p := faults.Plan{Delay: 50 * time.Millisecond, Cuts: []faults.Cut{
+	p := faults.Plan{Delay: 50 * time.Millisecond, Clock: -time.Hour, Cuts: []faults.Cut{
 		{Peer: "n4", Gossip: "127.0.0.1:4", NoSend: true, NoReceive: true},
 		{Peer: "n3", Gossip: "127.0.0.1:3", NoSend: true, NoReceive: true},
 		{Peer: "n2", Gossip: "127.0.0.1:2", NoSend: true},
 		{Peer: "n5", Gossip: "127.0.0.1:5", NoReceive: true},
 	}}
-	require.Equal(t, "cut from n3, n4; cannot send to n2; cannot hear n5; sends 50ms late", p.String())
+	require.Equal(t, "cut from n3, n4; cannot send to n2; cannot hear n5; sends 50ms late; its clock is 1h0m0s behind", p.String())
+	require.Equal(t, "its clock is 1s ahead", faults.Plan{Clock: time.Second}.String())
 	require.Empty(t, faults.Plan{}.String())
 	b, err := json.Marshal(p)
 	require.NoError(t, err)
@@ -336,8 +338,8 @@ func TestPlansInWordsAndJSON(t *testing.T) {
 	require.Equal(t, p, again)
 	b, err = json.Marshal(faults.Plan{})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"cuts": [], "delay": "0s"}`, string(b))
-	for _, bad := range []string{`{"cut": []}`, `{"delay": "soon"}`, `[]`} {
+	require.JSONEq(t, `{"cuts": [], "delay": "0s", "clock": "0s"}`, string(b))
+	for _, bad := range []string{`{"cut": []}`, `{"delay": "soon"}`, `{"clock": "noon"}`, `[]`} {
 		require.Error(t, json.NewDecoder(bytes.NewReader([]byte(bad))).Decode(&again), bad)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,7 +75,7 @@ func (n *Network) Set(p Plan) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	n.replace(newRules(Plan{Cuts: slices.Clone(p.Cuts), Delay: p.Delay}))
+	n.replace(newRules(p.clone()))
 	return nil
 }
 
@@ -96,7 +95,7 @@ func (n *Network) replace(r *rules) {
 // Plan is what is wrong now.
 func (n *Network) Plan() Plan {
 	p := n.rules.Load().plan
-	return Plan{Cuts: slices.Clone(p.Cuts), Delay: p.Delay}
+	return p.clone()
 }
 
 // Stats returns the counters.

@@ -15,18 +15,23 @@ const (
 	CutsMax = 1024
 	// DelayMax is the longest delay.
 	DelayMax = time.Minute
+	// ClockMax is how wrong a clock can be: it reaches 1970 and 2262.
+	ClockMax = 250 * 365 * 24 * time.Hour
 	// peerBytesMax is the longest name of a peer.
 	peerBytesMax = 255
 )
 
-// Plan is what is wrong between this node and its peers. The zero value is a
-// healthy network. Its JSON form is
+// Plan is what is wrong between this node and its peers, and with its clock. The
+// zero value is a healthy network and a right clock. Its JSON form is
 //
-//	{"cuts": [{"peer": "n3", "gossip": "127.0.0.1:7422", "no_send": true, "no_receive": true}], "delay": "50ms"}
+//	{"cuts": [{"peer": "n3", "gossip": "127.0.0.1:7422", "no_send": true, "no_receive": true}], "delay": "50ms", "clock": "-1h"}
 type Plan struct {
 	Cuts []Cut
 	// Delay is how late everything goes out that this node sends to peers.
 	Delay time.Duration
+	// Clock is how far its wall clock is ahead; negative is behind. The node sees to
+	// that: what a [Network] does is not affected.
+	Clock time.Duration
 }
 
 // Cut is one peer that is out of reach, in one direction or both.
@@ -50,8 +55,13 @@ type PlanError struct {
 
 func (e *PlanError) Error() string { return fmt.Sprintf("faults: %s: %s", e.Field, e.Reason) }
 
+func (p Plan) clone() Plan {
+	p.Cuts = slices.Clone(p.Cuts)
+	return p
+}
+
 // IsZero reports whether nothing is wrong.
-func (p Plan) IsZero() bool { return len(p.Cuts) == 0 && p.Delay == 0 }
+func (p Plan) IsZero() bool { return len(p.Cuts) == 0 && p.Delay == 0 && p.Clock == 0 }
 
 // Validate reports the first thing that cannot be, as a *[PlanError].
 func (p Plan) Validate() error {
@@ -60,6 +70,8 @@ func (p Plan) Validate() error {
 		return &PlanError{"cuts", fmt.Sprintf("%d peers, the limit is %d", len(p.Cuts), CutsMax), CutsMax}
 	case p.Delay < 0 || p.Delay > DelayMax:
 		return &PlanError{"delay", fmt.Sprintf("%v: use 0s to %v", p.Delay, DelayMax), int64(DelayMax)}
+	case p.Clock.Abs() > ClockMax:
+		return &PlanError{"clock", fmt.Sprintf("%v: use at most %v, ahead or behind", p.Clock, ClockMax), int64(ClockMax)}
 	}
 	seen := map[string]bool{}
 	for _, c := range p.Cuts {
@@ -105,6 +117,12 @@ func (p Plan) String() string {
 	if p.Delay > 0 {
 		parts = append(parts, "sends "+p.Delay.String()+" late")
 	}
+	switch {
+	case p.Clock > 0:
+		parts = append(parts, "its clock is "+p.Clock.String()+" ahead")
+	case p.Clock < 0:
+		parts = append(parts, "its clock is "+p.Clock.Abs().String()+" behind")
+	}
 	return strings.Join(parts, "; ")
 }
 
@@ -112,11 +130,12 @@ func (p Plan) String() string {
 type planDoc struct {
 	Cuts  []Cut  `json:"cuts"`
 	Delay string `json:"delay"`
+	Clock string `json:"clock"`
 }
 
 // MarshalJSON implements json.Marshaler. Lists are never null.
 func (p Plan) MarshalJSON() ([]byte, error) {
-	return json.Marshal(planDoc{Cuts: append([]Cut{}, p.Cuts...), Delay: p.Delay.String()})
+	return json.Marshal(planDoc{Cuts: append([]Cut{}, p.Cuts...), Delay: p.Delay.String(), Clock: p.Clock.String()})
 }
 
 // UnmarshalJSON implements json.Unmarshaler. Unknown fields are refused: a
@@ -124,7 +143,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 func (p *Plan) UnmarshalJSON(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	doc := planDoc{Delay: "0s"}
+	doc := planDoc{Delay: "0s", Clock: "0s"}
 	if err := d.Decode(&doc); err != nil {
 		return err
 	}
@@ -132,6 +151,10 @@ func (p *Plan) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return &PlanError{Field: "delay", Reason: fmt.Sprintf("%.40q is not a duration such as 50ms", doc.Delay)}
 	}
-	*p = Plan{Cuts: doc.Cuts, Delay: delay}
+	clock, err := time.ParseDuration(doc.Clock)
+	if err != nil {
+		return &PlanError{Field: "clock", Reason: fmt.Sprintf("%.40q is not a duration such as -1h", doc.Clock)}
+	}
+	*p = Plan{Cuts: doc.Cuts, Delay: delay, Clock: clock}
 	return nil
 }
