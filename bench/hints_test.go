@@ -33,10 +33,15 @@ const (
 // delays beyond the patience of its coordinator makes a hint of its own, so that
 // there may be some as long as there is load; those that the node came back to have
 // to go in time, and without load all.
+//
+// A p99 of half a minute differs by a factor of two or three from one half minute to
+// the next on a small machine, with nothing delivered in either. So with -million there
+// are rounds, each between two quiet windows, and what is compared is the p99 of all
+// rounds with that of all windows.
 func TestHintsAreDeliveredUnderLoad(t *testing.T) {
-	hints, quietFor := int64(4_000), time.Second
+	hints, quietFor, rounds := int64(4_000), time.Second, 1
 	if *million {
-		hints, quietFor = 100_000, 30*time.Second
+		hints, quietFor, rounds = 100_000, 20*time.Second, 3
 	}
 	cluster := startCluster(t, 4)
 	bucket := dial(t, cluster).Bucket("hinted")
@@ -44,25 +49,56 @@ func TestHintsAreDeliveredUnderLoad(t *testing.T) {
 	mix := newRewrites(bucket, value)
 	each(t, int64(len(mix.seen)), func(i int64) error { return mix.put(context.Background(), i-1) })
 	peak := load(t, cluster, mix.op)
-	rate := HintLoad * peak.rate()
-	quiet := summary(openLoop(t, rate, mix.op, func(since time.Duration) bool { return since < quietFor }))
-	t.Logf("peak %.0f op/s; %.0f op/s on a quiet cluster: %v", peak.rate(), rate, quiet)
+	d := delivery{cluster: cluster, bucket: bucket, value: value, mix: mix, rate: HintLoad * peak.rate()}
+	t.Logf("peak %.0f op/s; %.0f op/s while it is measured", peak.rate(), d.rate)
 
+	window := func() []request {
+		w := openLoop(t, d.rate, mix.op, func(since time.Duration) bool { return since < quietFor })
+		t.Logf("quiet: %v", summary(w))
+		return w
+	}
+	quiet, busy := window(), []request(nil)
+	for round := range rounds {
+		busy = append(busy, d.round(t, round, hints)...)
+		quiet = append(quiet, window()...)
+	}
+	atRest, meanwhile := summary(quiet), summary(busy)
+	slowdown := float64(meanwhile.p99) / float64(atRest.p99)
+	t.Logf("quiet, all: %v", atRest)
+	t.Logf("while hints were delivered, all: %v, %.1f times the quiet p99", meanwhile, slowdown)
+	if *million {
+		require.NotZero(t, meanwhile.p99)
+		require.Less(t, slowdown, HintSlowdownMax)
+	}
+}
+
+// delivery is a cluster that is asked at a rate.
+type delivery struct {
+	cluster *local.Cluster
+	bucket  *client.Bucket
+	value   []byte
+	mix     *rewrites
+	rate    float64
+}
+
+// round makes hints for a node that is away and returns the requests from the moment
+// on at which it answers until the hints are delivered.
+func (d *delivery) round(t *testing.T, round int, hints int64) []request {
 	ctx := context.Background()
-	require.NoError(t, cluster.Kill(ctx, "n4"))
-	for n := int64(0); owed(t, cluster) < hints; n += 2000 {
+	require.NoError(t, d.cluster.Kill(ctx, "n4"))
+	for n := int64(0); owed(t, d.cluster) < hints; n += 2000 {
 		each(t, 2000, func(i int64) error {
-			_, err := bucket.Put(ctx, keyOf(2, n+i), value)
+			_, err := d.bucket.Put(ctx, keyOf(2+round, n+i), d.value)
 			return err
 		})
 	}
-	before := owed(t, cluster)
-	status, err := cluster.Status()
+	before, joined, rebuilt := owed(t, d.cluster), d.joined(t), d.rebuilt(t)
+	status, err := d.cluster.Status()
 	require.NoError(t, err)
 	began := time.Now()
 	restarted, serves := make(chan error, 1), time.Time{}
 	go func() {
-		err := cluster.Restart(ctx, "n4", local.RestartOptions{Ready: -1})
+		err := d.cluster.Restart(ctx, "n4", local.RestartOptions{Ready: -1})
 		for _, up := scrape(status.Nodes[3].HTTP); up != nil && time.Since(began) < time.Minute; _, up = scrape(status.Nodes[3].HTTP) {
 			time.Sleep(10 * time.Millisecond) // a process that starts can only be asked again
 		}
@@ -70,25 +106,30 @@ func TestHintsAreDeliveredUnderLoad(t *testing.T) {
 		restarted <- err
 	}()
 	delivered, stop := watchDebts(status.Nodes[:3], began)
-	all := openLoop(t, rate, mix.op, func(since time.Duration) bool {
+	all := openLoop(t, d.rate, d.mix.op, func(since time.Duration) bool {
 		return since < HintsDrainedWithin+5*time.Second && (since < time.Second || delivered() == 0)
 	})
 	stop()
 	require.NoError(t, <-restarted)
-	left, took := owed(t, cluster), delivered()
-	starting, busy := summary(between(all, began, serves)), summary(between(all, serves, time.Now()))
+	left, took := owed(t, d.cluster), delivered()
+	busy := between(all, serves, time.Now())
 	t.Logf("%d hints were delivered %v after the start of the node, %d new ones are left", before, took.Round(100*time.Millisecond), left)
-	t.Logf("while it started, for %v: %v", serves.Sub(began).Round(10*time.Millisecond), starting)
-	t.Logf("from then on: %v, %.1f times the quiet p99", busy, float64(busy.p99)/float64(quiet.p99))
-	t.Logf("n4 held %d of them when they were offered, %d were sent", summed(t, cluster, "kindred_hints_contained_total"), summed(t, cluster, "kindred_hints_sent_total"))
-	t.Logf("exchange brought %d objects, rebuilds %d", summed(t, cluster, "kindred_exchange_objects_joined_total"), summed(t, cluster, "kindred_rebuild_keys_total"))
+	t.Logf("while it started, for %v: %v", serves.Sub(began).Round(10*time.Millisecond), summary(between(all, began, serves)))
+	t.Logf("from then on: %v", summary(busy))
+	t.Logf("n4 held %d of them when they were offered, %d were sent", summed(t, d.cluster, "kindred_hints_contained_total"), summed(t, d.cluster, "kindred_hints_sent_total"))
+	t.Logf("exchange brought %d objects, rebuilds %d", d.joined(t)-joined, d.rebuilt(t)-rebuilt)
 	require.NotZero(t, took, "hints from before the start of the node are left after %v of load", HintsDrainedWithin)
 	require.Less(t, took, HintsDrainedWithin)
-	if *million {
-		require.NotZero(t, busy.p99)
-		require.Less(t, float64(busy.p99)/float64(quiet.p99), HintSlowdownMax)
-	}
-	require.Eventually(t, func() bool { return owed(t, cluster) == 0 }, HintsDrainedWithin, 100*time.Millisecond, "without load none is left")
+	require.Eventually(t, func() bool { return owed(t, d.cluster) == 0 }, HintsDrainedWithin, 100*time.Millisecond, "without load none is left")
+	return busy
+}
+
+func (d *delivery) joined(t *testing.T) int64 {
+	return summed(t, d.cluster, "kindred_exchange_objects_joined_total")
+}
+
+func (d *delivery) rebuilt(t *testing.T) int64 {
+	return summed(t, d.cluster, "kindred_rebuild_keys_total")
 }
 
 // rewrites put and get the same keys in turns. A put replaces the one before it, so
