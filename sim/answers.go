@@ -217,6 +217,9 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 	if len(resp.Guests) > 0 && !op.request.Sloppy.IsSloppy() {
 		o.find("I1", "%v is strict and answered by the guests %v", op, resp.Guests)
 	}
+	if len(resp.Replied) == len(resp.Guests) && context.IsEmpty() {
+		o.judgeIdle(a, resp, q)
+	}
 	heard, h := len(resp.Replied)-len(resp.Guests), o.history(key)
 	seenFrom := o.seenFrom(h, shown)
 	for i, w := range h.writes {
@@ -233,6 +236,27 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 			}
 		}
 	}
+}
+
+// judgeIdle demands that guests who know nothing of a key speak only for homes that
+// cannot be reached, as long as there is time and no home has refused: homes that are
+// merely slow must not make a cluster lose sight of its keys.
+func (o *oracle) judgeIdle(a *attempt, resp *kindred.Response, q kindred.Quorum) {
+	n, homes, away := a.node, o.run.homes(a.op.intent.Key), 0
+	for _, h := range homes {
+		if h == n.name {
+			return // it may be unable to answer itself, which no message shows
+		}
+		if !n.links[h] {
+			away++
+		}
+	}
+	refused, ever := o.refusedAt[n.start.Nonce]
+	late := o.run.agenda.now-a.at >= a.op.request.Timeout
+	if !n.up || n.linkedAt >= a.at || ever && refused >= a.at || late || away >= q.R {
+		return
+	}
+	o.find("C5", "%v is answered with nothing by the guests %v at %s, which reaches %d of %d homes", a.op, resp.Guests, n.name, len(homes)-away, len(homes))
 }
 
 // held is who must show an acknowledged write when it is read: those who

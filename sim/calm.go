@@ -28,7 +28,7 @@ func (r *run) quiet() {
 			n.resume()
 		}
 		n.setFull(false)
-		n.slow = false
+		n.slow, n.lame = false, false
 	}
 	r.linksChanged()
 	r.auditEverything()

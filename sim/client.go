@@ -31,6 +31,8 @@ type client struct {
 	// begun counts its operations, did are those that the run does not leave out.
 	begun uint64
 	did   Numbers
+	// used is the id of some write, to be used for another key.
+	used requestKey
 	// foreign is a context of some key, to be tried on another.
 	foreign struct {
 		key     string
@@ -193,7 +195,7 @@ func (c *client) begin(intent workload.Intent, then func(workload.Result)) {
 		op.context = c.run.oracle.contextOf(intent.Key, intent.Context)
 	}
 	if intent.IsWrite() {
-		c.run.oracle.operations[op.filedAs()] = op
+		c.run.oracle.operations[requestKey{op.filedAs(), intent.Key}] = op
 	}
 	c.run.ops++
 	c.send(op, c.run.nodes[intent.Node])
@@ -236,8 +238,24 @@ func (c *client) request(i workload.Intent) kindred.Request {
 	if i.IsWrite() {
 		binary.BigEndian.PutUint64(q.RequestID[:], uint64(i.Write))
 		q.RequestID[15] = 1
+		c.reuse(&q)
 	}
 	return q
+}
+
+// reuse gives a write the id of an earlier one of another key, now and then: an id
+// means something for one key only, whatever clients take for theirs.
+func (c *client) reuse(q *kindred.Request) {
+	used := &c.used
+	switch {
+	case c.run.cfg.Reuse == 0:
+	case used.key != "" && used.key != q.Key && c.rng.Float64() < c.run.cfg.Reuse:
+		c.run.hits.add(IDReused)
+		q.RequestID, used.key = used.id, ""
+		c.run.oracle.reused[used.id] = true
+	default:
+		*used = requestKey{q.RequestID, q.Key}
+	}
 }
 
 // enlarge makes a value so large that it is stored in a row of its own.

@@ -22,6 +22,10 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 			o.find("R15", "%s calls %v of %s void, which %s holds", n.name, w.dot, w.key, o.run.someNode(w.applied))
 		}
 	}
+	o.run.promiseSaved(n)
+	if !o.void.Covers(record.Void) {
+		o.run.hits.add(DotVoid)
+	}
 	o.void.Union(record.Void)
 	switch {
 	case record.Closed.IsZero():
@@ -102,6 +106,22 @@ func (o *oracle) touched(b *batch, d vclock.Dot, key string) {
 	o.minted[d.Actor] = max(o.minted[d.Actor], d.Counter)
 	o.mintedAt = o.run.agenda.now
 	o.history(key).add(w)
+}
+
+// promiseSaved loses a node's power now and then, just after it has noted a promise, or
+// the outcome of a round whose objects it has yet to look through.
+func (r *run) promiseSaved(n *node) {
+	draw := r.draw(0x4E98, uint64(n.index))
+	if r.calm || !draw.happens(r.cfg.Fault.AfterPromise) || !r.occurs(IncidentAfterPromise) {
+		return
+	}
+	life := n.lives
+	r.agenda.after(draw.with(1).about(20*time.Millisecond), func() {
+		if n.lives == life && n.up && !r.calm {
+			r.hits.add(KilledAfterPromise)
+			r.kill(n, float64(draw.with(2).below(3))/2, draw.with(3))
+		}
+	})
 }
 
 // leaked loses the power of the only node that holds a delete, once a read repair

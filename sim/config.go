@@ -43,8 +43,8 @@ type Config struct {
 	// Again how likely one that succeeded is. Foreign is how likely a write is
 	// tried with the context of another key, Large how likely a value is large,
 	// ByName how likely a delete passes no context, and Flood how likely a client
-	// puts many siblings at once.
-	Retry, Again, Foreign, Large, ByName, Flood float64
+	// puts many siblings at once. Reuse of the writes have the id of one of another key.
+	Retry, Again, Foreign, Large, ByName, Flood, Reuse float64
 
 	Net   Network
 	Disk  Disk
@@ -83,6 +83,9 @@ type Network struct {
 	// come twice, Late come once more up to LateBy later.
 	Tail, Loss, Repeat, Late float64
 	LateBy                   time.Duration
+	// Forge of the messages are followed by one that cannot be, and what is left of
+	// Mangle of them is read and thrown away (see hostile.go).
+	Forge, Mangle float64
 	// Replay is how likely a node that starts gets messages of its last life.
 	Replay float64
 	// Notice is the mean time until a node knows that a link is up or down;
@@ -104,8 +107,16 @@ type Disk struct {
 type Faults struct {
 	Cut, Kill, Stop, Pause, Full, Slow          time.Duration
 	CutFor, KillFor, PauseFor, FullFor, SlowFor time.Duration
-	// Jump is the mean time between two jumps of some wall clock.
-	Jump time.Duration
+	// Special of the cuts have a shape of their own (see cuts.go), and Zone of the
+	// kills hit all nodes of a zone at once.
+	Special, Zone float64
+	// Swizzle is the mean time between two series of cuts, Lame between two times at
+	// which a process gets little of its processor, for LameFor.
+	Swizzle, Lame, LameFor time.Duration
+	// Jump is the mean time between two jumps of some wall clock, Strobe of which go
+	// on for a while.
+	Jump   time.Duration
+	Strobe float64
 	// Rot is the mean time between two rows that a disk spoils, Vanish of the starts
 	// find a row gone, and a part of the hash tree wrong; Audit is the mean time
 	// between two audits that somebody asks for.
@@ -117,8 +128,12 @@ type Faults struct {
 	// matter.
 	Within time.Duration
 	// AfterRepair is how likely a node loses power just after a read repair,
-	// AfterHint just after a hint was delivered to it.
-	AfterRepair, AfterHint float64
+	// AfterHint just after a hint was delivered to it, AfterKept just after it has kept
+	// one for others.
+	AfterRepair, AfterHint, AfterKept float64
+	// AfterPromise is how likely one loses power just after it has made a promise about
+	// a dead incarnation, or learned what came of it.
+	AfterPromise float64
 	// AfterLeak is how likely a node loses power just after a read repair has
 	// carried away the effect of a delete that is durable nowhere. Stillborn is how
 	// likely nobody hears of a write, and its coordinator loses power soon after.
@@ -157,6 +172,7 @@ func Draw(seed uint64) Config {
 	c.LastWins = drawLastWins(seed)
 	drawPulls(seed, &c.Limits)
 	drawSwarm(seed, &c)
+	drawMoreFaults(seed, &c)
 	return c
 }
 
@@ -298,8 +314,8 @@ func often(r *rand.Rand, most float64) float64 {
 
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
-	return fmt.Sprintf("%d nodes of %d shards in %d zones, %d partitions, n=%d; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q pr=%q pw=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f\n"+
+	return fmt.Sprintf("%d nodes of %d shards in %d zones, %d partitions, n=%d; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q pr=%q pw=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f reuse %.2f\n"+
 		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, last wins %v, left to the bucket %.2f, its ttl %v and values %d, limits %+v",
-		c.Nodes, c.Shards, c.Zones, c.Partitions, c.Replicas, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.PR, c.PW, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood,
+		c.Nodes, c.Shards, c.Zones, c.Partitions, c.Replicas, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.PR, c.PW, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood, c.Reuse,
 		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.LastWins, c.Left, c.BucketTTL, c.ValueBytesMax, c.Limits)
 }

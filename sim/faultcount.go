@@ -26,6 +26,12 @@ const (
 	FaultVanish
 	FaultWipe
 	FaultImage
+	FaultZoneCut
+	FaultBridge
+	FaultRing
+	FaultSwizzle
+	FaultZone
+	FaultLame
 	faultKinds
 )
 
@@ -34,6 +40,7 @@ var faultNames = [faultKinds]string{
 	"kill, all rows kept", "power loss, unsynced rows gone", "blackout of all nodes", "orderly stop", "long absence",
 	"pause", "disk full", "disk slow", "wall clock jump",
 	"rotten row", "vanished row or spoilt tree", "disk lost", "old image of a disk",
+	"cut around a zone", "cut with a bridge", "ring of majorities", "nodes cut off one by one", "power loss of a zone", "process slow",
 }
 
 // FaultCount is how many faults of each kind have begun.

@@ -20,6 +20,8 @@ func (r *run) startFaults() {
 	r.chain(22, f.Audit, r.unless(IncidentAudit, r.auditOne))
 	r.chain(23, f.Slow, r.unless(IncidentSlow, r.slowOne))
 	r.chain(24, f.Within/2, r.keepUp)
+	r.chain(25, f.Swizzle, r.unless(IncidentSwizzle, r.swizzle))
+	r.chain(26, f.Lame, r.unless(IncidentLame, r.lameOne))
 }
 
 // chain lets a fault happen again and again.
@@ -51,6 +53,13 @@ func (r *run) cutSome(draw chance) {
 	c := cut{}
 	left := make([]bool, len(r.nodes))
 	shape := draw.with(1).below(4)
+	if draw.with(6).happens(r.cfg.Fault.Special) {
+		c, kind := r.specialCut(draw.with(7))
+		r.broke(kind)
+		r.cutOff(c, faultNames[kind])
+		r.agenda.after(draw.with(5).about(r.cfg.Fault.CutFor), func() { r.heal(c) })
+		return
+	}
 	for i := range r.nodes {
 		switch shape {
 		case 0: // one against the others
@@ -71,10 +80,9 @@ func (r *run) cutSome(draw chance) {
 			}
 		}
 	}
-	r.cuts = append(r.cuts, c)
-	r.broke([]Fault{FaultCut, FaultCut, FaultOneWay, FaultLinks}[shape])
-	r.trace.say("", "cut", "shape %d, %d now", shape, len(r.cuts))
-	r.linksChanged()
+	kind := []Fault{FaultCut, FaultCut, FaultOneWay, FaultLinks}[shape]
+	r.broke(kind)
+	r.cutOff(c, faultNames[kind])
 	r.agenda.after(draw.with(5).about(r.cfg.Fault.CutFor), func() { r.heal(c) })
 }
 
@@ -106,7 +114,15 @@ func (r *run) killSome(draw chance) {
 		}
 		return
 	}
-	r.kill(r.nodes[draw.with(4).below(len(r.nodes))], share, draw.with(5))
+	n := r.nodes[draw.with(4).below(len(r.nodes))]
+	if draw.with(6).happens(r.cfg.Fault.Zone) {
+		r.broke(FaultZone)
+		for _, m := range r.zoneMates(n) {
+			r.fall(m, share, draw.with(7, uint64(m.index)))
+		}
+		return
+	}
+	r.kill(n, share, draw.with(5))
 }
 
 // kill ends a process. Its disk keeps that share of what was not durable: all of it
@@ -158,6 +174,7 @@ func (r *run) restartLater(n *node, draw chance) {
 
 func (r *run) restart(n *node) {
 	r.vanish(n, r.draw(0x6A15, uint64(n.index)))
+	n.keepParts(r.draw(0x01D7, uint64(n.index)))
 	n.boot()
 	if r.calm {
 		n.auditAll()
@@ -214,4 +231,43 @@ func (r *run) slowOne(draw chance) {
 	r.trace.say(n.name, "slow", "")
 	n.slow = true
 	r.agenda.after(draw.with(2).about(r.cfg.Fault.SlowFor), func() { n.slow = false })
+}
+
+// lameness is how much later the rounds of a process come that gets little of its
+// processor.
+const lameness = 20 * time.Millisecond
+
+func (r *run) lameOne(draw chance) {
+	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	if n.lame {
+		return
+	}
+	r.broke(FaultLame)
+	r.trace.say(n.name, "lame", "")
+	n.lame = true
+	r.agenda.after(draw.with(2).about(r.cfg.Fault.LameFor), func() { n.lame = false })
+}
+
+// roundTime is how long a shard waits before it takes what has come.
+func (n *node) roundTime() time.Duration {
+	if n.lame {
+		return lameness + slowness*n.run.cfg.Round
+	}
+	return n.run.cfg.Round
+}
+
+// hintKept loses a node's power now and then, just after it has kept something for
+// others (F20).
+func (r *run) hintKept(n *node) {
+	draw := r.draw(0x4E97, uint64(n.index))
+	if r.calm || !draw.happens(r.cfg.Fault.AfterKept) || !r.occurs(IncidentAfterKept) {
+		return
+	}
+	life := n.lives
+	r.agenda.after(draw.with(1).about(5*time.Millisecond), func() {
+		if n.lives == life && n.up && !r.calm {
+			r.hits.add(KilledAfterKept)
+			r.kill(n, float64(draw.with(2).below(3))/2, draw.with(3))
+		}
+	})
 }

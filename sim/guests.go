@@ -70,6 +70,7 @@ func (b *batch) hinted(id replica.ID, op storage.Op) {
 		o.checkHint(n, key, &stored)
 		o.noteNameless(&stored)
 		o.run.hits.add(HintKept)
+		o.run.hintKept(n)
 	}
 	o.checkPaid(n, at, before, after)
 	o.keepHint(n, at, after)
@@ -169,7 +170,7 @@ func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
 			o.run.hits.add(HintPaid)
 		}
 		for d := range gone.Dots() {
-			if !o.writes[d].held.reached.has(o.run.byName[name]) {
+			if !o.writes[d].held.reached.has(o.run.byName[name]) && !o.stale[n.index].Contains(d) {
 				o.find("I7", "%s drops its hint of %v of %s for %s, which has never held it durably", n.name, d, at.key, name)
 				return
 			}
@@ -227,6 +228,14 @@ func (o *oracle) hintsCrashed(n *node) {
 		}
 	}
 	o.readHints(n)
+	o.stale[n.index] = vclock.DotSet{}
+	if o.replaced {
+		for at, h := range o.debts.hints {
+			if at.place.node == n.index {
+				o.stale[n.index].Union(h.dots.Intersect(o.void))
+			}
+		}
+	}
 	for at, h := range before {
 		for d := range h.dots.Minus(o.debts.hints[at].dots).Dots() {
 			o.loseHint(n, o.writes[d])
@@ -237,7 +246,12 @@ func (o *oracle) hintsCrashed(n *node) {
 func (o *oracle) loseHint(n *node, w *write) {
 	o.run.hits.add(CrashLostHints)
 	w.held.lost.add(n)
-	if w.held.durable.has(n) {
+	switch {
+	case w.held.durable.has(n) && o.replaced:
+		o.run.hits.add(GuestDiskLost)
+		w.held.durable.remove(n)
+		w.forgotten.add(n)
+	case w.held.durable.has(n):
 		o.find("S4", "%s lost its hint of %v, which it had synced", n.name, w.dot)
 	}
 	if w.held.acked.has(n) {
@@ -294,7 +308,7 @@ func (o *oracle) judgeGuest(op *operation, w *write, n *node, resp *kindred.Resp
 		o.find("R10", "%v is acknowledged by %s, which is not a home of it", op, name)
 	case !op.request.Sloppy.IsSloppy():
 		o.find("I1", "%v is strict and acknowledged by the guest %s", op, name)
-	case resp.Receipt.Durability == kindred.Sync && !w.held.reached.has(n) && !w.held.durable.has(n) && !w.held.paid.has(n):
+	case resp.Receipt.Durability == kindred.Sync && !w.held.reached.has(n) && !w.held.durable.has(n) && !w.held.paid.has(n) && !w.forgotten.has(n):
 		o.find("I1", "%v is acknowledged as durable at the guest %s, where %v is not", op, name, w.dot)
 	case !w.held.kept.has(n):
 		o.find("I1", "%v is acknowledged by the guest %s, which has never held %v", op, name, w.dot)

@@ -100,6 +100,31 @@ const (
 	RebuildResumed
 	HomesUnreachable
 	LeftToTheBucket
+	IDReused
+	KilledAfterKept
+	KilledAfterPromise
+	Forged
+	MangledRefused
+	ClockStrobed
+	ClockDrifted
+	TreeOld
+	TreeFlipped
+	GuestDiskLost
+	ReadHedged
+	HintRefused
+	HintWidened
+	HintContained
+	HintRead
+	UnreadableMet
+	PrunedUnshared
+	DeltaRefused
+	PromiseHeld
+	OutcomeLearned
+	MemorySwept
+	RebuildBegun
+	RebuildSourceChanged
+	RebuildPageRefused
+	DotVoid
 	branches
 )
 
@@ -127,7 +152,13 @@ var branchNames = [branches]string{
 	"row rotted", "row vanished", "hash tree spoilt", "leaf marked as damaged", "object restored", "leaf mended", "audit ran",
 	"audit compared leaves that differ", "key repaired by an audit",
 	"disk lost", "old image of a disk came back", "node away for long", "range of keys passed in a rebuild", "rebuild finished", "rebuild went on after a crash",
-	"too few homes for a primary quorum", "options left to the bucket",
+	"too few homes for a primary quorum", "options left to the bucket", "request id of another key",
+	"power lost just after a hint was kept", "power lost just after a promise", "forged message", "mangled message refused",
+	"wall clock strobed", "wall clock drifted", "part of a hash tree lost or old", "bit of a hash tree flipped", "disk with hints lost",
+	"read asked more homes than it had at first", "hint refused", "hint owed to more homes because one is damaged", "hint its home had already", "read of what a guest holds",
+	"damaged object met", "log pruned at its limit", "delta refused",
+	"dot kept out by a promise", "outcome of a round learned", "objects looked through for void dots",
+	"rebuild begun", "rebuild went on from another source", "page of a rebuild refused", "dot void",
 }
 
 // String is the branch in words.

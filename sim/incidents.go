@@ -35,6 +35,12 @@ const (
 	IncidentAudit
 	IncidentScan
 	IncidentStage
+	IncidentSwizzle
+	IncidentLame
+	IncidentAfterKept
+	IncidentAfterPromise
+	IncidentForged
+	IncidentMangled
 	incidentKinds
 )
 
@@ -43,6 +49,7 @@ var incidentNames = [incidentKinds]string{
 	"cut", "kill", "stop", "pause", "full", "slow", "jump", "wipe", "image", "away", "rot", "vanish",
 	"extra", "after-repair", "after-hint", "after-leak", "after-page", "stillborn",
 	"lost", "repeated", "late", "tail", "replay", "unnoticed", "stall", "audit", "scan", "stage",
+	"swizzle", "lame", "after-kept", "after-promise", "forged", "mangled",
 }
 
 // occurs counts an incident that is due, and reports whether it happens in this run.

@@ -23,6 +23,7 @@ func DrawLong(seed uint64, storm time.Duration) Config {
 	c.Disk.Stall /= 10
 	c.Fault.Within = 8 * time.Second
 	drawLongFaults(r, &c)
+	drawMoreLongFaults(seed, &c)
 	return c
 }
 

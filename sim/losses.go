@@ -136,20 +136,27 @@ func (r *run) sendAway(draw chance) {
 }
 
 // mayLose reports whether a node may lose its disk now: nothing that a client was
-// promised is there alone, it owes no hints, and none of the other homes has lost
-// anything that it has not got back. Losses beyond that are true but useless.
+// promised is there alone, as an object or as a hint, and of the other homes fewer have
+// lost something that they have not got back than a quorum can spare. Losses beyond
+// that are true but useless.
 func (r *run) mayLose(n *node) bool {
 	o := r.oracle
-	for at := range o.debts.hints {
-		if at.place.node == n.index {
-			return false
-		}
+	if !o.mayLoseHints(n) {
+		return false
 	}
+	spare := r.cfg.Replicas - (r.cfg.Replicas/2 + 1)
 	for _, id := range n.owned() {
+		owing := 0
 		for _, m := range r.nodes {
-			if m != n && o.owes(m, id) || m.isSpoilt(id) {
+			if m.isSpoilt(id) {
 				return false
 			}
+			if m != n && o.owes(m, id) {
+				owing++
+			}
+		}
+		if owing >= spare {
+			return false
 		}
 		for d := range o.shadow(n, id).clock.Minus(o.void).Dots() {
 			w := o.writes[d]
@@ -160,6 +167,34 @@ func (r *run) mayLose(n *node) bool {
 		}
 	}
 	return true
+}
+
+// mayLoseHints reports whether all that a node owes and a client was promised is
+// somewhere else as well.
+func (o *oracle) mayLoseHints(n *node) bool {
+	for at, h := range o.debts.hints {
+		if at.place.node != n.index {
+			continue
+		}
+		for d := range h.dots.Dots() {
+			w := o.writes[d]
+			others := w.applied
+			if others.remove(n); w.isAcked && others == 0 && !o.heldByAnother(at.key, n, d) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// heldByAnother reports whether another guest has a hint of a write.
+func (o *oracle) heldByAnother(key string, n *node, d vclock.Dot) bool {
+	for at, h := range o.debts.hints {
+		if at.key == key && at.place.node != n.index && h.dots.Contains(d) {
+			return true
+		}
+	}
+	return false
 }
 
 // owes reports whether a replica lacks dots that it has lost, or that the others

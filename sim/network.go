@@ -38,6 +38,12 @@ func (r *run) send(from *node, s core.Send) {
 	if !r.calm && fate.with(1).happens(net.Loss) && r.occurs(IncidentLost) {
 		return
 	}
+	if !r.calm && fate.with(7).happens(net.Forge) {
+		r.forge(from, to, s.Msg, fate.with(8))
+	}
+	if !r.calm && fate.with(9).happens(net.Mangle) {
+		r.mangle(raw, fate.with(10))
+	}
 	r.deliver(from, to, raw, id, r.delay(fate.with(2)))
 	// A peer link never repeats a frame by itself. A forwarded request would not
 	// bear it: the second copy may be taken after the first was refused.

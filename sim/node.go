@@ -31,14 +31,16 @@ type node struct {
 	// lives counts the starts; what an earlier life has begun does not end.
 	lives      uint64
 	up, paused bool
-	// slow: its disk is.
-	slow bool
+	// slow: its disk is. Lame: its process is.
+	slow, lame bool
 	// stalled is what the process would do if it were not paused.
 	stalled []func()
 	links   map[string]bool
 	// linkedAt is when the last of them changed, start the incarnation of this life.
 	linkedAt time.Duration
 	start    vclock.Actor
+	// oldParts are parts of hash trees as they were saved once, by their rows.
+	oldParts map[string][]byte
 	// diskID belongs to the disk, image is what it once was.
 	diskID uint64
 	image  *image
@@ -237,7 +239,7 @@ func (s *shell) put(e event) {
 func (s *shell) plan() {
 	if !s.due {
 		s.due = true
-		s.node.later(s.node.run.cfg.Round, s.round)
+		s.node.later(s.node.roundTime(), s.round)
 	}
 }
 

@@ -21,9 +21,12 @@ type oracle struct {
 	run     *run
 	finding *Finding
 
-	operations map[kindred.RequestID]*operation
-	writes     map[vclock.Dot]*write
-	keys       map[string]*keyHistory
+	operations map[requestKey]*operation
+	// reused are the ids that were used for two keys. Replicas remember them for one of
+	// those.
+	reused map[kindred.RequestID]bool
+	writes map[vclock.Dot]*write
+	keys   map[string]*keyHistory
 	// minted is the highest counter of each actor.
 	minted  map[vclock.Actor]uint64
 	started map[vclock.Actor]bool
@@ -39,6 +42,8 @@ type oracle struct {
 	// unsynced are the writes whose rows a node may still lose.
 	unsynced [][]*write
 	debts    debts
+	// refusedAt is when a process was last refused a read by a home.
+	refusedAt map[uint64]time.Duration
 	// told are the dots that each node has called common, which were looked at then.
 	told []vclock.DotSet
 	// durable are the dots that each node has called durable, and were so.
@@ -47,6 +52,15 @@ type oracle struct {
 	// node holds them, as it did before they were lost, and has not heard yet that
 	// they are void.
 	returned []vclock.DotSet
+	// stale are void dots that an old image of each node's disk owes to others: no
+	// home takes them, and all know it.
+	stale []vclock.DotSet
+}
+
+// requestKey names a write of a client: an id means something for one key only.
+type requestKey struct {
+	id  kindred.RequestID
+	key string
 }
 
 // write is one write event: the dot, and what it really did.
@@ -129,10 +143,10 @@ type pending struct {
 
 func newOracle(r *run) *oracle {
 	return &oracle{
-		run: r, operations: map[kindred.RequestID]*operation{}, writes: map[vclock.Dot]*write{},
+		run: r, operations: map[requestKey]*operation{}, reused: map[kindred.RequestID]bool{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
 		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.Nodes),
-		debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes), returned: make([]vclock.DotSet, r.cfg.Nodes),
+		refusedAt: map[uint64]time.Duration{}, debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes), returned: make([]vclock.DotSet, r.cfg.Nodes), stale: make([]vclock.DotSet, r.cfg.Nodes),
 	}
 }
 
@@ -308,8 +322,8 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 
 // mint records a new write event, with what its client really had seen.
 func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.RequestID) {
-	op := o.operations[id]
-	if op == nil || op.intent.Key != key || !op.intent.IsWrite() {
+	op := o.operations[requestKey{id, key}]
+	if op == nil || !op.intent.IsWrite() {
 		o.find("I10", "%s mints %v for %s, which no client asked for", b.shell.node.name, d, key)
 		return
 	}
@@ -336,7 +350,7 @@ func (o *oracle) mint(b *batch, s *shadow, d vclock.Dot, key string, id kindred.
 		o.run.hits.add(RetryMintedTwice)
 	}
 	for _, twin := range op.writes {
-		if twin != w && o.remembers() && s.fresh.Contains(twin.dot) {
+		if twin != w && o.remembers(op) && s.fresh.Contains(twin.dot) {
 			o.find("R19", "%s mints %v for %v, which it has served as %v", b.shell.node.name, d, op, twin.dot)
 		}
 	}
@@ -386,9 +400,9 @@ func (w *write) sameValue(rec wire.Record) bool {
 	return w.put && bytes.Equal(rec.Value, w.op.request.Value) && rec.RequestID == w.op.request.RequestID
 }
 
-// remembers reports whether replicas keep every request id of their life.
-func (o *oracle) remembers() bool {
-	return o.run.cfg.Limits.Requests == core.DefaultLimits().Requests
+// remembers reports whether replicas keep the id of a request for all their life.
+func (o *oracle) remembers(op *operation) bool {
+	return o.run.cfg.Limits.Requests == core.DefaultLimits().Requests && !o.reused[op.request.RequestID]
 }
 
 // twins reports whether the request was served twice (R19).

@@ -55,6 +55,7 @@ var plains = []plain{
 	{"flood", func(c *Config) { c.Flood = 0 }},
 	{"byname", func(c *Config) { c.ByName = 0 }},
 	{"mixed", func(c *Config) { c.Mixed = false }},
+	{"reuse", func(c *Config) { c.Reuse = 0 }},
 	{"zones", func(c *Config) { c.Zones = c.Nodes }},
 	{"primary", func(c *Config) { c.PR, c.PW = 0, 0 }},
 	{"bucket", func(c *Config) { c.Left, c.BucketTTL, c.ValueBytesMax = 0, 0, 0 }},

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -150,18 +151,19 @@ func (r *run) vanish(n *node, draw chance) {
 			break
 		}
 	}
-	part, at := draw.with(3).below(hashtree.Parts), draw.with(5).below(hashtree.PartBytes)
-	leaf := (part*hashtree.PartBytes + at) / 8
 	for _, id := range n.owned() {
-		row := storage.HashTreeKey(nil, id.Partition, id.N, uint32(part))
-		saved, err := n.store.Get(row)
-		if err != nil || !r.healthy(id) || !r.settledNear(id, leaf) || !draw.with(4, uint64(id.Partition)).happens(0.9) {
+		of := draw.with(3, uint64(id.Partition))
+		if !of.happens(0.5) || !r.healthy(id) {
+			continue
+		}
+		row, wrong, how := r.spoilTree(n, id, of.with(1))
+		if row == nil {
 			continue
 		}
 		r.hits.add(TreeSpoilt)
-		saved[at] ^= 1 << draw.with(6).below(8)
+		r.hits.add(how)
 		n.spoilt[id] = spoilt{tree: true}
-		rows.Set(row, saved)
+		rows.Set(row, wrong)
 	}
 	if rows.Len() == 0 {
 		return
@@ -174,6 +176,67 @@ func (r *run) vanish(n *node, draw chance) {
 	if err := n.store.Sync(); err != nil {
 		r.oracle.find("S4", "%s: sync: %v", n.name, err)
 	}
+}
+
+// spoilTree finds a part of a saved hash tree that may be wrong, and what it is then:
+// with a bit that is another, that of a tree of nothing, or what was saved once. The
+// row is nil if there is none.
+func (r *run) spoilTree(n *node, id replica.ID, draw chance) (row, wrong []byte, how Branch) {
+	first, kind := draw.below(hashtree.Parts), draw.with(1).below(3)
+	how = []Branch{TreeFlipped, TreeOld, TreeOld}[kind]
+	for i := range hashtree.Parts {
+		part := (first + i) % hashtree.Parts
+		row := storage.HashTreeKey(nil, id.Partition, id.N, uint32(part))
+		saved, err := n.store.Get(row)
+		if err != nil {
+			continue
+		}
+		switch kind {
+		case 0:
+			wrong = bytes.Clone(saved)
+			wrong[draw.with(2).below(len(wrong))] ^= 1 << draw.with(3).below(8)
+		case 1:
+			wrong = make([]byte, len(saved))
+		default:
+			wrong = n.oldParts[string(row)]
+		}
+		if wrong != nil && r.settledIn(id, part, saved, wrong) {
+			return row, wrong, how
+		}
+	}
+	return nil, nil, how
+}
+
+// keepParts keeps a copy of what is saved of the hash trees, now and then.
+func (n *node) keepParts(draw chance) {
+	if n.oldParts != nil && draw.happens(0.7) {
+		return
+	}
+	n.oldParts = map[string][]byte{}
+	for _, id := range n.owned() {
+		for part := range hashtree.Parts {
+			row := storage.HashTreeKey(nil, id.Partition, id.N, uint32(part))
+			if saved, err := n.store.Get(row); err == nil {
+				n.oldParts[string(row)] = bytes.Clone(saved)
+			}
+		}
+	}
+}
+
+// settledIn is settledNear for every leaf in which a part differs, of which there is
+// one at least.
+func (r *run) settledIn(id replica.ID, part int, is, was []byte) bool {
+	differs := false
+	for at := 0; at < len(is); at += 8 {
+		if bytes.Equal(is[at:at+8], was[at:at+8]) {
+			continue
+		}
+		differs = true
+		if !r.settledNear(id, (part*hashtree.PartBytes+at)/8) {
+			return false
+		}
+	}
+	return differs
 }
 
 // suspect tells a node that starts what its disk has lost.

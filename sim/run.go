@@ -125,6 +125,7 @@ type run struct {
 	leftOut  int
 	stats    core.Stats
 	closes   core.CloseStats
+	rebuilds core.RebuildStats
 	// closed: what is left of lost dots has been closed.
 	closed   bool
 	ops      int
@@ -244,6 +245,21 @@ func (r *run) result() *Result {
 	r.hits[AuditRan] += r.stats.Audits
 	r.hits[AuditFoundDifference] += r.stats.DifferingLeaves
 	r.hits[KeyRepaired] += r.stats.KeyRepairs
+	r.hits[ReadHedged] += r.stats.Hedges
+	r.hits[HintRefused] += r.stats.HintsRefused
+	r.hits[HintWidened] += r.stats.HintsWidened
+	r.hits[HintContained] += r.stats.HintsContained
+	r.hits[HintRead] += r.stats.GuestReads
+	r.hits[UnreadableMet] += r.stats.Unreadable
+	r.hits[PrunedUnshared] += r.stats.PrunedUnshared
+	r.hits[DeltaRefused] += r.stats.RefusedJoins
+	r.hits[PromiseHeld] += r.closes.Refused
+	r.hits[OutcomeLearned] += r.closes.Learned
+	r.hits[MemorySwept] += r.closes.Surveys
+	r.hits[RebuildBegun] += r.rebuilds.Begun
+	r.hits[RebuildResumed] += r.rebuilds.Resumed
+	r.hits[RebuildSourceChanged] += r.rebuilds.SourcesChanged
+	r.hits[RebuildPageRefused] += r.rebuilds.Refused
 	return &Result{
 		Seed: r.seed, Config: r.cfg, Finding: r.oracle.finding, Hash: r.trace.hash, Events: r.trace.count,
 		History: r.history, Converged: r.converged, Stormed: min(r.agenda.now, r.cfg.Storm), Operations: r.ops, Attempts: r.attempts,
@@ -279,7 +295,7 @@ func (r *run) countStats(n *node) {
 	for _, s := range n.shards {
 		r.stats = r.stats.Plus(s.shard.Stats())
 		r.closes = r.closes.Plus(s.shard.CloseStats())
-		r.hits[RebuildResumed] += s.shard.RebuildStats().Resumed
+		r.rebuilds = r.rebuilds.Plus(s.shard.RebuildStats())
 	}
 	n.shards = nil
 }

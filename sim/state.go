@@ -60,7 +60,7 @@ func (o *oracle) check(n *node, id replica.ID, key string) {
 // request under another dot, which has been superseded since (R19).
 func (o *oracle) checkTwins(n *node, s *shadow, w *write, object wire.Object) {
 	for _, twin := range w.op.writes {
-		if twin != w && o.remembers() && s.fresh.Contains(w.dot) && s.fresh.Contains(twin.dot) && !object.Has(twin.dot) {
+		if twin != w && o.remembers(w.op) && s.fresh.Contains(w.dot) && s.fresh.Contains(twin.dot) && !object.Has(twin.dot) {
 			o.find("R19", "%s shows %v of %v, whose other dot %v has been superseded there", n.name, w.dot, w.op, twin.dot)
 		}
 	}
@@ -255,7 +255,9 @@ func (o *oracle) sent(from *node, m wire.Message) {
 		if strings.Contains(m.Failed, "catching up") {
 			o.run.hits.add(ReadUntrusted)
 		}
-		if m.Failed == "" {
+		if m.Failed != "" {
+			o.refusedAt[m.Op.Process] = o.run.agenda.now
+		} else {
 			if key := o.keyOfRead(m); key != "" {
 				o.checkFilled(from, key, m.Object)
 			}

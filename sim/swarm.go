@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -39,7 +38,7 @@ func drawSwarm(seed uint64, c *Config) {
 	if r.IntN(4) == 0 {
 		c.PR, c.PW = kindred.Count(r.IntN(c.Replicas+1)), kindred.Count(r.IntN(c.Replicas+1))
 	}
-	c.Left = often(r, 1)
+	c.Left, c.Reuse = often(r, 1), often(r, 0.2)
 	if c.Expire > 0 && r.IntN(3) == 0 {
 		c.BucketTTL = max(c.TTL.Round(time.Millisecond), time.Millisecond)
 	}
@@ -96,8 +95,31 @@ func (c *client) leave(q kindred.Request) kindred.Request {
 // zoneOf is where a node stands.
 func (r *run) zoneOf(i int) string { return fmt.Sprintf("z%d", i%max(r.cfg.Zones, 1)+1) }
 
-// zoneMates are all nodes of the zone of one.
-func (r *run) zoneMates(n *node) []*node {
-	mates := slices.Clone(r.nodes)
-	return slices.DeleteFunc(mates, func(m *node) bool { return r.zoneOf(m.index) != r.zoneOf(n.index) })
+// drawMoreFaults has a source of its own as well.
+func drawMoreFaults(seed uint64, c *Config) {
+	r := rand.New(rand.NewPCG(seed, 0xFA43))
+	f := &c.Fault
+	f.Special, f.Zone, f.AfterKept, f.Strobe = often(r, 0.6), often(r, 0.5), often(r, 0.05), often(r, 0.6)
+	f.AfterPromise = often(r, 0.3)
+	f.LameFor = span(r, 50*time.Millisecond, 3*time.Second)
+	for _, mean := range []*time.Duration{&f.Swizzle, &f.Lame} {
+		if r.IntN(3) == 0 {
+			*mean = span(r, 500*time.Millisecond, 6*time.Second)
+		}
+	}
+	c.Net.Forge, c.Net.Mangle = often(r, 0.01), often(r, 0.01)
+}
+
+// drawMoreLongFaults makes them as rare and as long as those of long storms are.
+func drawMoreLongFaults(seed uint64, c *Config) {
+	r := rand.New(rand.NewPCG(seed, 0xFA44))
+	f := &c.Fault
+	f.AfterKept /= 10
+	f.LameFor = span(r, 100*time.Millisecond, 10*time.Second)
+	for _, mean := range []*time.Duration{&f.Swizzle, &f.Lame} {
+		if *mean = 0; r.IntN(3) > 0 {
+			*mean = time.Duration(1+r.IntN(4)) * span(r, 4*time.Second, 30*time.Second)
+		}
+	}
+	c.Net.Forge, c.Net.Mangle = c.Net.Forge/10, c.Net.Mangle/10
 }

@@ -42,6 +42,11 @@ func (r *run) jumpOne(draw chance) {
 	if !n.up {
 		return
 	}
+	if draw.with(4).happens(r.cfg.Fault.Strobe) {
+		r.broke(FaultClock)
+		r.strobe(n, draw.with(5))
+		return
+	}
 	n.sawWall()
 	to := time.Duration((draw.with(2).unit() - 0.5) * float64(2*time.Hour))
 	switch draw.with(3).below(10) {
@@ -54,6 +59,35 @@ func (r *run) jumpOne(draw chance) {
 	r.hits.add(WallJumped)
 	r.broke(FaultClock)
 	n.setWall(to)
+}
+
+const (
+	// strobes is how often a clock goes back and forth, strobeEvery how fast; drifts
+	// and driftBy say the same of one that runs ten times as fast, or backwards.
+	strobes, strobeEvery = 20, 50 * time.Millisecond
+	drifts, driftBy      = 40, 500 * time.Millisecond
+)
+
+// strobe lets a wall clock go back and forth, or run too fast or backwards for a while.
+func (r *run) strobe(n *node, draw chance) {
+	life, by := n.lives, time.Duration(draw.with(1).unit()*float64(time.Hour))
+	steps, change := strobes, func(i int) time.Duration { return by * time.Duration(1-i%2*2) }
+	if draw.with(2).happens(0.5) {
+		way := driftBy * time.Duration(1-draw.with(3).below(2)*2)
+		steps, change = drifts, func(int) time.Duration { return way }
+		r.hits.add(ClockDrifted)
+	} else {
+		r.hits.add(ClockStrobed)
+	}
+	r.trace.say(n.name, "strobe", "%d steps, the first by %v", steps, change(0))
+	for i := range steps {
+		r.agenda.after(time.Duration(i)*strobeEvery, func() {
+			if n.lives == life && n.up && !r.calm {
+				n.sawWall()
+				n.setWall(n.skew + change(i))
+			}
+		})
+	}
 }
 
 // over reports whether it has expired by a wall clock.
