@@ -27,12 +27,19 @@ var (
 	stormSeed = flag.Uint64("seed", 0, "seed of the storm; 0 draws one")
 	// keepHistory is a folder for the histories of the run.
 	keepHistory = flag.String("histories", "", "folder to write the histories to, in EDN too: jepsen/history/README.md")
+	bitesOf     = flag.String("bites", "", "nemeses of TestEveryNemesisBites, separated by commas; all if empty")
 	kvnode      string
 )
+
+// kvnodeEnv names the program where this test has started itself.
+const kvnodeEnv = "KINDRED_TEST_KVNODE"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(func() int {
+		if kvnode = os.Getenv(kvnodeEnv); kvnode != "" {
+			return m.Run()
+		}
 		dir, err := os.MkdirTemp("", "kindred-jepsen")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

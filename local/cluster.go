@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -192,11 +193,21 @@ func (c *Cluster) Wipe(ctx context.Context, name string) error {
 		if n.State != Stopped {
 			return &NodeError{Node: n.Name, Unsafe: true, Problem: fmt.Sprintf("is %s (process %d): stop it first with %s", n.State, n.PID, c.command("kill", n.Name))}
 		}
-		if err := os.RemoveAll(n.DataDir); err != nil {
-			return err
-		}
-		return os.MkdirAll(n.DataDir, 0o700)
+		return empty(n.DataDir)
 	})
+}
+
+// empty removes what is in a folder. The folder itself stays: it may be where a disk
+// is mounted.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o700)
+	}
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 // StoppedNode says how a node ended.

@@ -178,6 +178,24 @@ func (c *Cluster) Heal(ctx context.Context) error {
 	})
 }
 
+// Mend ends the cuts between a node and all others. What else is cut or slow stays
+// so.
+func (c *Cluster) Mend(ctx context.Context, node string) error {
+	return c.inject(ctx, func(st *state) error {
+		i, err := st.index(node)
+		if err != nil {
+			return err
+		}
+		mended := st.Nodes[i].Name
+		st.Nodes[i].Faults.Cuts = nil
+		for j := range st.Nodes {
+			p := &st.Nodes[j].Faults
+			p.Cuts = slices.DeleteFunc(p.Cuts, func(c faults.Cut) bool { return c.Peer == mended })
+		}
+		return nil
+	})
+}
+
 // lose loses what node from sends to node to, at both of them.
 func (st *state) lose(from, to int) {
 	st.cutAt(from, to).NoSend = true

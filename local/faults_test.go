@@ -54,6 +54,14 @@ func TestFaultsReachBothSidesAndOutliveRestarts(t *testing.T) {
 		require.Equal(t, inForce(t, c, n), node(t, c, n).Faults.String())
 	}
 
+	t.Log("the cuts of one node may end before the others")
+	require.NoError(t, c.Mend(t.Context(), "1"))
+	require.Equal(t, "sends 50ms late", inForce(t, c, "n1"))
+	require.Empty(t, inForce(t, c, "n2"))
+	require.Equal(t, "cannot hear n4", inForce(t, c, "n3"))
+	_, err = c.Cut(t.Context(), sides(t, "1/n2,3"), false)
+	require.NoError(t, err)
+
 	t.Log("a clock is a fault too")
 	require.NoError(t, c.SetClock(t.Context(), "4", -time.Hour))
 	require.Equal(t, "cannot send to n3; its clock is 1h0m0s behind", inForce(t, c, "n4"))

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/kindredkv/kindred/local"
+	"github.com/kindredkv/kindred/local/netns"
 )
 
 // Nemesis makes things go wrong, one at a time.
@@ -29,6 +30,9 @@ type Target struct {
 	Random *rand.Rand
 	// Disks is how many disks may be lost in one stroke.
 	Disks int
+	// Wire is the network of the nodes, if they are in namespaces of their own; nil
+	// on the loopback interface. The node at a place of Nodes is at that place of it.
+	Wire *netns.Network
 }
 
 // One is a node drawn at random.

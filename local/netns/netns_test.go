@@ -161,7 +161,7 @@ func TestSpoiltBytesArrive(t *testing.T) {
 		return err
 	}))
 	defer l.Close()
-	n.Set(0, 1, netns.Weather{Spoil: 1, SpoilPort: 7000})
+	n.Set(0, 1, netns.Weather{Spoil: 1, SpoilPorts: []uint16{7000}})
 	var c net.Conn
 	require.NoError(t, local.Within(places[0].Namespace, func() (err error) {
 		c, err = net.Dial("tcp", l.Addr().String())

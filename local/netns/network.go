@@ -158,7 +158,7 @@ func (n *Network) deliver(random *rand.Rand, from, to int, packet []byte) {
 		return
 	}
 	w := (*n.rules.Load())[from*nodes+to]
-	if w == (Weather{}) {
+	if w.fair() {
 		n.passed.Add(1)
 		n.put(to, packet)
 		return

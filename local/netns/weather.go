@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,9 +16,9 @@ type Weather struct {
 	Cut bool
 	// Lose, Double and Spoil are shares of the packets, from 0 to 1: those that are
 	// lost, that arrive twice, and of whose content a bit is turned over. Only
-	// packets of TCP whose port is SpoilPort at either end are spoilt.
+	// packets of TCP with one of SpoilPorts at either end are spoilt.
 	Lose, Double, Spoil float64
-	SpoilPort           uint16
+	SpoilPorts          []uint16
 	// Delay is how late a packet is, Jitter by how much more at most. One in
 	// tailEvery is late by up to Tail more. Packets overtake one another.
 	Delay, Jitter, Tail time.Duration
@@ -25,6 +26,11 @@ type Weather struct {
 
 // tailEvery is how many packets there are to one that is very late.
 const tailEvery = 50
+
+// fair reports whether packets are let through as they are.
+func (w Weather) fair() bool {
+	return !w.Cut && w.Lose == 0 && w.Double == 0 && w.Spoil == 0 && w.Delay == 0 && w.Jitter == 0 && w.Tail == 0
+}
 
 // String says what is not fair, empty if nothing is.
 func (w Weather) String() string {
@@ -68,7 +74,7 @@ func (w Weather) fate(r *rand.Rand) (late []time.Duration) {
 
 // spoils decides whether a packet is spoilt, and does it.
 func (w Weather) spoils(r *rand.Rand, packet []byte) bool {
-	return w.Spoil > 0 && r.Float64() < w.Spoil && spoil(r, packet, w.SpoilPort)
+	return w.Spoil > 0 && r.Float64() < w.Spoil && spoil(r, packet, w.SpoilPorts)
 }
 
 // IPv4 and TCP (RFC 9293), as far as they are looked at.
@@ -80,8 +86,8 @@ const (
 )
 
 // spoil turns over one bit of what a packet of TCP carries, and mends the checksum.
-// It reports false for packets that carry nothing, or nothing of that port.
-func spoil(r *rand.Rand, packet []byte, port uint16) bool {
+// It reports false for packets that carry nothing, or nothing of those ports.
+func spoil(r *rand.Rand, packet []byte, ports []uint16) bool {
 	if len(packet) < ipHeaderMin || packet[0]>>4 != 4 || packet[9] != protocolTCP {
 		return false
 	}
@@ -91,7 +97,7 @@ func spoil(r *rand.Rand, packet []byte, port uint16) bool {
 	}
 	from, to := binary.BigEndian.Uint16(segment), binary.BigEndian.Uint16(segment[2:])
 	content := segment[min(len(segment), 4*int(segment[12]>>4)):]
-	if len(content) == 0 || from != port && to != port {
+	if len(content) == 0 || !slices.Contains(ports, from) && !slices.Contains(ports, to) {
 		return false
 	}
 	at := len(segment) - len(content) + r.IntN(len(content))

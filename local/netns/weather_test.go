@@ -85,7 +85,7 @@ func TestASpoiltPacketHasOneWrongBitAndARightChecksum(t *testing.T) {
 		p := segment(r, size)
 		require.Zero(t, checksum(p))
 		was := append([]byte(nil), p...)
-		require.True(t, spoil(r, p, 2000))
+		require.True(t, spoil(r, p, []uint16{2000}))
 		require.Zero(t, checksum(p), "a content of %d bytes", size)
 		bits := 0
 		for i := ipHeaderMin + tcpHeaderMin; i < len(p); i++ {
@@ -96,14 +96,14 @@ func TestASpoiltPacketHasOneWrongBitAndARightChecksum(t *testing.T) {
 		require.Equal(t, 1, bits)
 		require.Equal(t, was[:ipHeaderMin+tcpChecksum], p[:ipHeaderMin+tcpChecksum], "nothing else")
 	}
-	require.True(t, spoil(r, segment(r, 10), 1000), "on its way back")
+	require.True(t, spoil(r, segment(r, 10), []uint16{1, 1000}), "on its way back")
 	for name, p := range map[string][]byte{
 		"of another port": segment(r, 10), "without content": segment(r, 0), "cut short": segment(r, 10)[:30], "empty": {},
 	} {
 		was := append([]byte(nil), p...)
-		require.False(t, spoil(r, p, 2001), name)
+		require.False(t, spoil(r, p, []uint16{2001}), name)
 		if name != "of another port" {
-			require.False(t, spoil(r, p, 2000), name)
+			require.False(t, spoil(r, p, []uint16{2000}), name)
 		}
 		require.Equal(t, string(was), string(p))
 	}
