@@ -115,8 +115,10 @@ type shadow struct {
 	// fresh are the dots that came in this life: the replica has their request
 	// ids in memory, unless that is bounded tightly.
 	fresh vclock.DotSet
-	keys  map[string]*shadowKey
-	tree  treeCount
+	// passes: there has been a row about a rebuild.
+	passes bool
+	keys   map[string]*shadowKey
+	tree   treeCount
 }
 
 // shadowKey is what a replica knows of a key.

@@ -187,6 +187,9 @@ func (o *oracle) lose(n *node, w *write) {
 // knows is what a replica knows of a key, beside the key's context: its clock,
 // and what a rebuild lets it know.
 func (o *oracle) knows(n *node, id replica.ID, key string, clock vclock.DotSet) vclock.DotSet {
+	if !o.shadow(n, id).passes {
+		return clock
+	}
 	snapshot, err := n.store.Snapshot()
 	if err != nil {
 		o.find("S5", "%s: %v", n.name, err)
@@ -218,7 +221,12 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 	if err := o.readPromises(n, id, s, snapshot); err != nil {
 		o.find("S6", "%s: %v", n.name, err)
 	}
-	lo, hi := storage.LogRange(id.Partition, id.N)
+	lo, hi := storage.RebuildRange(id.Partition, id.N)
+	err = snapshot.Scan(lo, hi, func(_, _ []byte) bool { s.passes = true; return false })
+	if err != nil {
+		o.find("S6", "%s: %v", n.name, err)
+	}
+	lo, hi = storage.LogRange(id.Partition, id.N)
 	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
 		_, _, raw, counter, err := storage.ParseLogKey(row)
 		actor, _, bad := vclock.DecodeActor(raw[:])

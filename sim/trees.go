@@ -39,16 +39,11 @@ func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree, changed 
 		*count = treeCount{}
 		return
 	}
-	snapshot, err := n.store.Snapshot()
-	if err != nil {
-		o.find("S5", "%s: snapshot: %v", n.name, err)
-		return
-	}
-	defer snapshot.Close()
+	var err error
 	if count.tree == nil || changed == nil {
-		err = count.all(snapshot, id)
+		err = count.all(n, id)
 	} else {
-		err = count.change(snapshot, id, changed)
+		err = count.change(n.store, id, changed)
 	}
 	if err != nil {
 		o.find("I4", "%s: %v", n.name, err)
@@ -60,10 +55,15 @@ func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree, changed 
 }
 
 // all counts everything that is stored.
-func (c *treeCount) all(store storage.Snapshot, id replica.ID) error {
+func (c *treeCount) all(n *node, id replica.ID) error {
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snapshot.Close()
 	lo, hi := storage.ObjectRange(id.Partition, id.N, bucket, "")
 	var keys []string
-	err := store.Scan(lo, hi, func(row, _ []byte) bool {
+	err = snapshot.Scan(lo, hi, func(row, _ []byte) bool {
 		if _, _, _, key, err := storage.ParseObjectKey(row); err == nil {
 			keys = append(keys, string(key))
 		}
@@ -73,14 +73,14 @@ func (c *treeCount) all(store storage.Snapshot, id replica.ID) error {
 		return err
 	}
 	*c = treeCount{tree: &hashtree.Tree{}, keys: map[string]uint64{}}
-	return c.change(store, id, keys)
+	return c.change(snapshot, id, keys)
 }
 
 // change counts some keys anew.
-func (c *treeCount) change(store storage.Snapshot, id replica.ID, keys []string) error {
+func (c *treeCount) change(store replica.Reader, id replica.ID, keys []string) error {
 	slices.Sort(keys)
 	for _, key := range keys {
-		one, err := replica.Recount(justOne{store, storage.ObjectKey(nil, id.Partition, id.N, bucket, key)}, id)
+		one, err := replica.Recount(justOne{Reader: store, row: storage.ObjectKey(nil, id.Partition, id.N, bucket, key)}, id)
 		if err != nil {
 			return err
 		}
@@ -96,11 +96,13 @@ func (c *treeCount) change(store storage.Snapshot, id replica.ID, keys []string)
 	return nil
 }
 
-// justOne is a snapshot in which there is one object.
+// justOne is a snapshot in which there is one object, of what a store has now.
 type justOne struct {
-	storage.Snapshot
+	replica.Reader
 	row []byte
 }
+
+func (justOne) Close() error { return nil }
 
 func (s justOne) Scan(_, _ []byte, visit func(row, value []byte) bool) error {
 	value, err := s.Get(s.row)
