@@ -5,8 +5,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // A pass is given up and another comes to its end, with a source that knew less. What
@@ -81,4 +83,42 @@ func TestR13_WhatASourceHasLostIsSaidOn(t *testing.T) {
 	_, err := s.store.Get(storage.DamageKey(nil, here.Partition, here.N))
 	require.ErrorIs(t, err, storage.ErrNotFound, "the base of the clock says it now")
 	require.True(t, s.filled("k").Seen().Contains(beyond))
+}
+
+// A page brings the late twin of a put that was made here under another dot and has
+// been overwritten since: the old intention does not come back (R19).
+func TestR19_ARebuildDropsLateTwins(t *testing.T) {
+	s := newSite(t, 1)
+	once := wire.Record{RequestID: kindred.RequestID{1}, Value: []byte("old")}
+	s.step("k", func(k *Key, rows *storage.Batch) { k.Write(vclock.DotSet{}, once, rows) })
+	shown := s.filled("k")
+	s.put("k", shown.Seen(), []byte("new"))
+
+	twin := vclock.Dot{Actor: vclock.Actor{Disk: 2, Nonce: 2}, Counter: 1}
+	knew := vclock.NewDotSet(twin)
+	c := Copied{Clock: knew, Knows: knew, First: true, Last: true, Bucket: "b", Key: "k"}
+	s.step("k", func(k *Key, rows *storage.Batch) {
+		require.NoError(t, k.Copy(vclock.New(twin, once, vclock.DotSet{}), c, vclock.DotSet{}, false, rows))
+		k.Save(rows)
+		s.r.Passed(c, rows)
+	})
+	require.Equal(t, []string{"new"}, texts(s.filled("k")))
+}
+
+// Void dots are told with the record that made them void, and a page has none: whoever
+// copied them without it would speak of dots that nobody can bring.
+func TestR14_APageOfARebuildSpeaksOfNoVoidDots(t *testing.T) {
+	s := newSite(t, 1)
+	dead := vclock.Actor{Disk: 2, Nonce: 2}
+	s.put("k", vclock.DotSet{}, []byte("v"))
+	void := from(dead, 2)
+	require.NoError(t, s.r.Void(void))
+	snapshot, err := s.store.Snapshot()
+	require.NoError(t, err)
+	defer snapshot.Close()
+	page := s.r.Moment().Serve(snapshot, &wire.RebuildRead{BytesMax: 1 << 20})
+	require.Empty(t, page.Failed)
+	require.NotEmpty(t, page.Items)
+	require.False(t, page.Clock.IsEmpty())
+	require.False(t, page.Clock.Contains(vclock.Dot{Actor: dead, Counter: 2}), page.Clock)
 }
