@@ -59,20 +59,23 @@ transport                               peer links
 transport/gossip      seam=transport    the memberlist adapter
 server                                  gRPC and HTTP
 
-floor 4   # a whole node, and a whole cluster in virtual time
+floor 4   # what a machine is given
+recording             pure              the flight recorder of a shard: written down, and played again
+
+floor 5   # a whole node, and a whole cluster in virtual time
 node                                    goroutines, commit pipeline, timers, Config
 sim/...               pure              a cluster of cores from one seed
 sim/explore           pure              every state of small worlds
 
-floor 5
+floor 6
 local/...                               clusters of real processes on this machine, and networks for them
 
-floor 6   # what stands outside and looks
+floor 7   # what stands outside and looks
 jepsen                seam=jepsen/nemesis runner, whole runs, merge functions
 jepsen/nemesis                          what goes wrong, and storms of it
 bench/...                               benchmarks as ratios
 
-floor 7   # words for people
+floor 8   # words for people
 cmd/...                                 wiring
 api/generate                            the tool that writes api/kindred/v1
 internal/testsum                        counts the results of go test -json
@@ -146,7 +149,7 @@ func TestArchitectureIsEnforced(t *testing.T) {
 		{"import of the root on the same floor", "ring/a.go", `package ring; import _ "github.com/kindredkv/kindred"`, "ring (floor 0) imports . (floor 0)"},
 		{"seam imports its own adapter", "storage/a.go", `package storage; import _ ` + module + `storage/memstore"`, "storage (floor 0) imports storage/memstore"},
 		{"adapters import one another", "storage/pebblestore/a.go", `package p; import _ ` + module + `storage/memstore"`, "storage/pebblestore (floor 0) imports storage/memstore"},
-		{"two families of one floor", "cmd/kvcli/a.go", `package main; import _ ` + module + `internal/testsum"`, "cmd/kvcli (floor 7) imports internal/testsum"},
+		{"two families of one floor", "cmd/kvcli/a.go", `package main; import _ ` + module + `internal/testsum"`, "cmd/kvcli (floor 8) imports internal/testsum"},
 		{"import of a package without a row", "client/a.go", `package client; import _ ` + module + `nowhere"`, "client imports nowhere, which is not in the table"},
 		{"pure imports impure", "sim/a.go", `package sim; import _ ` + module + `transport"`, "sim is pure but imports transport, which is not"},
 		{"pure seam does not excuse impurity", "core/a.go", `package core; import _ ` + module + `client"`, "core is pure but imports client"},

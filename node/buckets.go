@@ -7,6 +7,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 )
 
 // Buckets lists the buckets that were created, by name, as this node knows them.
@@ -66,7 +67,7 @@ func (n *Node) ChangeBucket(ctx context.Context, change kindred.BucketChange) (k
 func (c *control) setBuckets(registry *buckets.Registry) {
 	c.buckets.Store(registry)
 	for _, w := range c.node.workers {
-		w.inbox.put(func(_ time.Time, s *core.Shard) { s.SetBuckets(registry) })
+		w.inbox.put(func(_ time.Time, s *recording.Shard) { s.SetBuckets(registry) })
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/memstore"
@@ -156,7 +155,8 @@ func TestADiscardEmptiesTheCache(t *testing.T) {
 		stop()
 		require.Positive(t, w.cache.bytes())
 		lo, hi := storage.ObjectsRange(0, 3)
-		err := w.perform(&core.Effects{Discards: []storage.KeyRange{{Low: lo, High: hi}}})
+		w.shard.Effects().Discards = []storage.KeyRange{{Low: lo, High: hi}}
+		err := w.perform()
 		require.True(t, err == nil || errors.Is(err, storage.ErrClosed), "%v", err)
 		require.Zero(t, w.cache.bytes())
 	})

@@ -64,6 +64,14 @@ type Config struct {
 	// start; default nothing.
 	FaultInjection bool
 	Faults         faults.Plan
+	// Record is a folder for the recordings of what the shards are given; default
+	// empty, which records nothing. They hold keys and values, and cost CPU time and
+	// disk; with them, what a shard has done can be replayed.
+	Record string
+	// RecordBytes bounds what the recordings of this node take in that folder; default
+	// [RecordBytesDefault]. The oldest files go first. A recording that has lost its
+	// beginning can be looked at and no longer replayed: more keeps more of them whole.
+	RecordBytes int64
 	// Production refuses Insecure and FaultInjection; default false.
 	Production bool
 	// Partitions and Replicas shape the first layout and are fixed with it.
@@ -97,7 +105,7 @@ func DefaultConfig() Config {
 		ClientAddr: "127.0.0.1:7400", PeerAddr: "127.0.0.1:7401",
 		GossipAddr: "127.0.0.1:7402", HTTPAddr: "127.0.0.1:7403",
 		Partitions: 256, Replicas: 3, Shards: defaultShards(),
-		Limits: core.DefaultLimits(), Version: "dev",
+		Limits: core.DefaultLimits(), RecordBytes: RecordBytesDefault, Version: "dev",
 	}
 }
 
@@ -125,6 +133,7 @@ func (c Config) Validate() error {
 	unless(c.Partitions >= 1 && c.Partitions <= 65536 && c.Partitions&(c.Partitions-1) == 0, "partitions", "%d: use a power of two from 1 to 65536", c.Partitions)
 	unless(c.Replicas >= 1 && c.Replicas <= 16, "replicas", "%d: use 1 to 16", c.Replicas)
 	unless(c.Shards >= 1 && c.Shards <= 256, "shards", "%d: use 1 to 256, one per core", c.Shards)
+	unless(c.RecordBytes >= recordBytesMin, "record-bytes", "%d: use %d at least, 1 MiB", c.RecordBytes, recordBytesMin)
 	unless(!c.Production || !c.Insecure, "insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key")
 	unless(!c.Production || !c.FaultInjection, "fault-injection", "is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests")
 	unless(c.FaultInjection || c.Faults.IsZero(), "faults", "needs --fault-injection: give that too, or leave this out")

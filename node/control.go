@@ -9,6 +9,7 @@ import (
 	"github.com/kindredkv/kindred/buckets"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/membership"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/transport"
 	"github.com/kindredkv/kindred/transport/gossip"
 	"github.com/kindredkv/kindred/wire"
@@ -192,7 +193,7 @@ func (c *control) perform(out core.ControlEffects) {
 	}
 	for _, link := range out.Links {
 		for _, w := range n.workers {
-			w.inbox.put(func(now time.Time, s *core.Shard) { s.SetLink(now, link.Peer, link.Up) })
+			w.inbox.put(func(now time.Time, s *recording.Shard) { s.SetLink(now, link.Peer, link.Up) })
 		}
 	}
 	if out.Announce != nil {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/pebblestore"
 )
@@ -35,7 +35,7 @@ func (n *Node) auditRange(low, high []byte) {
 		return // the start meets it again
 	}
 	for _, w := range *workers {
-		w.inbox.put(func(_ time.Time, s *core.Shard) { s.AuditRange(low, high) })
+		w.inbox.put(func(_ time.Time, s *recording.Shard) { s.AuditRange(low, high) })
 	}
 }
 
@@ -46,6 +46,6 @@ func (n *Node) discarded() {
 		return // all that is damaged is looked at when they start
 	}
 	for _, w := range *workers {
-		w.inbox.put(func(_ time.Time, s *core.Shard) { s.Discarded() })
+		w.inbox.put(func(_ time.Time, s *recording.Shard) { s.Discarded() })
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 )
@@ -83,8 +84,8 @@ func (r *damageRig) spoil(i int, key string) {
 func (r *damageRig) audits(i int) (damaged int, sum core.AuditStats) {
 	for _, w := range r.nodes[i].workers {
 		done := make(chan struct{})
-		w.inbox.put(func(_ time.Time, s *core.Shard) {
-			for _, status := range s.Audits() {
+		w.inbox.put(func(_ time.Time, s *recording.Shard) {
+			for _, status := range s.Core().Audits() {
 				damaged += status.Damaged
 			}
 			sum = core.Stats{AuditStats: sum}.Plus(core.Stats{AuditStats: s.Stats().AuditStats}).AuditStats

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/transport/faults"
 )
 
@@ -51,7 +51,7 @@ func (n *Node) SetFaults(p faults.Plan) error {
 	}
 	if workers := n.auditors.Load(); workers != nil && p.Clock != was.Clock {
 		for _, w := range *workers {
-			w.inbox.put(func(_ time.Time, s *core.Shard) { s.SetWall(p.Clock) })
+			w.inbox.put(func(_ time.Time, s *recording.Shard) { s.SetWall(p.Clock) })
 		}
 	}
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/memstore"
@@ -150,7 +150,7 @@ func TestAKeyIsNotNewTwiceInOneRound(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		hold := make(chan struct{})
-		w.inbox.put(func(time.Time, *core.Shard) { <-hold })
+		w.inbox.put(func(time.Time, *recording.Shard) { <-hold })
 		synctest.Wait()
 		answers := make(chan *kindred.Response, 2)
 		for _, value := range []string{"one", "two"} {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 )
 
 // Hints is what the node keeps for homes of keys that could not be reached, by the
@@ -15,7 +16,7 @@ func (n *Node) Hints() core.HintStatus {
 	at := map[string]int{}
 	for _, w := range n.workers {
 		answer := make(chan core.HintStatus, 1)
-		if !w.inbox.put(func(_ time.Time, s *core.Shard) { answer <- s.Hints() }) {
+		if !w.inbox.put(func(_ time.Time, s *recording.Shard) { answer <- s.Hints() }) {
 			continue
 		}
 		var one core.HintStatus

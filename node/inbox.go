@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 )
 
 // InboxBytesMax bounds the messages of peers that wait for one shard. A link
@@ -13,7 +13,7 @@ import (
 const InboxBytesMax = 64 << 20
 
 // event is something that happens to a shard.
-type event func(now time.Time, s *core.Shard)
+type event func(now time.Time, s *recording.Shard)
 
 // inbox is a shard's queue of events. Putting one in never waits, except for
 // messages of peers beyond InboxBytesMax.

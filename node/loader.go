@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
@@ -23,6 +24,7 @@ type loader struct {
 	inbox  *inbox
 	// cache takes what was read; it is the worker's, as the events are.
 	cache *cache
+	reel  *reel
 
 	mu      sync.Mutex
 	ready   sync.Cond
@@ -49,6 +51,7 @@ type loaded struct {
 	awaited
 	object wire.Object
 	stored []byte
+	reads  *recording.Log
 	err    error
 }
 
@@ -68,13 +71,14 @@ func (r *rowReader) Get(key []byte) ([]byte, error) {
 }
 
 type pageRead struct {
-	ask  *wire.ScanRead
-	id   replica.ID
-	base vclock.DotSet
+	number uint64
+	ask    *wire.ScanRead
+	id     replica.ID
+	base   vclock.DotSet
 }
 
-func startLoader(engine storage.Engine, answers *inbox, cache *cache) *loader {
-	l := &loader{engine: engine, inbox: answers, cache: cache}
+func startLoader(engine storage.Engine, answers *inbox, cache *cache, reel *reel) *loader {
+	l := &loader{engine: engine, inbox: answers, cache: cache, reel: reel}
 	l.ready.L = &l.mu
 	for range Readers {
 		l.readers.Go(l.read)
@@ -122,8 +126,9 @@ func (l *loader) read() {
 		answers, bytes := make([]loaded, 0, len(turn)), 0
 		for _, load := range turn {
 			from := rowReader{Engine: l.engine}
-			object, err := replica.Load(&from, load.Replica, load.Bucket, load.Key)
-			answers = append(answers, loaded{load, object, from.row, err})
+			reads := l.reel.log(nil)
+			object, err := replica.Load(reads.Reader(&from), load.Replica, load.Bucket, load.Key)
+			answers = append(answers, loaded{load, object, from.row, reads, err})
 			for _, v := range object.Versions {
 				bytes += len(v.Value.Value)
 			}
@@ -140,12 +145,12 @@ func (l *loader) answer(answers []loaded) {
 	if len(answers) == 0 {
 		return
 	}
-	l.inbox.put(func(now time.Time, s *core.Shard) {
+	l.inbox.put(func(now time.Time, s *recording.Shard) {
 		for _, a := range answers {
 			if a.err == nil {
 				l.cache.add(a.Row, a.stored, a.noted)
 			}
-			s.Loaded(now, a.Row, a.object, a.err)
+			s.Loaded(now, a.Row, a.object, a.reads, a.err)
 		}
 	})
 }
@@ -156,20 +161,28 @@ func (l *loader) pages(snapshot storage.Snapshot, reads []pageRead) {
 		defer snapshot.Close()
 		for _, r := range reads {
 			page := replica.Page(snapshot, r.id, r.base, r.ask)
-			l.inbox.put(func(now time.Time, s *core.Shard) { s.Paged(now, r.ask, page) })
+			l.inbox.put(func(now time.Time, s *recording.Shard) { s.Paged(now, r.number, r.ask, page) })
 		}
 	})
 }
 
-// look carries out readings of one snapshot and closes it.
-func (l *loader) look(snapshot storage.Snapshot, readings []core.Reading) {
+// look carries out readings of one snapshot, numbered from first on, and closes it.
+func (l *loader) look(snapshot storage.Snapshot, first uint64, readings []core.Reading) {
 	l.readers.Go(func() {
 		defer snapshot.Close()
-		for _, read := range readings {
-			seen := read(snapshot)
-			l.inbox.put(func(now time.Time, _ *core.Shard) { seen(now) })
+		for i, read := range readings {
+			number := first + uint64(i)
+			reads := l.reel.log(func(part []byte) { l.keep(number, part) })
+			seen := read(reads.Snapshot(snapshot))
+			l.inbox.put(func(now time.Time, s *recording.Shard) { s.Seen(now, number, reads, seen) })
 		}
 	})
+}
+
+// keep has a part of a large reading recorded before the rest is read.
+func (l *loader) keep(number uint64, part []byte) {
+	l.reel.await()
+	l.inbox.putSized(func(_ time.Time, s *recording.Shard) { s.Reads(number, part) }, len(part))
 }
 
 // stop waits for the readers to end; what waits is not read.

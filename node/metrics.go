@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/storage/pebblestore"
 	"github.com/kindredkv/kindred/transport"
 )
@@ -180,7 +181,7 @@ func (n *Node) shardStats() core.Stats {
 	var sum core.Stats
 	for _, w := range n.workers {
 		answer := make(chan core.Stats, 1)
-		if !w.inbox.put(func(_ time.Time, s *core.Shard) { answer <- s.Stats() }) {
+		if !w.inbox.put(func(_ time.Time, s *recording.Shard) { answer <- s.Stats() }) {
 			continue
 		}
 		select {

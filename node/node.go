@@ -16,6 +16,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/security"
@@ -37,6 +38,8 @@ type Node struct {
 	commit  *committer
 	workers []*worker
 	spoilt  *quarantine
+	// recorder is nil if nothing is recorded.
+	recorder *recorder
 	// auditors are the workers once there are all, for what the store reports.
 	auditors atomic.Pointer[[]*worker]
 	// corruptions counts what the store has said of damage.
@@ -116,9 +119,13 @@ func (n *Node) start(ctx context.Context) error {
 	n.serving.Go(n.reclaim)
 	n.commit = startCommitter(n.store, n.fail)
 	n.spoilt = newQuarantine(n.store, n.discarded)
-	for range n.cfg.Shards {
-		shard := core.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits})
-		w := newWorker(shard, n.store, n.spoilt, n.commit, n, n.cfg.Shards, n.fail)
+	if err := n.beginRecording(); err != nil {
+		return err
+	}
+	for i := range n.cfg.Shards {
+		reel, tape := n.recorder.reel(i)
+		shard := recording.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits}, tape)
+		w := newWorker(shard, n.store, n.spoilt, n.commit, n, n.cfg.Shards, reel, n.fail)
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
 	}
@@ -222,7 +229,7 @@ func (n *Node) setLayout(layout *ring.Layout) {
 	owned := layout.Owned(n.cfg.Name, layout.Replicas())
 	n.spoilt.own(owned, uint8(layout.Replicas()))
 	for i, w := range n.workers {
-		w.inbox.put(func(_ time.Time, s *core.Shard) {
+		w.inbox.put(func(_ time.Time, s *recording.Shard) {
 			recovered, err := n.recover(s, i, owned, uint8(layout.Replicas()))
 			if err != nil {
 				n.fail(err)
@@ -236,7 +243,7 @@ func (n *Node) setLayout(layout *ring.Layout) {
 }
 
 // recover reads the replicas that fall to shard i and that it does not hold.
-func (n *Node) recover(s *core.Shard, i int, owned []ring.Partition, copies uint8) ([]*replica.Replica, error) {
+func (n *Node) recover(s *recording.Shard, i int, owned []ring.Partition, copies uint8) ([]*replica.Replica, error) {
 	snapshot, err := n.store.Snapshot()
 	if err != nil {
 		return nil, err
@@ -260,6 +267,8 @@ func (n *Node) recover(s *core.Shard, i int, owned []ring.Partition, copies uint
 			return nil, err
 		}
 		recovered = append(recovered, r)
+		s.Flush()
+		n.workers[i].reel.await() // nobody waits for a shard that starts
 	}
 	return recovered, nil
 }
@@ -318,7 +327,7 @@ func (n *Node) Stop(ctx context.Context) error {
 // serves an unfinished start as well.
 func (n *Node) release(ctx context.Context) {
 	for _, w := range n.workers {
-		w.inbox.put(func(_ time.Time, s *core.Shard) { s.Drain() })
+		w.inbox.put(func(_ time.Time, s *recording.Shard) { s.Drain() })
 	}
 	if n.server != nil {
 		n.end("answering clients", func() {
@@ -333,6 +342,9 @@ func (n *Node) release(ctx context.Context) {
 	close(n.quit)
 	for _, w := range n.workers {
 		n.end("saving clocks", w.stop)
+	}
+	if n.recorder != nil {
+		n.end("closing the recording", n.recorder.end)
 	}
 	if n.transport != nil {
 		n.end("closing links", func() { _ = n.transport.Close() })

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 )
 
 // statusPatience is how long a shard may take to say how its replicas are. One
@@ -58,7 +59,7 @@ func (n *Node) Replication() kindred.Replication {
 func (n *Node) askStatus() (answers chan shardStatus, asked int) {
 	answers = make(chan shardStatus, len(n.workers))
 	for _, w := range n.workers {
-		if w.inbox.put(func(now time.Time, s *core.Shard) {
+		if w.inbox.put(func(now time.Time, s *recording.Shard) {
 			answers <- shardStatus{s.Status(now), s.HintStatus(), s.Repairs()}
 		}) {
 			asked++
@@ -88,7 +89,7 @@ func (n *Node) Repair(partition int) (int, *kindred.Error) {
 	counts := make(chan int, len(n.workers))
 	total, asked := 0, 0
 	for _, w := range n.workers {
-		if w.inbox.put(func(now time.Time, s *core.Shard) { counts <- s.Repair(now, partition) }) {
+		if w.inbox.put(func(now time.Time, s *recording.Shard) { counts <- s.Repair(now, partition) }) {
 			asked++
 		}
 	}

@@ -64,10 +64,18 @@ func freePorts(t *testing.T) int {
 	return base
 }
 
+// start starts a node that records, if the test does not say where, and replays what
+// it has recorded once it has ended: whatever these tests bring about is done again.
 func start(t *testing.T, cfg Config) *Node {
+	if cfg.Record == "" {
+		cfg.Record = t.TempDir()
+	}
 	n, err := Start(context.Background(), cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = n.Stop(context.Background()) })
+	t.Cleanup(func() {
+		_ = n.Stop(context.Background())
+		replayed(t, cfg.Record)
+	})
 	return n
 }
 

@@ -3,7 +3,7 @@ package node
 import (
 	"time"
 
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/transport"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -34,7 +34,7 @@ func (n *Node) receive(from string, batch transport.Batch) {
 		if len(messages) == 0 {
 			continue
 		}
-		n.workers[i].inbox.putSized(func(now time.Time, s *core.Shard) {
+		n.workers[i].inbox.putSized(func(now time.Time, s *recording.Shard) {
 			for _, m := range messages {
 				s.Message(now, from, m)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
@@ -105,11 +106,11 @@ func startSolo(t *testing.T, disk storage.Engine, start uint64, fail func(error)
 	layout, err := ring.New([16]byte{1}, 1, 1, []ring.Node{{Name: "n1", Capacity: 1}})
 	require.NoError(t, err)
 	c := startCommitter(disk, fail)
-	shard := core.New(core.Config{Node: "n1", Start: vclock.Actor{Disk: 1, Nonce: start}, Limits: core.DefaultLimits()})
-	w := newWorker(shard, disk, newQuarantine(disk, func() {}), c, nil, 1, fail)
+	shard := recording.New(core.Config{Node: "n1", Start: vclock.Actor{Disk: 1, Nonce: start}, Limits: core.DefaultLimits()}, nil)
+	w := newWorker(shard, disk, newQuarantine(disk, func() {}), c, nil, 1, nil, fail)
 	quit := make(chan struct{})
 	go w.run(quit)
-	w.inbox.put(func(_ time.Time, s *core.Shard) {
+	w.inbox.put(func(_ time.Time, s *recording.Shard) {
 		snapshot, err := disk.Snapshot()
 		require.NoError(t, err)
 		defer snapshot.Close()
@@ -189,7 +190,7 @@ func TestARoundIsNoLargerThanABatch(t *testing.T) {
 func TestABusyWorkerStops(t *testing.T) {
 	w, stop := soloWorker(t, memstore.New(), func(err error) { t.Error(err) })
 	var again event
-	again = func(time.Time, *core.Shard) { w.inbox.put(again) }
+	again = func(time.Time, *recording.Shard) { w.inbox.put(again) }
 	again(time.Time{}, nil)
 	stop()
 }
@@ -224,7 +225,7 @@ func TestARequestThatNobodyAnswersExpires(t *testing.T) {
 func TestAFullInboxHoldsUpTheLinkAndNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newInbox()
-		nothing := func(time.Time, *core.Shard) {}
+		nothing := func(time.Time, *recording.Shard) {}
 		require.True(t, b.putSized(nothing, InboxBytesMax))
 		var through atomic.Bool
 		go func() {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/storage"
 )
 
@@ -31,6 +31,9 @@ func (n *Node) Cluster() kindred.Cluster {
 	}
 	if faulty := n.faultProblem(); faulty != "" {
 		info.Problems = append(slices.Clone(info.Problems), faulty)
+	}
+	if stopped := n.recorder.trouble(); stopped != "" {
+		info.Problems = append(slices.Clone(info.Problems), stopped)
 	}
 	return info
 }
@@ -78,10 +81,11 @@ func (n *Node) checkSpace() {
 	}
 	if full != nil {
 		n.log.Error("the disk is too full for writes; reads go on", "error", full.Message)
+		n.recorder.stop("the disk is too full for writes")
 	} else {
 		n.log.Info("the disk has room again; writes are taken")
 	}
 	for _, w := range n.workers {
-		w.inbox.put(func(_ time.Time, s *core.Shard) { s.SetFull(full) })
+		w.inbox.put(func(_ time.Time, s *recording.Shard) { s.SetFull(full) })
 	}
 }

@@ -3,7 +3,7 @@ package node
 import (
 	"time"
 
-	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 )
@@ -31,7 +31,7 @@ func (l *loader) survey(ids []replica.ID, to *filter) {
 			if err := l.surveyOne(id, to); err != nil {
 				continue
 			}
-			l.inbox.put(func(time.Time, *core.Shard) { to.whole[id] = true })
+			l.inbox.put(func(time.Time, *recording.Shard) { to.whole[id] = true })
 		}
 	})
 }
@@ -66,7 +66,7 @@ func (l *loader) handOver(hashes []uint64, to *filter) {
 	if len(hashes) == 0 {
 		return
 	}
-	l.inbox.putSized(func(time.Time, *core.Shard) {
+	l.inbox.putSized(func(time.Time, *recording.Shard) {
 		for _, h := range hashes {
 			to.add(h)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 )
 
 // trustPatience is how long after its start a node says that it is not ready
@@ -44,7 +45,7 @@ type catching struct {
 func (n *Node) catchingUp() (c catching) {
 	for _, w := range n.workers {
 		answer := make(chan []core.ExchangeStatus, 1)
-		if !w.inbox.put(func(_ time.Time, s *core.Shard) { answer <- s.Untrusted() }) {
+		if !w.inbox.put(func(_ time.Time, s *recording.Shard) { answer <- s.Untrusted() }) {
 			continue
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
@@ -35,7 +36,7 @@ type sender interface {
 // worker runs one shard: it feeds it events and carries out its effects in the
 // order that package core demands.
 type worker struct {
-	shard  *core.Shard
+	shard  *recording.Shard
 	inbox  *inbox
 	engine storage.Engine
 	commit *committer
@@ -44,6 +45,7 @@ type worker struct {
 	filter *filter
 	cache  *cache
 	spoilt *quarantine
+	reel   *reel // nil if the node does not record
 	fail   func(error)
 	done   chan struct{}
 	// failed is set by run before it closes done.
@@ -56,6 +58,8 @@ type worker struct {
 	// settled loads of the effects will be read; noted bytes of their rows are in
 	// the filter and the cache.
 	settled, noted int
+	// pages and looks are how many there were before the effects.
+	pages, looks uint64
 	// absent counts the loads that the filter answered, cached those that the cache
 	// did, read the others.
 	absent, cached, read    atomic.Uint64
@@ -64,12 +68,12 @@ type worker struct {
 	buf []byte
 }
 
-func newWorker(shard *core.Shard, engine storage.Engine, spoilt *quarantine, commit *committer, peers sender, shards int, fail func(error)) *worker {
+func newWorker(shard *recording.Shard, engine storage.Engine, spoilt *quarantine, commit *committer, peers sender, shards int, reel *reel, fail func(error)) *worker {
 	w := &worker{
-		shard: shard, inbox: newInbox(), engine: engine, spoilt: spoilt, commit: commit, peers: peers, fail: fail,
+		shard: shard, inbox: newInbox(), engine: engine, spoilt: spoilt, commit: commit, peers: peers, reel: reel, fail: fail,
 		filter: newFilter(FilterBytesMax / shards), cache: newCache(CacheBytesMax / shards), done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
 	}
-	w.loads = startLoader(engine, w.inbox, w.cache)
+	w.loads = startLoader(engine, w.inbox, w.cache, reel)
 	return w
 }
 
@@ -80,7 +84,7 @@ func (w *worker) do(req *kindred.Request, answer func(*kindred.Response)) {
 	token := w.token
 	w.pending[token] = answer
 	w.mu.Unlock()
-	if !w.inbox.put(func(now time.Time, s *core.Shard) { s.Request(now, token, req) }) {
+	if !w.inbox.put(func(now time.Time, s *recording.Shard) { s.Request(now, token, req) }) {
 		w.reply(token, &kindred.Response{Err: stopping(req.Op)})
 	}
 }
@@ -99,6 +103,7 @@ func (w *worker) reply(token uint64, resp *kindred.Response) {
 // the store fails.
 func (w *worker) run(quit <-chan struct{}) {
 	defer close(w.done)
+	defer w.reel.save(w.shard) // also of a shard that panics
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var events []event
@@ -112,7 +117,7 @@ func (w *worker) run(quit <-chan struct{}) {
 			case <-w.inbox.wake:
 				runtime.Gosched() // more may be about to arrive: one batch for all
 			case <-timer.C:
-				w.inbox.put(func(now time.Time, s *core.Shard) { s.Tick(now) })
+				w.inbox.put(func(now time.Time, s *recording.Shard) { s.Tick(now) })
 			}
 			continue
 		}
@@ -138,7 +143,7 @@ func (w *worker) run(quit <-chan struct{}) {
 func (w *worker) arm(timer *time.Timer) {
 	wait := time.Hour
 	if at, ok := w.shard.Deadline(); ok {
-		wait = max(time.Until(at), 0) + deadlineGrain
+		wait = max(at.Sub(w.shard.Now(time.Now())), 0) + deadlineGrain
 	}
 	timer.Reset(wait)
 }
@@ -146,13 +151,13 @@ func (w *worker) arm(timer *time.Timer) {
 // round gives the shard a batch of events and carries out what comes of it, more
 // than once if it is much.
 func (w *worker) round(events []event) error {
-	now := time.Now()
+	now := w.shard.Now(time.Now())
 	for _, e := range events {
 		e(now, w.shard)
 		out := w.shard.Effects()
 		w.settle(now, out)
 		if out.Rows.Bytes() > RoundBytesMax {
-			if err := w.perform(out); err != nil {
+			if err := w.perform(); err != nil {
 				return err
 			}
 		}
@@ -160,7 +165,7 @@ func (w *worker) round(events []event) error {
 	if at, ok := w.shard.Deadline(); ok && !at.After(now) {
 		w.shard.Tick(now)
 	}
-	return w.perform(w.shard.Effects())
+	return w.perform()
 }
 
 // settle answers the loads of objects that are in the cache, and of those that
@@ -171,8 +176,8 @@ func (w *worker) settle(now time.Time, out *core.Effects) {
 	for i := w.settled; i < len(out.Loads); i++ { // an answer may ask for more
 		w.note(out)
 		load := out.Loads[i]
-		if object, ok := w.known(load); ok {
-			w.shard.Loaded(now, load.Row, object, nil)
+		if object, reads, ok := w.known(load); ok {
+			w.shard.Loaded(now, load.Row, object, reads, nil)
 			continue
 		}
 		out.Loads[w.settled] = load
@@ -180,22 +185,24 @@ func (w *worker) settle(now time.Time, out *core.Effects) {
 	}
 	clear(out.Loads[w.settled:])
 	out.Loads = out.Loads[:w.settled]
+	w.shard.Settled(w.settled)
 }
 
-// known is an object that need not be read.
-func (w *worker) known(load core.Load) (wire.Object, bool) {
+// known is an object that need not be read, and what it was made of if that is recorded.
+func (w *worker) known(load core.Load) (wire.Object, *recording.Log, bool) {
 	if row := w.cache.get(load.Row); row != nil {
-		object, err := replica.Load(cachedReader{row}, load.Replica, load.Bucket, load.Key)
+		reads := w.reel.log(nil)
+		object, err := replica.Load(reads.Reader(cachedReader{row}), load.Replica, load.Bucket, load.Key)
 		if err == nil {
 			w.cached.Add(1)
-			return object, true
+			return object, reads, true
 		}
 	}
 	if w.filter.absent(load.Replica, load.Row) {
 		w.absent.Add(1)
-		return wire.Object{}, true
+		return wire.Object{}, nil, true
 	}
-	return wire.Object{}, false
+	return wire.Object{}, nil, false
 }
 
 // note brings the filter and the cache up to date with the rows.
@@ -208,7 +215,8 @@ func (w *worker) note(out *core.Effects) {
 }
 
 // perform carries out effects: first the rows, then what depended on them.
-func (w *worker) perform(out *core.Effects) error {
+func (w *worker) perform() error {
+	out := w.shard.Take()
 	if out.Rows.Len() > 0 {
 		w.note(out)
 		// The dots of these rows exist already. Admission refuses new work when
@@ -262,7 +270,7 @@ func (w *worker) release(out *core.Effects) {
 			buf = deliver(w.peers, buf, send)
 		}
 		if len(syncs) > 0 {
-			w.inbox.put(func(_ time.Time, s *core.Shard) { s.Synced(syncs) })
+			w.inbox.put(func(_ time.Time, s *recording.Shard) { s.Synced(syncs) })
 		}
 	})
 }
@@ -293,12 +301,13 @@ func (w *worker) readPages(asks []*wire.ScanRead) error {
 		return err
 	}
 	reads := make([]pageRead, 0, len(asks))
-	for _, ask := range asks {
+	for i, ask := range asks {
 		id := replica.ID{Partition: ask.Partition, N: ask.N}
 		if base, ok := w.shard.Base(id); ok {
-			reads = append(reads, pageRead{ask: ask, id: id, base: base})
+			reads = append(reads, pageRead{number: w.pages + uint64(i), ask: ask, id: id, base: base})
 		}
 	}
+	w.pages += uint64(len(asks))
 	w.loads.pages(snapshot, reads)
 	return nil
 }
@@ -317,13 +326,14 @@ func (w *worker) lookUp(looks []core.Look) error {
 	for _, look := range looks {
 		readings = append(readings, look.Begin())
 	}
-	w.loads.look(snapshot, readings)
+	w.loads.look(snapshot, w.looks, readings)
+	w.looks += uint64(len(looks))
 	return nil
 }
 
 // work makes the shard work by the layout, with the replicas of it that were
 // recovered. The filter learns in the background what they have stored.
-func (w *worker) work(s *core.Shard, layout *ring.Layout, recovered []*replica.Replica) {
+func (w *worker) work(s *recording.Shard, layout *ring.Layout, recovered []*replica.Replica) {
 	s.SetLayout(layout, recovered)
 	var ids []replica.ID
 	for _, r := range recovered {
@@ -347,7 +357,7 @@ func (w *worker) stop() {
 		return
 	}
 	w.shard.Checkpoint()
-	if err := w.perform(w.shard.Effects()); err != nil {
+	if err := w.perform(); err != nil {
 		w.fail(err)
 	}
 	w.abandon()
