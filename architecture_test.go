@@ -51,6 +51,7 @@ membership            pure              members, layouts, whom to dial again
 buckets               pure              which options every bucket has, the same everywhere in the end
 client                                  the Go client
 transport/faults                        a network between nodes that fails on purpose
+jepsen/report         pure              a run as a page and as a document
 transport/lobby                         strangers at a port: how many, how long, how much
 
 floor 3   # machines composed; edges of the process

@@ -1,4 +1,4 @@
-package jepsen
+package jepsen_test
 
 import (
 	"context"
@@ -406,7 +406,7 @@ func writing(t *testing.T, c *local.Cluster, names []string) (end func()) {
 func TestEveryNemesisBites(t *testing.T) {
 	if !netns.Inside() && netns.Missing() == nil {
 		require.NoError(t, netns.Enter([]string{
-			"-test.run=^TestEveryNemesisBites$", "-test.v", fmt.Sprintf("-seed=%d", *stormSeed), "-histories=" + *keepHistory, "-bites=" + *bitesOf,
+			"-test.run=^TestEveryNemesisBites$", "-test.v", fmt.Sprintf("-seed=%d", *stormSeed), "-histories=" + *keepRuns, "-bites=" + *bitesOf,
 		}, kvnodeEnv+"="+kvnode))
 		return
 	}

@@ -1,19 +1,17 @@
-package jepsen
+package jepsen_test
 
 import (
 	"context"
 	"encoding/json"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/jepsen"
 	"github.com/kindredkv/kindred/jepsen/workload"
 	"github.com/kindredkv/kindred/local"
 )
@@ -27,42 +25,15 @@ const noticedMax = 12 * time.Second
 // the nemesis does what it likes. Those who use the client library may not notice,
 // and nothing that was acknowledged may be lost.
 func TestCuts(t *testing.T) {
-	seed := *stormSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: go test ./jepsen -run TestCuts -seed=%d", seed, seed)
-	ctx := context.Background()
-	cluster, names, addrs := startCluster(t)
-	kv, err := client.Dial(ctx, addrs, client.WithTimeout(20*time.Second))
-	require.NoError(t, err)
-	defer kv.Close()
-	nodes, err := DialNodes(names, addrs, 10*time.Second)
-	require.NoError(t, err)
-	defer nodes.Close()
-
-	stop := make(chan struct{})
-	var runs sync.WaitGroup
-	for i, kind := range []workload.Kind{workload.Set, workload.Register} {
-		r := Runner{
-			Kind: kind, Clients: 4, Seed: seed + uint64(i), Door: Library{kv}, Final: nodes,
-			Config: workload.Config{Bucket: string(kind), Keys: 8, Nodes: len(names), SetElements: 200},
-			N:      3, R: 2, W: 2, Pause: 5 * time.Millisecond,
-		}
-		runs.Go(func() { judge(t, r, stop) })
-	}
-	refusesQuickly(t, cluster)
-	nemesis := NetworkNemesis{Network: cluster, Nodes: names, Random: rand.New(rand.NewPCG(seed, 99)), SlowMax: 50 * time.Millisecond}
-	for range 3 {
-		what, err := nemesis.Hurt(ctx)
-		require.NoError(t, err)
-		t.Log(what)
-		<-time.After(time.Second)
-		require.NoError(t, nemesis.Heal(ctx))
-		<-time.After(500 * time.Millisecond)
-	}
-	close(stop)
-	runs.Wait()
+	cluster, _, _ := startCluster(t)
+	storm(t, 3, jepsen.Plan{
+		Cluster: cluster, Workloads: []workload.Kind{workload.Set, workload.Register}, Keys: 8, Pause: 5 * time.Millisecond,
+		Script: func(context.Context, jepsen.Events) error {
+			refusesQuickly(t, cluster)
+			return nil
+		},
+		Nemeses: kinds(t, "cut", "one-way", "slow"), Time: 6 * time.Second, Longest: time.Second,
+	})
 	status, err := cluster.Status()
 	require.NoError(t, err)
 	require.False(t, slices.ContainsFunc(status.Nodes, func(n local.Node) bool { return n.Faults.Any() }))

@@ -15,12 +15,60 @@ import (
 	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/jepsen/history"
 	"github.com/kindredkv/kindred/jepsen/workload"
+	"github.com/kindredkv/kindred/local"
 )
 
 // Door carries out intents. The result says what the client was told.
 type Door interface {
 	Do(ctx context.Context, i workload.Intent) workload.Result
 }
+
+const (
+	// libraryPatience is how long the client library may go on trying, nodePatience
+	// how long one node may take, finalPatience the same for final reads.
+	libraryPatience = 20 * time.Second
+	nodePatience    = 2 * time.Second
+	finalPatience   = 10 * time.Second
+)
+
+// Doorway is a door that was opened for a run.
+type Doorway struct {
+	// Name says in a report which it is.
+	Name string
+	Door Door
+	// Chooses: it goes to the node that an intent names.
+	Chooses bool
+	// Close, if set, is called at the end.
+	Close func() error
+}
+
+// Doorways are the two ways to a cluster: the client library, which hides most of
+// what goes wrong, and one node at a time without a second try, which shows it.
+func Doorways(ctx context.Context, cluster []local.Node) ([]Doorway, error) {
+	var names, addrs []string
+	for _, n := range cluster {
+		names, addrs = append(names, n.Name), append(addrs, n.Client)
+	}
+	kv, err := client.Dial(ctx, addrs, client.WithTimeout(libraryPatience))
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := DialNodes(names, addrs, nodePatience)
+	if err != nil {
+		kv.Close()
+		return nil, err
+	}
+	return []Doorway{
+		{Name: ByLibrary, Door: Library{kv}, Close: kv.Close},
+		{Name: ByNode, Door: nodes, Chooses: true, Close: func() error { nodes.Close(); return nil }},
+	}, nil
+}
+
+// ByLibrary and ByNode are the names of Doorways.
+const (
+	ByLibrary = "client library"
+	ByNode    = "one node"
+)
 
 // Library is the door of those who use the client library.
 type Library struct{ Client *client.Client }

@@ -1,4 +1,4 @@
-package jepsen
+package jepsen_test
 
 import (
 	"context"

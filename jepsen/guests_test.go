@@ -1,15 +1,12 @@
-package jepsen
+package jepsen_test
 
 import (
 	"context"
-	"math/rand/v2"
-	"sync"
+	"errors"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/jepsen"
 	"github.com/kindredkv/kindred/jepsen/workload"
 	"github.com/kindredkv/kindred/local"
 )
@@ -18,46 +15,30 @@ import (
 // come back; then the five are cut into two and three, and healed. Those who use the
 // client library do not notice: no operation fails, and nothing is lost.
 func TestGuestsStandIn(t *testing.T) {
-	seed := *stormSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: go test ./jepsen -run TestGuestsStandIn -seed=%d", seed, seed)
-	ctx := context.Background()
-	cluster, names, addrs := startNodes(t, 5)
-	kv, err := client.Dial(ctx, addrs, client.WithTimeout(20*time.Second))
-	require.NoError(t, err)
-	defer kv.Close()
-	nodes, err := DialNodes(names, addrs, 10*time.Second)
-	require.NoError(t, err)
-	defer nodes.Close()
-
-	stop := make(chan struct{})
-	var runs sync.WaitGroup
-	for i, kind := range []workload.Kind{workload.Set, workload.Register} {
-		r := Runner{
-			Kind: kind, Clients: 4, Seed: seed + uint64(i), Door: Library{kv}, Final: nodes,
-			Config: workload.Config{Bucket: string(kind), Keys: 24, Nodes: len(names), SetElements: 200},
-			N:      3, R: 2, W: 2, Pause: 5 * time.Millisecond,
-		}
-		runs.Go(func() { judge(t, r, stop) })
-	}
+	cluster, _, _ := startNodes(t, 5)
 	pause := func(d time.Duration) { <-time.After(d) }
-	pause(time.Second)
-	for _, n := range []string{"4", "5"} {
-		require.NoError(t, cluster.Kill(ctx, n))
-		pause(time.Second) // what the next one alone has acknowledged is synced elsewhere
-	}
-	pause(2 * time.Second)
-	for _, n := range []string{"4", "5"} {
-		require.NoError(t, cluster.Restart(ctx, n, local.RestartOptions{}))
-	}
-	pause(time.Second)
-	_, err = cluster.Cut(ctx, local.Sides{Left: []string{"1", "2"}, Right: []string{"3", "4", "5"}}, false)
-	require.NoError(t, err)
-	pause(noticedMax)
-	require.NoError(t, cluster.Heal(ctx))
-	pause(2 * time.Second)
-	close(stop)
-	runs.Wait()
+	storm(t, 5, jepsen.Plan{
+		Cluster: cluster, Workloads: []workload.Kind{workload.Set, workload.Register}, Keys: 24, Pause: 5 * time.Millisecond,
+		Script: func(ctx context.Context, e jepsen.Events) (err error) {
+			pause(time.Second)
+			back := e.Begin("kill", "n4 and n5 killed")
+			for _, n := range []string{"4", "5"} {
+				err = errors.Join(err, cluster.Kill(ctx, n))
+				pause(time.Second) // what the next one alone has acknowledged is synced elsewhere
+			}
+			pause(2 * time.Second)
+			for _, n := range []string{"4", "5"} {
+				err = errors.Join(err, cluster.Restart(ctx, n, local.RestartOptions{}))
+			}
+			back()
+			pause(time.Second)
+			_, cut := cluster.Cut(ctx, local.Sides{Left: []string{"1", "2"}, Right: []string{"3", "4", "5"}}, false)
+			healed := e.Begin("cut", "n1,n2 | n3,n4,n5")
+			pause(noticedMax)
+			err = errors.Join(err, cut, cluster.Heal(ctx))
+			healed()
+			pause(2 * time.Second)
+			return err
+		},
+	})
 }

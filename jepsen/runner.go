@@ -2,7 +2,6 @@ package jepsen
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -10,107 +9,118 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/jepsen/history"
+	"github.com/kindredkv/kindred/jepsen/report"
 	"github.com/kindredkv/kindred/jepsen/workload"
 )
 
-// Runner makes clients of one kind work until it is told that the faults have
+// runner makes clients of one kind work until it is told that the faults have
 // ended, and then reads everything at every node.
-type Runner struct {
-	Kind    workload.Kind
-	Config  workload.Config
-	Clients int
-	Seed    uint64
-	// Door carries out the work, Final the reads at the end.
-	Door, Final Door
-	// N, R and W are the quorums in force, for the checkers.
-	N, R, W int
-	// Pause is the time between two operations of one client.
-	Pause time.Duration
-	// Rest, if set, waits after the end of all faults and operations until the
-	// cluster has brought everything everywhere by itself. Without it read repair
-	// has to, which cannot find what guests alone hold.
-	Rest func(ctx context.Context) error
+type runner struct {
+	kind    workload.Kind
+	config  workload.Config
+	clients int
+	seed    uint64
+	// doors carry out the work, each client's the one at its number; final the reads
+	// at the end.
+	doors []Doorway
+	final Door
+	// n, r and w are the quorums in force, for the checkers.
+	n, r, w int
+	// pause is the time between two operations of one client.
+	pause time.Duration
+	// since is the clock of the run.
+	since func() time.Duration
+	// gate is held by everyone who works; who holds it alone keeps all from working.
+	gate *sync.RWMutex
+
+	rec history.Recorder
+	// told counts what clients were told so far.
+	told struct{ answered, refused, unknown atomic.Int64 }
 }
 
-// Tally counts what clients were told.
-type Tally struct{ Operations, Failed int64 }
-
-// Run works until stop is closed and returns the history with its final reads.
-// An error says that the run itself could not be made.
-func (r Runner) Run(ctx context.Context, stop <-chan struct{}) (history.History, Tally, error) {
-	var rec history.Recorder
-	var tally struct{ operations, failed atomic.Int64 }
-	begin := time.Now()
-	since := func() time.Duration { return time.Since(begin) }
-	clients := make([]*workload.Client, r.Clients)
+// work makes all clients work until stop is closed.
+func (r *runner) work(ctx context.Context, stop <-chan struct{}) error {
+	clients := make([]*workload.Client, r.clients)
 	for i := range clients {
-		c, err := workload.NewClient(r.Kind, r.Config, i, rand.New(rand.NewPCG(r.Seed, uint64(i))))
+		c, err := workload.NewClient(r.kind, r.config, i, rand.New(rand.NewPCG(r.seed, uint64(i))))
 		if err != nil {
-			return history.History{}, Tally{}, err
+			return err
 		}
 		clients[i] = c
 	}
 	var wg sync.WaitGroup
 	for i, c := range clients {
+		door := r.doors[i%len(r.doors)].Door
 		wg.Go(func() {
 			var last workload.Result
-			for !closed(stop) && ctx.Err() == nil {
-				last = r.one(ctx, &rec, i, r.Door, c.Next(last), since)
-				tally.operations.Add(1)
-				if last.Outcome != kindred.Applied {
-					tally.failed.Add(1)
-				}
-				wait(stop, r.Pause)
+			for r.enter(stop) {
+				last = r.one(ctx, i, door, c.Next(last))
+				r.gate.RUnlock()
+				r.count(last)
+				wait(stop, r.pause)
 			}
 		})
 	}
 	wg.Wait()
-	if err := r.finish(ctx, &rec, since); err != nil {
-		return history.History{}, Tally{}, err
+	return nil
+}
+
+// enter waits until the gate is open, and says whether there is work still.
+func (r *runner) enter(stop <-chan struct{}) bool {
+	r.gate.RLock()
+	if !closed(stop) && r.told.answered.Load()+r.told.refused.Load()+r.told.unknown.Load() < OpsMax {
+		return true
 	}
-	h := rec.History(history.Header{Workload: string(r.Kind), Seed: r.Seed}, since())
-	return h, Tally{tally.operations.Load(), tally.failed.Load()}, ctx.Err()
+	r.gate.RUnlock()
+	return false
+}
+
+func (r *runner) count(result workload.Result) {
+	switch result.Outcome {
+	case kindred.Applied:
+		r.told.answered.Add(1)
+	case kindred.NotApplied:
+		r.told.refused.Add(1)
+	default:
+		r.told.unknown.Add(1)
+	}
+}
+
+// tally is what clients were told so far.
+func (r *runner) tally() report.Tally {
+	t := report.Tally{Answered: int(r.told.answered.Load()), Refused: int(r.told.refused.Load()), Unknown: int(r.told.unknown.Load())}
+	t.Operations = t.Answered + t.Refused + t.Unknown
+	return t
 }
 
 // one carries out an intent and records it.
-func (r Runner) one(ctx context.Context, rec *history.Recorder, process int, door Door, i workload.Intent, since func() time.Duration) workload.Result {
-	n := rec.Begin(i.Begin(process, since()))
+func (r *runner) one(ctx context.Context, process int, door Door, i workload.Intent) workload.Result {
+	n := r.rec.Begin(i.Begin(process, r.since()))
 	result := door.Do(ctx, i)
-	result.N, result.Need = r.N, r.R
+	result.N, result.Need = r.n, r.r
 	if i.IsWrite() {
-		result.Need = r.W
+		result.Need = r.w
 	}
 	if i.Final {
-		result.Need = r.N
+		result.Need = r.n
 	}
-	rec.End(n, func(op *history.Op) { result.End(op, since()) })
+	r.rec.End(n, func(op *history.Op) { result.End(op, r.since()) })
 	return result
 }
 
-// finish reads every key at every node from all home replicas, once the cluster
-// has come to rest.
-func (r Runner) finish(ctx context.Context, rec *history.Recorder, since func() time.Duration) error {
-	rest := r.Rest
-	if rest == nil {
-		rest = r.mend
+// finish reads every key at every node from all home replicas.
+func (r *runner) finish(ctx context.Context) {
+	for _, i := range r.config.FinalReads() {
+		if ctx.Err() != nil {
+			return // what was not read is unknown to the judges
+		}
+		r.one(ctx, r.clients, r.final, i)
 	}
-	if err := rest(ctx); err != nil {
-		return err
-	}
-	for _, i := range r.Config.FinalReads() {
-		r.one(ctx, rec, r.Clients, r.Final, i, since)
-	}
-	return nil
 }
 
-// mend makes the final reads once for the sake of read repair.
-func (r Runner) mend(ctx context.Context) error {
-	for _, i := range r.Config.FinalReads() {
-		if result := r.Final.Do(ctx, i); result.Outcome != kindred.Applied {
-			return fmt.Errorf("jepsen: the cluster does not answer after the end of all faults: %s", result.Error)
-		}
-	}
-	return nil
+// history is all that was done and told.
+func (r *runner) history() history.History {
+	return r.rec.History(history.Header{Workload: string(r.kind), Seed: r.seed}, r.since())
 }
 
 func closed(c <-chan struct{}) bool {

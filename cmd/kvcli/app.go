@@ -85,7 +85,8 @@ runs in --dir, and else at 127.0.0.1:7400.
 
 Exit codes: 0 done, 1 usage or internal error, 2 not found, 3 siblings where one
 value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
-(quorum not met, nothing applied; not healthy; what was waited for did not come).`,
+(quorum not met, nothing applied; not healthy; what was waited for did not come),
+7 a promise was broken (jepsen run).`,
 		Example: `  kvcli local start --nodes 3
   kvcli put carts alice '["milk"]'
   kvcli get carts alice
@@ -112,7 +113,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 		&cobra.Group{ID: "data", Title: "Data:"},
 		&cobra.Group{ID: "look", Title: "Looking inside:"},
 	)
-	grouped(root, "machine", a.localCommand(), a.demoCommand(), a.certCommand())
+	grouped(root, "machine", a.localCommand(), a.demoCommand(), a.jepsenCommand(), a.certCommand())
 	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(),
 		a.batchCommand(), a.importCommand(), a.exportCommand(), a.bucketCommand())
 	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand(), a.benchCommand())

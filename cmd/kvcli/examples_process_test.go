@@ -17,9 +17,14 @@ import (
 
 // notCarriedOut are the examples that no test can carry out as they are, and why.
 var notCarriedOut = map[string]string{
-	"kvcli demo":                     "takes most of a minute: TestDemo carries it out with fewer records",
-	"kvcli demo --dir .kindred-demo": "takes most of a minute: TestDemo carries it out with fewer records",
-	"kvcli local logs n2 -f":         "goes on until it is interrupted: TestALocalCluster follows a log",
+	"kvcli demo":                                    "takes most of a minute: TestDemo carries it out with fewer records",
+	"kvcli demo --dir .kindred-demo":                "takes most of a minute: TestDemo carries it out with fewer records",
+	"kvcli jepsen run --time 1m":                    "takes a minute: TestJepsen carries out short ones",
+	"kvcli jepsen run --nemesis cut,kill --time 1m": "takes a minute: TestJepsen carries out short ones",
+	"kvcli jepsen run --workload set,register --nemesis cut,kill --time 10m --seed 7": "takes ten minutes: TestJepsen carries out short ones",
+	"kvcli jepsen run --nemesis pause --nodes 3 --strict --time 30s -o json":          "takes half a minute: TestJepsen carries out short ones",
+	"kvcli jepsen run --dir .kindred --nemesis cut,slow --time 30s":                   "takes half a minute: TestJepsen carries out short ones",
+	"kvcli local logs n2 -f": "goes on until it is interrupted: TestALocalCluster follows a log",
 }
 
 // prepared is what has to be so before an example of a command makes sense.

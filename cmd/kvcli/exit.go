@@ -21,6 +21,7 @@ const (
 	exitUnknown     = 4
 	exitUnsafe      = 5
 	exitUnavailable = 6
+	exitBroken      = 7
 )
 
 // usageError is a command line that means nothing.

@@ -21,7 +21,7 @@ func kill() Kind {
 // wipe ends processes and takes their disks.
 func wipe() Kind {
 	return Kind{
-		Name: "wipe", Touches: Nodes, Loses: Disk, NodesMin: 2,
+		Name: "wipe", Touches: Nodes, Loses: Disk,
 		Doc:   "the process of one node ends at once, its disk is empty, and it is started again",
 		Holds: "everything: the others rebuild it, and until then it counts toward no read",
 		New:   func(t Target) Nemesis { return &downed{Target: t, wiped: true} },

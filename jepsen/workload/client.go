@@ -24,6 +24,23 @@ const (
 // Kinds are all kinds.
 func Kinds() []Kind { return []Kind{Set, Blind, Register, Recreate, Sessions} }
 
+// About says in a line what clients of the kind do.
+func (k Kind) About() string {
+	switch k {
+	case Set:
+		return "read all siblings, merge them, add one element, write with the context"
+	case Blind:
+		return "concurrent puts that have seen nothing, merged now and then"
+	case Register:
+		return "read, then write with the context of the read or of the last receipt, now and then with an old one"
+	case Recreate:
+		return "delete what is there, write again what is not"
+	case Sessions:
+		return "write and read back, at another node for every operation"
+	}
+	return string(k)
+}
+
 // ParseKind reads the name of a kind.
 func ParseKind(name string) (Kind, error) {
 	if k := Kind(name); slices.Contains(Kinds(), k) {

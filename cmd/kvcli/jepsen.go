@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/jepsen"
+	"github.com/kindredkv/kindred/jepsen/nemesis"
+	"github.com/kindredkv/kindred/jepsen/report"
+	"github.com/kindredkv/kindred/jepsen/workload"
+	"github.com/kindredkv/kindred/local"
+)
+
+const (
+	// runsDir is where runs are written and looked for.
+	runsDir = "jepsen-runs"
+	// jepsenNodes, jepsenZones and jepsenCopies are those of a cluster for a run.
+	jepsenNodes, jepsenZones, jepsenCopies = 5, 3, 3
+)
+
+func (a *app) jepsenCommand() *cobra.Command {
+	return parent("jepsen", "Break a cluster on purpose and judge what its clients were told",
+		"  kvcli jepsen list\n  kvcli jepsen run --nemesis cut,kill --time 1m",
+		a.jepsenRun(), a.jepsenList())
+}
+
+// jepsenFlags are those of kvcli jepsen run.
+type jepsenFlags struct {
+	workloads, nemeses string
+	out, kvnode        string
+	plan               jepsen.Plan
+	nodes, zones, n    int
+	keep               bool
+}
+
+func (f *jepsenFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.workloads, "workload", "all", "what clients do: names from 'kvcli jepsen list', with commas between them, or all")
+	flags.StringVar(&f.nemeses, "nemesis", nemesis.Every, "what goes wrong: names from 'kvcli jepsen list', all that this machine can do, or none")
+	flags.DurationVar(&f.plan.Time, "time", time.Minute, "how long faults happen; the way to rest and the last reads come after it")
+	flags.Uint64Var(&f.plan.Seed, "seed", 0, "what faults and intents are drawn from (default: one that is drawn and printed)")
+	flags.IntVar(&f.nodes, "nodes", jepsenNodes, "number of nodes of the cluster that is started")
+	flags.IntVar(&f.zones, "zones", jepsenZones, "number of zones that they are spread over")
+	flags.IntVar(&f.n, "n", jepsenCopies, "copies of each key")
+	flags.IntVar(&f.plan.R, "r", 0, "replicas that must answer a read (default: a majority)")
+	flags.IntVar(&f.plan.W, "w", 0, "replicas that must hold a write (default: a majority)")
+	flags.BoolVar(&f.plan.Strict, "strict", false, "let home replicas alone count toward r and w, no guests")
+	flags.IntVar(&f.plan.Clients, "clients", jepsen.ClientsDefault, "clients of each workload; every other one goes to one node without the client library")
+	flags.IntVar(&f.plan.Keys, "keys", jepsen.KeysDefault, "keys of each workload; few keys mean contention")
+	flags.DurationVar(&f.plan.Pause, "pause", jepsen.PauseDefault, "time between two operations of one client")
+	flags.DurationVar(&f.plan.Longest, "longest", nemesis.LongestDefault, "how long one fault lasts at most")
+	flags.DurationVar(&f.plan.RestMax, "rest", jepsen.RestMaxDefault, "how long the cluster may take to come to rest after everything")
+	flags.BoolVar(&f.plan.OverBudget, "over-budget", false, "allow for faults that take more than the copies can bear: then acknowledged writes may be lost")
+	flags.StringVar(&f.out, "out", runsDir, "folder in which the run gets a folder of its own")
+	flags.BoolVar(&f.keep, "keep", false, "keep the folder of the cluster that was started, with data and logs")
+	flags.StringVar(&f.kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
+	completed(c, "workload", func() []string { return append(workloadNames(), "all") })
+	completed(c, "nemesis", func() []string { return append(nemesisNames(), nemesis.Every, "none") })
+}
+
+func (a *app) jepsenRun() *cobra.Command {
+	var f jepsenFlags
+	c := &cobra.Command{
+		Use: "run", Short: "Make clients work while things go wrong, and judge what they were told", Args: cobra.NoArgs,
+		Long: `Run starts a cluster of its own on this machine and makes clients work on it, while
+nodes are cut off, slowed, frozen, killed and wiped. Then everything is healed, the
+cluster has to come to rest by itself, every key is read at every node, and what
+clients were told is judged: is everything kept that was acknowledged, are siblings
+exact, does nothing come back, are strict reads fresh? The cluster is removed at the
+end.
+
+With --dir the run is made on the local cluster in that folder instead, in buckets
+of its own. It stays.
+
+The run gets a folder below --out: report.html, which needs nothing else; report.json;
+and a history of each workload, for jepsen/history (.jsonl) and for the checkers of
+Jepsen and Elle (.edn). A seed plans the same faults and the same intents. What real
+processes make of that differs from run to run.
+
+Ctrl-C ends the faults; the rest is done all the same, and reported. The exit code is
+0 if every promise held, 7 if one was broken, 4 if something could not be judged.
+docs/jepsen.md says how to read a report, and how to run this in CI.`,
+		Example: `  kvcli jepsen run --time 1m
+  kvcli jepsen run --workload set,register --nemesis cut,kill --time 10m --seed 7
+  kvcli jepsen run --nemesis pause --nodes 3 --strict --time 30s -o json
+  kvcli jepsen run --dir .kindred --nemesis cut,slow --time 30s`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			left, err := f.complete(c)
+			if err != nil {
+				return usageError{c, err}
+			}
+			for _, why := range left {
+				a.note("Left out: %v.", why)
+			}
+			if a.cluster != "" {
+				return usageError{c, errors.New("--cluster: faults happen to processes on this machine: name the folder of a local cluster with --dir, or leave both out and one is started")}
+			}
+			err = a.jepsen(c.Context(), &f, c.Flags().Changed("dir"))
+			var bad *jepsen.PlanError
+			if errors.As(err, &bad) {
+				return usageError{c, err}
+			}
+			return err
+		},
+	}
+	f.register(c)
+	return c
+}
+
+// complete reads what is more than one flag, and returns the nemeses that "all"
+// leaves out.
+func (f *jepsenFlags) complete(c *cobra.Command) (left []*nemesis.MissingError, err error) {
+	f.plan.Workloads, f.plan.Nemeses = nil, nil
+	for _, name := range strings.Split(f.workloads, ",") {
+		if name == "all" {
+			f.plan.Workloads = workload.Kinds()
+			break
+		}
+		k, err := workload.ParseKind(name)
+		if err != nil {
+			return nil, fmt.Errorf("--workload: %w, or all", err)
+		}
+		if !slices.Contains(f.plan.Workloads, k) {
+			f.plan.Workloads = append(f.plan.Workloads, k)
+		}
+	}
+	if f.nemeses != "none" {
+		if f.plan.Nemeses, left, err = nemesis.Parse(strings.Split(f.nemeses, ",")); err != nil {
+			return nil, fmt.Errorf("--nemesis: %w", err)
+		}
+	}
+	if !c.Flags().Changed("seed") {
+		f.plan.Seed = uint64(rand.Uint32())
+	}
+	for _, name := range []string{"nodes", "zones", "n", "r", "w", "clients", "keys"} {
+		if flag := c.Flags().Lookup(name); flag.Changed && flag.Value.String() == "0" {
+			return nil, fmt.Errorf("--%s 0: use at least 1", name)
+		}
+	}
+	f.plan.N = min(f.n, f.nodes)
+	return left, nil
+}
+
+// jepsen makes a run, on a cluster of its own or on the one in --dir.
+func (a *app) jepsen(ctx context.Context, f *jepsenFlags, existing bool) error {
+	place := a.jepsenOwn
+	if existing {
+		place = a.jepsenExisting
+	}
+	end, err := place(ctx, f)
+	if err != nil {
+		return err
+	}
+	progress := newJepsenProgress(a, f)
+	f.plan.Tell, f.plan.Sampled = progress.fault, progress.sampled
+	unheard := context.AfterFunc(ctx, progress.interrupted)
+	run, err := jepsen.Run(ctx, f.plan)
+	unheard()
+	progress.end()
+	if err := errors.Join(err, end()); err != nil {
+		return err
+	}
+	run.Version, run.Command = "kvcli "+buildVersion().Version, f.command(a.dir, existing)
+	dir := filepath.Join(f.out, jepsen.Folder(run.Began, run.Seed))
+	if err := jepsen.Save(run, dir); err != nil {
+		return err
+	}
+	doc := newJepsenDoc(run, dir)
+	return errors.Join(a.print(doc, func(w io.Writer) error { return a.writeJepsen(w, run, dir) }), jepsenResult(run))
+}
+
+// jepsenOwn starts a cluster for the run.
+func (a *app) jepsenOwn(ctx context.Context, f *jepsenFlags) (end func() error, err error) {
+	if err := f.plan.Check(f.nodes); err != nil {
+		return nil, err
+	}
+	path, err := findKVNode(f.kvnode)
+	if err != nil {
+		return nil, err
+	}
+	shape := local.Shape{Nodes: f.nodes, Zones: min(f.zones, f.nodes), BasePort: local.DefaultShape().BasePort}
+	if err := shape.Validate(); err != nil {
+		return nil, &jepsen.PlanError{Field: "Nodes", Problem: err.Error()}
+	}
+	a.note("Starting %d nodes.", f.nodes)
+	c, stop, err := jepsen.StartCluster(ctx, jepsen.ClusterOptions{
+		KVNode: path, Nodes: f.nodes, Zones: f.zones, N: f.plan.N, Nemeses: f.plan.Nemeses,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.plan.Cluster = c
+	return func() error {
+		if f.keep {
+			a.note("The cluster is in %s.", c.Dir())
+		}
+		return stop(f.keep)
+	}, nil
+}
+
+// jepsenExisting takes the cluster in --dir. Its buckets are new ones: what a run
+// finds in them has to be its own.
+func (a *app) jepsenExisting(ctx context.Context, f *jepsenFlags) (end func() error, err error) {
+	c, err := local.Open(a.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := jepsen.Fit(c, f.plan.Nemeses); err != nil {
+		return nil, err
+	}
+	status, err := c.Status()
+	if err != nil {
+		return nil, err
+	}
+	var addrs []string
+	for _, n := range status.Nodes {
+		addrs = append(addrs, n.Client)
+	}
+	kv, err := client.Dial(ctx, addrs)
+	if err != nil {
+		return nil, err
+	}
+	defer kv.Close()
+	bucket, err := kv.BucketOptions(ctx, "jepsen")
+	if err != nil {
+		return nil, err
+	}
+	f.plan.Cluster, f.plan.N = c, bucket.Options.N
+	f.plan.Suffix = "-" + time.Now().UTC().Format("20060102T150405Z")
+	return func() error { return nil }, nil
+}
+
+// command is how to make the run again.
+func (f *jepsenFlags) command(dir string, existing bool) string {
+	words := []string{"kvcli jepsen run --workload", f.workloads, "--nemesis", f.nemeses, "--time", f.plan.Time.String(), "--seed", fmt.Sprint(f.plan.Seed)}
+	add := func(flag string, value, byDefault any) {
+		if value != byDefault {
+			words = append(words, flag, fmt.Sprint(value))
+		}
+	}
+	if existing {
+		add("--dir", dir, "")
+	} else {
+		add("--nodes", f.nodes, jepsenNodes)
+		add("--zones", f.zones, jepsenZones)
+		add("--n", f.n, jepsenCopies)
+	}
+	add("--r", f.plan.R, 0)
+	add("--w", f.plan.W, 0)
+	add("--clients", f.plan.Clients, jepsen.ClientsDefault)
+	add("--keys", f.plan.Keys, jepsen.KeysDefault)
+	add("--pause", f.plan.Pause, jepsen.PauseDefault)
+	add("--longest", f.plan.Longest, nemesis.LongestDefault)
+	add("--rest", f.plan.RestMax, jepsen.RestMaxDefault)
+	if f.plan.Strict {
+		words = append(words, "--strict")
+	}
+	if f.plan.OverBudget {
+		words = append(words, "--over-budget")
+	}
+	return strings.Join(words, " ")
+}
+
+// jepsenResult is how the command ends.
+func jepsenResult(r *report.Run) error {
+	switch r.Verdict() {
+	case report.Held:
+		return nil
+	case report.Broken:
+		return &result{exit: exitBroken, code: "promise_broken", message: r.Headline()}
+	}
+	return &result{exit: exitUnknown, code: "undecided", message: r.Headline()}
+}
+
+func workloadNames() (names []string) {
+	for _, k := range workload.Kinds() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+func nemesisNames() (names []string) {
+	for _, k := range nemesis.Kinds() {
+		names = append(names, k.Name)
+	}
+	return names
+}

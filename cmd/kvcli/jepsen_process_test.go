@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/local"
+)
+
+// kvcli runs a command line as a shell does: no cluster and no folder are named.
+func kvcli(ctx context.Context, args ...string) outcome {
+	var out, errOut bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &out, errOut: &errOut, getenv: func(string) string { return "" }, dial: dialCluster}
+	exit := a.run(ctx, args)
+	return outcome{out.String(), errOut.String(), exit}
+}
+
+// TestJepsen makes two runs. In the first the only copy of everything is lost, which
+// is over budget: the promise is broken, the exit code says so, and the report shows
+// which write is gone. The second is made on a cluster that runs already, and holds;
+// somebody has had enough of it after two seconds of an hour. The list has both.
+func TestJepsen(t *testing.T) {
+	t.Parallel()
+	runs := filepath.Join(t.TempDir(), "runs")
+	o := kvcli(t.Context(), "jepsen", "run", "--workload", "blind", "--nemesis", "wipe", "--nodes", "1", "--time", "3s", "--longest", "1s",
+		"--seed", "7", "--clients", "2", "--keys", "30", "--out", runs, "--kvnode", program(t, "kvnode"), "-o", "json")
+	require.Equal(t, exitError, o.exit, "%s", o)
+	require.Contains(t, o.stderr, "nemesis wipe takes a disk, and with w=1 of n=1 what was acknowledged may be nowhere else")
+	require.NoDirExists(t, runs)
+
+	o = kvcli(t.Context(), "jepsen", "run", "--workload", "blind", "--nemesis", "wipe", "--nodes", "1", "--time", "3s", "--longest", "1s", "--over-budget",
+		"--seed", "7", "--clients", "2", "--keys", "30", "--out", runs, "--kvnode", program(t, "kvnode"), "-o", "json")
+	require.Equal(t, exitBroken, o.exit, "%s", o)
+	require.Contains(t, o.stderr, `"code":"promise_broken"`)
+	var doc jepsenDoc
+	require.NoError(t, decode(o.stdout, &doc))
+	require.Equal(t, "broken", doc.Verdict)
+	require.Equal(t, "kvcli jepsen run --workload blind --nemesis wipe --time 3s --seed 7 --nodes 1 --clients 2 --keys 30 --longest 1s --over-budget", doc.Command)
+	require.Equal(t, doc.Operations, doc.Answered+doc.Refused+doc.Unknown)
+	require.Positive(t, doc.Anomalies)
+	require.Contains(t, doc.Checks, jepsenCheckDoc{"blind", "C1", "violated", checkedOf(&doc, "C1"), foundOf(&doc, "C1")})
+	page, err := os.ReadFile(doc.Report)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "was acknowledged, nothing had seen it, and it is gone")
+	require.Contains(t, string(page), "This run was over budget")
+	for _, path := range append(doc.Histories, doc.Document) {
+		require.FileExists(t, path)
+	}
+
+	dir := filepath.Join(t.TempDir(), "cluster")
+	l := live{t, dir}
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
+	l.ok("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(freePorts(t, 3)), "--kvnode", program(t, "kvnode"))
+	ctx, enough := context.WithTimeout(t.Context(), 2*time.Second)
+	defer enough()
+	o = kvcli(ctx, "jepsen", "run", "--dir", dir, "--workload", "register,sessions", "--nemesis", "pause", "--time", "1h", "--longest", "500ms", "--out", runs)
+	require.Zero(t, o.exit, "%s", o)
+	require.Contains(t, o.stdout, "C1 acknowledged writes are kept          ok        ok\n")
+	require.Contains(t, o.stdout, "Every promise held.\nReport: "+runs)
+	require.Contains(t, o.stdout, "Somebody ended it early")
+	require.Contains(t, o.stderr, "Interrupted: healing")
+	for _, n := range l.status("local", "status").Nodes {
+		require.Equal(t, local.Running, n.State, n.Name)
+	}
+	l.ok("local", "cut", "1/2,3")
+	o = kvcli(t.Context(), "jepsen", "run", "--dir", dir, "--out", runs)
+	require.Equal(t, exitError, o.exit)
+	require.Contains(t, o.stderr, "is not whole: n1 is running")
+
+	o = kvcli(t.Context(), "jepsen", "list", "--out", runs, "-o", "json")
+	require.Zero(t, o.exit, "%s", o)
+	var list jepsenListDoc
+	require.NoError(t, json.Unmarshal([]byte(o.stdout), &list))
+	require.Len(t, list.Runs, 2)
+	require.Equal(t, doc.Dir, list.Runs[0].Dir)
+	require.Equal(t, []string{"broken", "held"}, []string{list.Runs[0].Verdict, list.Runs[1].Verdict})
+	require.Equal(t, "cut", list.Nemeses[0].Name)
+	o = kvcli(t.Context(), "jepsen", "list", "--out", runs)
+	require.Contains(t, o.stdout, doc.Command)
+}
+
+func checkedOf(d *jepsenDoc, property string) int { return checkOf(d, property).Checked }
+func foundOf(d *jepsenDoc, property string) int   { return checkOf(d, property).Found }
+
+func checkOf(d *jepsenDoc, property string) jepsenCheckDoc {
+	for _, c := range d.Checks {
+		if c.Property == property {
+			return c
+		}
+	}
+	return jepsenCheckDoc{}
+}
+
+// TestJepsenRefusesWhatItCannotDo, in the words of the command line, before anything is
+// started.
+func TestJepsenRefusesWhatItCannotDo(t *testing.T) {
+	for args, want := range map[string]string{
+		"--workload bank":                 `--workload: "bank" is not a workload`,
+		"--nemesis meteor":                `--nemesis: "meteor" is not a nemesis: use cut, `,
+		"--nodes 0":                       "--nodes 0: use at least 1",
+		"--nodes 65":                      "a local cluster of 65 nodes: use 1 to 64",
+		"--r 4":                           "r of 4 with 3 copies: use 1 to 3",
+		"--time 0s":                       "a time of 0s: use a time above 0",
+		"--w 1 --nemesis kill":            "nemesis kill takes what was not synced, and with w=1 of n=3",
+		"--nodes 1 --nemesis cut":         "nemesis cut takes at least 2 nodes, and there are 1",
+		"--cluster localhost:1":           "--cluster: faults happen to processes on this machine",
+		"--seed x":                        "invalid syntax",
+		"--dir " + t.TempDir() + "/empty": "no local cluster in ",
+	} {
+		o := kvcli(t.Context(), append([]string{"jepsen", "run", "--kvnode", "/bin/true"}, strings.Fields(args)...)...)
+		require.NotZero(t, o.exit, args)
+		require.Contains(t, o.stderr, want, args)
+		require.Empty(t, o.stdout, args)
+	}
+}

@@ -1,0 +1,183 @@
+package report
+
+import (
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/jepsen/checker"
+	"github.com/kindredkv/kindred/jepsen/history"
+)
+
+// Run is a whole run: what was asked for, what happened, what the judges say.
+type Run struct {
+	// Version is the program that made the run, Command how to make it again, Began
+	// when it was made.
+	Version, Command string
+	Began            time.Time
+	Seed             uint64
+	// Asked is how long faults were to happen, Worked how long clients worked, Ended
+	// when the last final read had been answered.
+	Asked, Worked, Ended time.Duration
+	// Interrupted: somebody ended it early.
+	Interrupted bool
+	// Nodes are the names of all nodes.
+	Nodes []string
+	// N, R and W are the quorums in force; Strict: guests did not count.
+	N, R, W int
+	Strict  bool
+	// Pause is the time between two operations of one client.
+	Pause   time.Duration
+	Nemeses []Nemesis
+	// OverBudget: more was taken than the copies allow.
+	OverBudget bool
+	// Parts are the workloads, which ran side by side.
+	Parts  []Part
+	Faults []history.Fault
+	// Held are the times in which clients were made to wait until all replicas had
+	// agreed.
+	Held []Span
+	// Samples are what the nodes said of their replicas, in order of time.
+	Samples []Sample
+	// Rest is how the cluster came to rest.
+	Rest Rest
+	// Notes are for people.
+	Notes []string
+}
+
+// Nemesis is one kind of fault of a run.
+type Nemesis struct{ Name, Doc, Holds, Loses string }
+
+// Part is one workload.
+type Part struct {
+	Workload, Bucket string
+	// Doors says of each process how it reached the cluster.
+	Doors   []string
+	History history.History
+	Report  checker.Report
+	// Promised are the properties that were asked for; the others are not promised
+	// with these quorums.
+	Promised []checker.Property
+}
+
+// Span is a time.
+type Span struct{ Begin, End time.Duration }
+
+// Sample is what the nodes said at one moment.
+type Sample struct {
+	At time.Duration
+	// Replicas is how many replicas those nodes have that answered, Open how many of
+	// them have writes that are not at every home yet; Hints is what guests keep.
+	Replicas, Open, Hints int
+	// Silent are the nodes that did not answer.
+	Silent int
+}
+
+// Rest is the end: all replicas equal, no hints left.
+type Rest struct {
+	// Begin is when the faults were over and nobody worked any more, Took how long
+	// it was until all was equal, Max how long it might have taken.
+	Begin, Took, Max time.Duration
+	// Problem says why it was not reached; empty if it was.
+	Problem string
+}
+
+// Verdict is the judgement of a whole run.
+type Verdict uint8
+
+const (
+	// Undecided: something could not be judged, which proves nothing. The zero
+	// value.
+	Undecided Verdict = iota
+	// Held: all that was promised was kept.
+	Held
+	// Broken: at least one promise was broken.
+	Broken
+)
+
+// String is one word.
+func (v Verdict) String() string {
+	switch v {
+	case Held:
+		return "held"
+	case Broken:
+		return "broken"
+	}
+	return "undecided"
+}
+
+// Verdict is Broken if any judge says so or the cluster did not come to rest, else
+// Undecided if any judge could not tell.
+func (r *Run) Verdict() Verdict {
+	v := Held
+	for i := range r.Parts {
+		switch r.Parts[i].Report.Status() {
+		case checker.Violated:
+			return Broken
+		case checker.Unknown:
+			v = Undecided
+		}
+	}
+	switch {
+	case r.Rest.Problem != "":
+		return Broken
+	case len(r.Parts) == 0:
+		return Undecided
+	}
+	return v
+}
+
+// Found is how many anomalies there are.
+func (r *Run) Found() (n int) {
+	for i := range r.Parts {
+		for _, v := range r.Parts[i].Report.Verdicts {
+			n += v.Found
+		}
+	}
+	return n
+}
+
+// Tally counts what clients were told.
+type Tally struct {
+	Operations, Answered, Refused, Unknown int
+	// Sloppy are answers to which guests were counted.
+	Sloppy int
+}
+
+// Add counts one operation.
+func (t *Tally) Add(op *history.Op) {
+	t.Operations++
+	switch {
+	case op.Outcome == kindred.Applied:
+		t.Answered++
+	case op.Outcome == kindred.NotApplied || op.Kind == history.Get:
+		t.Refused++
+	default:
+		t.Unknown++
+	}
+	if op.Sloppy {
+		t.Sloppy++
+	}
+}
+
+// Failed is what was not answered.
+func (t Tally) Failed() int { return t.Refused + t.Unknown }
+
+// Tally counts the operations that are no final reads, those of one door, or of all
+// if the name is empty.
+func (p *Part) Tally(door string) (t Tally) {
+	for i := range p.History.Ops {
+		op := &p.History.Ops[i]
+		if !op.Final && (door == "" || p.Door(op.Process) == door) {
+			t.Add(op)
+		}
+	}
+	return t
+}
+
+// Door is how a process reached the cluster.
+func (p *Part) Door(process int) string {
+	if process < len(p.Doors) {
+		return p.Doors[process]
+	}
+	return "final reads"
+}

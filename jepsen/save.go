@@ -1,0 +1,102 @@
+package jepsen
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred/jepsen/history"
+	"github.com/kindredkv/kindred/jepsen/report"
+)
+
+// Names of the files of a run.
+const (
+	PageName     = "report.html"
+	DocumentName = "report.json"
+	ednName      = "edn"
+)
+
+// Folder is the name that the folder of a run has among others: they sort by time.
+func Folder(began time.Time, seed uint64) string {
+	return fmt.Sprintf("%s-%d", began.UTC().Format("20060102T150405Z"), seed)
+}
+
+// Save writes a run to a folder: the page, the document, and each history for this
+// checker; and in the folder edn of it for those of Jepsen.
+func Save(r *report.Run, dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, ednName), 0o755); err != nil {
+		return err
+	}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		err := errors.Join(
+			saved(filepath.Join(dir, p.Workload+".jsonl"), func(f *os.File) error { return p.History.Write(f) }),
+			saveEDN(&p.History, filepath.Join(dir, ednName, p.Workload)))
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		saved(filepath.Join(dir, DocumentName), func(f *os.File) error { return r.JSON(f) }),
+		saved(filepath.Join(dir, PageName), func(f *os.File) error { return r.HTML(f) }),
+	)
+}
+
+// saveEDN writes a history in every form that holds it, under names that begin with
+// path.
+func saveEDN(h *history.History, path string) error {
+	files, err := h.Exports(filepath.Base(path))
+	for name, text := range files {
+		err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(path), name), text, 0o644))
+	}
+	return err
+}
+
+func saved(path string, write func(*os.File) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// Saved is a run in a folder.
+type Saved struct {
+	Dir      string  `json:"dir"`
+	Verdict  string  `json:"verdict"`
+	Headline string  `json:"headline"`
+	Began    string  `json:"began"`
+	Seed     uint64  `json:"seed"`
+	Worked   float64 `json:"worked_seconds"`
+	Command  string  `json:"command"`
+}
+
+// Runs are the runs that were saved in folders below one, oldest first. A folder
+// without a document is no run; one whose document cannot be read is named in err.
+func Runs(dir string) (runs []Saved, err error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*", DocumentName))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(paths)
+	var errs []error
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		one := Saved{}
+		if err := json.Unmarshal(b, &one); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", path, err))
+			continue
+		}
+		one.Dir = filepath.Dir(path)
+		runs = append(runs, one)
+	}
+	return runs, errors.Join(errs...)
+}
