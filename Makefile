@@ -17,7 +17,9 @@ FIRST     ?= 1
 SEED      ?=
 SHRINK    ?=
 MINUTES   ?=
-STORM     ?= 2m
+TIME      ?= 10m
+NEMESIS   ?= all
+WORKLOAD  ?= all
 BENCH     ?= .
 PEERS     ?= redis nats etcd olric cassandra
 ROUNDS    ?= 5
@@ -140,9 +142,9 @@ explore: check-go ## visit every state of small worlds; WRITES, READS, CRASHES o
 mutants: check-go ## let the simulator find every known mutant; UPDATE=1 writes sim/MUTANTS.md
 	go test -vet=off -count=1 -v -timeout 24h ./sim -run 'TestMutants$$' -mutants $(or $(MUTANTS),.) $(if $(UPDATE),-update)
 
-.PHONY: storm
-storm: check-go ## break real processes for STORM (2m) and judge what clients saw
-	go test -vet=off -count=1 -v -timeout 24h ./jepsen -run 'TestStorm$$' -storm $(STORM)
+.PHONY: jepsen
+jepsen: build ## break real processes for TIME (10m) by NEMESIS (all) under WORKLOAD (all), judge, and write a report; SEED plans the same again
+	@./bin/kvcli jepsen run --time $(TIME) --nemesis $(NEMESIS) --workload $(WORKLOAD) $(if $(SEED),--seed $(SEED))
 
 .PHONY: costs
 costs: check-go ## measure puts, gets, idle nodes and a million keys against their limits

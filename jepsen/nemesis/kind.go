@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/kindredkv/kindred/local"
 	"github.com/kindredkv/kindred/local/netns"
@@ -38,12 +39,19 @@ type Target struct {
 // One is a node drawn at random.
 func (t Target) One() string { return t.Nodes[t.Random.IntN(len(t.Nodes))] }
 
-// Few draws a minority of the nodes, at least one, and returns the others as well.
+// Few draws a minority of the nodes, at least one, and returns the others as well,
+// each in order.
 func (t Target) Few() (few, most []string) {
-	nodes := append([]string(nil), t.Nodes...)
-	t.Random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-	n := 1 + t.Random.IntN(max(1, (len(nodes)-1)/2))
-	return nodes[:n], nodes[n:]
+	n := 1 + t.Random.IntN(max(1, (len(t.Nodes)-1)/2))
+	drawn := t.Random.Perm(len(t.Nodes))[:n]
+	for i, node := range t.Nodes {
+		if slices.Contains(drawn, i) {
+			few = append(few, node)
+		} else {
+			most = append(most, node)
+		}
+	}
+	return few, most
 }
 
 // Touch is what a kind lays its hands on.
