@@ -13,6 +13,7 @@ import (
 
 	"github.com/kindredkv/kindred/jepsen/nemesis"
 	"github.com/kindredkv/kindred/local"
+	"github.com/kindredkv/kindred/local/netns"
 )
 
 const (
@@ -33,6 +34,8 @@ type ClusterOptions struct {
 	// Nemeses are those that are to happen: some need nodes with other flags, or
 	// other folders.
 	Nemeses []nemesis.Kind
+	// Wire, if set, is the network whose namespaces the nodes live in.
+	Wire *netns.Network
 	// Args are flags for every node besides.
 	Args []string
 	// Progress hears of every node that is ready.
@@ -86,14 +89,16 @@ func StartCluster(ctx context.Context, o ClusterOptions) (c *local.Cluster, end 
 			return nil, nil, fmt.Errorf("nemesis %s cannot be prepared: %w", k.Name, err)
 		}
 	}
-	base, err := local.FreeBasePort(o.Nodes, portFrom+rand.IntN(portSpread))
-	if err != nil {
+	where := local.Options{
+		Dir: dir, KVNode: o.KVNode, Args: args, Progress: o.Progress,
+		Shape: local.Shape{Nodes: o.Nodes, Zones: min(o.Zones, o.Nodes), BasePort: local.DefaultShape().BasePort},
+	}
+	if o.Wire != nil {
+		where.Places = o.Wire.Places()
+	} else if where.BasePort, err = local.FreeBasePort(o.Nodes, portFrom+rand.IntN(portSpread)); err != nil {
 		return nil, nil, err
 	}
-	c, _, err = local.Start(ctx, local.Options{
-		Dir: dir, KVNode: o.KVNode, Args: args, Progress: o.Progress,
-		Shape: local.Shape{Nodes: o.Nodes, Zones: min(o.Zones, o.Nodes), BasePort: base},
-	})
+	c, _, err = local.Start(ctx, where)
 	return c, end, err
 }
 

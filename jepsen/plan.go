@@ -10,6 +10,7 @@ import (
 	"github.com/kindredkv/kindred/jepsen/report"
 	"github.com/kindredkv/kindred/jepsen/workload"
 	"github.com/kindredkv/kindred/local"
+	"github.com/kindredkv/kindred/local/netns"
 )
 
 const (
@@ -33,6 +34,8 @@ type Plan struct {
 	// Cluster is what it is made on: running, with nothing in the way (Fit), and not
 	// yet written to by a run with the same Suffix.
 	Cluster *local.Cluster
+	// Wire is the network of its nodes, if they are in namespaces of their own.
+	Wire *netns.Network
 	// Workloads run side by side, each in a bucket of its own.
 	Workloads []workload.Kind
 	// Suffix ends the names of those buckets.

@@ -65,6 +65,8 @@ type run struct {
 	faults []history.Fault
 	held   []report.Span
 
+	// caught is what nemeses have caught the store at.
+	caught  []string
 	samples []report.Sample
 	report  *report.Run
 }
@@ -159,6 +161,10 @@ func (r *run) make(ctx context.Context) error {
 		clients.Go(func() { errs[i] = one.work(working, stop) })
 	}
 	failed := r.happen(ctx)
+	if caught(failed) {
+		r.caught = append(r.caught, failed.Error())
+		failed = r.back(working)
+	}
 	worked := r.since()
 	close(stop)
 	clients.Wait()
@@ -175,6 +181,24 @@ func (r *run) make(ctx context.Context) error {
 		r.readFinally(working)
 	}
 	r.conclude(ctx, worked, rest)
+	return nil
+}
+
+// caught: some nemeses see for themselves that a promise is broken.
+func caught(err error) bool {
+	var believed *nemesis.BelievedError
+	var twin *nemesis.TwinError
+	return errors.As(err, &believed) || errors.As(err, &twin)
+}
+
+// back heals everything, after a storm that has ended early.
+func (r *run) back(ctx context.Context) error {
+	if err := r.Cluster.Heal(ctx); err != nil {
+		return err
+	}
+	if err := r.ready(ctx); err != nil {
+		return &nemesis.StuckError{Err: err}
+	}
 	return nil
 }
 
@@ -197,7 +221,7 @@ func (r *run) happen(ctx context.Context) error {
 	names, _ := r.names()
 	storm := nemesis.Storm{
 		Kinds: r.Nemeses, Seed: r.Seed, Longest: r.Longest, Since: r.since, Ready: r.ready, Agree: r.agree, Note: r.note,
-		Target: nemesis.Target{Cluster: r.Cluster, Nodes: names, Disks: r.disks()},
+		Target: nemesis.Target{Cluster: r.Cluster, Nodes: names, Disks: r.disks(), Wire: r.Wire},
 	}
 	_, err := storm.Run(ctx, r.Time)
 	return interrupted(ctx, err)
@@ -296,7 +320,7 @@ func (r *run) conclude(ctx context.Context, worked time.Duration, rest report.Re
 	r.report = &report.Run{
 		Began: r.begin, Seed: r.Seed, Asked: r.Time, Worked: worked, Ended: r.since(), Interrupted: ctx.Err() != nil,
 		Nodes: names, N: r.N, R: r.R, W: r.W, Strict: r.Strict, Pause: r.Pause, Nemeses: r.nemeses(), OverBudget: r.OverBudget,
-		Faults: r.faults, Held: r.held, Samples: r.samples, Rest: rest,
+		Faults: r.faults, Held: r.held, Caught: r.caught, Samples: r.samples, Rest: rest,
 	}
 	slices.SortFunc(r.report.Faults, func(a, b history.Fault) int { return cmp.Compare(a.Begin, b.Begin) })
 	for _, one := range r.runners {

@@ -46,8 +46,18 @@ type result struct {
 
 func (e *result) Error() string { return e.message }
 
+// saidAlready is the exit code of a program that was run in place of this one, and has
+// said what there is to say.
+type saidAlready int
+
+func (e saidAlready) Error() string { return fmt.Sprintf("ended with exit code %d", int(e)) }
+
 // report prints an error for people or for scripts and returns the exit code.
 func (a *app) report(err error) int {
+	var said saidAlready
+	if errors.As(err, &said) {
+		return int(said)
+	}
 	doc := describe(err)
 	if a.output == asJSON {
 		b, marshalErr := json.Marshal(map[string]errorDoc{"error": doc})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/kindredkv/kindred/jepsen/report"
 	"github.com/kindredkv/kindred/jepsen/workload"
 	"github.com/kindredkv/kindred/local"
+	"github.com/kindredkv/kindred/local/netns"
 )
 
 const (
@@ -40,7 +43,7 @@ type jepsenFlags struct {
 	out, kvnode        string
 	plan               jepsen.Plan
 	nodes, zones, n    int
-	keep               bool
+	keep, netns        bool
 }
 
 func (f *jepsenFlags) register(c *cobra.Command) {
@@ -62,6 +65,7 @@ func (f *jepsenFlags) register(c *cobra.Command) {
 	flags.DurationVar(&f.plan.RestMax, "rest", jepsen.RestMaxDefault, "how long the cluster may take to come to rest after everything")
 	flags.BoolVar(&f.plan.OverBudget, "over-budget", false, "allow for faults that take more than the copies can bear: then acknowledged writes may be lost")
 	flags.StringVar(&f.out, "out", runsDir, "folder in which the run gets a folder of its own")
+	flags.BoolVar(&f.netns, "netns", false, "as root: give the nodes network namespaces and disks of their own, which some nemeses need; nothing of that stays")
 	flags.BoolVar(&f.keep, "keep", false, "keep the folder of the cluster that was started, with data and logs")
 	flags.StringVar(&f.kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
 	completed(c, "workload", func() []string { return append(workloadNames(), "all") })
@@ -87,6 +91,9 @@ and a history of each workload, for jepsen/history (.jsonl) and for the checkers
 Jepsen and Elle (.edn). A seed plans the same faults and the same intents. What real
 processes make of that differs from run to run.
 
+With --netns, as root, nodes live in network namespaces, with a packet filter between
+them and a disk for each: 'kvcli jepsen list' says what needs that.
+
 Ctrl-C ends the faults; the rest is done all the same, and reported. The exit code is
 0 if every promise held, 7 if one was broken, 4 if something could not be judged.
 docs/jepsen.md says how to read a report, and how to run this in CI.`,
@@ -95,6 +102,9 @@ docs/jepsen.md says how to read a report, and how to run this in CI.`,
   kvcli jepsen run --nemesis pause --nodes 3 --strict --time 30s -o json
   kvcli jepsen run --dir .kindred --nemesis cut,slow --time 30s`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.netns && !netns.Inside() {
+				return enter(c, os.Args[1:])
+			}
 			left, err := f.complete(c)
 			if err != nil {
 				return usageError{c, err}
@@ -115,6 +125,19 @@ docs/jepsen.md says how to read a report, and how to run this in CI.`,
 	}
 	f.register(c)
 	return c
+}
+
+// enter carries out the same command line in a sandbox.
+func enter(c *cobra.Command, args []string) error {
+	if err := netns.Missing(); err != nil {
+		return usageError{c, fmt.Errorf("--netns: %w", err)}
+	}
+	err := netns.Enter(args)
+	var ended *exec.ExitError
+	if errors.As(err, &ended) && ended.ExitCode() > 0 {
+		return saidAlready(ended.ExitCode())
+	}
+	return err
 }
 
 // complete reads what is more than one flag, and returns the nemeses that "all"
@@ -188,13 +211,18 @@ func (a *app) jepsenOwn(ctx context.Context, f *jepsenFlags) (end func() error, 
 	if err != nil {
 		return nil, err
 	}
+	if f.netns {
+		if f.plan.Wire, err = netns.New(f.nodes); err != nil {
+			return nil, err
+		}
+	}
 	shape := local.Shape{Nodes: f.nodes, Zones: min(f.zones, f.nodes), BasePort: local.DefaultShape().BasePort}
 	if err := shape.Validate(); err != nil {
 		return nil, &jepsen.PlanError{Field: "Nodes", Problem: err.Error()}
 	}
 	a.note("Starting %d nodes.", f.nodes)
 	c, stop, err := jepsen.StartCluster(ctx, jepsen.ClusterOptions{
-		KVNode: path, Nodes: f.nodes, Zones: f.zones, N: f.plan.N, Nemeses: f.plan.Nemeses,
+		KVNode: path, Nodes: f.nodes, Zones: f.zones, N: f.plan.N, Nemeses: f.plan.Nemeses, Wire: f.plan.Wire,
 	})
 	if err != nil {
 		return nil, err
@@ -204,7 +232,10 @@ func (a *app) jepsenOwn(ctx context.Context, f *jepsenFlags) (end func() error, 
 		if f.keep {
 			a.note("The cluster is in %s.", c.Dir())
 		}
-		return stop(f.keep)
+		if f.plan.Wire == nil {
+			return stop(f.keep)
+		}
+		return errors.Join(stop(f.keep), f.plan.Wire.Close())
 	}, nil
 }
 
@@ -214,6 +245,9 @@ func (a *app) jepsenExisting(ctx context.Context, f *jepsenFlags) (end func() er
 	c, err := local.Open(a.dir)
 	if err != nil {
 		return nil, err
+	}
+	if f.netns {
+		return nil, &jepsen.PlanError{Field: "Wire", Problem: "--netns is for a cluster that is started: leave --dir out"}
 	}
 	if err := jepsen.Fit(c, f.plan.Nemeses); err != nil {
 		return nil, err
@@ -262,6 +296,9 @@ func (f *jepsenFlags) command(dir string, existing bool) string {
 	add("--pause", f.plan.Pause, jepsen.PauseDefault)
 	add("--longest", f.plan.Longest, nemesis.LongestDefault)
 	add("--rest", f.plan.RestMax, jepsen.RestMaxDefault)
+	if f.netns {
+		words = append(words, "--netns")
+	}
 	if f.plan.Strict {
 		words = append(words, "--strict")
 	}

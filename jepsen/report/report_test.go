@@ -185,6 +185,12 @@ func TestTheVerdictIsNoBetterThanItsJudges(t *testing.T) {
 	require.Contains(t, page(t, r), "<h1>Broken: “the cluster comes to rest by itself”</h1>")
 	require.Contains(t, page(t, r), "n2 has settled 7 of 8 replicas")
 
+	r = small()
+	r.Caught = []string{"n1 took BREW /v1 and answered 200 OK"}
+	require.Equal(t, report.Broken, r.Verdict())
+	require.Contains(t, page(t, r), "<h1>Broken: “what nobody may do is refused”</h1>")
+	require.Contains(t, page(t, r), "n1 took BREW /v1 and answered 200 OK")
+
 	require.Equal(t, report.Undecided, (&report.Run{}).Verdict(), "nothing was run")
 }
 
@@ -206,7 +212,7 @@ func TestWhatIsHostileIsText(t *testing.T) {
 	r.Parts[0].Workload, r.Parts[0].Doors = evil, []string{evil, evil}
 	r.Faults[0].Kind, r.Faults[0].What = evil, evil
 	r.Nemeses[0].Name, r.Command, r.Version, r.Notes = evil, evil, evil, []string{evil}
-	r.Rest.Problem = evil
+	r.Rest.Problem, r.Caught = evil, []string{evil}
 	html := page(t, judged(r))
 	for _, bad := range []string{"<script", "<img", "onerror='", "<b>"} {
 		require.NotContains(t, html, bad)

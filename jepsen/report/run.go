@@ -36,6 +36,8 @@ type Run struct {
 	// Held are the times in which clients were made to wait until all replicas had
 	// agreed.
 	Held []Span
+	// Caught is what a nemesis has seen for itself that must not be, in words.
+	Caught []string
 	// Samples are what the nodes said of their replicas, in order of time.
 	Samples []Sample
 	// Rest is how the cluster came to rest.
@@ -118,7 +120,7 @@ func (r *Run) Verdict() Verdict {
 		}
 	}
 	switch {
-	case r.Rest.Problem != "":
+	case r.Rest.Problem != "" || len(r.Caught) > 0:
 		return Broken
 	case len(r.Parts) == 0:
 		return Undecided
@@ -128,6 +130,7 @@ func (r *Run) Verdict() Verdict {
 
 // Found is how many anomalies there are.
 func (r *Run) Found() (n int) {
+	n = len(r.Caught)
 	for i := range r.Parts {
 		for _, v := range r.Parts[i].Report.Verdicts {
 			n += v.Found

@@ -60,10 +60,7 @@ func (r *Run) Headline() string {
 	case Held:
 		return "Every promise held"
 	case Broken:
-		if broken := r.broken(); len(broken) > 0 {
-			return "Broken: “" + strings.Join(broken, "” and “") + "”"
-		}
-		return "Broken: “the cluster comes to rest by itself”"
+		return "Broken: “" + strings.Join(r.broken(), "” and “") + "”"
 	}
 	return "Not everything could be judged"
 }
@@ -77,6 +74,12 @@ func (r *Run) broken() (out []string) {
 				out = append(out, words)
 			}
 		}
+	}
+	if len(r.Caught) > 0 {
+		out = append(out, "what nobody may do is refused")
+	}
+	if r.Rest.Problem != "" {
+		out = append(out, "the cluster comes to rest by itself")
 	}
 	return out
 }
