@@ -65,8 +65,9 @@ type run struct {
 	faults []history.Fault
 	held   []report.Span
 
-	// caught is what nemeses have caught the store at.
+	// caught is what nemeses have caught the store at, ended why the storm ended early.
 	caught  []string
+	ended   string
 	samples []report.Sample
 	report  *report.Run
 }
@@ -161,8 +162,13 @@ func (r *run) make(ctx context.Context) error {
 		clients.Go(func() { errs[i] = one.work(working, stop) })
 	}
 	failed := r.happen(ctx)
-	if caught(failed) {
+	var stuck *nemesis.StuckError
+	switch {
+	case caught(failed):
 		r.caught = append(r.caught, failed.Error())
+		failed = r.back(working)
+	case failed != nil && !errors.As(failed, &stuck):
+		r.ended = failed.Error()
 		failed = r.back(working)
 	}
 	worked := r.since()
@@ -320,7 +326,7 @@ func (r *run) conclude(ctx context.Context, worked time.Duration, rest report.Re
 	r.report = &report.Run{
 		Began: r.begin, Seed: r.Seed, Asked: r.Time, Worked: worked, Ended: r.since(), Interrupted: ctx.Err() != nil,
 		Nodes: names, N: r.N, R: r.R, W: r.W, Strict: r.Strict, Pause: r.Pause, Nemeses: r.nemeses(), OverBudget: r.OverBudget,
-		Faults: r.faults, Held: r.held, Caught: r.caught, Samples: r.samples, Rest: rest,
+		Faults: r.faults, Held: r.held, Caught: r.caught, EndedBy: r.ended, Samples: r.samples, Rest: rest,
 	}
 	slices.SortFunc(r.report.Faults, func(a, b history.Fault) int { return cmp.Compare(a.Begin, b.Begin) })
 	for _, one := range r.runners {

@@ -2,6 +2,7 @@ package jepsen_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -94,6 +95,27 @@ func TestABrokenPromiseIsFoundAndShown(t *testing.T) {
 	require.ErrorContains(t, err, filepath.Join("other", jepsen.DocumentName))
 	require.Len(t, runs, 1, "and the others are there")
 }
+
+// TestANemesisThatFailsEndsTheStormAndNotTheRun: what happened until then is judged, but
+// the verdict does not pretend that all was tried.
+func TestANemesisThatFailsEndsTheStormAndNotTheRun(t *testing.T) {
+	cluster, _, _ := startCluster(t)
+	weak := nemesis.Kind{Name: "weak", Doc: "fails", Holds: "everything", Touches: nemesis.Nodes, New: func(nemesis.Target) nemesis.Nemesis { return weakling{} }}
+	run, err := jepsen.Run(t.Context(), jepsen.Plan{
+		Cluster: cluster, N: 3, Seed: 7, Workloads: []workload.Kind{workload.Set}, Nemeses: []nemesis.Kind{weak}, Time: time.Hour,
+	})
+	require.NoError(t, err)
+	require.Equal(t, report.Undecided, run.Verdict())
+	require.Contains(t, run.EndedBy, "nemesis weak: n1 looked at: no strength")
+	require.Equal(t, checker.OK, run.Parts[0].Report.Status())
+}
+
+type weakling struct{}
+
+func (weakling) Hurt(context.Context) (string, error) {
+	return "n1 looked at", errors.New("no strength")
+}
+func (weakling) Heal(context.Context) error { return nil }
 
 // TestAPlanThatCannotBeIsRefused, before anything is started.
 func TestAPlanThatCannotBeIsRefused(t *testing.T) {

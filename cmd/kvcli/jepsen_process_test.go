@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred/local"
+	"github.com/kindredkv/kindred/local/netns"
 )
 
 // kvcli runs a command line as a shell does: no cluster and no folder are named.
@@ -86,6 +89,34 @@ func TestJepsen(t *testing.T) {
 	require.Equal(t, "cut", list.Nemeses[0].Name)
 	o = kvcli(t.Context(), "jepsen", "list", "--out", runs)
 	require.Contains(t, o.stdout, doc.Command)
+}
+
+// TestJepsenInASandbox: packets and disks of its own, and nothing of that is left. The
+// exit code is that of the program in the sandbox. Where there are no namespaces, the
+// command says what is missing.
+func TestJepsenInASandbox(t *testing.T) {
+	t.Parallel()
+	runs := filepath.Join(t.TempDir(), "runs")
+	run := exec.CommandContext(t.Context(), program(t, "kvcli"), "jepsen", "run", "--netns", "--nodes", "3", "--workload", "set",
+		"--nemesis", "wire-loss,power", "--time", "4s", "--longest", "1s", "--seed", "1", "--out", runs, "-o", "json")
+	var out, said bytes.Buffer
+	run.Stdout, run.Stderr = &out, &said
+	err := run.Run()
+	if missing := errors.Join(netns.Missing(), netns.DisksMissing()); missing != nil {
+		require.Error(t, err)
+		require.NotEmpty(t, said.String())
+		t.Logf("not run: %v", missing)
+		return
+	}
+	require.NoError(t, err, said.String())
+	var doc jepsenDoc
+	require.NoError(t, decode(out.String(), &doc))
+	require.Equal(t, "held", doc.Verdict)
+	require.Positive(t, doc.Faults)
+	require.Contains(t, doc.Command, " --netns")
+	mounts, err := os.ReadFile("/proc/mounts")
+	require.NoError(t, err)
+	require.NotContains(t, string(mounts), "kindred-jepsen-")
 }
 
 func checkedOf(d *jepsenDoc, property string) int { return checkOf(d, property).Checked }

@@ -43,6 +43,7 @@ type runDoc struct {
 	Series      []pointDoc   `json:"series"`
 	Samples     []sampleDoc  `json:"samples"`
 	Caught      []string     `json:"caught"`
+	EndedBy     string       `json:"ended_by"`
 	Notes       []string     `json:"notes"`
 }
 
@@ -182,7 +183,7 @@ func (r *Run) document() runDoc {
 		Version: Version, Verdict: r.Verdict().String(), Headline: r.Headline(), Program: r.Version, Command: r.Command,
 		Began: r.Began.UTC().Format(time.RFC3339Nano), Seed: r.Seed,
 		Asked: r.Asked.Seconds(), Worked: r.Worked.Seconds(), Ended: r.Ended.Seconds(), Interrupted: r.Interrupted, OverBudget: r.OverBudget,
-		Nodes: list(r.Nodes), N: r.N, R: r.R, W: r.W, Strict: r.Strict, Never: list(r.Never()), Tally: tallyDoc(r.Tally()), Caught: list(r.Caught), Notes: list(r.Notes),
+		Nodes: list(r.Nodes), N: r.N, R: r.R, W: r.W, Strict: r.Strict, Never: list(r.Never()), Tally: tallyDoc(r.Tally()), Caught: list(r.Caught), EndedBy: r.EndedBy, Notes: list(r.Notes),
 		Nemeses: []nemesisDoc{}, Faults: []faultDoc{}, Held: []spanDoc{}, Doors: []doorDoc{}, Parts: []partDoc{}, Samples: []sampleDoc{},
 		Rest: restDoc{r.Rest.Begin.Seconds(), r.Rest.Took.Seconds(), r.Rest.Max.Seconds(), r.Rest.Problem == "", r.Rest.Problem},
 		Step: r.Step().Seconds(), Series: []pointDoc{},

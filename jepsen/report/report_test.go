@@ -191,6 +191,12 @@ func TestTheVerdictIsNoBetterThanItsJudges(t *testing.T) {
 	require.Contains(t, page(t, r), "<h1>Broken: “what nobody may do is refused”</h1>")
 	require.Contains(t, page(t, r), "n1 took BREW /v1 and answered 200 OK")
 
+	r = small()
+	r.EndedBy = "nemesis cut: n3 | n1,n2: node n1 cannot be told of faults"
+	require.Equal(t, report.Undecided, r.Verdict())
+	require.Contains(t, page(t, r), "<h1>Not all of the plan was tried</h1>")
+	require.Contains(t, page(t, r), "node n1 cannot be told of faults")
+
 	require.Equal(t, report.Undecided, (&report.Run{}).Verdict(), "nothing was run")
 }
 

@@ -38,6 +38,9 @@ type Run struct {
 	Held []Span
 	// Caught is what a nemesis has seen for itself that must not be, in words.
 	Caught []string
+	// EndedBy is why the faults ended before their time, such as a nemesis that could
+	// not do its work; empty if they did not. Then not all of the plan was tried.
+	EndedBy string
 	// Samples are what the nodes said of their replicas, in order of time.
 	Samples []Sample
 	// Rest is how the cluster came to rest.
@@ -108,7 +111,7 @@ func (v Verdict) String() string {
 }
 
 // Verdict is Broken if any judge says so or the cluster did not come to rest, else
-// Undecided if any judge could not tell.
+// Undecided if any judge could not tell, or not all was tried.
 func (r *Run) Verdict() Verdict {
 	v := Held
 	for i := range r.Parts {
@@ -122,7 +125,7 @@ func (r *Run) Verdict() Verdict {
 	switch {
 	case r.Rest.Problem != "" || len(r.Caught) > 0:
 		return Broken
-	case len(r.Parts) == 0:
+	case len(r.Parts) == 0 || r.EndedBy != "":
 		return Undecided
 	}
 	return v

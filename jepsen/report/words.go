@@ -60,9 +60,21 @@ func (r *Run) Headline() string {
 	case Held:
 		return "Every promise held"
 	case Broken:
-		return "Broken: “" + strings.Join(r.broken(), "” and “") + "”"
+		return "Broken: " + listed(r.broken())
+	}
+	if r.EndedBy != "" {
+		return "Not all of the plan was tried"
 	}
 	return "Not everything could be judged"
+}
+
+// listed is “a”, “b” and “c”.
+func listed(words []string) string {
+	text := "“" + strings.Join(words, "”, “") + "”"
+	if i := strings.LastIndex(text, ", "); i >= 0 {
+		text = text[:i] + " and " + text[i+2:]
+	}
+	return text
 }
 
 // broken are the promises that were not kept.
@@ -92,14 +104,17 @@ func (r *Run) Summary() []string {
 	}
 	t := r.Tally()
 	out := []string{
-		fmt.Sprintf("%s: %s on %s for %s, with %d copies of each key, r=%d, w=%d, %s.",
+		fmt.Sprintf("%s: %s on %s for %s, with %s of each key, r=%d, w=%d, %s.",
 			capital(counted(len(r.Parts), "workload", "workloads")), strings.Join(r.workloads(), ", "),
-			counted(len(r.Nodes), "node", "nodes"), seconds(r.Worked), r.N, r.R, r.W, quorums),
+			counted(len(r.Nodes), "node", "nodes"), seconds(r.Worked), counted(r.N, "copy", "copies"), r.R, r.W, quorums),
 		fmt.Sprintf("%s. Of %s operations %s were answered (%s), %s refused, %s left unknown.",
 			capital(r.faultWords()), number(t.Operations), number(t.Answered), share(t.Answered, t.Operations), number(t.Refused), number(t.Unknown)),
 	}
 	if r.OverBudget {
 		out = append(out, "This run was over budget: more was taken than the copies can bear, so that what was acknowledged could be lost.")
+	}
+	if r.EndedBy != "" {
+		out = append(out, "The faults ended early, so that not all of the plan was tried: "+r.EndedBy+".")
 	}
 	if r.Interrupted {
 		out = append(out, "Somebody ended it early; everything after the faults was done all the same.")
