@@ -143,8 +143,8 @@ mutants: check-go ## let the simulator find every known mutant; UPDATE=1 writes 
 	go test -vet=off -count=1 -v -timeout 24h ./sim -run 'TestMutants$$' -mutants $(or $(MUTANTS),.) $(if $(UPDATE),-update)
 
 .PHONY: jepsen
-jepsen: build ## break real processes for TIME (10m) by NEMESIS (all) under WORKLOAD (all), judge, and write a report; SEED plans the same again
-	@./bin/kvcli jepsen run --time $(TIME) --nemesis $(NEMESIS) --workload $(WORKLOAD) $(if $(SEED),--seed $(SEED))
+jepsen: build ## break real processes for TIME (10m) by NEMESIS (all) under WORKLOAD (all), judge, and write a report; SEED plans the same again; NETNS=1, as root, has packets and disks too
+	@./bin/kvcli jepsen run --time $(TIME) --nemesis $(NEMESIS) --workload $(WORKLOAD) $(if $(SEED),--seed $(SEED)) $(if $(NETNS),--netns)
 
 .PHONY: costs
 costs: check-go ## measure puts, gets, idle nodes and a million keys against their limits

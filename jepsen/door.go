@@ -42,8 +42,9 @@ type Doorway struct {
 	Close func() error
 }
 
-// Doorways are the two ways to a cluster: the client library, which hides most of
-// what goes wrong, and one node at a time without a second try, which shows it.
+// Doorways are the three ways to a cluster: the client library, which hides most of
+// what goes wrong; one node at a time without a second try, which shows it; and that
+// of clients that die in the middle of a call.
 func Doorways(ctx context.Context, cluster []local.Node) ([]Doorway, error) {
 	var names, addrs []string
 	for _, n := range cluster {
@@ -61,13 +62,15 @@ func Doorways(ctx context.Context, cluster []local.Node) ([]Doorway, error) {
 	return []Doorway{
 		{Name: ByLibrary, Door: Library{kv}, Close: kv.Close},
 		{Name: ByNode, Door: nodes, Chooses: true, Close: func() error { nodes.Close(); return nil }},
+		{Name: ByMortal, Door: Mortal{Names: names, Addrs: addrs, Patience: nodePatience}, Chooses: true},
 	}, nil
 }
 
-// ByLibrary and ByNode are the names of Doorways.
+// The names of Doorways.
 const (
 	ByLibrary = "client library"
 	ByNode    = "one node"
+	ByMortal  = "dying clients"
 )
 
 // Library is the door of those who use the client library.
@@ -157,13 +160,14 @@ func (n *Nodes) Do(ctx context.Context, i workload.Intent) workload.Result {
 	at := i.Node % len(n.stubs)
 	ctx, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()
-	result := n.call(ctx, n.stubs[at], i)
+	result := request(ctx, n.stubs[at], i, kindred.RequestID{})
 	result.Node = n.names[at]
 	return result
 }
 
-func (n *Nodes) call(ctx context.Context, kv kindredv1.KVClient, i workload.Intent) workload.Result {
-	req := &kindred.Request{Bucket: i.Bucket, Key: i.Key, Value: i.Value, Context: i.Context}
+// request makes one call under an id; none if it is zero.
+func request(ctx context.Context, kv kindredv1.KVClient, i workload.Intent, id kindred.RequestID) workload.Result {
+	req := &kindred.Request{Bucket: i.Bucket, Key: i.Key, Value: i.Value, Context: i.Context, RequestID: id}
 	if i.Final {
 		req.R, req.Sloppy = kindred.CountAll, kindred.Strict
 	}

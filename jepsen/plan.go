@@ -75,6 +75,9 @@ type Events struct {
 	// Begin notes that something is in force; what it returns is to be called when it
 	// has been healed.
 	Begin func(kind, what string) (healed func())
+	// Agree keeps clients from working until all replicas are known to be equal: what
+	// takes a disk has to wait for that.
+	Agree func(ctx context.Context) error
 }
 
 // complete fills in what was left out.

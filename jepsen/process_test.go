@@ -152,20 +152,3 @@ func keepLogs(t *testing.T, c *local.Cluster) {
 		}
 	}
 }
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// wait lets time pass, or ends with stop.
-func wait(stop <-chan struct{}, d time.Duration) {
-	select {
-	case <-stop:
-	case <-time.After(d):
-	}
-}

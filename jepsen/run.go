@@ -211,7 +211,7 @@ func (r *run) back(ctx context.Context) error {
 // happen is what goes wrong, and right again.
 func (r *run) happen(ctx context.Context) error {
 	if r.Script != nil {
-		if err := r.Script(ctx, Events{Begin: r.beginEvent}); err != nil || len(r.Nemeses) == 0 {
+		if err := r.Script(ctx, Events{Begin: r.beginEvent, Agree: r.agree}); err != nil || len(r.Nemeses) == 0 {
 			return interrupted(ctx, err)
 		}
 	}

@@ -58,7 +58,7 @@ func (f *jepsenFlags) register(c *cobra.Command) {
 	flags.IntVar(&f.plan.R, "r", 0, "replicas that must answer a read (default: a majority)")
 	flags.IntVar(&f.plan.W, "w", 0, "replicas that must hold a write (default: a majority)")
 	flags.BoolVar(&f.plan.Strict, "strict", false, "let home replicas alone count toward r and w, no guests")
-	flags.IntVar(&f.plan.Clients, "clients", jepsen.ClientsDefault, "clients of each workload; every other one goes to one node without the client library")
+	flags.IntVar(&f.plan.Clients, "clients", jepsen.ClientsDefault, "clients of each workload; one in three goes to one node without the client library, and one in three dies now and then")
 	flags.IntVar(&f.plan.Keys, "keys", jepsen.KeysDefault, "keys of each workload; few keys mean contention")
 	flags.DurationVar(&f.plan.Pause, "pause", jepsen.PauseDefault, "time between two operations of one client")
 	flags.DurationVar(&f.plan.Longest, "longest", nemesis.LongestDefault, "how long one fault lasts at most")

@@ -26,7 +26,7 @@ func hostile() Kind {
 const (
 	// hostilePause is between two attempts, hostileMax how long one may last.
 	hostilePause = 10 * time.Millisecond
-	hostileMax   = time.Second
+	hostileMax   = 300 * time.Millisecond
 	// hostileBytes is the largest piece of garbage.
 	hostileBytes = 64 << 10
 )
