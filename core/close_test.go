@@ -275,3 +275,28 @@ func TestR15_WhoWasRebuiltLearnsWhatIsVoid(t *testing.T) {
 	require.Zero(t, r.nodes[homes[2]].shard.Clock(id).Exceptions())
 	r.same(homes[1], homes[2])
 }
+
+// C8: the effect of a lost delete has leaked into an object, and the node stops between
+// the news that its dot is void and the look at that object. The next life has to look
+// again, or the memory is stripped and one home differs from the others for ever.
+func TestR15_ASweepIsTakenUpAfterAStart(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	require.Nil(t, r.do("n1", put("cart", "milk")).Err)
+	id, dead := r.placeOf("cart"), vclock.Actor{Disk: 77, Nonce: 1}
+	leaked := r.nodes["n2"].shard.Clock(id).Clone()
+	leaked.Add(vclock.Dot{Actor: dead, Counter: 1})
+	repair := &wire.Write{Head: wire.Head(id), Bucket: "b", Key: "cart", Delta: wire.Delta{Siblings: wire.Object{Context: leaked}}}
+	r.deliver("n3", Send{To: "n2", Msg: repair})
+	r.settle()
+	tell := &wire.CloseTell{Head: wire.Head(id), Records: []wire.CloseRecord{{Actor: dead, Round: wire.Round{Number: 1, Proposer: 1}, Void: closedFrom(dead)}}}
+	r.nodes["n2"].shard.Message(r.now, "n1", tell)
+	r.settle()
+	require.Zero(t, r.nodes["n2"].shard.CloseStats().Touches, "it has not looked yet")
+	require.NoError(t, r.nodes["n2"].engine.Sync())
+	r.restart("n2")
+	r.wait(2 * time.Minute)
+	for _, name := range r.names {
+		require.NotContains(t, r.stored(name, id)["cart"], "milk", name)
+	}
+	r.idle()
+}

@@ -95,6 +95,25 @@ func TestC08_ALateRepairOfALostDeleteIsTouchedToo(t *testing.T) {
 	require.Equal(t, uint64(1), b.r.Clock().Base(b.r.Actor()), "a repetition takes nothing away")
 }
 
+// The same where something of the key still lives, which the repair brings with its dot.
+func TestC08_ALateRepairThatBringsAVersionIsTouchedToo(t *testing.T) {
+	a, b := newSite(t, 1), newSite(t, 2)
+	b.join("k", a.put("k", none, []byte("v")))
+	shown, stays := a.filled("k"), newSite(t, 4).put("k", none, []byte("stays"))
+	a.join("k", stays)
+	b.join("k", stays)
+	a.step("k", func(k *Key, rows *storage.Batch) { k.Delete(shown.Seen(), kindred.RequestID{}, rows) })
+	late := wire.Delta{Siblings: a.filled("k")}
+	late.Dots = late.Siblings.Dots()
+	require.Equal(t, []string{"stays"}, texts(late.Siblings))
+
+	void := from(a.r.Actor(), 2)
+	require.NoError(t, b.r.Void(void))
+	b.r.Swept(void)
+	b.step("k", func(k *Key, rows *storage.Batch) { require.NoError(t, k.Mend(late, nil, 0, rows)) })
+	require.Equal(t, uint64(1), b.r.Clock().Base(b.r.Actor()), "the touch")
+}
+
 // C8 once more: the late repair takes nothing away, because the version has not come
 // yet. What it leaves would make that pass for deleted, here and nowhere else. Of
 // whoever knows the same to be void, a repair is not from before.

@@ -142,6 +142,9 @@ func (r *run) leaked(m *wire.Write) {
 	}
 }
 
+// belatedBy is how late what was stillborn comes after all, about.
+const belatedBy = time.Second
+
 // stillbornDeletes is how much likelier deletes are stillborn: their effects leak.
 const stillbornDeletes = 10
 

@@ -137,7 +137,8 @@ type Faults struct {
 	// AfterLeak is how likely a node loses power just after a read repair has
 	// carried away the effect of a delete that is durable nowhere. Stillborn is how
 	// likely nobody hears of a write, and its coordinator loses power soon after.
-	AfterLeak, Stillborn float64
+	// Belated of the messages about such a write come after all, much later.
+	AfterLeak, Stillborn, Belated float64
 }
 
 // replicasDrawn is how many homes every key has, if drawSwarm does not draw another

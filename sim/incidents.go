@@ -39,6 +39,7 @@ const (
 	IncidentLame
 	IncidentAfterKept
 	IncidentAfterPromise
+	IncidentBelated
 	IncidentForged
 	IncidentMangled
 	incidentKinds
@@ -49,7 +50,7 @@ var incidentNames = [incidentKinds]string{
 	"cut", "kill", "stop", "pause", "full", "slow", "jump", "wipe", "image", "away", "rot", "vanish",
 	"extra", "after-repair", "after-hint", "after-leak", "after-page", "stillborn",
 	"lost", "repeated", "late", "tail", "replay", "unnoticed", "stall", "audit", "scan", "stage",
-	"swizzle", "lame", "after-kept", "after-promise", "forged", "mangled",
+	"swizzle", "lame", "after-kept", "after-promise", "belated", "forged", "mangled",
 }
 
 // occurs counts an incident that is due, and reports whether it happens in this run.

@@ -13,6 +13,9 @@ type mutant struct {
 	// alone: the explorer alone is asked, because the mutant waits for what seeds
 	// hardly meet, or is in the explorer's own steps.
 	alone bool
+	// directed is the folder and the test, with a colon between them, that alone are
+	// asked, because no seed can meet what it waits for.
+	directed string
 }
 
 // edit replaces a text that must occur exactly once in the file.

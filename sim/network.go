@@ -33,6 +33,9 @@ func (r *run) send(from *node, s core.Send) {
 	fate := r.draw(0xFA7E, uint64(from.index), uint64(to.index), uint64(kind), id)
 	net := &r.cfg.Net
 	if r.stillborn(from, s.Msg) {
+		if fate.with(11).happens(r.cfg.Fault.Belated) && r.occurs(IncidentBelated) {
+			r.deliver(from, to, raw, id, fate.with(12).about(belatedBy))
+		}
 		return
 	}
 	if !r.calm && fate.with(1).happens(net.Loss) && r.occurs(IncidentLost) {

@@ -177,7 +177,7 @@ func dying(seed uint64) Config {
 	cfg.Limits.GuestAfter = 20 * time.Millisecond
 	cfg.Fault = Faults{
 		Kill: 700 * time.Millisecond, KillFor: 150 * time.Millisecond, Cut: 2 * time.Second, CutFor: 300 * time.Millisecond,
-		AfterRepair: 0.02, AfterHint: 0.05, AfterKept: 0.02, AfterPromise: 0.2, Stillborn: 0.02, AfterLeak: 0.5,
+		AfterRepair: 0.02, AfterHint: 0.05, AfterKept: 0.02, AfterPromise: 0.2, Stillborn: 0.03, Belated: 0.7, AfterLeak: 0.5,
 	}
 	cfg.Loss.Wipe, cfg.Loss.AfterPage, cfg.Loss.Image, cfg.Loss.ImageAge = 1500*time.Millisecond, 0.1, 3*time.Second, 5*time.Second
 	cfg.Loss.Away = 0

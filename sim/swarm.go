@@ -100,7 +100,7 @@ func drawMoreFaults(seed uint64, c *Config) {
 	r := rand.New(rand.NewPCG(seed, 0xFA43))
 	f := &c.Fault
 	f.Special, f.Zone, f.AfterKept, f.Strobe = often(r, 0.6), often(r, 0.5), often(r, 0.05), often(r, 0.6)
-	f.AfterPromise = often(r, 0.3)
+	f.AfterPromise, f.Belated = often(r, 0.3), often(r, 0.8)
 	f.LameFor = span(r, 50*time.Millisecond, 3*time.Second)
 	for _, mean := range []*time.Duration{&f.Swizzle, &f.Lame} {
 		if r.IntN(3) == 0 {
