@@ -22,6 +22,8 @@ import (
 const (
 	// agreeMax is how long clients wait at most before a disk is taken.
 	agreeMax = 60 * time.Second
+	// bucketMax is how long all nodes may take to know a bucket.
+	bucketMax = 60 * time.Second
 	// finalMax bounds the final reads of a run.
 	finalMax = 2 * time.Minute
 )
@@ -121,7 +123,7 @@ func (r *run) doorsFor(kind workload.Kind) []Doorway {
 
 // createBucket makes a bucket with the quorums of the plan that every node knows.
 func (r *run) createBucket(ctx context.Context, addrs []string, bucket string) error {
-	kv, err := client.Dial(ctx, addrs)
+	kv, err := client.Dial(ctx, addrs, client.WithTimeout(bucketMax))
 	if err != nil {
 		return err
 	}
