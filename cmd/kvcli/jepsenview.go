@@ -167,15 +167,15 @@ func (a *app) writeJepsen(w io.Writer, r *report.Run, dir string) error {
 	for _, s := range r.Summary() {
 		fmt.Fprintln(&b, s)
 	}
-	for _, n := range r.Never() {
-		fmt.Fprintln(&b, st.Warn(fmt.Sprintf("Nemesis %s never came: the time was too short for all.", n)))
+	if never := r.Never(); len(never) > 0 {
+		fmt.Fprintln(&b, st.Warn("These never came, for want of time: "+strings.Join(never, ", ")+"."))
 	}
 	for i := range r.Parts {
 		for _, v := range r.Parts[i].Report.Verdicts {
 			for _, f := range v.Findings[:min(len(v.Findings), 1)] {
 				fmt.Fprintf(&b, "%s %v\n", st.Bad(r.Parts[i].Workload+":"), f)
 			}
-			for _, reason := range v.Reasons {
+			for _, reason := range report.Reasons(v) {
 				fmt.Fprintf(&b, "%s %s: %s\n", st.Warn(r.Parts[i].Workload+", not judged:"), v.Property, reason)
 			}
 		}

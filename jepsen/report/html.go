@@ -18,8 +18,9 @@ var (
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "share": share, "seconds": seconds, "moment": moment, "style": func() template.CSS { return template.CSS(pageStyle) },
-	"limits": func(p checker.Property) string { return Limits(p) },
-	"plus":   func(a, b int) int { return a + b },
+	"reasons": Reasons,
+	"limits":  func(p checker.Property) string { return Limits(p) },
+	"plus":    func(a, b int) int { return a + b },
 }).Parse(pageText))
 
 // HTML writes the page of a run.

@@ -200,6 +200,13 @@ func TestTheVerdictIsNoBetterThanItsJudges(t *testing.T) {
 	require.Equal(t, report.Undecided, (&report.Run{}).Verdict(), "nothing was run")
 }
 
+// TestReasonsThatSayTheSameAreCounted: there is one for each key.
+func TestReasonsThatSayTheSameAreCounted(t *testing.T) {
+	two := []string{"A6: set/key-0", "A6: set/key-1"}
+	require.Equal(t, two, report.Reasons(checker.Verdict{Reasons: two}))
+	require.Equal(t, append(two, "and 1 more"), report.Reasons(checker.Verdict{Reasons: []string{two[0], two[1], "A6: set/key-2"}}))
+}
+
 // TestWhatIsHostileIsText (P2): keys, errors, nodes and faults of somebody who would
 // like the page to run something.
 func TestWhatIsHostileIsText(t *testing.T) {

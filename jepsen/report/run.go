@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -129,6 +131,18 @@ func (r *Run) Verdict() Verdict {
 		return Undecided
 	}
 	return v
+}
+
+// reasonsMax is how many reasons of one kind people are shown.
+const reasonsMax = 2
+
+// Reasons are why something could not be judged, for people: there is one for each key,
+// and after the first ones they say the same.
+func Reasons(v checker.Verdict) []string {
+	if len(v.Reasons) <= reasonsMax {
+		return v.Reasons
+	}
+	return append(slices.Clone(v.Reasons[:reasonsMax]), fmt.Sprintf("and %d more", len(v.Reasons)-reasonsMax))
 }
 
 // Found is how many anomalies there are.
