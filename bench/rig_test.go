@@ -145,6 +145,11 @@ func (c cost) String() string {
 
 // load runs op from all callers for a while; op gets a number of its own.
 func load(t *testing.T, cluster *local.Cluster, op func(ctx context.Context, n int64) error) cost {
+	return loadBy(t, callers, cluster, op)
+}
+
+// loadBy is load by so many callers.
+func loadBy(t *testing.T, callers int, cluster *local.Cluster, op func(ctx context.Context, n int64) error) cost {
 	ctx := context.Background()
 	var next, failed atomic.Int64
 	var first atomic.Pointer[error]

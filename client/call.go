@@ -3,7 +3,7 @@ package client
 import (
 	"time"
 
-	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred"
 )
 
 // callState is how far a call has come in its pipeline.
@@ -17,7 +17,8 @@ const (
 
 // call is one question to one node. Its pipeline guards state, prev and next.
 type call struct {
-	msg     *kindredv1.Call
+	id      uint64 // chosen by its pipeline
+	req     kindred.Request
 	bytes   int
 	node    *node
 	line    *pipeline
@@ -32,11 +33,11 @@ type call struct {
 // settle delivers the one reply of a call.
 func (c *call) settle(r reply) { c.replies <- r }
 
-// reply is what became of a call: a result, or the reason why there is none
+// reply is what became of a call: an answer, or the reason why there is none
 // and whether the node may have seen the call.
 type reply struct {
 	call   *call
-	result *kindredv1.Result
+	answer *kindred.Response
 	err    error
 	seen   bool
 }

@@ -124,7 +124,7 @@ func (o *operation) launch(now time.Time, a action) {
 	req.Timeout = o.p.budget(now)
 	req.Resent = req.Op != kindred.OpGet && len(o.asked) > 0
 	size := len(req.Key) + len(req.Value) + len(req.Context)
-	c := &call{msg: api.FormatCall(0, &req), bytes: size, node: n, line: n.line(size), replies: o.waiter.replies, at: now}
+	c := &call{req: req, bytes: size, node: n, line: n.line(size), replies: o.waiter.replies, at: now}
 	o.p.sent(now, a)
 	c.round = o.p.round
 	if a == ask && o.p.round == 1 && o.req.Op == kindred.OpGet && o.c.settings.hedging {
@@ -176,12 +176,12 @@ func (o *operation) allowed(a action, n *node) bool {
 func (o *operation) take(r reply) *kindred.Response {
 	now := time.Now()
 	o.finish(r.call)
-	if r.result == nil {
+	resp := r.answer
+	if resp == nil {
 		o.p.lost(now, r.call.round, r.call.node.name, reason(r.err), r.seen, rand.Float64())
 		o.traceFailure()
 		return nil
 	}
-	resp := api.ParseResult(r.result)
 	if resp.Err == nil {
 		if o.req.Op == kindred.OpGet {
 			o.c.latency.observe(now.Sub(r.call.at))

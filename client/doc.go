@@ -89,6 +89,12 @@
 //  5. What nodes can make grow is bounded: calls in flight ([WithOutstanding]),
 //     connections ([NodesMax]), attempts, retries and hedges.
 //
+// # On the wire
+//
+// Gets, puts and deletes take native links (package native), everything else gRPC,
+// both at the client address of a node. Where a node, or something on the way, does
+// not answer the greeting of a link, gRPC takes its place. [WithGRPCOnly] has no links.
+//
 // # Being watched
 //
 // [WithTracerProvider] makes OpenTelemetry spans, [WithMetrics] Prometheus metrics,

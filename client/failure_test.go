@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -409,4 +410,23 @@ func TestEqualAttemptsInARowAreToldOnce(t *testing.T) {
 		Attempts: []client.Attempt{full, full, {Node: "n2", Reason: "no answer in time"}, full},
 	}
 	require.ErrorContains(t, err, "; asked n1 (disk_full, 2 times), n2 (no answer in time), n1 (disk_full)")
+}
+
+// Nodes of before do not know what a link is: they are asked once, and then by gRPC.
+func TestANodeWithoutLinksIsAskedOverGRPC(t *testing.T) {
+	f := startCluster(1)
+	defer f.stop()
+	var dials atomic.Int64
+	c, err := client.Dial(t.Context(), f.addrs(), client.WithRefresh(time.Hour), client.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+		dials.Add(1)
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	}))
+	require.NoError(t, err)
+	defer c.Close()
+	for range 20 {
+		_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 20, f.nodes[0].calls.Load(), "each is sent once")
+	require.LessOrEqual(t, dials.Load(), int64(3), "the seed, a try, and gRPC")
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/kindredkv/kindred/api"
-	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
 const (
@@ -75,6 +74,11 @@ type node struct {
 	conn     *grpc.ClientConn
 	bulkOnce sync.Once
 	ctx      context.Context
+	// links are the native links that are open.
+	links map[*linkStream]bool
+	// grpcUntil is until when the node is not asked for a link, since it did not
+	// speak one.
+	grpcUntil time.Time
 }
 
 // startNode makes a node and begins to connect.
@@ -162,7 +166,7 @@ func (n *node) lifeless(now time.Time) bool {
 func (n *node) probe() {
 	ctx, cancel := context.WithTimeout(n.ctx, silenceMax)
 	defer cancel()
-	if _, err := describe(ctx, n.connection(), n.addr); err == nil {
+	if n.answers(ctx) {
 		n.heard(false)
 		n.asked(time.Now().Add(probeGap))
 		return
@@ -182,12 +186,11 @@ func (n *node) probe() {
 
 // open implements peer.
 func (n *node) open(ctx context.Context) (stream, error) {
-	s, err := kindredv1.NewKVClient(n.connection()).Pipeline(ctx)
+	s, err := n.openStream(ctx)
 	if err != nil {
 		n.met.Store(true)
-		return nil, err
 	}
-	return s, nil
+	return s, err
 }
 
 // opened implements peer. A stream opens only on a connection whose other side
@@ -231,8 +234,8 @@ func (n *node) close() {
 	n.bulkOnce.Do(func() { n.bulk.drop(errRetired, true, true) })
 }
 
-// bulkPeer is a node to its second pipeline, whose opening proves nothing: it
-// shares the connection.
+// bulkPeer is a node to its second pipeline, which has no say in whether the node
+// works: what it carries is slow by itself.
 type bulkPeer struct{ *node }
 
 func (bulkPeer) opened(bool) {}

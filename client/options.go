@@ -37,6 +37,7 @@ type settings struct {
 	refresh     time.Duration
 	hedgeAfter  time.Duration
 	hedging     bool
+	grpcOnly    bool
 	outstanding int
 	log         *slog.Logger
 	tls         *tls.Config
@@ -98,6 +99,13 @@ func WithOutstanding(n int) Option {
 // when nothing goes wrong; a lost connection or a wrong_ring asks at once.
 func WithRefresh(d time.Duration) Option {
 	return func(s *settings) { s.refresh = d }
+}
+
+// WithGRPCOnly sends everything over gRPC. By default gets, puts and deletes take the
+// native link, which costs less, wherever a node speaks it. Both are at one port and
+// do the same: choose this for what looks into HTTP/2 on the way.
+func WithGRPCOnly() Option {
+	return func(s *settings) { s.grpcOnly = true }
 }
 
 // WithDialer opens connections by f instead of TCP: for tunnels and tests.

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred/api/native"
 )
 
 // Limits of one message of a pipeline.
@@ -36,13 +36,22 @@ var (
 	errRetired = errors.New("the node is no longer used")
 	// errRested is the end of a stream that nobody used.
 	errRested = errors.New("the stream was not used")
+	// errInOrder is the end of a stream for a reason, after which nothing is owed.
+	errInOrder = errors.New("the node has ended the stream")
 )
 
-// stream is what a pipeline needs of gRPC.
+// stream carries calls to a node and results back: over gRPC, or a native link.
 type stream interface {
-	Send(*kindredv1.PipelineRequest) error
-	Recv() (*kindredv1.PipelineResponse, error)
+	// Send gives calls to the node; it is done with them when it returns. If it
+	// fails, Recv ends by itself and knows why, and whether they were seen.
+	Send([]*call) error
+	// Recv returns the next results, valid until it is called again. The error is
+	// io.EOF, or wraps errInOrder, if the node has answered all that it let in.
+	Recv() ([]native.Result, error)
+	// CloseSend says that there are no more calls.
 	CloseSend() error
+	// Limit is how many calls the node wants at a time; 0 if it does not say.
+	Limit() int
 }
 
 // peer is the node at the other end, as a pipeline needs it.
@@ -67,12 +76,15 @@ type peer interface {
 //
 //  1. A call is in the queue, in flight, or over.
 //  2. A call that was never in flight was not seen by the node.
-//  3. At most limit calls are in flight. Callers in the queue wait on their
-//     own context, so the queue is as long as there are callers.
+//  3. At most limit calls are in flight, with those that were given up: the node has
+//     them until it has answered. Callers in the queue wait on their own context, so
+//     the queue is as long as there are callers.
 //  4. A stream that is let go has no call in flight, and takes none from the
 //     queue any more.
-//  5. A node that ends a stream in order has answered all that it let in: what
-//     is in flight then, it has not seen.
+//  5. A node that ends a stream in order, with a reason or without, has answered
+//     all that it let in: what is in flight then, it has not seen.
+//  6. Once a call was given to a stream its fate is unknown until the node says
+//     otherwise, whether or not all of it has left.
 type pipeline struct {
 	peer  peer
 	limit int
@@ -82,16 +94,19 @@ type pipeline struct {
 	// resting: there is none, because nobody had a call for it.
 	resting atomic.Bool
 
-	mu       sync.Mutex
-	queue    callList
+	mu    sync.Mutex
+	queue callList
+	// inFlight are the calls that the node has; nil for those that were given up.
 	inFlight map[uint64]*call
 	lastID   uint64
 	closed   bool
+	// allowed is limit, or less if the node wants fewer calls.
+	allowed int
 }
 
 // newPipeline makes a pipeline; it works while run runs.
 func newPipeline(limit int, to peer) *pipeline {
-	return &pipeline{peer: to, limit: limit, wake: make(chan struct{}, 1), inFlight: make(map[uint64]*call)}
+	return &pipeline{peer: to, limit: limit, allowed: limit, wake: make(chan struct{}, 1), inFlight: make(map[uint64]*call)}
 }
 
 // submit queues a call. Its reply comes on call.replies unless it is forgotten.
@@ -103,7 +118,7 @@ func (p *pipeline) submit(c *call) {
 		return
 	}
 	p.lastID++
-	c.msg.Id = p.lastID
+	c.id = p.lastID
 	c.state = queued
 	p.queue.push(c)
 	p.mu.Unlock()
@@ -120,8 +135,7 @@ func (p *pipeline) forget(c *call) callState {
 	case queued:
 		p.queue.remove(c)
 	case flying:
-		delete(p.inFlight, c.msg.Id)
-		p.poke() // there is room again
+		p.inFlight[c.id] = nil
 	}
 	c.state = over
 	return was
@@ -136,7 +150,7 @@ func (p *pipeline) run(ctx context.Context) {
 		if time.Since(began) > reconnectMax {
 			failures = 0
 		}
-		lost := p.drop(err, false, !errors.Is(err, io.EOF))
+		lost := p.drop(err, false, !errors.Is(err, io.EOF) && !errors.Is(err, errInOrder))
 		if errors.Is(err, errRested) || errors.Is(err, io.EOF) && lost == 0 {
 			p.rest(ctx)
 			continue
@@ -170,6 +184,7 @@ func (p *pipeline) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.allow(s.Limit())
 	p.up.Store(true)
 	defer p.up.Store(false)
 	p.peer.opened(p.owed())
@@ -185,8 +200,17 @@ func (p *pipeline) session(ctx context.Context) error {
 		<-read
 		return errRested
 	}
-	cancel() // ends the reader
 	return <-read
+}
+
+// allow goes by how many calls the node wants at a time.
+func (p *pipeline) allow(calls int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.allowed = p.limit
+	if calls > 0 {
+		p.allowed = min(p.limit, calls)
+	}
 }
 
 // farewell lets the node end the stream in order, unless it takes its time or
@@ -211,7 +235,7 @@ func (p *pipeline) write(ctx context.Context, s stream) (unused bool) {
 	look := time.NewTicker(restAfter)
 	defer look.Stop()
 	p.poke() // who waited for a call has taken its signal
-	var batch kindredv1.PipelineRequest
+	var batch []*call
 	for last := uint64(0); ; {
 		select {
 		case <-p.wake:
@@ -226,8 +250,8 @@ func (p *pipeline) write(ctx context.Context, s stream) (unused bool) {
 		// Let callers that are about to append do so: one message for many
 		// calls costs a fraction of one for each.
 		runtime.Gosched()
-		for p.take(&batch) {
-			if s.Send(&batch) != nil {
+		for batch = p.take(batch); len(batch) > 0; batch = p.take(batch) {
+			if s.Send(batch) != nil {
 				return false
 			}
 		}
@@ -242,37 +266,37 @@ func (p *pipeline) unused(last uint64) (latest uint64, unused bool) {
 	return p.lastID, p.lastID == last && p.queue.first() == nil && len(p.inFlight) == 0
 }
 
-// take moves calls from the queue into a message, and reports whether there
-// are any.
-func (p *pipeline) take(batch *kindredv1.PipelineRequest) bool {
-	clear(batch.Calls)
-	batch.Calls = batch.Calls[:0]
+// take moves calls from the queue into a batch, which takes the place of the one
+// before.
+func (p *pipeline) take(batch []*call) []*call {
+	clear(batch)
+	batch = batch[:0]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for bytes := 0; len(batch.Calls) < batchCallsMax && len(p.inFlight) < p.limit; {
+	for bytes := 0; len(batch) < batchCallsMax && len(p.inFlight) < p.allowed; {
 		c := p.queue.first()
 		if c == nil || (bytes > 0 && bytes+c.bytes > batchBytesMax) {
 			break
 		}
 		p.queue.remove(c)
 		c.state = flying
-		p.inFlight[c.msg.Id] = c
+		p.inFlight[c.id] = c
 		bytes += c.bytes
-		batch.Calls = append(batch.Calls, c.msg)
+		batch = append(batch, c)
 	}
-	return len(batch.Calls) > 0
+	return batch
 }
 
 // read settles calls until the stream breaks.
 func (p *pipeline) read(s stream) error {
 	var settled []reply
 	for {
-		m, err := s.Recv()
+		results, err := s.Recv()
 		if err != nil {
 			return err
 		}
 		var owing bool
-		settled, owing = p.match(m.GetResults(), settled[:0])
+		settled, owing = p.match(results, settled[:0])
 		p.peer.heard(owing)
 		for _, r := range settled {
 			r.call.settle(r)
@@ -282,18 +306,18 @@ func (p *pipeline) read(s stream) error {
 }
 
 // match finds the calls of results, and whether there are others on their way.
-// Those that were forgotten have none.
-func (p *pipeline) match(results []*kindredv1.Result, into []reply) ([]reply, bool) {
+// Those that were given up have none.
+func (p *pipeline) match(results []native.Result, into []reply) ([]reply, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range results {
-		c := p.inFlight[r.GetId()]
+		c := p.inFlight[r.ID]
+		delete(p.inFlight, r.ID)
 		if c == nil {
 			continue
 		}
-		delete(p.inFlight, c.msg.Id)
 		c.state = over
-		into = append(into, reply{call: c, result: r, seen: true})
+		into = append(into, reply{call: c, answer: r.Response, seen: true})
 	}
 	if p.queue.first() != nil {
 		p.poke() // there is room again
@@ -318,6 +342,9 @@ func (p *pipeline) drop(err error, closing, seen bool) int {
 	var lost []reply
 	for id, c := range p.inFlight {
 		delete(p.inFlight, id)
+		if c == nil {
+			continue
+		}
 		c.state = over
 		lost = append(lost, reply{call: c, err: err, seen: seen})
 	}

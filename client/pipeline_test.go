@@ -11,7 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api/native"
 )
 
 // wire is a node seen from a pipeline: the test plays the network.
@@ -23,6 +24,7 @@ type wire struct {
 	broken  int
 	ended   atomic.Int32 // streams that the pipeline let go
 	ctx     context.Context
+	wants   int // calls at a time
 }
 
 func (w *wire) open(ctx context.Context) (stream, error) {
@@ -39,10 +41,10 @@ func (w *wire) opened(bool) {}
 func (w *wire) heard(bool)  {}
 func (w *wire) broke(error) { w.broken++ }
 
-func (w *wire) Send(m *kindredv1.PipelineRequest) error {
+func (w *wire) Send(calls []*call) error {
 	var ids []uint64
-	for _, c := range m.GetCalls() {
-		ids = append(ids, c.GetId())
+	for _, c := range calls {
+		ids = append(ids, c.id)
 	}
 	select {
 	case w.sent <- ids:
@@ -57,14 +59,16 @@ func (w *wire) CloseSend() error {
 	return nil
 }
 
-func (w *wire) Recv() (*kindredv1.PipelineResponse, error) {
+func (w *wire) Limit() int { return w.wants }
+
+func (w *wire) Recv() ([]native.Result, error) {
 	select {
 	case ids := <-w.answers:
-		var m kindredv1.PipelineResponse
+		var results []native.Result
 		for _, id := range ids {
-			m.Results = append(m.Results, &kindredv1.Result{Id: id})
+			results = append(results, native.Result{ID: id, Response: &kindred.Response{Context: []byte{byte(id)}}})
 		}
-		return &m, nil
+		return results, nil
 	case err := <-w.breaks:
 		return nil, err
 	case <-w.ctx.Done():
@@ -93,7 +97,7 @@ func calls(p *pipeline, n, bytes int) ([]*call, chan reply) {
 	replies := make(chan reply, n)
 	made := make([]*call, n)
 	for i := range made {
-		made[i] = &call{msg: &kindredv1.Call{}, bytes: bytes, replies: replies}
+		made[i] = &call{bytes: bytes, replies: replies}
 		p.submit(made[i])
 	}
 	return made, replies
@@ -159,7 +163,7 @@ func TestAResultSettlesItsCallWhateverTheOrder(t *testing.T) {
 		var got []*call
 		for range made {
 			r := <-replies
-			require.Equal(t, r.call.msg.GetId(), r.result.GetId())
+			require.Equal(t, []byte{byte(r.call.id)}, r.answer.Context)
 			got = append(got, r.call)
 		}
 		require.Equal(t, []*call{made[2], made[0], made[1]}, got)
@@ -202,14 +206,66 @@ func TestASettledCallCanNoLongerBeForgotten(t *testing.T) {
 
 func TestInvariant5_TheLimitHoldsCallsBackUntilThereIsRoom(t *testing.T) {
 	story(t, 2, func(t *testing.T, p *pipeline, w *wire) {
-		made, _ := calls(p, 4, 10)
+		calls(p, 4, 10)
 		w.opens <- nil
 		require.Equal(t, []uint64{1, 2}, <-w.sent)
 		synctest.Wait()
 		w.answers <- []uint64{1}
 		require.Equal(t, []uint64{3}, <-w.sent)
+		w.answers <- []uint64{2, 3}
+		require.Equal(t, []uint64{4}, <-w.sent)
+	})
+}
+
+// The node would not read further: a node that is given more calls than it takes does
+// not see pings either, and passes for dead.
+func TestInvariant3_ACallThatWasGivenUpHoldsItsPlaceUntilTheNodeHasAnswered(t *testing.T) {
+	story(t, 2, func(t *testing.T, p *pipeline, w *wire) {
+		made, replies := calls(p, 4, 10)
+		w.opens <- nil
+		require.Equal(t, []uint64{1, 2}, <-w.sent)
+		p.forget(made[0])
 		p.forget(made[1])
-		require.Equal(t, []uint64{4}, <-w.sent, "a caller that gave up makes room as well")
+		p.poke()
+		synctest.Wait()
+		select {
+		case ids := <-w.sent:
+			t.Fatalf("%v were sent", ids)
+		default:
+		}
+		w.answers <- []uint64{2}
+		require.Equal(t, []uint64{3}, <-w.sent)
+		synctest.Wait()
+		require.Empty(t, replies, "nobody waits for it")
+		w.breaks <- errors.New("gone")
+		lost := map[uint64]bool{(<-replies).call.id: true, (<-replies).call.id: true}
+		require.Equal(t, map[uint64]bool{3: true, 4: true}, lost, "and nobody for the other")
+	})
+}
+
+func TestANodeMayWantFewerCallsThanTheClientWouldMake(t *testing.T) {
+	story(t, 100, func(t *testing.T, p *pipeline, w *wire) {
+		calls(p, 3, 10)
+		w.wants = 2
+		w.opens <- nil
+		require.Equal(t, []uint64{1, 2}, <-w.sent)
+		synctest.Wait()
+		w.answers <- []uint64{2}
+		require.Equal(t, []uint64{3}, <-w.sent)
+	})
+}
+
+func TestInvariant5_ANodeThatLeavesInOrderHasNotSeenTheRest(t *testing.T) {
+	story(t, 100, func(t *testing.T, p *pipeline, w *wire) {
+		_, replies := calls(p, 1, 10)
+		w.opens <- nil
+		<-w.sent
+		w.breaks <- orderly{errors.New("the node is shutting down")}
+		r := <-replies
+		require.False(t, r.seen)
+		require.ErrorContains(t, r.err, "shutting down")
+		synctest.Wait()
+		require.Equal(t, 1, w.broken, "and it is not hoped to be back")
 	})
 }
 
@@ -229,7 +285,7 @@ func TestAPipelineConnectsAgainWithGrowingPauses(t *testing.T) {
 		_, replies := calls(p, 1, 10)
 		w.opens <- nil
 		w.answers <- <-w.sent
-		require.NotNil(t, (<-replies).result)
+		require.NotNil(t, (<-replies).answer)
 	})
 }
 

@@ -11,7 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	kindredv1 "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api/native"
 )
 
 // used opens a stream and has a call answered on it.
@@ -42,7 +43,7 @@ func TestAStreamThatNobodyUsesIsLetGoUntilItIsNeeded(t *testing.T) {
 		require.Equal(t, []uint64{2}, <-w.sent)
 		require.True(t, p.up.Load())
 		w.answers <- []uint64{2}
-		require.NotNil(t, (<-replies).result)
+		require.NotNil(t, (<-replies).answer)
 		require.Zero(t, w.broken, "nothing has failed")
 	})
 }
@@ -55,7 +56,7 @@ func TestAStreamWithACallOnItsWayIsKept(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Zero(t, w.ended.Load())
 		w.answers <- []uint64{1}
-		require.NotNil(t, (<-replies).result)
+		require.NotNil(t, (<-replies).answer)
 	})
 }
 
@@ -69,7 +70,7 @@ func TestInvariant4_ACallDuringTheFarewellTakesTheNextStream(t *testing.T) {
 		require.Empty(t, replies, "it is not lost")
 		w.opens <- nil
 		w.answers <- <-w.sent
-		require.NotNil(t, (<-replies).result)
+		require.NotNil(t, (<-replies).answer)
 	})
 }
 
@@ -123,7 +124,7 @@ func TestNoCallIsLostOrSentTwiceWhereStreamsAreLetGo(t *testing.T) {
 					_, replies := calls(p, 1, 10)
 					r := <-replies
 					require.NoError(t, r.err)
-					require.NotNil(t, r.result)
+					require.NotNil(t, r.answer)
 				})
 			}
 			round.Wait()
@@ -149,7 +150,7 @@ type echo struct {
 
 func (e *echo) open(ctx context.Context) (stream, error) {
 	e.streams++
-	return &echoed{node: e, ctx: ctx, calls: make(chan []*kindredv1.Call, 16)}, nil
+	return &echoed{node: e, ctx: ctx, calls: make(chan []uint64, 16)}, nil
 }
 
 func (*echo) opened(bool)   {}
@@ -159,20 +160,26 @@ func (e *echo) broke(error) { e.broken++ }
 type echoed struct {
 	node  *echo
 	ctx   context.Context
-	calls chan []*kindredv1.Call
+	calls chan []uint64
 }
 
-func (s *echoed) Send(m *kindredv1.PipelineRequest) error {
-	s.calls <- append([]*kindredv1.Call(nil), m.GetCalls()...)
+func (s *echoed) Send(calls []*call) error {
+	var ids []uint64
+	for _, c := range calls {
+		ids = append(ids, c.id)
+	}
+	s.calls <- ids
 	return nil
 }
+
+func (*echoed) Limit() int { return 0 }
 
 func (s *echoed) CloseSend() error {
 	close(s.calls)
 	return nil
 }
 
-func (s *echoed) Recv() (*kindredv1.PipelineResponse, error) {
+func (s *echoed) Recv() ([]native.Result, error) {
 	select {
 	case calls, open := <-s.calls:
 		if !open {
@@ -180,12 +187,12 @@ func (s *echoed) Recv() (*kindredv1.PipelineResponse, error) {
 		}
 		s.node.mu.Lock()
 		defer s.node.mu.Unlock()
-		var m kindredv1.PipelineResponse
-		for _, c := range calls {
-			s.node.seen[c.GetId()]++
-			m.Results = append(m.Results, &kindredv1.Result{Id: c.GetId()})
+		var results []native.Result
+		for _, id := range calls {
+			s.node.seen[id]++
+			results = append(results, native.Result{ID: id, Response: &kindred.Response{}})
 		}
-		return &m, nil
+		return results, nil
 	case <-s.ctx.Done():
 		return nil, s.ctx.Err()
 	}

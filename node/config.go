@@ -59,6 +59,9 @@ type Config struct {
 	// Insecure allows listening beyond loopback without them; default false. Then
 	// whoever reaches the addresses may read, write and join.
 	Insecure bool
+	// GRPCOnly takes no native links from clients: they use gRPC then, which costs
+	// more; default false.
+	GRPCOnly bool
 	// FaultInjection lets [Node.SetFaults], and whoever may call HTTP, cut and slow
 	// this node's links; default false. Faults is what is wrong with them from the
 	// start; default nothing.

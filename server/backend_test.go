@@ -31,6 +31,8 @@ type memory struct {
 	guests []string
 	// running is the number of operations under way, peak the largest so far.
 	running, peak int
+	// layout is no real one.
+	layout []byte
 }
 
 type object struct {
@@ -45,7 +47,7 @@ type seen struct {
 
 func newMemory(testing.TB) *memory {
 	return &memory{
-		objects: map[string]*object{},
+		objects: map[string]*object{}, layout: []byte{1, 2, 3},
 		local: kindred.Local{Node: "n1", Version: "v1", Started: time.UnixMilli(1e12), Ready: true,
 			Partitions: 64, Shards: 2, DiskBytes: 10, DiskFreeBytes: 20},
 	}
@@ -53,7 +55,7 @@ func newMemory(testing.TB) *memory {
 
 func (m *memory) Cluster() kindred.Cluster {
 	return kindred.Cluster{
-		Node: "n1", ClusterID: "c", Layout: []byte{1, 2, 3}, LayoutVersion: "1-ab", Partitions: 64, Replicas: 3,
+		Node: "n1", ClusterID: "c", Layout: m.layout, LayoutVersion: "1-ab", Partitions: 64, Replicas: 3,
 		Members: []kindred.Member{{Name: "n1", Zone: "z1", Capacity: 100, State: kindred.Alive, ClientAddr: "h:1",
 			PeerAddr: "h:2", GossipAddr: "h:3", HTTPAddr: "h:4", Linked: true, Partitions: 64}},
 	}

@@ -22,12 +22,12 @@ type call struct {
 }
 
 // receiver takes answered calls; it must not block.
-type receiver interface{ receive(*call) }
+type receiver interface{ take(*call) }
 
 // waiter receives the one call that its channel has room for.
 type waiter chan *call
 
-func (w waiter) receive(c *call) { w <- c }
+func (w waiter) take(c *call) { w <- c }
 
 // start hands a checked request to the backend, or says why not.
 func (s *Server) start(ctx context.Context, req *kindred.Request, id uint64, to receiver) *kindred.Error {
@@ -47,7 +47,7 @@ func (c *call) done(r *kindred.Response) {
 		c.server.logFailure(c.op, c.request, r.Err)
 	}
 	c.server.calls.leave()
-	c.to.receive(c)
+	c.to.take(c)
 }
 
 // ask is one operation for a caller that waits.

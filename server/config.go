@@ -64,6 +64,10 @@ type Config struct {
 	// in who have a certificate or a token. Default: plain text, for everybody.
 	Security *security.Keeper
 
+	// GRPCOnly takes no native links: clients that ask for one get gRPC. Default:
+	// both, at one port.
+	GRPCOnly bool
+
 	// ConnectionsMax bounds the open connections of each door; further ones
 	// wait in the backlog of the kernel. Each takes a file descriptor and, idle, about
 	// 30 KiB, 36 with TLS. Default 16,384.

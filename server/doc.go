@@ -6,7 +6,9 @@
 //
 //   - door: one way in. gRPC is for programs, HTTP for people and scripts.
 //   - call: one operation between the moment it was let in and its answer.
-//   - pipeline: many calls over one gRPC stream, answered in any order.
+//   - pipeline: many calls over one gRPC stream or native link, answered in any
+//     order.
+//   - link: a connection of the Go client (package native), at the door of gRPC.
 //   - drain: to let what runs finish while nothing new is let in.
 //
 // # Invariants
@@ -146,6 +148,9 @@
 // "reason":""} while the node serves its share, else 503 with the reason.
 //
 // # gRPC
+//
+// At the same door native links are served, unless Config.GRPCOnly: they are
+// pipelines that travel in frames, with all that bounds and ends a pipeline.
 //
 // The services of api/kindred/v1, the standard health service ("" is the
 // process, kindred.v1.KV is readiness) and reflection.

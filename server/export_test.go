@@ -16,3 +16,6 @@ func (s *Server) GRPCAnswerBytes() int64 { return s.grpcAnswerBytes.Load() }
 
 // AnswerBytes is what an answer without values counts.
 const AnswerBytes = answerBytes
+
+// NativeLinks is how many native links are open.
+func (s *Server) NativeLinks() int { return s.links.count() }

@@ -30,6 +30,7 @@ const (
 
 func (s *Server) newGRPC() *grpc.Server {
 	options := []grpc.ServerOption{
+		grpc.Creds(s.newDoorman()),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(api.RequestBytesMax),
 		grpc.MaxSendMsgSize(api.ResponseBytesMax),

@@ -50,12 +50,23 @@ func (l accounts) Accept() (net.Conn, error) {
 type account struct {
 	net.Conn
 	server *Server
+	// dispatched: it is a native link, and gRPC has no say any more.
+	dispatched atomic.Bool
 
 	mu          sync.Mutex
 	own, shared int64
 	// streams are those of which gRPC has messages.
 	streams map[*unread]bool
 	closed  bool
+}
+
+// SetDeadline implements net.Conn. gRPC moves the deadline of a connection once more
+// when it has given it away.
+func (a *account) SetDeadline(t time.Time) error {
+	if a.dispatched.Load() {
+		return nil
+	}
+	return a.Conn.SetDeadline(t)
 }
 
 // RemoteAddr leads back to the account: it is all that gRPC shows of a connection.

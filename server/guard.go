@@ -68,7 +68,6 @@ func (g *guard) admitCall(ctx context.Context) *kindred.Error {
 // options are what gRPC has to know of the guard.
 func (g *guard) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(credentials.NewTLS(g.keeper.Server("h2"))),
 		grpc.ReadBufferSize(0), // TLS reads whole records into memory of its own; more would only be idle
 		grpc.InTapHandle(g.tap), grpc.ChainStreamInterceptor(g.stream),
 	}
@@ -90,21 +89,26 @@ func (g *guard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServe
 	if strings.HasPrefix(info.FullMethod, openMethods) {
 		return handle(srv, stream)
 	}
-	judge := func() error {
-		if bad := g.admitCall(stream.Context()); bad != nil {
-			return api.Status(bad).Err()
-		}
-		return nil
-	}
-	reading, err := g.keeper.NewPass(judge)
-	if err != nil {
-		return err
-	}
-	writing, err := g.keeper.NewPass(judge)
+	reading, writing, err := g.passes(func() *kindred.Error { return g.admitCall(stream.Context()) })
 	if err != nil {
 		return err
 	}
 	return handle(srv, &guarded{stream, reading, writing})
+}
+
+// passes are for what reads and what writes, two goroutines. Their errors are gRPC's.
+func (g *guard) passes(admit func() *kindred.Error) (reading, writing *security.Pass, err error) {
+	judge := func() error {
+		if bad := admit(); bad != nil {
+			return api.Status(bad).Err()
+		}
+		return nil
+	}
+	if reading, err = g.keeper.NewPass(judge); err != nil {
+		return nil, nil, err
+	}
+	writing, err = g.keeper.NewPass(judge)
+	return reading, writing, err
 }
 
 // guarded is a stream that ends once its caller is no longer let in: a pipeline

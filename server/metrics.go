@@ -41,10 +41,11 @@ func newMetrics(s *Server) *metrics {
 	m := &metrics{all: []prometheus.Collector{
 		requests, seconds,
 		gauge("kindred_requests_in_flight", "Operations inside the backend.", s.calls.count),
-		gauge("kindred_streams_in_flight", "Pipelines and scans that are open.", s.streams.count),
+		gauge("kindred_streams_in_flight", "Pipelines and scans that are open, native links among them.", s.streams.count),
+		gauge("kindred_native_links", "Native links that are open, or greeting.", s.links.count),
 		gauge("kindred_http_body_bytes", "Bytes held for HTTP bodies that are read or worked on.", s.bodyBytes.Load),
 		gauge("kindred_http_answer_bytes", "Bytes held for HTTP answers that are being sent.", s.answerBytes.Load),
-		gauge("kindred_grpc_answer_bytes", "Bytes held for gRPC answers that are being sent, beyond what each connection and each stream has to itself.", s.grpcAnswerBytes.Load),
+		gauge("kindred_grpc_answer_bytes", "Bytes held for answers over gRPC and native links that are being sent, beyond what each connection and each stream has to itself.", s.grpcAnswerBytes.Load),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "kindred_refused_callers_total",
 			Help: "Callers refused because they showed neither a certificate nor a token that is known.",

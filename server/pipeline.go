@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/api"
 	pb "github.com/kindredkv/kindred/api/kindred/v1"
+	"github.com/kindredkv/kindred/api/native"
 )
 
 // frameBytesMax is about how large one PipelineResponse becomes; a single
@@ -26,18 +28,66 @@ func (d *kvDoor) Pipeline(stream grpc.BidiStreamingServer[pb.PipelineRequest, pb
 		return api.Status(err).Err()
 	}
 	defer d.streams.leave()
-	p := &pipe{server: d.Server, stream: stream, wake: make(chan struct{}, 1), unread: d.watchUnread(stream.Context())}
-	defer p.unread.close()
-	p.room.L = &p.mu
+	unread := d.watchUnread(stream.Context())
+	defer unread.close()
+	p := newPipe(d.Server, &grpcCarrier{stream: stream, unread: unread}, unread)
 	defer p.close()
 	go p.read()
 	return p.write()
 }
 
+// carrier is what a pipeline travels on: a gRPC stream or a native link.
+type carrier interface {
+	// Context ends with the connection.
+	Context() context.Context
+	// receive returns the calls of the next message, valid until the next.
+	receive() ([]arrival, error)
+	// send sends answers of about so many bytes, which wait in unread until then,
+	// and forgets them as soon as it can.
+	send(answers []*call, bytes int) error
+}
+
+// arrival is a call that has come: a request, or what is wrong with it.
+type arrival struct {
+	id  uint64
+	op  kindred.Op
+	req *kindred.Request
+	bad *kindred.Error
+}
+
+// grpcCarrier is a stream of kindred.v1.
+type grpcCarrier struct {
+	stream grpc.BidiStreamingServer[pb.PipelineRequest, pb.PipelineResponse]
+	unread *unread
+	calls  []arrival
+}
+
+func (c *grpcCarrier) Context() context.Context { return c.stream.Context() }
+
+func (c *grpcCarrier) receive() ([]arrival, error) {
+	clear(c.calls)
+	m, err := c.stream.Recv()
+	c.calls = c.calls[:0]
+	for _, call := range m.GetCalls() {
+		req, bad := api.ParseCall(call)
+		c.calls = append(c.calls, arrival{call.GetId(), opOf(call), req, bad})
+	}
+	return c.calls, err
+}
+
+func (c *grpcCarrier) send(answers []*call, bytes int) error {
+	m := &pb.PipelineResponse{Results: make([]*pb.Result, len(answers))}
+	for i, a := range answers {
+		m.Results[i] = api.FormatResult(a.id, a.op, a.answer)
+	}
+	clear(answers) // their values can be freed once gRPC has encoded them
+	return c.unread.send(c.stream, m, bytes)
+}
+
 // pipe is one stream of calls and answers.
 type pipe struct {
 	server *Server
-	stream grpc.BidiStreamingServer[pb.PipelineRequest, pb.PipelineResponse]
+	carrier
 	unread *unread // counts what is unsent, and what gRPC has, for all streams together
 	// wake tells the writer that something below changed.
 	wake chan struct{}
@@ -61,15 +111,21 @@ type pipe struct {
 	closed bool
 }
 
+func newPipe(s *Server, on carrier, unread *unread) *pipe {
+	p := &pipe{server: s, carrier: on, wake: make(chan struct{}, 1), unread: unread}
+	p.room.L = &p.mu
+	return p
+}
+
 // read lets calls in as they arrive.
 func (p *pipe) read() {
 	for {
-		m, err := p.stream.Recv()
+		calls, err := p.receive()
 		if err != nil {
 			p.end(err)
 			return
 		}
-		for _, c := range m.GetCalls() {
+		for _, c := range calls {
 			if !p.waitForRoom() {
 				return
 			}
@@ -95,22 +151,21 @@ func (p *pipe) waitForRoom() bool {
 	return !p.closed
 }
 
-func (p *pipe) start(m *pb.Call) {
-	req, err := api.ParseCall(m)
+func (p *pipe) start(c arrival) {
+	err := c.bad
 	if err == nil {
-		err = withDeadline(p.stream.Context(), req)
+		err = withDeadline(p.Context(), c.req)
 	}
 	if err == nil {
-		err = p.server.start(p.stream.Context(), req, m.GetId(), p)
+		err = p.server.start(p.Context(), c.req, c.id, p)
 	}
 	if err != nil {
-		op := opOf(m)
-		p.receive(&call{id: m.GetId(), op: op, answer: p.server.refuse(op, requestID(p.stream.Context(), req), err)})
+		p.take(&call{id: c.id, op: c.op, answer: p.server.refuse(c.op, requestID(p.Context(), c.req), err)})
 	}
 }
 
-// receive takes an answer from the backend, in the backend's goroutine.
-func (p *pipe) receive(c *call) {
+// take takes an answer from the backend, in the backend's goroutine.
+func (p *pipe) take(c *call) {
 	size := p.count(c)
 	p.mu.Lock()
 	p.running--
@@ -169,8 +224,8 @@ func (p *pipe) write() error {
 	var batch []*call
 	var before uint64
 	for last := false; ; {
-		batch, last = p.take(batch[:0], draining == nil)
-		if err := p.send(batch); err != nil {
+		batch, last = p.gather(batch[:0], draining == nil)
+		if err := p.sendAll(batch); err != nil {
 			return err
 		}
 		if last {
@@ -182,8 +237,8 @@ func (p *pipe) write() error {
 		select {
 		case <-p.wake:
 			runtime.Gosched() // answers that are about to be ready leave in the same message
-		case <-p.stream.Context().Done():
-			return p.stream.Context().Err()
+		case <-p.Context().Done():
+			return p.Context().Err()
 		case <-draining:
 			draining = nil
 		case <-look.C:
@@ -192,9 +247,9 @@ func (p *pipe) write() error {
 	}
 }
 
-// take swaps the answers that are ready for an empty list, and reports whether
+// gather swaps the answers that are ready for an empty list, and reports whether
 // they are the last ones; then nothing more is let in.
-func (p *pipe) take(empty []*call, draining bool) (batch []*call, last bool) {
+func (p *pipe) gather(empty []*call, draining bool) (batch []*call, last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	batch, p.ready = p.ready, empty
@@ -211,24 +266,23 @@ func (p *pipe) look(before uint64) (now uint64) {
 	return p.letIn
 }
 
-// send sends a batch, in messages of about frameBytesMax.
-func (p *pipe) send(batch []*call) error {
+// sendAll sends a batch, in messages of about frameBytesMax.
+func (p *pipe) sendAll(batch []*call) error {
 	for len(batch) > 0 {
-		m, bytes := &pb.PipelineResponse{}, 0
-		for _, c := range batch {
-			if bytes += sizeOf(c.answer); bytes > frameBytesMax && len(m.Results) > 0 {
-				bytes -= sizeOf(c.answer)
+		n, bytes := 1, sizeOf(batch[0].answer)
+		for ; n < min(len(batch), native.ResultsMax); n++ {
+			size := sizeOf(batch[n].answer)
+			if bytes+size > frameBytesMax {
 				break
 			}
-			m.Results = append(m.Results, api.FormatResult(c.id, c.op, c.answer))
+			bytes += size
 		}
-		n := len(m.Results)
-		clear(batch[:n]) // their values can be freed once gRPC has encoded them
-		batch = batch[n:]
 		p.leave(bytes)
-		if err := p.unread.send(p.stream, m, bytes); err != nil {
+		if err := p.send(batch[:n], bytes); err != nil {
 			return err
 		}
+		clear(batch[:n])
+		batch = batch[n:]
 		p.sent(n)
 	}
 	return nil

@@ -33,6 +33,8 @@ type Server struct {
 	// grpcAnswerBytes are held for gRPC answers, see account and unread.
 	grpcAnswerBytes atomic.Int64
 	strangers       security.Strangers
+	// links are the native links.
+	links links
 }
 
 // New makes a server. It listens to nothing yet.
@@ -57,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// ServeGRPC answers on l until Shutdown, and closes it; it then returns nil.
+// ServeGRPC answers on l, gRPC and native links, until Shutdown, and closes it; it then returns nil.
 func (s *Server) ServeGRPC(l net.Listener) error {
 	s.watchReadiness()
 	err := s.grpc.Serve(accounts{limitConnections(l, s.cfg.ConnectionsMax), s})
@@ -111,7 +113,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) drainGRPC(ctx context.Context) error {
 	graceful := make(chan struct{})
 	go func() {
-		s.grpc.GracefulStop()
+		s.grpc.GracefulStop() // and no connection becomes a link any more
+		s.links.serving.Wait()
 		close(graceful)
 	}()
 	for _, idle := range []chan struct{}{s.calls.idle, s.streams.idle} {
@@ -133,7 +136,9 @@ func (s *Server) drainGRPC(ctx context.Context) error {
 
 // stopGRPC closes what is still open; that is an error only if ctx ended.
 func (s *Server) stopGRPC(ctx context.Context, graceful chan struct{}) error {
+	s.links.closeAll()
 	s.grpc.Stop()
+	s.links.closeAll() // those that were just greeting
 	<-graceful
 	return ctx.Err()
 }

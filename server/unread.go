@@ -32,14 +32,18 @@ type unread struct {
 }
 
 func (s *Server) watchUnread(ctx context.Context) *unread {
-	u := &unread{account: &account{server: s}}
 	if end, ok := peer.FromContext(ctx); ok {
 		if addr, ok := end.Addr.(accountAddr); ok {
-			u.account = addr.account
-			u.late = time.AfterFunc(s.cfg.AnswerTimeout, u.account.cut)
-			u.late.Stop()
+			return addr.account.watchUnread()
 		}
 	}
+	return &unread{account: &account{server: s}}
+}
+
+// watchUnread is for one more stream, or the link, of a connection.
+func (a *account) watchUnread() *unread {
+	u := &unread{account: a, late: time.AfterFunc(a.server.cfg.AnswerTimeout, a.cut)}
+	u.late.Stop()
 	return u
 }
 
@@ -89,12 +93,18 @@ func (u *unread) send(stream grpc.ServerStream, m proto.Message, bytes int) erro
 			return err
 		}
 	}
+	return u.inTime(bytes, func() error { return stream.SendMsg(m) })
+}
+
+// inTime gives away answers that waited, of so many bytes. A client that does not let
+// that happen in time loses the connection.
+func (u *unread) inTime(bytes int, give func() error) error {
 	defer u.hold(-bytes)
 	if u.late != nil {
 		u.late.Reset(u.account.server.cfg.AnswerTimeout)
 		defer u.late.Stop()
 	}
-	return stream.SendMsg(m)
+	return give()
 }
 
 // pack makes a parcel for gRPC of a message that waited, which from here on counts with

@@ -131,6 +131,7 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.StringVar(&c.Security.Tokens, "tokens", "", "file of clients' tokens: lines of a name and a SHA-256")
 	f.StringVar(&c.Security.GossipKeys, "gossip-key", "", "file of gossip keys in base64: the first encrypts, all decrypt")
 	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback in plain text; anyone may read and write")
+	f.BoolVar(&c.GRPCOnly, "grpc-only", c.GRPCOnly, "take no native links: Go clients use gRPC too")
 	f.BoolVar(&c.FaultInjection, "fault-injection", c.FaultInjection, "accept orders to cut and slow links, for tests")
 	f.Var((*faultPlan)(&c.Faults), "faults", "faults from the start, as JSON of /v1/local/faults")
 	f.BoolVar(&c.Production, "production", c.Production, "refuse settings that only tests should have")
