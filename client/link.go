@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -254,7 +253,7 @@ func (s *linkStream) why(err error) error {
 		err = native.ErrSilent
 	case s.ctx.Err() != nil:
 		return status.FromContextError(s.ctx.Err()).Err()
-	case broken != nil && errors.Is(err, os.ErrDeadlineExceeded):
+	case broken != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)):
 		err = *broken
 	}
 	return spoken(err)

@@ -96,8 +96,10 @@ type pipeline struct {
 
 	mu    sync.Mutex
 	queue callList
-	// inFlight are the calls that the node has; nil for those that were given up.
+	// inFlight are the calls that the node has; nil for those that were given up, of
+	// which there are so many.
 	inFlight map[uint64]*call
+	givenUp  int
 	lastID   uint64
 	closed   bool
 	// allowed is limit, or less if the node wants fewer calls.
@@ -136,6 +138,7 @@ func (p *pipeline) forget(c *call) callState {
 		p.queue.remove(c)
 	case flying:
 		p.inFlight[c.id] = nil
+		p.givenUp++
 	}
 	c.state = over
 	return was
@@ -305,15 +308,18 @@ func (p *pipeline) read(s stream) error {
 	}
 }
 
-// match finds the calls of results, and whether there are others on their way.
-// Those that were given up have none.
+// match finds the calls of results, and whether somebody waits for others. Those that
+// were given up have none.
 func (p *pipeline) match(results []native.Result, into []reply) ([]reply, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range results {
-		c := p.inFlight[r.ID]
+		c, ours := p.inFlight[r.ID]
 		delete(p.inFlight, r.ID)
 		if c == nil {
+			if ours {
+				p.givenUp--
+			}
 			continue
 		}
 		c.state = over
@@ -322,7 +328,7 @@ func (p *pipeline) match(results []native.Result, into []reply) ([]reply, bool) 
 	if p.queue.first() != nil {
 		p.poke() // there is room again
 	}
-	return into, len(p.inFlight) > 0
+	return into, len(p.inFlight) > p.givenUp
 }
 
 // owed reports whether callers wait for the node.
@@ -339,6 +345,7 @@ func (p *pipeline) owed() bool {
 func (p *pipeline) drop(err error, closing, seen bool) int {
 	p.mu.Lock()
 	p.closed = p.closed || closing
+	p.givenUp = 0
 	var lost []reply
 	for id, c := range p.inFlight {
 		delete(p.inFlight, id)

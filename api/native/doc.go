@@ -30,7 +30,8 @@
 // # Invariants
 //
 //  1. Everything that arrives is hostile. Decoding returns an error and never
-//     panics, and no allocation is larger than what has arrived makes plausible.
+//     panics, and no allocation is larger than what has arrived makes plausible: lists
+//     are bounded, and only an object of empty siblings becomes twenty times as large.
 //     A request that was decoded has yet to pass [api.Check].
 //  2. A frame is delivered whole or not at all.
 //  3. A call and a result mean what the messages of kindred.v1 would make of

@@ -26,6 +26,8 @@ const (
 	pieceBytes = 256 << 10
 	// helloBytesMax is the largest first frame: nothing is known of its sender yet.
 	helloBytesMax = 16 << 10
+	// endBytesMax is the largest end: it has a reason of some hundred bytes, or none.
+	endBytesMax = 16 << 10
 	// signEvery is how often the other end hears, while a large frame of it is on its
 	// way, that it arrives: on a slow road its own pings wait behind that frame.
 	signEvery = 250 * time.Millisecond
@@ -283,6 +285,9 @@ func (l *Link) next(want kind) (frame, error) {
 
 // endOf is what an end says.
 func endOf(f frame) error {
+	if len(f.body) > endBytesMax {
+		return malformed("an end of %d bytes, the limit is %d", len(f.body), endBytesMax)
+	}
 	why, err := decodeEnd(f)
 	switch {
 	case err != nil:
@@ -447,9 +452,9 @@ func (l *Link) Ping(ctx context.Context) error {
 	}
 }
 
-// HearOut is for a client that cannot send any more: it gives the reader a moment to
-// find out why, for what the node has said of it may still be on the way.
-func (l *Link) HearOut() { _ = l.conn.SetReadDeadline(time.Now().Add(farewellMax)) }
+// HearOut is Close for a client that cannot send any more: it gives the reader a moment
+// to find out why, for what the node has said of it may still be on the way.
+func (l *Link) HearOut() { time.AfterFunc(farewellMax, func() { l.conn.Close() }) }
 
 // Close ends the connection and waits for whoever is writing beside. It may be
 // called again.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -282,6 +283,32 @@ func TestAnnouncedBytesAreNotBelievedBeforeTheyCome(t *testing.T) {
 	require.Error(t, err)
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+}
+
+// A name becomes sixteen bytes where a frame needs one for it.
+func TestListsOfNodesAreBounded(t *testing.T) {
+	names := make([]kindred.NodeFailure, namesMax+1)
+	for n, want := range map[int]bool{namesMax: true, namesMax + 1: false} {
+		client, server := pair(t)
+		b := newBatch(kindEnd)
+		b.buf = encodeEnd(b.buf, &kindred.Error{Failed: names[:n]})
+		require.NoError(t, client.Send(b))
+		_, err := server.Calls()
+		refused, bad := (*RefusedError)(nil), (*FrameError)(nil)
+		require.Equal(t, want, errors.As(err, &refused), "%v", err)
+		require.Equal(t, !want, errors.As(err, &bad), "%v", err)
+	}
+}
+
+func TestAnEndIsBounded(t *testing.T) {
+	client, server := pair(t)
+	b := newBatch(kindEnd)
+	b.buf = encodeEnd(b.buf, &kindred.Error{Message: strings.Repeat("m", endBytesMax)})
+	require.NoError(t, client.Send(b))
+	_, err := server.Calls()
+	bad := (*FrameError)(nil)
+	require.ErrorAs(t, err, &bad)
+	require.Contains(t, bad.Reason, "the limit is 16384")
 }
 
 // A result becomes some hundred bytes where a frame needs three for it.

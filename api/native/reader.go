@@ -101,8 +101,22 @@ func (r *reader) count(what string, itemBytes int) int {
 	return int(v)
 }
 
+// namesMax bounds lists of nodes: a name becomes many times as large as the least that
+// a frame says of it.
+const namesMax = 1024
+
+// names is count for a list of nodes.
+func (r *reader) names(what string, itemBytes int) int {
+	n := r.count(what, itemBytes)
+	if n > namesMax {
+		r.fail(what, "%d nodes, the limit is %d", n, namesMax)
+		return 0
+	}
+	return n
+}
+
 func (r *reader) strings(what string) []string {
-	n := r.count(what, 1)
+	n := r.names(what, 1)
 	if n == 0 {
 		return nil
 	}

@@ -151,7 +151,7 @@ func (r *reader) error() *kindred.Error {
 	if e.Outcome != kindred.Applied && e.Outcome != kindred.NotApplied {
 		e.Outcome = kindred.Unknown
 	}
-	for range r.count("failed nodes", 2) {
+	for range r.names("failed nodes", 2) {
 		f := kindred.NodeFailure{Node: r.string("node"), Reason: r.string("reason")}
 		if r.err != nil {
 			break
