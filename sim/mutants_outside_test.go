@@ -59,7 +59,7 @@ var mutantsOutside = []mutant{
 	{name: "damaged home goes by its clock for hints", directed: "core:TestADamagedHomeIsOfferedHintsLater", rule: "R20, R11", edits: []edit{
 		{"core/deliver.go", "	case r.IsDamaged(): // its clock", "	case r.IsDamaged() && r.Blind() && !r.Blind(): // its clock"},
 	}},
-	{name: "damaged home gives pieces of what it lost", rule: "R20, R9", edits: []edit{
+	{name: "damaged home gives pieces of what it lost", directed: "core:TestWhatAHomeThatIsAwayHoldsIsNotLost", rule: "R20, R9", edits: []edit{
 		{"replica/pieces.go", "case err != nil || p.damage.Has(hashtree.LeafOf(ring.Hash(row.name.bucket, row.name.key))):", "case err != nil:"},
 	}},
 	{name: "what lost rows may have told is not said", directed: "core:TestWhatALostRowKnewToBeGoneStaysGone", rule: "R20, R5", edits: []edit{
