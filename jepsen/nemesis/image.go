@@ -68,7 +68,7 @@ func rot() Kind {
 	return Kind{
 		Name: "rot", Touches: Nodes, Loses: Disk, NodesMin: 2,
 		Doc:   "the process of one node ends at once; a bit of its table, log or manifest is wrong, or the file has lost its end; and it is started again",
-		Holds: "everything: what cannot be read is not served, and is mended from the others",
+		Holds: "everything: what cannot be read is not served, and is mended from the others; but a node whose dot log or clock has rotten stops and says so, and a person has to wipe it",
 		New:   func(t Target) Nemesis { return &rotten{downed: downed{Target: t}} },
 	}
 }
