@@ -86,7 +86,7 @@ runs in --dir, and else at 127.0.0.1:7400.
 Exit codes: 0 done, 1 usage or internal error, 2 not found, 3 siblings where one
 value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 (quorum not met, nothing applied; not healthy; what was waited for did not come),
-7 a promise was broken (jepsen run).`,
+7 a promise was broken (jepsen).`,
 		Example: `  kvcli local start --nodes 3
   kvcli put carts alice '["milk"]'
   kvcli get carts alice

@@ -33,7 +33,7 @@ func TestDocsShowEveryField(t *testing.T) {
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster wait": &waitDoc{},
 		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},
 		"bench": &load.Report{}, "bench --list": &profilesDoc{}, "bench compare": &load.Comparison{},
-		"version": &versionDoc{}, "demo": &demoDoc{}, "jepsen run": &jepsenDoc{}, "jepsen list": &jepsenListDoc{}, "cert node": &certDoc{}, "completion": &completionDoc{},
+		"version": &versionDoc{}, "demo": &demoDoc{}, "jepsen run": &jepsenDoc{}, "jepsen list": &jepsenListDoc{}, "jepsen replay": &replayDoc{}, "cert node": &certDoc{}, "completion": &completionDoc{},
 		"bucket show": &api.BucketDoc{}, "bucket create": &api.BucketChangedDoc{}, "bucket list": &api.BucketsDoc{},
 	}
 	for _, m := range regexp.MustCompile("(?ms)^```json ([a-z -]+)\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
@@ -102,8 +102,8 @@ func TestDocsNameEveryFlag(t *testing.T) {
 // alike: TestALocalCluster reads the status and the logs of a local cluster. A
 // cluster that was made prints the document of its status. Keys are new every
 // time: TestCert reads their documents. So is what is measured: TestBench holds the
-// shape of that document. TestDemo, TestJepsen, TestTheVersionIsADocument and
-// TestCompletion read those of demo, jepsen, version and completion.
+// shape of that document. TestDemo, TestJepsen and TestReplay, TestTheVersionIsADocument
+// and TestCompletion read those of demo, jepsen, version and completion.
 func TestEveryDocumentIsGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.session")
 	require.NoError(t, err)

@@ -21,9 +21,12 @@ var notCarriedOut = map[string]string{
 	"kvcli demo --dir .kindred-demo":                "takes most of a minute: TestDemo carries it out with fewer records",
 	"kvcli jepsen run --time 1m":                    "takes a minute: TestJepsen carries out short ones",
 	"kvcli jepsen run --nemesis cut,kill --time 1m": "takes a minute: TestJepsen carries out short ones",
-	"kvcli jepsen run --workload set,register --nemesis cut,kill --time 10m --seed 7": "takes ten minutes: TestJepsen carries out short ones",
-	"kvcli jepsen run --nemesis pause --nodes 3 --strict --time 30s -o json":          "takes half a minute: TestJepsen carries out short ones",
-	"kvcli jepsen run --dir .kindred --nemesis cut,slow --time 30s":                   "takes half a minute: TestJepsen carries out short ones",
+	"kvcli jepsen run --workload set,register --nemesis cut,kill --time 10m --seed 7":        "takes ten minutes: TestJepsen carries out short ones",
+	"kvcli jepsen run --nemesis pause --nodes 3 --strict --time 30s -o json":                 "takes half a minute: TestJepsen carries out short ones",
+	"kvcli jepsen run --dir .kindred --nemesis cut,slow --time 30s":                          "takes half a minute: TestJepsen carries out short ones",
+	"kvcli jepsen replay recordings":                                                         "needs recordings: TestReplay makes some",
+	"kvcli jepsen replay recordings/n1-000003-5e0f11aa-000-000001.rec --key alice":           "needs recordings: TestReplay makes some",
+	"kvcli jepsen replay recordings/n1-000003-5e0f11aa-000-000001.rec --from 1200 --to 1250": "needs recordings: TestReplay makes some",
 	"kvcli local logs n2 -f": "goes on until it is interrupted: TestALocalCluster follows a log",
 }
 

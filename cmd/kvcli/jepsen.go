@@ -34,7 +34,7 @@ const (
 func (a *app) jepsenCommand() *cobra.Command {
 	return parent("jepsen", "Break a cluster on purpose and judge what its clients were told",
 		"  kvcli jepsen list\n  kvcli jepsen run --nemesis cut,kill --time 1m",
-		a.jepsenRun(), a.jepsenList())
+		a.jepsenRun(), a.jepsenList(), a.jepsenReplay())
 }
 
 // jepsenFlags are those of kvcli jepsen run.

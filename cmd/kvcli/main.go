@@ -4,8 +4,8 @@
 //
 // Exit codes, which scripts may rely on: 0 done, 1 usage or internal error, 2
 // not found, 3 siblings where one value was asked for, 4 outcome unknown, 5
-// refused as unsafe, 6 unavailable (nothing applied), 7 a promise was broken (jepsen
-// run). Documents of -o json are described in docs/cli.md.
+// refused as unsafe, 6 unavailable (nothing applied), 7 a promise was broken
+// (jepsen). Documents of -o json are described in docs/cli.md.
 package main
 
 import (

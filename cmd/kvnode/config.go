@@ -126,7 +126,7 @@ func (s *settings) effective() []settingDoc {
 		switch list, ok := f.Value.(pflag.SliceValue); {
 		case ok:
 			d.Value, d.text = append([]string{}, list.GetSlice()...), strings.Join(list.GetSlice(), ",")
-		case f.Value.Type() == "bool" || f.Value.Type() == "int" || f.Value.Type() == "uint32":
+		case f.Value.Type() == "bool" || f.Value.Type() == "int" || f.Value.Type() == "int64" || f.Value.Type() == "uint32":
 			d.Value = json.RawMessage(d.text)
 		}
 		out = append(out, d)

@@ -134,6 +134,8 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.BoolVar(&c.GRPCOnly, "grpc-only", c.GRPCOnly, "take no native links: Go clients use gRPC too")
 	f.BoolVar(&c.FaultInjection, "fault-injection", c.FaultInjection, "accept orders to cut and slow links, for tests")
 	f.Var((*faultPlan)(&c.Faults), "faults", "faults from the start, as JSON of /v1/local/faults")
+	f.StringVar(&c.Record, "record", "", "folder for recordings of what the shards are given, with keys and values; none if empty")
+	f.Int64Var(&c.RecordBytes, "record-bytes", c.RecordBytes, "bytes that the recordings may take; the oldest files go first")
 	f.BoolVar(&c.Production, "production", c.Production, "refuse settings that only tests should have")
 	f.IntVar(&c.Partitions, "partitions", c.Partitions, "partitions of the first layout, a power of two")
 	f.IntVar(&c.Replicas, "replicas", c.Replicas, "replicas of a key in the first layout")
