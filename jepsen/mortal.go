@@ -24,8 +24,10 @@ const (
 
 // Mortal is the door of clients that die in the middle of a call now and then: their
 // connection ends, and nobody hears the answer. Half of them have somebody who makes
-// the same request again, under its id, at another node. Every call has a connection
-// of its own.
+// the same request again, under its id, at the same node: another one that cannot hear
+// the first may make a second write of it (docs/promises.md, e4), and then checkers C4
+// and C5 accuse the store of showing what a value beside had seen. Every call has a
+// connection of its own.
 type Mortal struct {
 	Names, Addrs []string
 	// Patience is how long one node may take.
@@ -49,7 +51,7 @@ func (m Mortal) Do(ctx context.Context, i workload.Intent) workload.Result {
 	if first.Outcome == kindred.Applied || rand.IntN(2) == 0 {
 		return first
 	}
-	return again(first, m.call(ctx, i, i.Node+1, id))
+	return again(first, m.call(ctx, i, i.Node, id))
 }
 
 // again is what is known after a second try: what was refused then may have been done
