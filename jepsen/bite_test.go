@@ -3,7 +3,6 @@ package jepsen_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -380,11 +379,6 @@ func bite(ctx context.Context, t *testing.T, e jepsen.Events, k nemesis.Kind, ta
 	healed()
 	require.NoError(t, n.Heal(ctx), "there is nothing left to heal")
 	_, _, err = local.Start(ctx, local.Options{Dir: target.Cluster.Dir()}) // waits until all are ready
-	var died *local.DiedError
-	if k.Name == "rot" && errors.As(err, &died) { // it says so, and a person has to wipe it
-		require.NoError(t, target.Cluster.Wipe(ctx, died.Node))
-		_, _, err = local.Start(ctx, local.Options{Dir: target.Cluster.Dir()})
-	}
 	require.NoError(t, err, k.Name)
 	t.Logf("%-10s %s; shown in %v, healed after %v", k.Name, what, shown.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kindredkv/kindred/recording"
@@ -16,7 +17,7 @@ import (
 func (n *Node) openOrSetAside(options pebblestore.Options) (*pebblestore.Store, error) {
 	store, err := pebblestore.Open(n.cfg.DataDir, options)
 	var damaged *storage.DamagedError
-	if !errors.As(err, &damaged) || len(n.cfg.Join) == 0 && n.cfg.Expect <= 1 {
+	if !errors.As(err, &damaged) || n.alone() {
 		return store, err
 	}
 	to, aside := pebblestore.SetAside(n.cfg.DataDir, options)
@@ -25,6 +26,49 @@ func (n *Node) openOrSetAside(options pebblestore.Options) (*pebblestore.Store, 
 	}
 	n.log.Error("the store is damaged and was set aside; this node starts empty and is rebuilt from the others", "error", err, "set_aside", to)
 	return pebblestore.Open(n.cfg.DataDir, options)
+}
+
+// alone reports whether the node knows no others.
+func (n *Node) alone() bool { return len(n.cfg.Join) == 0 && n.cfg.Expect <= 1 }
+
+// AsideError is the end of a node whose store could be opened, but not read where
+// every start has to. The store was set aside: the next start is one with an empty
+// disk. [Start] makes that by itself; later it is for whoever runs the node.
+type AsideError struct {
+	// To is where the store is now.
+	To    string
+	Cause error
+}
+
+func (e *AsideError) Error() string {
+	return fmt.Sprintf("%v: the store was set aside as %s; start the node again, and it is rebuilt from the others", e.Cause, e.To)
+}
+
+func (e *AsideError) Unwrap() error { return e.Cause }
+
+// failAtRows stops the node because rows cannot be read that it cannot do without.
+func (n *Node) failAtRows(err error) {
+	n.suspect(err)
+	n.fail(err)
+}
+
+// suspect notes whether the node ends because of rows that cannot be read.
+func (n *Node) suspect(err error) {
+	var corrupt *storage.CorruptError
+	n.unreadable.Store(errors.As(err, &corrupt) && !n.alone())
+}
+
+// setAside sets the store aside if its rows are why the node ends. It is closed by now.
+func (n *Node) setAside() {
+	if !n.unreadable.Load() || errors.Is(n.err, errStopped) {
+		return
+	}
+	to, err := pebblestore.SetAside(n.cfg.DataDir, n.cfg.Store)
+	if err != nil {
+		n.err = errors.Join(n.err, err)
+		return
+	}
+	n.err = &AsideError{To: to, Cause: n.err}
 }
 
 // auditRange has the replicas audited that have rows in a range: the disk has

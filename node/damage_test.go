@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,6 +21,8 @@ import (
 	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/storage/pebblestore"
+	"github.com/kindredkv/kindred/vclock"
 )
 
 // damageRig is three nodes that all hold the same keys, those of n1 in tables.
@@ -216,4 +219,105 @@ func TestATruncatedTableIsSetAside(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, aside, "what was there is kept")
 	r.awaitEqual()
+}
+
+// A block of the dot log is rotten, which every start reads: the store can be opened, and
+// the node ends. What is left is set aside, and the next start is rebuilt.
+func TestAStoreWhoseDotLogIsRottenIsSetAside(t *testing.T) {
+	r := newDamageRig(t, 400)
+	cfg := r.nodes[0].cfg
+	cfg.Join, cfg.Record = []string{r.nodes[1].cfg.GossipAddr}, ""
+	require.NoError(t, r.nodes[0].Stop(context.Background()))
+	r.spoilWhere(0, r.hasRottenLog)
+	n, err := Start(context.Background(), cfg)
+	require.NoError(t, err)
+	select {
+	case <-n.Done():
+	case <-time.After(patience):
+		t.Fatal("it goes on")
+	}
+	var aside *AsideError
+	require.ErrorAs(t, n.Err(), &aside)
+	require.FileExists(t, filepath.Join(aside.To, "FORMAT"), "what was there is kept")
+
+	r.nodes[0] = start(t, cfg)
+	awaitReady(t, r.nodes...)
+	awaitLinks(t, r.nodes...)
+	r.awaitEqual()
+}
+
+// What a node knows of itself cannot be read either. That shows before it has started.
+func TestAStoreThatDoesNotKnowItsNodeIsSetAside(t *testing.T) {
+	r := newDamageRig(t, 100)
+	r.restart(0, func() { r.spoilWhere(0, hasRottenName) })
+	aside, err := filepath.Glob(filepath.Join(r.nodes[0].cfg.DataDir, "damaged-1", "db", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, aside, "what was there is kept")
+	r.awaitEqual()
+}
+
+// Who knows no others keeps what there is, and says so.
+func TestALoneNodeKeepsADamagedStore(t *testing.T) {
+	cfg := config(t, "n1")
+	cfg.Expect, cfg.Replicas = 1, 1
+	n := start(t, cfg)
+	awaitReady(t, n)
+	require.NoError(t, n.Stop(context.Background()))
+	r := &damageRig{t: t, nodes: []*Node{start(t, cfg)}} // its log is tables now
+	require.NoError(t, r.nodes[0].Stop(context.Background()))
+	r.spoilWhere(0, hasRottenName)
+	_, err := Start(context.Background(), cfg)
+	var corrupt *storage.CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	require.NoDirExists(t, filepath.Join(cfg.DataDir, "damaged-1"))
+}
+
+// spoilWhere flips a bit in a table so that the store can be opened and is rotten in
+// some way. Where that is only trying shows.
+func (r *damageRig) spoilWhere(i int, rotten func(*pebblestore.Store) bool) {
+	for _, name := range r.tables(i) {
+		content, err := os.ReadFile(name)
+		require.NoError(r.t, err)
+		for at := 64; at < len(content); at += 256 {
+			content[at] ^= 1
+			require.NoError(r.t, os.WriteFile(name, content, 0o600))
+			if r.is(i, rotten) {
+				return
+			}
+			content[at] ^= 1
+		}
+		require.NoError(r.t, os.WriteFile(name, content, 0o600))
+	}
+	r.t.Fatal("what is to be rotten is in no table")
+}
+
+// is reports whether a copy of a node's store opens, and is rotten.
+func (r *damageRig) is(i int, rotten func(*pebblestore.Store) bool) bool {
+	cfg, copied := r.nodes[i].cfg, filepath.Join(r.t.TempDir(), "copy")
+	require.NoError(r.t, os.CopyFS(copied, os.DirFS(cfg.DataDir)))
+	store, err := pebblestore.Open(copied, cfg.Store)
+	if err != nil {
+		return false
+	}
+	defer store.Close()
+	return rotten(store)
+}
+
+func hasRottenName(store *pebblestore.Store) bool {
+	_, err := loadMeta(store, metaName)
+	var corrupt *storage.CorruptError
+	return errors.As(err, &corrupt)
+}
+
+func (r *damageRig) hasRottenLog(store *pebblestore.Store) bool {
+	snapshot, err := store.Snapshot()
+	require.NoError(r.t, err)
+	defer snapshot.Close()
+	for p := range uint32(r.nodes[0].cfg.Partitions) {
+		_, err := replica.Recover(replica.ID{Partition: p, N: 3}, vclock.Actor{Disk: 1, Nonce: 1}, replica.NewRecent(1), snapshot)
+		if corrupt := (*storage.CorruptError)(nil); errors.As(err, &corrupt) {
+			return true
+		}
+	}
+	return false
 }

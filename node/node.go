@@ -68,10 +68,12 @@ type Node struct {
 
 	quit     chan struct{}
 	stopOnce sync.Once
-	failOnce sync.Once
-	failed   chan struct{}
-	err      error
-	done     chan struct{}
+	// unreadable: it fails because the store lacks rows that every start needs.
+	unreadable atomic.Bool
+	failOnce   sync.Once
+	failed     chan struct{}
+	err        error
+	done       chan struct{}
 }
 
 // addresses is where the node listens.
@@ -99,8 +101,15 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.log = n.log.With("node", cfg.Name)
 	if err := n.start(ctx); err != nil {
+		n.suspect(err)
+		n.err = err
 		n.release(context.Background())
-		return nil, err
+		var aside *AsideError
+		if errors.As(n.err, &aside) {
+			n.log.Error("the node starts once more, with an empty store, and is rebuilt from the others", "error", aside)
+			return Start(ctx, cfg)
+		}
+		return nil, n.err
 	}
 	go n.watch()
 	return n, nil
@@ -232,7 +241,7 @@ func (n *Node) setLayout(layout *ring.Layout) {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
 			recovered, err := n.recover(s, i, owned, uint8(layout.Replicas()))
 			if err != nil {
-				n.fail(err)
+				n.failAtRows(err)
 				return
 			}
 			w.work(s, layout, recovered)
@@ -376,4 +385,5 @@ func (n *Node) closeStore() {
 	if err := n.store.Close(); err != nil && n.store.Failed() == nil {
 		n.log.Error("closing the data folder", "error", err)
 	}
+	n.setAside()
 }

@@ -104,6 +104,11 @@ func serve(cfg node.Config, signals <-chan os.Signal, stdout io.Writer, log *slo
 				poll.Stop()
 			}
 		case <-n.Done():
+			var aside *node.AsideError
+			if errors.As(n.Err(), &aside) {
+				log.Error("this node starts again, with an empty store, and is rebuilt from the others", "error", aside)
+				return serve(cfg, signals, stdout, log)
+			}
 			if err := n.Err(); err != nil {
 				return fmt.Errorf("node %s failed and stopped: %w", cfg.Name, err)
 			}

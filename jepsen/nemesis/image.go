@@ -69,7 +69,7 @@ func rot() Kind {
 	return Kind{
 		Name: "rot", Touches: Nodes, Loses: Disk, NodesMin: 2,
 		Doc:   "the process of one node ends at once; a bit of its table, log or manifest is wrong, or a table or log has lost its end; and it is started again",
-		Holds: "everything: what cannot be read is not served, and is mended from the others; but a node whose dot log or clock has rotten stops and says so, and a person has to wipe it",
+		Holds: "everything: what cannot be read is not served, and is mended from the others; a node that cannot read what every start has to is rebuilt as one that lost its disk",
 		New:   func(t Target) Nemesis { return &rotten{downed: downed{Target: t}} },
 	}
 }
