@@ -139,8 +139,8 @@ func (l *links) closeAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for a, cancel := range l.open {
+		_ = a.Close() // first, so that its client is not told of an end in order
 		cancel()      // whether or not its reader would notice
-		_ = a.Close() // it is cut off in any case
 	}
 }
 
