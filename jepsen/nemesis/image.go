@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/kindredkv/kindred/local"
@@ -68,7 +67,7 @@ func (i *imaged) copyOf(ctx context.Context, n local.Node, to string) (age time.
 func rot() Kind {
 	return Kind{
 		Name: "rot", Touches: Nodes, Loses: Disk, NodesMin: 2,
-		Doc:   "the process of one node ends at once; a bit of its table, log or manifest is wrong, or a table or log has lost its end; and it is started again",
+		Doc:   "the process of one node ends at once; a bit of its table, log or manifest is wrong, or one of them has lost its end; and it is started again",
 		Holds: "everything: what cannot be read is not served, and is mended from the others; a node that cannot read what every start has to is rebuilt as one that lost its disk",
 		New:   func(t Target) Nemesis { return &rotten{downed: downed{Target: t}} },
 	}
@@ -124,10 +123,7 @@ func (r *rotten) spoil(dir string) (string, error) {
 
 func (r *rotten) spoilFile(path string, size int64) (string, error) {
 	at := r.Random.Int64N(size)
-	// A manifest is not cut short: the engine takes the rest for all there is, and rows
-	// of the last flush are gone without a trace (docs/promises.md, e3).
-	manifest := strings.HasPrefix(filepath.Base(path), "MANIFEST")
-	if r.Random.IntN(3) == 0 && !manifest {
+	if r.Random.IntN(3) == 0 {
 		return fmt.Sprintf("%s cut short after %d of %d bytes", filepath.Base(path), at, size), os.Truncate(path, at)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

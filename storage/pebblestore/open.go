@@ -100,6 +100,9 @@ func (s *Store) openDB() (err error) {
 			err = s.openError(fmt.Errorf("%w: %v", errPanic, broken))
 		}
 	}()
+	if err := s.folder.checkManifest(); err != nil {
+		return err
+	}
 	s.db, err = pebble.Open(s.folder.path(dbName), s.pebbleOptions())
 	if err != nil {
 		return s.openError(err)

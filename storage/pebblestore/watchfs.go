@@ -52,6 +52,9 @@ func (w *watchedFS) create(name string, category vfs.DiskWriteCategory, on func(
 		return w.createInVoid(name)
 	}
 	f := &watchedFile{fs: w, name: w.PathBase(name), vital: vital(w.PathBase(name)), work: w.rests.of(category)}
+	if strings.HasPrefix(f.name, "MANIFEST-") {
+		f.manifest = &manifest{path: name}
+	}
 	var err error
 	if f.File, err = on(); err == nil {
 		return f, nil
@@ -143,6 +146,8 @@ type watchedFile struct {
 	name  string
 	vital bool
 	work  *work // of who writes it; nil if that does not rest
+	// manifest is nil for other files.
+	manifest *manifest
 }
 
 // Write is vfs.File's.
@@ -158,14 +163,25 @@ func (f *watchedFile) Write(p []byte) (int, error) {
 	if err == nil {
 		n = len(p)
 	}
+	if f.manifest != nil {
+		f.manifest.wrote(p)
+	}
 	return n, err
 }
 
 // Sync is vfs.File's.
-func (f *watchedFile) Sync() error { return f.try("sync", f.File.Sync) }
+func (f *watchedFile) Sync() error { return f.sync(f.File.Sync) }
 
 // SyncData is vfs.File's.
-func (f *watchedFile) SyncData() error { return f.try("sync", f.File.SyncData) }
+func (f *watchedFile) SyncData() error { return f.sync(f.File.SyncData) }
+
+func (f *watchedFile) sync(do func() error) error {
+	err := f.try("sync", do)
+	if f.manifest != nil && err == nil && !f.fs.frozen() {
+		f.manifest.save(f.fs.FS)
+	}
+	return err
+}
 
 // SyncTo is vfs.File's.
 func (f *watchedFile) SyncTo(length int64) (full bool, err error) {
