@@ -6,7 +6,7 @@
 //	FORMAT     the version of the row layout, and the disk's random id
 //	LOCK       held while a store is open; LOCK.holder says by whom
 //	BALLAST    space to give back when the disk is full
-//	db/        Pebble's own files
+//	db/        Pebble's own files, and MANIFEST.note: how long the manifest is
 //
 // FORMAT is written last when a folder is made, so that a folder with a FORMAT
 // has a database, and one that lost either is refused and not filled anew: an
@@ -22,7 +22,9 @@
 //	            The end of a log stays silent in every format: cut off, or with a
 //	            bit flipped behind the last sync that later writes attest (some
 //	            tens of KiB), it looks like writes that never were synced. That is
-//	            why a node takes a new incarnation at every start.
+//	            why a node takes a new incarnation at every start. Pebble is as
+//	            silent about the end of its manifest; MANIFEST.note is not, but for
+//	            what was written in the last moment before a crash.
 //	P2 Alive.   No error of the disk ends the process, and no call waits for ever.
 //	            A rotten block costs its rows. An error in the log or the manifest
 //	            fails the store for good: nothing on the disk changes any more,
