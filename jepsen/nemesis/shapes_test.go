@@ -67,13 +67,10 @@ func TestSpoiltFiles(t *testing.T) {
 	require.NotZero(t, shorter)
 	require.NotZero(t, bits)
 	require.NoError(t, os.Rename(path, filepath.Join(dir, "MANIFEST-000001")))
-	for seed := range uint64(30) {
-		r := &rotten{downed{Target: Target{Random: rand.New(rand.NewPCG(seed, 3))}}}
-		what, err := r.spoil(dir)
-		require.NoError(t, err)
-		require.Contains(t, what, "a bit of MANIFEST-000001")
-	}
-	_, err := (&rotten{downed{Target: Target{Random: rand.New(rand.NewPCG(1, 3))}}}).spoil(t.TempDir())
+	what, err := (&rotten{downed{Target: Target{Random: rand.New(rand.NewPCG(1, 3))}}}).spoil(dir)
+	require.NoError(t, err)
+	require.Contains(t, what, "MANIFEST-000001")
+	_, err = (&rotten{downed{Target: Target{Random: rand.New(rand.NewPCG(1, 3))}}}).spoil(t.TempDir())
 	require.Error(t, err)
 }
 

@@ -155,6 +155,9 @@ func (f *watchedFile) Write(p []byte) (int, error) {
 	if f.work != nil {
 		f.work.pause()
 	}
+	if f.manifest != nil {
+		f.manifest.wrote(p) // before p is written: Pebble's files of tests spoil it then
+	}
 	n := len(p)
 	err := f.try("write", func() (err error) {
 		n, err = f.File.Write(p)
@@ -162,9 +165,6 @@ func (f *watchedFile) Write(p []byte) (int, error) {
 	})
 	if err == nil {
 		n = len(p)
-	}
-	if f.manifest != nil {
-		f.manifest.wrote(p)
 	}
 	return n, err
 }
