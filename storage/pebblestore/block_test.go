@@ -3,7 +3,9 @@ package pebblestore
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -125,4 +127,61 @@ func TestBetween(t *testing.T) {
 			require.Negative(t, bytes.Compare(middle, high), "%x %x %x", low, middle, high)
 		}
 	}
+}
+
+// A damaged block can have rows of two replicas. Where one of them has deleted its
+// part, nothing reads the block there any more: neither would Pebble notice that it
+// cannot find the edge of the other part, and let everything behind or before it go.
+func TestDamage_DiscardNextToWhatIsDeleted(t *testing.T) {
+	const rows = 2000
+	for _, side := range []side{before, behind} {
+		t.Run(string(side), func(t *testing.T) {
+			s, reopen, row := objects(t, rows)
+			keys, gaps := scanAround(t, s)
+			require.Len(t, gaps, 1)
+			gap := gaps[0]
+			middle, _ := row(rows / 2)
+			mine, deleted := storage.KeyRange{Low: gap.Low, High: middle}, storage.KeyRange{Low: middle, High: gap.High}
+			if side == before {
+				mine, deleted = deleted, mine
+			}
+			var b storage.Batch
+			b.DeleteRange(deleted.Low, deleted.High)
+			b.Set(deleted.Low, []byte("written since"))
+			require.NoError(t, s.Apply(&b))
+			keys = append(keys, string(deleted.Low))
+			slices.Sort(keys)
+			if side == before { // Pebble cannot look back over what is deleted
+				require.ErrorContains(t, s.Discard(mine.Low, mine.High), "the rows before the range cannot be read")
+				mine = gap
+				keys = slices.DeleteFunc(keys, func(key string) bool { return key == string(deleted.Low) })
+			}
+			require.NoError(t, s.Discard(mine.Low, mine.High))
+			_, err := s.options.FS.Stat(s.folder.path(keptName))
+			require.ErrorIs(t, err, fs.ErrNotExist, "what was kept is in a table now")
+			for range 2 {
+				after, gaps := scanAround(t, s)
+				require.Empty(t, gaps)
+				require.Equal(t, keys, after)
+				require.NoError(t, s.db.Compact(t.Context(), []byte("a"), []byte("z"), false))
+				require.NoError(t, s.Close())
+				s = reopen()
+			}
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// A part whose neighbour in the block has given up nothing is refused, and all stays.
+func TestDamage_DiscardOfAPartIsRefused(t *testing.T) {
+	s, _, row := objects(t, 2000)
+	keys, gaps := scanAround(t, s)
+	require.Len(t, gaps, 1)
+	middle, _ := row(1000)
+	require.ErrorContains(t, s.Discard(gaps[0].Low, middle), "the rows behind the range cannot be read")
+	require.ErrorContains(t, s.Discard(middle, gaps[0].High), "the rows before the range cannot be read")
+	after, same := scanAround(t, s)
+	require.Equal(t, keys, after)
+	require.Equal(t, gaps, same)
+	require.NoError(t, s.Close())
 }

@@ -22,6 +22,7 @@ const (
 	lockName    = "LOCK"
 	holderName  = "LOCK.holder"
 	ballastName = "BALLAST"
+	keptName    = "KEPT" // rows that Discard writes anew
 	dbName      = "db"
 )
 
