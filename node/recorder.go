@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +30,6 @@ const (
 	recordHurry = 4 << 20
 	// filesPerShard is how many files the ring has for each shard, about.
 	filesPerShard = 8
-	recordSuffix  = ".rec"
 )
 
 // recorder writes what the shards of a node are given into files, and deletes the
@@ -131,13 +129,12 @@ func (r *recorder) reel(i int) (*reel, *recording.Tape) {
 
 // find lists the files of earlier starts.
 func (r *recorder) find(node string) error {
-	ours := regexp.MustCompile("^" + regexp.QuoteMeta(node) + `-\d{6,}-[0-9a-f]{8}-\d{3}-\d{6,}\.rec$`)
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !ours.MatchString(e.Name()) {
+		if of, _, ok := recording.ParseFileName(e.Name()); !ok || of != node {
 			continue
 		}
 		info, err := e.Info()
@@ -323,7 +320,7 @@ func (l *reel) turn() error {
 	}
 	h, r := &l.header, l.recorder
 	h.File++
-	l.path = filepath.Join(r.dir, fmt.Sprintf("%s-%06d-%08x-%03d-%06d%s", h.Node, h.Start, uint32(h.Actor.Nonce), h.Shard, h.File, recordSuffix))
+	l.path = filepath.Join(r.dir, h.FileName())
 	header, err := recording.AppendHeader(nil, *h)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 
 // recorded are the files of a folder, in order: their numbers have leading zeros.
 func recorded(t testing.TB, dir string) []string {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+recordSuffix))
+	names, err := filepath.Glob(filepath.Join(dir, "*.rec"))
 	require.NoError(t, err)
 	return names
 }

@@ -30,10 +30,11 @@
 //
 // # Files
 //
-// A file is a header and events, each with its size and a checksum (CRC-32C) of both.
+// A file is a header and events, each with its size and checksums (CRC-32C) of both.
 // Several make the recording of one shard; each says which step it begins with. What
 // is cut off in the middle of an event is [ErrTorn], what has other bytes than were
-// written [ErrDamaged]. Form counts the changes; a recording is for the program that
+// written [ErrDamaged]. That the last file of a recording was cut off between two
+// events shows nowhere: so ends one of a process that was killed, too. Form counts the changes; a recording is for the program that
 // made it, because another one may do something else for good reasons.
 //
 // # What it does not do

@@ -11,7 +11,7 @@ import (
 )
 
 // Form counts the changes of what a recording looks like. A reader refuses others.
-const Form = 1
+const Form = 2
 
 // Header is what a shard begins with. Each file of its recording has it.
 type Header struct {

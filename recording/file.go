@@ -8,25 +8,31 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"regexp"
 )
 
 // magic begins every file of a recording.
 const magic = "kindred recording\n"
 
 const (
-	// frameBytes are before each event: its size, and the checksum of both.
-	frameBytes = 8
+	// frameBytes are before each event: its size, the checksum of that, and the checksum
+	// of the event. A size of which nobody knew whether it is right could point beyond
+	// the end of the file, and all that follows would pass for a last step that was
+	// being written.
+	frameBytes = 12
 	// eventBytesMax is more than the largest event that a node can be given.
 	eventBytesMax = 1 << 30
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// appendFrame appends an event with its size and its checksum.
+// appendFrame appends an event with its size and the checksums of both.
 func appendFrame(b, event []byte) []byte {
-	size := binary.BigEndian.AppendUint32(b, uint32(len(event)))
-	sum := crc32.Update(crc32.Checksum(size[len(b):], castagnoli), castagnoli, event)
-	return append(binary.BigEndian.AppendUint32(size, sum), event...)
+	at := len(b)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(event)))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(event, castagnoli))
+	return append(b, event...)
 }
 
 // Whole is the longest run of whole events that fits into so many bytes, or else the
@@ -40,6 +46,25 @@ func Whole(events []byte, bytesMax int) (bytes, steps int) {
 		bytes, steps = next, steps+1
 	}
 	return bytes, steps
+}
+
+// fileNames are those of FileName; the node may have hyphens of its own.
+var fileNames = regexp.MustCompile(`^((.+)-\d{6,}-[0-9a-f]{8}-\d{3})-\d{6,}\.rec$`)
+
+// FileName is what the file of a header is called: node, start, nonce of the actor,
+// shard, file.
+func (h *Header) FileName() string {
+	return fmt.Sprintf("%s-%06d-%08x-%03d-%06d.rec", h.Node, h.Start, uint32(h.Actor.Nonce), h.Shard, h.File)
+}
+
+// ParseFileName tells of a file's name which node it is of, and what the names of all
+// files of its recording begin with; ok is false for files of somebody else.
+func ParseFileName(name string) (node, tape string, ok bool) {
+	m := fileNames.FindStringSubmatch(name)
+	if m == nil {
+		return "", "", false
+	}
+	return m[2], m[1], true
 }
 
 // AppendHeader appends what a file begins with.
@@ -60,6 +85,8 @@ var (
 	ErrTorn = errors.New("the file breaks off within a step")
 	// ErrDamaged is an event that is not the one that was written.
 	ErrDamaged = errors.New("the step is not what was written: its checksum differs")
+	// ErrForeign is a file that does not begin as those of a recording do.
+	ErrForeign = errors.New("recording: this is no file of a recording")
 )
 
 // Reader reads one file of a recording.
@@ -73,10 +100,18 @@ type Reader struct {
 func NewReader(from io.Reader) (*Reader, error) {
 	r := &Reader{from: bufio.NewReaderSize(from, 1<<20)}
 	begin := make([]byte, len(magic))
-	if _, err := io.ReadFull(r.from, begin); err != nil || string(begin) != magic {
-		return nil, errors.New("recording: this is no file of a recording")
+	switch n, err := io.ReadFull(r.from, begin); {
+	case (err == io.EOF || err == io.ErrUnexpectedEOF) && string(begin[:n]) == magic[:n]:
+		return nil, fmt.Errorf("recording: the header cannot be read: %w", ErrTorn)
+	case err != nil && err != io.ErrUnexpectedEOF:
+		return nil, err
+	case string(begin) != magic:
+		return nil, ErrForeign
 	}
 	text, err := r.frame()
+	if err == io.EOF {
+		err = ErrTorn
+	}
 	if err != nil {
 		return nil, fmt.Errorf("recording: the header cannot be read: %w", err)
 	}
@@ -122,14 +157,14 @@ func (r *Reader) frame() ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	size := binary.BigEndian.Uint32(head[:])
 	if head == [frameBytes]byte{} {
-		return nil, ErrTorn // a file system that lost power leaves zeros
+		return nil, r.zeros()
 	}
-	if size > eventBytesMax {
+	size := binary.BigEndian.Uint32(head[:])
+	if size > eventBytesMax || crc32.Checksum(head[:4], castagnoli) != binary.BigEndian.Uint32(head[4:]) {
 		return nil, ErrDamaged
 	}
-	// A size that is damaged must not take memory that the file does not fill.
+	// What is said to be large must not take memory that the file does not fill.
 	var body []byte
 	for left := int(size); left > 0; {
 		n := min(left, 1<<20)
@@ -142,9 +177,23 @@ func (r *Reader) frame() ([]byte, error) {
 		}
 		left -= n
 	}
-	sum := crc32.Update(crc32.Checksum(head[:4], castagnoli), castagnoli, body)
-	if sum != binary.BigEndian.Uint32(head[4:]) {
+	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(head[8:]) {
 		return nil, ErrDamaged
 	}
 	return body, nil
+}
+
+// zeros tells the end of a file that lost its power, which a file system fills with
+// zeros, from zeros in the midst of one.
+func (r *Reader) zeros() error {
+	for {
+		switch b, err := r.from.ReadByte(); {
+		case err == io.EOF:
+			return ErrTorn
+		case err != nil:
+			return err
+		case b != 0:
+			return ErrDamaged
+		}
+	}
 }

@@ -238,7 +238,7 @@ func TestTheFirstStepThatDiffersIsNamed(t *testing.T) {
 		why    string
 	}{
 		{"another key", Request, func(e *Event) { e.Request.Key += "x" }, "what came out of it is not what came then"},
-		{"another time", Request, func(e *Event) { e.Number++ }, ""},
+		{"another token", Request, func(e *Event) { e.Number++ }, ""},
 		{"another row", Loaded, func(e *Event) { e.Reads = nil }, "where it read nothing more"},
 		{"no row", Loaded, func(e *Event) { e.Row = "x" }, "object key"},
 		{"another look", Seen, func(e *Event) { e.Number += 1000 }, "it has not asked for look"},
@@ -279,6 +279,10 @@ func TestAFileThatIsCutOffIsPlayedUpToThere(t *testing.T) {
 	_, list := events(t, s.file)
 	header, err := AppendHeader(nil, s.header)
 	require.NoError(t, err)
+	for cut := range len(header) {
+		_, err := NewReader(bytes.NewReader(s.file[:cut]))
+		require.ErrorIs(t, err, ErrTorn, "%d of %d bytes", cut, len(header))
+	}
 	for cut := len(header); cut < len(s.file); cut++ {
 		steps, _, err := play(t, s.file[:cut])
 		if !errors.Is(err, io.EOF) { // cut between two
@@ -297,22 +301,26 @@ func TestAByteThatChangedIsNoticedAtItsStep(t *testing.T) {
 	at := len(header)
 	for i, e := range list {
 		size := len(appendFrame(nil, e.appendTo(nil)))
-		for _, offset := range []int{frameBytes, size - 1} {
+		for _, offset := range []int{0, 1, 2, 3, 4, 8, frameBytes, size - 1} {
 			file := bytes.Clone(s.file)
 			file[at+offset] ^= 1
 			step, _, err := play(t, file)
-			require.ErrorIs(t, err, ErrDamaged)
+			require.ErrorIs(t, err, ErrDamaged, "byte %d of step %d: a size that points beyond the end is no end", offset, i)
 			require.EqualValues(t, i, step)
 		}
 		at += size
 	}
-	_, err := NewReader(bytes.NewReader([]byte("something else")))
-	require.ErrorContains(t, err, "no file of a recording")
-	other := bytes.Replace(s.file, []byte(`"Form":1`), []byte(`"Form":9`), 1)
+	zeros := bytes.Clone(s.file)
+	clear(zeros[len(header) : len(header)+frameBytes])
+	_, _, err := play(t, zeros)
+	require.ErrorIs(t, err, ErrDamaged, "zeros in the midst are no end")
+	_, err = NewReader(bytes.NewReader([]byte("something else")))
+	require.ErrorIs(t, err, ErrForeign)
+	other := bytes.Replace(s.file, fmt.Appendf(nil, `"Form":%d`, Form), []byte(`"Form":9`), 1)
 	size := binary.BigEndian.Uint32(other[len(magic):])
 	copy(other[len(magic):], appendFrame(nil, other[len(magic)+frameBytes:][:size]))
 	_, err = NewReader(bytes.NewReader(other))
-	require.ErrorContains(t, err, "form 9, this program reads 1")
+	require.ErrorContains(t, err, fmt.Sprintf("form 9, this program reads %d", Form))
 }
 
 // The wall clock may be wrong: the time of events is not, and the shard is told.
@@ -389,4 +397,18 @@ func TestHostileEventsEndInAnError(t *testing.T) {
 			_ = e.Text()
 		}
 	})
+}
+
+// Who bounds the files of a node has to know them by their names alone.
+func TestAFilesNameTellsItsNodeAndRecording(t *testing.T) {
+	h := Header{Node: "n1-x", Start: 3, Shard: 2, File: 7, Actor: vclock.Actor{Nonce: 0xabcd}}
+	require.Equal(t, "n1-x-000003-0000abcd-002-000007.rec", h.FileName())
+	node, tape, ok := ParseFileName(h.FileName())
+	require.True(t, ok)
+	require.Equal(t, "n1-x", node)
+	require.Equal(t, "n1-x-000003-0000abcd-002", tape)
+	for _, name := range []string{"", "n1.rec", "-000003-0000abcd-002-000007.rec", "n1-000003-0000abcd-002-000007.rec.txt"} {
+		_, _, ok := ParseFileName(name)
+		require.False(t, ok, name)
+	}
 }

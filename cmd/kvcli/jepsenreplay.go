@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,14 +36,14 @@ FILE is a file of a recording, which stands for all files of its shard and start
 the folder that holds them, for all shards and starts. A recording whose beginning
 was dropped cannot be replayed: its steps are shown as they came in, without what
 came of them. A file that breaks off, as one of a node that was killed may, is played
-up to there.
+up to there. What is in the folder and cannot be read is named.
 
 --steps, --step, --from, --to and --key print steps: the number, the time since the
 recording began, what came in and, below it, what the shard did. A recording holds
 keys and values; what is printed has keys, and no values.
 
-Exit code 7: a step differs, a step was damaged, or the shard panics. Exit code 6: a
-recording has lost its beginning.`,
+Exit code 7: a step differs, a step or a file is damaged, or the shard panics. Exit
+code 6: a recording has lost its beginning, or is missing.`,
 		Example: `  kvcli jepsen replay recordings
   kvcli jepsen replay recordings/n1-000003-5e0f11aa-000-000001.rec --key alice
   kvcli jepsen replay recordings/n1-000003-5e0f11aa-000-000001.rec --from 1200 --to 1250`,
@@ -53,7 +52,7 @@ recording has lost its beginning.`,
 			if err != nil {
 				return err
 			}
-			return a.replay(args[0], show)
+			return a.replay(cmd.Context(), args[0], show)
 		},
 	}
 	flags := c.Flags()
@@ -80,6 +79,9 @@ func (f *replayFlags) shows(cmd *cobra.Command) (s stepsShown, err error) {
 	if given("step") && (given("from") || given("to") || f.steps) {
 		return s, usageError{cmd, errors.New("--step is one step, --steps, --from and --to are many: give one or the other")}
 	}
+	if given("to") && f.to < f.from {
+		return s, usageError{cmd, fmt.Errorf("--to %d is before --from %d", f.to, f.from)}
+	}
 	s = stepsShown{any: f.steps || given("step") || given("from") || given("to") || given("key"), to: math.MaxUint64, key: f.key}
 	switch {
 	case given("step"):
@@ -103,6 +105,15 @@ func (s *stepsShown) wants(step uint64, e *recording.Event, out *recording.Outco
 // replayDoc is what "jepsen replay -o json" prints.
 type replayDoc struct {
 	Recordings []recordingDoc `json:"recordings"`
+	LeftOut    []leftOutDoc   `json:"left_out"`
+}
+
+// leftOutDoc is a file of which it cannot be said what it holds. A torn one ends within
+// its header, as one may that was just begun when its node was killed.
+type leftOutDoc struct {
+	File    string `json:"file"`
+	Problem string `json:"problem"`
+	Torn    bool   `json:"torn"`
 }
 
 // recordingDoc is one shard of one start.
@@ -118,7 +129,8 @@ type recordingDoc struct {
 	Steps uint64 `json:"steps"`
 	// Seconds is the time of the last step.
 	Seconds float64 `json:"seconds"`
-	// Verdict is exact, headless, differs, damaged or panics. Sum is of all that came out.
+	// Verdict is exact, headless, missing, differs, damaged or panics. Sum is of all that
+	// came out.
 	Verdict string `json:"verdict"`
 	Sum     string `json:"sum"`
 	// Torn: the last file breaks off within a step.
@@ -143,134 +155,74 @@ type stepDoc struct {
 const (
 	playsExact    = "exact"
 	playsHeadless = "headless"
+	playsMissing  = "missing"
 	playsOther    = "differs"
 	playsDamaged  = "damaged"
 	playsToPanic  = "panics"
 )
 
 // replay plays what is at path and says how it went.
-func (a *app) replay(path string, show stepsShown) error {
-	tapes, err := findTapes(path)
+func (a *app) replay(ctx context.Context, path string, show stepsShown) error {
+	tapes, left, err := findTapes(path)
 	if err != nil {
 		return err
 	}
-	doc := replayDoc{Recordings: []recordingDoc{}}
-	var bad, cut int
+	doc := replayDoc{Recordings: []recordingDoc{}, LeftOut: left}
 	for _, t := range tapes {
-		d, err := a.replayOne(t, show)
+		d, err := a.replayOne(ctx, t, show)
 		if err != nil {
 			return err
 		}
 		doc.Recordings = append(doc.Recordings, d)
+	}
+	if err := a.print(doc, doc.write); err != nil {
+		return err
+	}
+	if show.any && !slices.ContainsFunc(doc.Recordings, func(d recordingDoc) bool { return d.named }) {
+		a.note("There is no such step.")
+	}
+	return doc.result()
+}
+
+// result is how the command ends.
+func (doc *replayDoc) result() error {
+	var bad, cut, damaged int
+	for _, d := range doc.Recordings {
 		switch d.Verdict {
 		case playsExact:
-		case playsHeadless:
+		case playsHeadless, playsMissing:
 			cut++
 		default:
 			bad++
 		}
 	}
-	if err := a.print(doc, doc.write); err != nil {
-		return err
+	for _, l := range doc.LeftOut {
+		if !l.Torn {
+			damaged++
+		}
 	}
+	of := counted(len(doc.Recordings), "recording", "recordings")
 	switch {
 	case bad > 0:
-		return &result{exit: exitBroken, code: "differs", message: fmt.Sprintf("%d of %s did not play to the end as recorded", bad, counted(len(tapes), "recording", "recordings"))}
+		return &result{exit: exitBroken, code: "differs", message: fmt.Sprintf("%d of %s did not play to the end as recorded", bad, of)}
+	case damaged > 0:
+		return &result{exit: exitBroken, code: "damaged", message: counted(damaged, "file cannot be read, and was", "files cannot be read, and were") + " left out"}
 	case cut > 0:
-		return &result{exit: exitUnavailable, code: "headless", message: fmt.Sprintf("%d of %s lost their beginning: their steps can be shown, not played", cut, counted(len(tapes), "recording", "recordings"))}
+		return &result{exit: exitUnavailable, code: "headless", message: fmt.Sprintf("%d of %s lost their beginning, or all: what is left can be shown, not played", cut, of)}
 	}
 	return nil
 }
 
-// tape is the files of one shard of one start, in order.
-type tape struct {
-	header recording.Header
-	files  []tapeFile
-}
-
-type tapeFile struct {
-	path   string
-	header recording.Header
-}
-
-// findTapes reads the headers of the files that path stands for.
-func findTapes(path string) ([]tape, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	dir, only := path, ""
-	if !info.IsDir() {
-		dir, only = filepath.Dir(path), path
-	}
-	names, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.rec"))
-	if err != nil {
-		return nil, err
-	}
-	if only != "" && !slices.Contains(names, only) {
-		names = append(names, only)
-	}
-	byShard := map[[3]string]*tape{}
-	var wanted [3]string
-	for _, name := range names {
-		h, err := headerOf(name)
-		if err != nil {
-			if name == only {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			continue
-		}
-		id := [3]string{h.Node, h.Actor.String(), fmt.Sprint(h.Shard)}
-		if name == only {
-			wanted = id
-		}
-		if byShard[id] == nil {
-			byShard[id] = &tape{header: h}
-		}
-		byShard[id].files = append(byShard[id].files, tapeFile{name, h})
-	}
-	var out []tape
-	for id, t := range byShard {
-		if only != "" && id != wanted {
-			continue
-		}
-		slices.SortFunc(t.files, func(a, b tapeFile) int { return a.header.File - b.header.File })
-		t.header = t.files[0].header
-		out = append(out, *t)
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s holds no recordings: kvnode --record FOLDER makes them", path)
-	}
-	slices.SortFunc(out, func(a, b tape) int {
-		return cmp.Or(strings.Compare(a.header.Node, b.header.Node), a.header.Began.Compare(b.header.Began), a.header.Shard-b.header.Shard)
-	})
-	return out, nil
-}
-
-// escapeGlob keeps a folder's name from being a pattern.
-func escapeGlob(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
-}
-
-func headerOf(path string) (recording.Header, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return recording.Header{}, err
-	}
-	defer file.Close()
-	r, err := recording.NewReader(file)
-	if err != nil {
-		return recording.Header{}, err
-	}
-	return r.Header, nil
-}
-
 // replayOne plays one shard, or shows its steps if its beginning is gone.
-func (a *app) replayOne(t tape, show stepsShown) (recordingDoc, error) {
+func (a *app) replayOne(ctx context.Context, t tape, show stepsShown) (recordingDoc, error) {
 	h := t.header
 	d := recordingDoc{
 		Node: h.Node, Version: h.Version, Start: h.Start, Shard: h.Shard, Began: moment(h.Began), Files: len(t.files),
 		First: h.First, Verdict: playsExact, Shown: []stepDoc{},
+	}
+	if len(t.files) == 0 {
+		d.Verdict, d.Problem = playsMissing, fmt.Sprintf("no file of it is here, of a start with %s", counted(h.Shards, "shard", "shards"))
+		return d, nil
 	}
 	player, err := recording.NewPlayer(h)
 	if err != nil {
@@ -278,11 +230,11 @@ func (a *app) replayOne(t tape, show stepsShown) (recordingDoc, error) {
 	}
 	next := h.First
 	for i, f := range t.files {
-		if f.header.First != next {
-			d.fail(playsDamaged, next, fmt.Sprintf("steps %d to %d are missing", next, f.header.First-1))
+		if gap := f.gap(next); gap != "" {
+			d.fail(playsDamaged, next, gap)
 			break
 		}
-		if next, err = a.replayFile(f, player, show, &d, i == len(t.files)-1); err != nil {
+		if next, err = a.replayFile(ctx, f, player, show, &d, i == len(t.files)-1); err != nil {
 			return d, err
 		}
 		if d.Verdict != playsExact && d.Verdict != playsHeadless || d.Torn {
@@ -301,7 +253,7 @@ func (d *recordingDoc) fail(verdict string, step uint64, problem string) {
 }
 
 // replayFile plays one file and returns the step after its last.
-func (a *app) replayFile(f tapeFile, player *recording.Player, show stepsShown, d *recordingDoc, last bool) (next uint64, err error) {
+func (a *app) replayFile(ctx context.Context, f tapeFile, player *recording.Player, show stepsShown, d *recordingDoc, last bool) (next uint64, err error) {
 	file, err := os.Open(f.path)
 	if err != nil {
 		return 0, err
@@ -313,6 +265,9 @@ func (a *app) replayFile(f tapeFile, player *recording.Player, show stepsShown, 
 	}
 	for {
 		step, e, err := r.Next()
+		if err == nil {
+			err = ctx.Err() // somebody has had enough
+		}
 		switch {
 		case err == io.EOF:
 			return step, nil
@@ -381,7 +336,15 @@ func (doc replayDoc) write(w io.Writer) error {
 		t.add(plainCells(d.Node, fmt.Sprint(d.Start), fmt.Sprint(d.Shard), fmt.Sprint(d.Files), fmt.Sprint(d.Steps),
 			time.Duration(d.Seconds*float64(time.Second)).Round(time.Millisecond).String(), d.verdict())...)
 	}
-	return t.write(w)
+	if err := t.write(w); err != nil {
+		return err
+	}
+	for _, l := range doc.LeftOut {
+		if _, err := fmt.Fprintf(w, "%s was left out: %s\n", l.File, l.Problem); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *recordingDoc) verdict() string {
@@ -389,7 +352,7 @@ func (d *recordingDoc) verdict() string {
 	switch d.Verdict {
 	case playsExact:
 		text += ", sum " + d.Sum
-	case playsHeadless:
+	case playsHeadless, playsMissing:
 		text += ": " + d.Problem
 	default:
 		text += fmt.Sprintf(" in step %d: %s", d.Step, d.Problem)

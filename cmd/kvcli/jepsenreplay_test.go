@@ -105,6 +105,75 @@ func TestReplay(t *testing.T) {
 	require.Contains(t, doc.Recordings[0].Problem, "checksum")
 }
 
+// What cannot be read is never passed over in silence: that a file could not be read
+// says nothing of what it held.
+func TestReplaySaysWhatIsNotThere(t *testing.T) {
+	dir := recordedNode(t, 64<<20, 100)
+	files, err := filepath.Glob(filepath.Join(dir, "*.rec"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	content, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	put := func(b []byte) { require.NoError(t, os.WriteFile(files[0], b, 0o600)) }
+
+	// A file may be named in any way.
+	for _, name := range []string{dir + "/./" + filepath.Base(files[0]), dir + "//" + filepath.Base(files[0])} {
+		o, doc := replayOf(t, name)
+		require.Zero(t, o.exit, "%s", o)
+		require.Equal(t, 1, doc.Recordings[0].Files)
+	}
+
+	// A header that is damaged.
+	spoilt := bytes.Clone(content)
+	spoilt[60] ^= 1
+	put(spoilt)
+	o, doc := replayOf(t, dir)
+	require.Equal(t, exitBroken, o.exit)
+	require.Contains(t, o.stderr, "1 file cannot be read, and was left out")
+	require.Equal(t, []string{"missing", "exact"}, []string{doc.Recordings[0].Verdict, doc.Recordings[1].Verdict})
+	require.Len(t, doc.LeftOut, 1)
+	require.Equal(t, files[0], doc.LeftOut[0].File)
+	require.Contains(t, doc.LeftOut[0].Problem, "checksum")
+	o = runWith(t, newFakeCluster(), "", "jepsen", "replay", dir)
+	require.Contains(t, o.stdout, files[0]+" was left out: ")
+	_, doc = replayOf(t, files[1])
+	require.Empty(t, doc.LeftOut, "it is of another recording")
+	require.Equal(t, exitError, runWith(t, newFakeCluster(), "", "jepsen", "replay", files[0]).exit)
+
+	// A file that had just been begun when its node was killed.
+	put(content[:30])
+	o, doc = replayOf(t, dir)
+	require.Equal(t, exitUnavailable, o.exit, "%s", o)
+	require.True(t, doc.LeftOut[0].Torn)
+
+	// A file that is gone.
+	require.NoError(t, os.Remove(files[0]))
+	o, doc = replayOf(t, dir)
+	require.Equal(t, exitUnavailable, o.exit, "%s", o)
+	require.Equal(t, "missing", doc.Recordings[0].Verdict)
+	require.Contains(t, doc.Recordings[0].Problem, "of a start with 2 shards")
+
+	// One that is there twice, and others that are nobody's.
+	put(content)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.rec"), content, 0o600))
+	o, doc = replayOf(t, dir)
+	require.Equal(t, exitBroken, o.exit)
+	require.Contains(t, doc.Recordings[0].Problem, "which is in another file as well")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.rec"), []byte("a film"), 0o600))
+	o, _ = replayOf(t, dir)
+	require.Zero(t, o.exit, "%s", o)
+
+	// Steps that are not there.
+	require.Contains(t, runWith(t, newFakeCluster(), "", "jepsen", "replay", dir, "--step", "999999").stderr, "There is no such step.")
+	require.Contains(t, runWith(t, newFakeCluster(), "", "jepsen", "replay", dir, "--from", "9", "--to", "3").stderr, "--to 3 is before --from 9")
+
+	enough, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	o = kvcli(enough, "jepsen", "replay", dir)
+	require.Equal(t, exitError, o.exit)
+	require.Contains(t, o.stderr, "context canceled")
+}
+
 // A recording that has lost its beginning is shown, and said not to be played.
 func TestReplayWithoutABeginning(t *testing.T) {
 	dir := recordedNode(t, 1<<20, 600)
