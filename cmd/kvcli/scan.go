@@ -32,7 +32,7 @@ func (a *app) scanCommand() *cobra.Command {
 		Long: `Scan lists keys, in the order of partitions: every key that exists throughout the
 scan is listed. With --limit the place to go on from is given as a cursor.
 
---sorted lists keys in the order of their bytes. It reads all keys first.`,
+--sorted lists keys in the order of their bytes. It reads all keys first, every time.`,
 		Example: `  kvcli scan carts
   kvcli scan carts --prefix user: --limit 100
   kvcli scan carts --conflicts-only`,
@@ -61,14 +61,28 @@ func (f *scanFlags) check(c *cobra.Command) (cursor []byte, err error) {
 	switch {
 	case f.limit < 0 || f.limit == 0 && c.Flags().Changed("limit"):
 		return nil, usageError{c, fmt.Errorf("--limit %d: use at least 1", f.limit)}
-	case f.sorted && f.cursor != "":
-		return nil, usageError{c, errors.New("--sorted and --cursor exclude each other: a cursor is a place among partitions")}
 	}
 	cursor, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(f.cursor, "="))
 	if err != nil {
 		return nil, usageError{c, fmt.Errorf("--cursor %q is not a cursor that kvcli scan printed: %w", f.cursor, err)}
 	}
+	if _, sorted := behindKey(cursor); sorted != f.sorted && len(cursor) > 0 {
+		return nil, usageError{c, errors.New("--cursor is a place in one order: give --sorted to both scans or to none")}
+	}
 	return cursor, nil
+}
+
+// sortedCursor begins the cursor of a scan with --sorted, whose rest is the last key.
+// Those of nodes begin with a version.
+const sortedCursor = 0xff
+
+func cursorBehind(key string) []byte { return append([]byte{sortedCursor}, key...) }
+
+func behindKey(cursor []byte) (key string, sorted bool) {
+	if len(cursor) == 0 || cursor[0] != sortedCursor {
+		return "", false
+	}
+	return string(cursor[1:]), true
 }
 
 // scanDoc is the document of kvcli scan.
@@ -87,23 +101,17 @@ type entryDoc struct {
 
 func (a *app) scan(ctx context.Context, b bucket, f scanFlags, cursor []byte) error {
 	var keys []client.Entry
-	keep := func(e client.Entry) error { keys = append(keys, e); return nil }
-	if a.output == asTable && !f.sorted {
-		keep = a.printEntry // as they come
+	var err error
+	switch {
+	case f.sorted:
+		keys, cursor, err = sortedKeys(ctx, b, f, cursor)
+	case a.output == asTable:
+		cursor, err = walk(ctx, b, f, cursor, f.limit, a.printEntry) // as they come
+	default:
+		cursor, err = walk(ctx, b, f, cursor, f.limit, func(e client.Entry) error { keys = append(keys, e); return nil })
 	}
-	limit := f.limit
-	if f.sorted {
-		limit = 0
-	}
-	cursor, err := walk(ctx, b, f, cursor, limit, keep)
 	if err != nil {
 		return err
-	}
-	if f.sorted {
-		slices.SortFunc(keys, func(a, b client.Entry) int { return strings.Compare(a.Key, b.Key) })
-		if f.limit > 0 {
-			keys = keys[:min(f.limit, len(keys))]
-		}
 	}
 	next := base64.RawURLEncoding.EncodeToString(cursor)
 	err = a.print(newScanDoc(keys, next), func(io.Writer) error {
@@ -118,6 +126,26 @@ func (a *app) scan(ctx context.Context, b bucket, f scanFlags, cursor []byte) er
 		a.note("There are more keys: --cursor %s", next)
 	}
 	return err
+}
+
+// sortedKeys reads all keys to list those behind the cursor in order.
+func sortedKeys(ctx context.Context, b bucket, f scanFlags, cursor []byte) (keys []client.Entry, next []byte, err error) {
+	behind, goesOn := behindKey(cursor)
+	_, err = walk(ctx, b, f, nil, 0, func(e client.Entry) error {
+		if !goesOn || e.Key > behind {
+			keys = append(keys, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortFunc(keys, func(a, b client.Entry) int { return strings.Compare(a.Key, b.Key) })
+	if f.limit > 0 && len(keys) > f.limit {
+		keys = keys[:f.limit]
+		next = cursorBehind(keys[f.limit-1].Key)
+	}
+	return keys, next, nil
 }
 
 // walk reads pages until the limit, or the end if it is 0.
