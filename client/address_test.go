@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -68,7 +69,7 @@ func TestADialSaysWhoIsThere(t *testing.T) {
 	const give = "; give the client address of a node (kvnode --client-addr)"
 	for addr, why := range map[string]string{
 		gone.Addr().String():                   "connection refused",
-		strings.TrimPrefix(web.URL, "http://"): "it speaks HTTP/1.1, as the HTTP address of a node does, and not the protocol of clients" + give,
+		strings.TrimPrefix(web.URL, "http://"): "it speaks HTTP, as the HTTP address of a node does, and not the protocol of clients" + give,
 		l.Addr().String():                      "it speaks gRPC and is no node" + give,
 		peers:                                  "no client address of a node, perhaps that for its peers" + give,
 		mute:                                   "it ends the connection: it does not speak the protocol of clients, or only with TLS" + give,
@@ -76,6 +77,19 @@ func TestADialSaysWhoIsThere(t *testing.T) {
 		_, err := client.Dial(t.Context(), []string{addr}, client.WithTimeout(20*time.Second))
 		require.EqualError(t, err, "kindred: no node answers at "+addr+": "+why)
 	}
+}
+
+// The HTTP address of a node with TLS speaks HTTP/2, as gRPC does.
+func TestADialSaysThatAWebServerIsThere(t *testing.T) {
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	defer web.Close()
+	trust := web.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	addr := web.Listener.Addr().String()
+	_, err := client.Dial(t.Context(), []string{addr}, client.WithTLS(&tls.Config{RootCAs: trust, ServerName: "example.com"}), client.WithTimeout(20*time.Second))
+	require.EqualError(t, err, "kindred: no node answers at "+addr+": it speaks HTTP, as the HTTP address of a node does, "+
+		"and not the protocol of clients; give the client address of a node (kvnode --client-addr)")
 }
 
 // door is an address at which something says its words and ends the connection.

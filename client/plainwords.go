@@ -18,7 +18,8 @@ var wrappings = regexp.MustCompile(`^connection error: desc = "(.*)"$|^transport
 // notClients are reasons that tell who listens there instead. The words on the left
 // are those of gRPC and of its HTTP/2.
 var notClients = []struct{ words, meaning string }{
-	{"looked like an HTTP/1.1 header", "it speaks HTTP/1.1, as the HTTP address of a node does, and not the protocol of clients; " + clientAddr},
+	{"looked like an HTTP/1.1 header", webAddr},
+	{"unexpected HTTP status code received from server", webAddr},
 	{"unknown service kindred.v1.Cluster", "it speaks gRPC and is no node; " + clientAddr},
 	{"http2: frame too large", peerAddr}, // the first bytes of a node at that address, as a size
 	{"tls: no application protocol", peerAddr},
@@ -32,6 +33,7 @@ var notClients = []struct{ words, meaning string }{
 }
 
 const (
+	webAddr     = "it speaks HTTP, as the HTTP address of a node does, and not the protocol of clients; " + clientAddr
 	clientAddr  = "give the client address of a node (kvnode --client-addr)"
 	peerAddr    = "no client address of a node, perhaps that for its peers; " + clientAddr
 	otherTongue = "it ends the connection: it does not speak the protocol of clients, or only with TLS; " + clientAddr

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,15 +19,16 @@ func Explain(err error, known []string) error {
 	switch {
 	case errors.As(err, &invalid):
 		f, value := invalid.GetFlag(), invalid.GetValue()
-		return fmt.Errorf("--%s %s: %s", f.Name, shown(value), takes(f.Value.Type(), value, invalid))
+		return fmt.Errorf("--%s %s: %s", f.Name, shown(value), Takes(f.Value.Type(), value, invalid.Unwrap()))
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%w%s", err, Suggestion(unknown.GetSpecifiedName(), known, func(n string) string { return "--" + n }))
 	}
 	return err
 }
 
-// takes says what a flag of some type would take in place of a value.
-func takes(kind, value string, err *pflag.InvalidValueError) string {
+// Takes says what a flag of some type would take in place of a value that it refused
+// with err.
+func Takes(kind, value string, err error) string {
 	switch kind {
 	case "duration":
 		return badDuration(value)
@@ -37,7 +39,10 @@ func takes(kind, value string, err *pflag.InvalidValueError) string {
 	case "bool":
 		return "use true or false"
 	}
-	return err.Unwrap().Error()
+	if num := (*strconv.NumError)(nil); errors.As(err, &num) {
+		return num.Err.Error() // without the name of a Go function
+	}
+	return err.Error()
 }
 
 // shown quotes what would not be seen as one word.

@@ -107,7 +107,7 @@ func TestConfigCheckNamesEveryMistake(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Empty(t, out)
 	require.Equal(t, "kvnode: "+path+" line 2: unknown setting \"expct\"; did you mean expect?\n"+
-		"kvnode: "+path+" line 4: replicas: \"three\" is no value for it (replicas of a key in the first layout): invalid syntax\n", said)
+		"kvnode: "+path+" line 4: replicas: \"three\": use a whole number\n", said)
 
 	path = write(t, "name = 'a'\ndata-dir = 'x'\nreplicas = 99\npartitions = 100\nhttp-addr = 'here'\n")
 	_, _, said = kvnodeConfig(nil, "check", path, "--pprof-addr", "127.0.0.1:7400")

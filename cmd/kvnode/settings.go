@@ -155,17 +155,9 @@ func (s *settings) set(name, value string) error {
 		return list.Replace(split(value))
 	}
 	if err := f.Value.Set(value); err != nil {
-		return fmt.Errorf("%q is no value for it (%s): %s", value, f.Usage, cause(err))
+		return fmt.Errorf("%q: %s", value, flagwords.Takes(f.Value.Type(), value, err))
 	}
 	return nil
-}
-
-// cause shortens the errors of package strconv, which name Go functions.
-func cause(err error) string {
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner.Error()
-	}
-	return err.Error()
 }
 
 func split(list string) []string {
