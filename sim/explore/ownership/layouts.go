@@ -1,0 +1,191 @@
+package ownership
+
+// What nodes do with layouts. Each event reports whether it can happen.
+
+// commit lets an operator commit a layout at a node.
+func (b *bounds) commit(w *world, at, l int) bool {
+	if l >= len(b.layouts) || w.proposed.has(l) || int(w.nodes[at].tip) != b.layouts[l].parent || w.nodes[at].vote != 0 {
+		return false
+	}
+	if !b.voters(int8(l)).has(at) || !w.present(at) {
+		return false
+	}
+	w.proposed = w.proposed.with(l)
+	b.hold(w, at, int8(l))
+	return true
+}
+
+func (b *bounds) hold(w *world, at int, l int8) {
+	n := &w.nodes[at]
+	n.vote = l
+	w.votes[l] = w.votes[l].with(at)
+	if n.step > both {
+		w.far[l] = w.far[l].with(at)
+	}
+}
+
+// take lets a node that holds no successor hold one that it hears of, or leave the one
+// that it holds for a greater one. It may leave only if a voter of its own is known to
+// have held a greater one: that voter will never hold it.
+func (b *bounds) take(w *world, at, l int) bool {
+	n := &w.nodes[at]
+	if l >= len(b.layouts) || !w.proposed.has(l) || int(n.tip) != b.layouts[l].parent || !b.voters(int8(l)).has(at) || !w.present(at) {
+		return false
+	}
+	if n.vote != 0 && !b.mayLeave(w, at, int8(l)) {
+		return false
+	}
+	b.hold(w, at, int8(l))
+	return true
+}
+
+func (b *bounds) mayLeave(w *world, at int, l int8) bool {
+	vote := w.nodes[at].vote
+	if l <= vote {
+		return false
+	}
+	if b.rules.leaveFreely {
+		return true
+	}
+	for other := vote + 1; int(other) < len(b.layouts); other++ {
+		if b.layouts[other].parent == b.layouts[vote].parent && w.votes[other]&b.voters(vote) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt lets a node work by a formed layout.
+func (b *bounds) adopt(w *world, at, l int) bool {
+	n := &w.nodes[at]
+	if l >= len(b.layouts) || n.dead || int8(l) <= n.told || !b.formed(w, int8(l)) {
+		return false
+	}
+	rival := b.rules.noVote && int8(l) > n.tip
+	if !b.descends(int8(l), n.tip) && !rival || b.gone(int8(l)).has(at) {
+		return false
+	}
+	n.tip, n.base, n.step, n.vote, n.told = int8(l), b.base(w, int8(l)), both, 0, 0
+	n.complete = false
+	if b.owners(n.tip).has(at) {
+		n.dropped = false // it begins anew
+	}
+	b.reach(w, at)
+	b.fenceIn(w, at)
+	return true
+}
+
+// reach announces the step of a node.
+func (b *bounds) reach(w *world, at int) {
+	n := &w.nodes[at]
+	for s := both; s <= n.step; s++ {
+		w.reached[n.tip][s] = w.reached[n.tip][s].with(at)
+	}
+}
+
+// fenceIn notes what an old owner has when it begins to refuse what is older. One that
+// has lost its disk has nothing to say until it has caught up.
+func (b *bounds) fenceIn(w *world, at int) {
+	n := &w.nodes[at]
+	if !b.owners(n.base).has(at) || n.dropped || n.wiped || n.step == alone {
+		return
+	}
+	w.fenced[n.tip] = w.fenced[n.tip].with(at)
+	w.fence[n.tip][at] = n.dots
+}
+
+// tell lets a removed node hear that it was removed.
+func (b *bounds) tell(w *world, at, l int) bool {
+	n := &w.nodes[at]
+	if l == 0 || l >= len(b.layouts) || n.dead || !b.formed(w, int8(l)) || int8(l) <= max(n.tip, n.told) {
+		return false
+	}
+	own := n.tip > 0 && !b.descends(int8(l), n.tip)
+	if !b.gone(int8(l)).has(at) && (!own || b.layouts[l].members.has(at)) {
+		return false
+	}
+	n.told, n.vote = int8(l), 0
+	if b.rules.dropUnasked {
+		n.dropped, n.dots = true, 0
+	}
+	return true
+}
+
+// finish lets a new owner find that it has all that was acknowledged before: what each
+// old owner had when it began to refuse. Owners that are gone are made up for by so
+// many others that every acknowledged write was at one of them.
+func (b *bounds) finish(w *world, at, _ int) bool {
+	n := &w.nodes[at]
+	if n.complete || n.step == alone || !b.owners(n.tip).has(at) || !w.present(at) || n.dropped {
+		return false
+	}
+	if n.wiped && !b.rules.wipedComplete || !b.hasAll(w, at) {
+		return false
+	}
+	n.complete, n.wiped = true, false
+	w.complete[n.tip] = w.complete[n.tip].with(at)
+	if b.rules.wipedComplete {
+		b.fenceIn(w, at)
+	}
+	return true
+}
+
+func (b *bounds) hasAll(w *world, at int) bool {
+	n := &w.nodes[at]
+	old := b.owners(n.base)
+	if b.rules.newOnly && old.has(at) {
+		return true
+	}
+	var held set
+	for i := range b.nodes {
+		switch {
+		case !old.has(i):
+		case i == at:
+			held = held.with(i)
+		case b.rules.noFence && n.dots.covers(w.nodes[i].dots) && !w.nodes[i].wiped:
+			held = held.with(i)
+		case w.fenced[n.tip].has(i) && n.dots.covers(w.fence[n.tip][i]):
+			held = held.with(i)
+		}
+	}
+	_, need := b.quorum(old.count())
+	if b.rules.oneSource {
+		return held&^of(at) != 0 || old == of(at)
+	}
+	return held.covers(old&^b.gone(n.tip)) && (b.rules.countGone || held.count() >= need)
+}
+
+// advance lets a node take the next step. It asks ahead when every owner that counts
+// refuses what is older than both, and every new one is complete; alone, when nobody
+// asks the old owners any more.
+func (b *bounds) advance(w *world, at, _ int) bool {
+	n := &w.nodes[at]
+	if n.step == alone || !w.present(at) || n.step == both && b.frozen(w, at) {
+		return false
+	}
+	here := b.active(n.base, n.tip, both) &^ b.gone(n.tip)
+	switch {
+	case n.step == ahead && b.rules.earlyAlone:
+	case !w.reached[n.tip][n.step].covers(here):
+		return false
+	case n.step == both && !b.rules.readIncomplete && !w.complete[n.tip].covers(b.owners(n.tip)&^b.gone(n.tip)):
+		return false
+	}
+	n.step++
+	n.met = 0 // others may be asked for now
+	b.reach(w, at)
+	if n.vote != 0 {
+		w.far[n.vote] = w.far[n.vote].with(at)
+	}
+	return true
+}
+
+// frozen reports whether a node has to stay where it asks the old owners: it holds a
+// successor, and no voter of that is ahead. Otherwise the voters all have to be.
+func (b *bounds) frozen(w *world, at int) bool {
+	vote := w.nodes[at].vote
+	return vote != 0 && w.far[vote]&b.voters(vote) == 0 && !b.rules.noFreeze
+}
+
+// present reports whether a node does anything at all.
+func (w *world) present(at int) bool { return !w.nodes[at].dead && w.nodes[at].told == 0 }
