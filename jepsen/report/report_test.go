@@ -197,6 +197,13 @@ func TestTheVerdictIsNoBetterThanItsJudges(t *testing.T) {
 	require.Contains(t, page(t, r), "<h1>Not all of the plan was tried</h1>")
 	require.Contains(t, page(t, r), "node n1 cannot be told of faults")
 
+	r = small()
+	r.Faults = nil
+	require.Equal(t, report.Undecided, r.Verdict(), "the time was over before the first fault")
+	require.Contains(t, page(t, r), "<h1>Nothing of the plan was tried</h1>")
+	r.Nemeses = nil
+	require.Equal(t, report.Held, r.Verdict(), "nobody asked for any")
+
 	require.Equal(t, report.Undecided, (&report.Run{}).Verdict(), "nothing was run")
 }
 

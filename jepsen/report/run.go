@@ -113,7 +113,8 @@ func (v Verdict) String() string {
 }
 
 // Verdict is Broken if any judge says so or the cluster did not come to rest, else
-// Undecided if any judge could not tell, or not all was tried.
+// Undecided if any judge could not tell, or not all was tried. A nemesis that never came
+// for want of time is said and no reason, as long as any did.
 func (r *Run) Verdict() Verdict {
 	v := Held
 	for i := range r.Parts {
@@ -127,11 +128,14 @@ func (r *Run) Verdict() Verdict {
 	switch {
 	case r.Rest.Problem != "" || len(r.Caught) > 0:
 		return Broken
-	case len(r.Parts) == 0 || r.EndedBy != "":
+	case len(r.Parts) == 0 || r.EndedBy != "" || r.untried():
 		return Undecided
 	}
 	return v
 }
+
+// untried: faults were asked for, and the run was over before the first.
+func (r *Run) untried() bool { return len(r.Nemeses) > 0 && len(r.Faults) == 0 }
 
 // reasonsMax is how many reasons of one kind people are shown.
 const reasonsMax = 2

@@ -62,8 +62,11 @@ func (r *Run) Headline() string {
 	case Broken:
 		return "Broken: " + listed(r.broken())
 	}
-	if r.EndedBy != "" {
+	switch {
+	case r.EndedBy != "":
 		return "Not all of the plan was tried"
+	case r.untried():
+		return "Nothing of the plan was tried"
 	}
 	return "Not everything could be judged"
 }
