@@ -161,7 +161,7 @@ func (n *Nodes) Do(ctx context.Context, i workload.Intent) workload.Result {
 	ctx, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()
 	result := request(ctx, n.stubs[at], i, kindred.RequestID{})
-	result.Node = n.names[at]
+	result.Node, result.Attempts = n.names[at], 1
 	return result
 }
 

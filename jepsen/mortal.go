@@ -60,6 +60,7 @@ func again(first, second workload.Result) workload.Result {
 	if second.Outcome == kindred.NotApplied {
 		second.Outcome = first.Outcome
 	}
+	second.Attempts += first.Attempts
 	return second
 }
 
@@ -76,6 +77,6 @@ func (m Mortal) call(ctx context.Context, i workload.Intent, node int, id kindre
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer conn.Close()
 	result := request(context.WithoutCancel(ctx), kindredv1.NewKVClient(conn), i, id)
-	result.Node = m.Names[at]
+	result.Node, result.Attempts = m.Names[at], 1
 	return result
 }
