@@ -43,11 +43,12 @@ type ClusterOptions struct {
 }
 
 // StartCluster starts a cluster of its own for a run. End stops it, and removes its
-// folder unless it is to be kept or was named.
+// folder unless it is to be kept or was named. What runs that were killed have left is
+// removed before.
 func StartCluster(ctx context.Context, o ClusterOptions) (c *local.Cluster, end func(keep bool) error, err error) {
-	dir, temporary := o.Dir, o.Dir == ""
+	dir, temporary, release := o.Dir, o.Dir == "", func() error { return nil }
 	if temporary {
-		if dir, err = os.MkdirTemp("", "kindred-jepsen-"); err != nil {
+		if dir, release, err = ownFolder(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -64,7 +65,7 @@ func StartCluster(ctx context.Context, o ClusterOptions) (c *local.Cluster, end 
 		if temporary && !keep {
 			errs = append(errs, os.RemoveAll(dir))
 		}
-		return errors.Join(errs...)
+		return errors.Join(append(errs, release())...)
 	}
 	defer func() {
 		if err != nil {
