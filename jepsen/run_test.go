@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +95,9 @@ func TestABrokenPromiseIsFoundAndShown(t *testing.T) {
 	runs, err = jepsen.Runs(dir)
 	require.ErrorContains(t, err, filepath.Join("other", jepsen.DocumentName))
 	require.Len(t, runs, 1, "and the others are there")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other", jepsen.DocumentName), []byte("{}"), 0o644))
+	_, err = jepsen.Runs(dir)
+	require.ErrorContains(t, err, "not a report of version 1", "a run without a verdict is none")
 }
 
 // TestANemesisThatFailsEndsTheStormAndNotTheRun: what happened until then is judged, but
@@ -108,6 +112,28 @@ func TestANemesisThatFailsEndsTheStormAndNotTheRun(t *testing.T) {
 	require.Equal(t, report.Undecided, run.Verdict())
 	require.Contains(t, run.EndedBy, "nemesis weak: n1 looked at: no strength")
 	require.Equal(t, checker.OK, run.Parts[0].Report.Status())
+}
+
+// TestAProcessThatEndsByItselfBreaksTheRun: a node that panics is started again like one
+// that was killed on purpose, and clients hardly notice; but that nobody killed it has to
+// be said.
+func TestAProcessThatEndsByItselfBreaksTheRun(t *testing.T) {
+	cluster, _, _ := startCluster(t)
+	n2, err := cluster.Node("n2")
+	require.NoError(t, err)
+	run, err := jepsen.Run(t.Context(), jepsen.Plan{
+		Cluster: cluster, N: 3, Seed: 7, Workloads: []workload.Kind{workload.Set}, Nemeses: kinds(t, "slow"), Time: time.Hour,
+		Tell: func(f history.Fault) {
+			if f.End == 0 {
+				require.NoError(t, syscall.Kill(n2.PID, syscall.SIGABRT)) // as a panic does
+			}
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, report.Broken, run.Verdict())
+	require.Len(t, run.Faults, 1)
+	require.Contains(t, run.Rest.Problem, "the cluster has not come back after slow")
+	require.Contains(t, run.Rest.Problem, "the process of n2 has ended by itself; it said: ")
 }
 
 type weakling struct{}

@@ -56,12 +56,17 @@ func saveEDN(h *history.History, path string) error {
 	return err
 }
 
+// saved writes a file that is there as a whole or not at all: of a document that breaks
+// off nobody could tell what the verdict was.
 func saved(path string, write func(*os.File) error) error {
-	f, err := os.Create(path)
+	f, err := os.Create(path + ".part")
 	if err != nil {
 		return err
 	}
-	return errors.Join(write(f), f.Close())
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // Saved is a run in a folder.
@@ -90,13 +95,20 @@ func Runs(dir string) (runs []Saved, err error) {
 			errs = append(errs, err)
 			continue
 		}
-		one := Saved{}
-		if err := json.Unmarshal(b, &one); err != nil {
+		var doc struct {
+			Version int `json:"kindred_jepsen"`
+			Saved
+		}
+		if err := json.Unmarshal(b, &doc); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
 			continue
 		}
-		one.Dir = filepath.Dir(path)
-		runs = append(runs, one)
+		if doc.Version != report.Version {
+			errs = append(errs, fmt.Errorf("%s: this is not a report of version %d, the only one that is known here", path, report.Version))
+			continue
+		}
+		doc.Dir = filepath.Dir(path)
+		runs = append(runs, doc.Saved)
 	}
 	return runs, errors.Join(errs...)
 }

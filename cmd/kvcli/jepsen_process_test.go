@@ -131,6 +131,21 @@ func checkOf(d *jepsenDoc, property string) jepsenCheckDoc {
 	return jepsenCheckDoc{}
 }
 
+// TestJepsenListShowsWhatCanBeRead: the report of one run that broke off keeps nobody
+// from the others, nor from what there is to run.
+func TestJepsenListShowsWhatCanBeRead(t *testing.T) {
+	runs := t.TempDir()
+	for name, doc := range map[string]string{"good": `{"kindred_jepsen":1,"verdict":"held","seed":7}`, "torn": `{"kindred_jep`} {
+		require.NoError(t, os.Mkdir(filepath.Join(runs, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(runs, name, "report.json"), []byte(doc), 0o600))
+	}
+	o := kvcli(t.Context(), "jepsen", "list", "--out", runs)
+	require.Equal(t, exitError, o.exit)
+	require.Contains(t, o.stderr, filepath.Join(runs, "torn", "report.json")+": unexpected end of JSON input")
+	require.Contains(t, o.stdout, filepath.Join(runs, "good")+"  held")
+	require.Contains(t, o.stdout, "NEMESIS")
+}
+
 // TestJepsenRefusesWhatItCannotDo, in the words of the command line, before anything is
 // started.
 func TestJepsenRefusesWhatItCannotDo(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -227,10 +228,7 @@ that needs of the machine and loses, and what is promised all the same; and the 
 in the folder --out.`,
 		Example: "  kvcli jepsen list\n  kvcli jepsen list -o json",
 		RunE: func(*cobra.Command, []string) error {
-			runs, err := jepsen.Runs(out)
-			if err != nil {
-				return err
-			}
+			runs, unread := jepsen.Runs(out)
 			doc := jepsenListDoc{Runs: append([]jepsen.Saved{}, runs...)}
 			for _, k := range workload.Kinds() {
 				doc.Workloads = append(doc.Workloads, workloadDoc{string(k), k.About()})
@@ -244,7 +242,7 @@ in the folder --out.`,
 				}
 				doc.Nemeses = append(doc.Nemeses, d)
 			}
-			return a.print(doc, func(w io.Writer) error { return a.writeJepsenList(w, &doc, out) })
+			return errors.Join(a.print(doc, func(w io.Writer) error { return a.writeJepsenList(w, &doc, out) }), unread)
 		},
 	}
 	c.Flags().StringVar(&out, "out", runsDir, "folder of the runs")
