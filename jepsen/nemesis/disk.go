@@ -137,22 +137,25 @@ func diskFull() Kind {
 type filled struct {
 	Target
 	node     string
-	brimful  bool
+	left     int64
 	giveBack func() error
 }
 
-// fillLeaves is the space that is left at most: less than what a node wants to have
-// before it takes writes.
-const fillLeaves = 128 << 20
+const (
+	// fillLeaves is the space that is left at most: less than what a node wants to have
+	// before it takes writes.
+	fillLeaves = 128 << 20
+	// fillEnough is what lets a node finish what it had begun when it noticed.
+	fillEnough = 16 << 20
+)
 
 func (f *filled) Hurt(context.Context) (what string, err error) {
 	f.node = f.One()
-	left := int64(0)
-	if f.brimful = f.Random.IntN(2) == 0; !f.brimful {
-		left = 1 + f.Random.Int64N(fillLeaves)
+	if f.left = 0; f.Random.IntN(2) > 0 {
+		f.left = 1 + f.Random.Int64N(fillLeaves)
 	}
-	what = fmt.Sprintf("%s has a disk with %d KiB left", f.node, left>>10)
-	f.giveBack, err = diskOf(f.Cluster.Dir(), f.node).Fill(left)
+	what = fmt.Sprintf("%s has a disk with %d KiB left", f.node, f.left>>10)
+	f.giveBack, err = diskOf(f.Cluster.Dir(), f.node).Fill(f.left)
 	return what, err
 }
 
@@ -166,7 +169,7 @@ func (f *filled) Heal(ctx context.Context) error {
 		return err
 	}
 	f.giveBack = nil
-	if !f.brimful {
+	if f.left >= fillEnough {
 		return nil
 	}
 	if err := end(ctx, f.Cluster, f.node); err != nil {

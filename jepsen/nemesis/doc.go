@@ -22,6 +22,8 @@
 //	S4  Of a stroke, everything depends on the seed and on the number of the stroke:
 //	    kinds, victims, times. What came before does not change it.
 //	S5  Whatever happens, what was hurt is healed before Run returns.
+//	S6  A process that ends although no nemesis has ended it ends the storm: between
+//	    strokes and when a stroke has healed every node has one.
 //
 // # What it does not do
 //

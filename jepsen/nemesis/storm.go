@@ -136,6 +136,9 @@ func (s Storm) beside(first Kind, random *rand.Rand) (Kind, bool) {
 
 // stroke hurts, waits, heals, and waits until all nodes are ready.
 func (s Storm) stroke(ctx context.Context, p plan, end time.Duration) (faults []history.Fault, err error) {
+	if err := s.died(); err != nil {
+		return nil, stuck(ctx, nil, err)
+	}
 	for _, k := range p.kinds {
 		if k.Loses == Disk {
 			if err := s.Agree(ctx); err != nil {
@@ -183,6 +186,10 @@ func (s Storm) heal(ctx context.Context, p plan, hurts []Nemesis, faults []histo
 		}
 		faults[i].End = s.Since()
 		s.note(faults[i])
+	}
+	// Ready would start it again, and nobody would hear of it.
+	if err := s.died(); err != nil {
+		return stuck(context.Background(), faults, err)
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
