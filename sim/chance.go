@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"time"
 )
 
@@ -53,6 +54,12 @@ func hashMessage(b []byte) uint64 {
 		h = h.with(binary.LittleEndian.Uint64(b))
 	}
 	return hashBytes(uint64(h), b)
+}
+
+// mix is a hash of a word beside a hash of what came before.
+func mix(h, word uint64) uint64 {
+	hi, lo := bits.Mul64(h^0x9e3779b97f4a7c15, word^0xbf58476d1ce4e5b9)
+	return hi ^ lo ^ h
 }
 
 const (

@@ -111,6 +111,9 @@ func (b *batch) prunedRow(id replica.ID, op storage.Op) {
 func (b *batch) judgeCheckpoints() {
 	o, n := b.oracle, b.shell.node
 	for id := range b.ids {
+		if b.saved[id].IsEmpty() && b.pruned[id].IsEmpty() {
+			continue
+		}
 		saved := b.saved[id]
 		if extra := saved.Minus(o.shadow(n, id).clock); !extra.IsEmpty() {
 			o.find("I4", "%s: the checkpoint of replica %v claims %v, which it has not applied", n.name, id, extra)
@@ -148,14 +151,19 @@ func (o *oracle) sentPieces(from *node, m *wire.Pieces) {
 func (o *oracle) sentClock(from *node, m *wire.Clock) {
 	// What was durable is so until the disk is lost, and is told to each peer.
 	durable := &o.durable[from.index]
-	for d := range m.Durable.Minus(*durable).Dots() {
-		if w := o.writes[d]; w == nil || !w.durable.has(from) && !o.returned[from.index].Contains(d) {
-			o.find("I6", "%s advertises %v, which is not durable there", from.name, d)
+	if !durable.Covers(m.Durable) {
+		for d := range m.Durable.Minus(*durable).Dots() {
+			if w := o.writes[d]; w == nil || !w.durable.has(from) && !o.returned[from.index].Contains(d) {
+				o.find("I6", "%s advertises %v, which is not durable there", from.name, d)
+			}
 		}
+		durable.Union(m.Durable)
 	}
-	durable.Union(m.Durable)
 	// What was durable everywhere stays so.
 	told := &o.told[from.index]
+	if told.Covers(m.Common) {
+		return
+	}
 	for d := range m.Common.Minus(*told).Dots() {
 		o.demandCommon(from.name+" advertises as common", d)
 		if w := o.writes[d]; w != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 )
 
@@ -13,6 +14,8 @@ type keyHistory struct {
 	homes []string
 	// at are the homes.
 	at nodes
+	// hash is what a ring and hash trees know the key by.
+	hash uint64
 
 	writes []*write
 	// pasts unites what all of them had seen, and bare are the puts that none of
@@ -20,14 +23,16 @@ type keyHistory struct {
 	pasts vclock.DotSet
 	bare  []*write
 	// standing are the puts of which it is not known yet that a delete has seen
-	// them, or something that followed them.
+	// them, or something that followed them; sifted is how many writes there were when
+	// that was last looked at.
 	standing []*write
+	sifted   int
 }
 
 func (o *oracle) newHistory(key string) *keyHistory {
 	r := o.run
 	p := r.layout.PartitionOf(bucket, key)
-	h := &keyHistory{id: replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}, homes: r.layout.Homes(p, r.cfg.Replicas)}
+	h := &keyHistory{id: replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}, homes: r.layout.Homes(p, r.cfg.Replicas), hash: ring.Hash(bucket, key)}
 	for _, name := range h.homes {
 		h.at.add(r.byName[name])
 	}

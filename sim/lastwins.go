@@ -39,7 +39,7 @@ func (o *oracle) overruled(b *batch, s *shadow, w *write) {
 	if s.actor != d.Actor {
 		return // a guest's: it has no clock
 	}
-	clock := o.knows(b.shell.node, b.idOf(key), key, s.clock)
+	clock := o.knows(b.shell.node, s, b.idOf(key), key)
 	for _, other := range o.history(key).bare {
 		if w.past.Contains(other.dot) && !op.context.Contains(other.dot) && !clock.Contains(other.dot) && !other.twins() {
 			o.find("W9", "%s mints %v for %v and supersedes %v, of which it knows nothing", b.shell.node.name, d, op, other.dot)
@@ -72,7 +72,7 @@ func (o *oracle) beaten(n *node, id replica.ID, w *write) bool {
 	if !o.run.cfg.LastWins {
 		return false
 	}
-	clock := o.knows(n, id, w.key, o.shadow(n, id).clock)
+	clock := o.knows(n, o.shadow(n, id), id, w.key)
 	for _, other := range o.history(w.key).writes {
 		if other.put && other.beats(w) && clock.Contains(other.dot) {
 			return true

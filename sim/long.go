@@ -15,8 +15,8 @@ func DrawLong(seed uint64, storm time.Duration) Config {
 	r := rand.New(rand.NewPCG(seed, 0x1046))
 	c.Storm = storm + span(r, 0, storm/5)
 	c.Keys, c.Rotate = 2+r.IntN(8), span(r, 500*time.Millisecond, 4*time.Second)
-	c.Clients, c.Rate = 5+r.IntN(5), 104+40*r.Float64()
-	c.Think = time.Duration(c.Clients) * time.Second / time.Duration(120+r.IntN(120))
+	c.Clients, c.Rate = 5+r.IntN(5), 102+12*r.Float64()
+	c.Think = time.Duration(c.Clients) * time.Second / time.Duration(90+r.IntN(60))
 	c.Timeout = span(r, 150*time.Millisecond, time.Second)
 	c.Flood /= 10
 	c.Net.Unnoticed = often(r, 0.2)

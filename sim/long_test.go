@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 var (
 	minutesFlag = flag.Float64("minutes", 0, "how long the storms of TestLong, or of TestSeed, last; 0 is 5 for TestLong")
 	longFlag    = flag.Int("long", 0, "how many seeds TestLong runs")
+	nodesFlag   = flag.Int("nodes", 0, "run only seeds with so many nodes in TestLong; 0 is any")
 )
 
 const (
@@ -33,7 +35,7 @@ func longMinutes() time.Duration {
 
 // tally is the sum of many runs.
 type tally struct {
-	seeds, operations, keys int
+	seeds, operations, keys, nodes int
 	// thin are runs below one of the bars by themselves.
 	thin    int
 	stormed time.Duration
@@ -41,6 +43,19 @@ type tally struct {
 	faults  FaultCount
 	hits    Hits
 	began   time.Time
+	// cpu is what the process had used when it began.
+	cpu time.Duration
+}
+
+func newTally() tally { return tally{began: time.Now(), cpu: processorTime()} }
+
+// processorTime is what the process has used so far, collecting garbage included.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(fmt.Sprintf("sim: no processor time: %v", err))
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func (s *tally) add(r *Result) {
@@ -51,6 +66,7 @@ func (s *tally) add(r *Result) {
 	s.seeds++
 	s.operations += r.Operations
 	s.keys += r.Keys
+	s.nodes += r.Config.Nodes
 	s.stormed += r.Stormed
 	s.slowest = max(s.slowest, r.Converged)
 	s.faults, s.hits = s.faults.Plus(r.Faults), s.hits.Plus(r.Hits)
@@ -61,10 +77,10 @@ func (s *tally) faultsInTen() float64 { return float64(s.faults.Total()) / s.sto
 
 // String is one line.
 func (s *tally) String() string {
-	took := time.Since(s.began)
-	return fmt.Sprintf("%d seeds: %v of storm (%.1f hours), %d operations on %d keys, %d faults: %.0f operations/s, %.1f faults in 10 s; equal by exchange within %v; in %v, %.0f simulated hours per hour",
-		s.seeds, s.stormed.Round(time.Second), s.stormed.Hours(), s.operations, s.keys, s.faults.Total(), s.perSecond(), s.faultsInTen(),
-		s.slowest.Round(time.Millisecond), took.Round(time.Second), s.stormed.Seconds()/took.Seconds())
+	took, used := time.Since(s.began), processorTime()-s.cpu
+	return fmt.Sprintf("%d seeds of %.1f nodes: %v of storm (%.1f hours), %d operations on %d keys, %d faults: %.0f operations/s, %.1f faults in 10 s; equal by exchange within %v; in %v and %v of processor time, %.0f simulated hours per core-hour",
+		s.seeds, float64(s.nodes)/float64(s.seeds), s.stormed.Round(time.Second), s.stormed.Hours(), s.operations, s.keys, s.faults.Total(), s.perSecond(), s.faultsInTen(),
+		s.slowest.Round(time.Millisecond), took.Round(time.Second), used.Round(100*time.Millisecond), s.stormed.Seconds()/used.Seconds())
 }
 
 // TestLong plays storms of minutes, and demands that no promise is broken in any and
@@ -74,10 +90,13 @@ func TestLong(t *testing.T) {
 		t.Skip("long storms: make sim SEEDS=2000 MINUTES=5; some are part of TestSeeds")
 	}
 	collectLess(t)
-	sum, failed := tally{began: time.Now()}, []uint64{}
+	sum, failed := newTally(), []uint64{}
 	told := sum.began
-	for i := range *longFlag {
-		r := RunLong(*firstFlag+uint64(i), longMinutes(), Options{Events: *eventsFlag})
+	for seed := *firstFlag; sum.seeds < *longFlag; seed++ {
+		if *nodesFlag > 0 && DrawLong(seed, 0).Nodes != *nodesFlag {
+			continue
+		}
+		r := RunLong(seed, longMinutes(), Options{Events: *eventsFlag})
 		sum.add(r)
 		if r.Finding != nil {
 			failed = append(failed, r.Seed)
@@ -88,7 +107,7 @@ func TestLong(t *testing.T) {
 		}
 		if time.Since(told) > 30*time.Second {
 			told = time.Now()
-			left := time.Duration(float64(told.Sub(sum.began)) / float64(i+1) * float64(*longFlag-i-1))
+			left := time.Duration(float64(told.Sub(sum.began)) / float64(sum.seeds) * float64(*longFlag-sum.seeds))
 			fmt.Printf("%s; %d findings; %v left\n", &sum, len(failed), left.Round(time.Second))
 		}
 	}

@@ -28,6 +28,8 @@ type node struct {
 	rot    map[string]bool
 	spoilt map[replica.ID]spoilt
 	shards []*shell
+	// replicas are those that it owns.
+	replicas []replica.ID
 	// lives counts the starts; what an earlier life has begun does not end.
 	lives      uint64
 	up, paused bool
@@ -191,13 +193,15 @@ func (n *node) write(rows *storage.Batch) {
 	}
 }
 
-// owned are the replicas that the layout gives this node.
+// owned are the replicas that the layout gives this node, which it never changes.
 func (n *node) owned() []replica.ID {
-	var ids []replica.ID
-	for _, p := range n.run.layout.Owned(n.name, n.run.cfg.Replicas) {
-		ids = append(ids, replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)})
+	if n.replicas == nil {
+		n.replicas = []replica.ID{}
+		for _, p := range n.run.layout.Owned(n.name, n.run.cfg.Replicas) {
+			n.replicas = append(n.replicas, replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)})
+		}
 	}
-	return ids
+	return n.replicas
 }
 
 func (n *node) shardOf(partition uint32) int { return int(partition) % n.run.cfg.Shards }
@@ -251,6 +255,9 @@ func (s *shell) round() {
 	s.inbox = s.inbox[len(events):]
 	for _, e := range events {
 		e(now, s.shard)
+	}
+	if clear(events); len(s.inbox) == 0 {
+		s.inbox = events[:0]
 	}
 	if at, ok := s.shard.Deadline(); ok && !at.After(now) {
 		s.shard.Tick(now)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -55,6 +57,10 @@ type oracle struct {
 	// stale are void dots that an old image of each node's disk owes to others: no
 	// home takes them, and all know it.
 	stale []vclock.DotSet
+	// batch is the one that is being looked through, versions the writes of an object
+	// that is.
+	batch    batch
+	versions []*write
 }
 
 // requestKey names a write of a client: an id means something for one key only.
@@ -115,7 +121,7 @@ type shadow struct {
 	// fresh are the dots that came in this life: the replica has their request
 	// ids in memory, unless that is bounded tightly.
 	fresh vclock.DotSet
-	// passes: there has been a row about a rebuild.
+	// passes: there is a row about a rebuild.
 	passes bool
 	keys   map[string]*shadowKey
 	tree   treeCount
@@ -144,12 +150,14 @@ type pending struct {
 }
 
 func newOracle(r *run) *oracle {
-	return &oracle{
+	o := &oracle{
 		run: r, operations: map[requestKey]*operation{}, reused: map[kindred.RequestID]bool{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
 		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.Nodes),
 		refusedAt: map[uint64]time.Duration{}, debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes), returned: make([]vclock.DotSet, r.cfg.Nodes), stale: make([]vclock.DotSet, r.cfg.Nodes),
 	}
+	o.batch = newBatch(o)
+	return o
 }
 
 // find notes the first broken promise; the run ends with it.
@@ -204,10 +212,11 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 
 // applied judges a batch once it is in the store.
 func (o *oracle) applied(s *shell, out *core.Effects) {
-	b := batch{oracle: o, shell: s, out: out, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}, saved: map[replica.ID]vclock.DotSet{}, pruned: map[replica.ID]vclock.DotSet{}, rebuilding: map[replica.ID]bool{}}
+	b := &o.batch
+	b.begin(s, out)
 	id := uint64(fnvOffset)
 	err := out.Rows.Each(func(op storage.Op) error {
-		id = uint64(chance(id).with(hashMessage(op.Key), hashMessage(op.Value)))
+		id = mix(mix(id, hashMessage(op.Key)), hashMessage(op.Value))
 		b.row(op)
 		return nil
 	})
@@ -223,14 +232,16 @@ func (o *oracle) applied(s *shell, out *core.Effects) {
 			o.find("I4", "%s: the clock of replica %v is %v, its log has %v", s.node.name, id, s.shard.Clock(id), clock)
 		}
 	}
-	o.checkTrees(s, b.keys)
+	b.look()
+	b.checkTrees()
 	b.judgeCheckpoints()
-	for _, key := range sortedKeys(b.keys) {
-		o.check(s.node, b.keys[key], key)
+	for i := range b.found {
+		o.check(s.node, &b.found[i])
 	}
 }
 
-// batch is one applied batch being looked through.
+// batch is one applied batch being looked through. There is one at a time, and its
+// maps are used again.
 type batch struct {
 	oracle *oracle
 	shell  *shell
@@ -241,6 +252,64 @@ type batch struct {
 	saved, pruned map[replica.ID]vclock.DotSet
 	// rebuilding are the replicas of whose rebuild the batch speaks.
 	rebuilding map[replica.ID]bool
+	// found are the objects of keys as they are stored now, by key.
+	found []found
+}
+
+func newBatch(o *oracle) batch {
+	return batch{
+		oracle: o, keys: map[string]replica.ID{}, ids: map[replica.ID]bool{}, saved: map[replica.ID]vclock.DotSet{},
+		pruned: map[replica.ID]vclock.DotSet{}, rebuilding: map[replica.ID]bool{},
+	}
+}
+
+func (b *batch) begin(s *shell, out *core.Effects) {
+	b.shell, b.out = s, out
+	clear(b.keys)
+	clear(b.ids)
+	clear(b.saved)
+	clear(b.pruned)
+	clear(b.rebuilding)
+}
+
+// look reads the objects that the batch may have changed, and whether there is more to
+// know of them than the log says.
+func (b *batch) look() {
+	if len(b.rebuilding) > 0 {
+		b.lookForPasses()
+	}
+	clear(b.found)
+	b.found = b.found[:0]
+	for key, id := range b.keys {
+		b.found = append(b.found, load(b.shell.node.store, id, key))
+	}
+	slices.SortFunc(b.found, func(x, y found) int { return strings.Compare(x.key, y.key) })
+}
+
+func (b *batch) lookForPasses() {
+	o, n := b.oracle, b.shell.node
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		o.find("S5", "%s: %v", n.name, err)
+		return
+	}
+	defer snapshot.Close()
+	for id := range b.rebuilding {
+		o.readPasses(n, id, o.shadow(n, id), snapshot)
+	}
+}
+
+// found is an object as it is stored, or why it cannot be read.
+type found struct {
+	id     replica.ID
+	key    string
+	object wire.Object
+	err    error
+}
+
+func load(store replica.Reader, id replica.ID, key string) found {
+	object, err := replica.Load(store, id, bucket, key)
+	return found{id, key, object, err}
 }
 
 func (b *batch) row(op storage.Op) {
@@ -398,7 +467,7 @@ func (o *oracle) synced(n *node) {
 }
 
 // sameValue reports whether a stored version is what its write wrote.
-func (w *write) sameValue(rec wire.Record) bool {
+func (w *write) sameValue(rec *wire.Record) bool {
 	return w.put && bytes.Equal(rec.Value, w.op.request.Value) && rec.RequestID == w.op.request.RequestID
 }
 

@@ -50,8 +50,8 @@ func (r *run) settled(key string) bool {
 // tree is wrong, all that was written there may be lost.
 func (r *run) settledNear(id replica.ID, leaf int) bool {
 	for _, key := range r.allKeys() {
-		h := ring.Hash(bucket, key)
-		if r.idOf(key) == id && hashtree.LeafOf(h) == leaf && !r.settled(key) {
+		h := r.oracle.history(key)
+		if h.id == id && hashtree.LeafOf(h.hash) == leaf && !r.settled(key) {
 			return false
 		}
 	}
@@ -262,19 +262,24 @@ func (r *run) auditOne(draw chance) {
 // speaks reports whether a replica stands for a key at all: what it has lost is
 // not judged until it has been restored.
 func (n *node) speaks(id replica.ID, key string) bool {
-	row := storage.ObjectKey(nil, id.Partition, id.N, bucket, key)
-	if _, err := n.store.Get(row); err != nil && err != storage.ErrNotFound {
-		return false
+	if len(n.rot) > 0 {
+		row := storage.ObjectKey(nil, id.Partition, id.N, bucket, key)
+		if _, err := n.store.Get(row); err != nil && err != storage.ErrNotFound {
+			return false
+		}
 	}
 	if _, known := n.spoilt[id]; known {
 		return false
 	}
 	damage := n.damage(id)
-	return !damage.Has(hashtree.LeafOf(ring.Hash(bucket, key)))
+	return !damage.Has(hashtree.LeafOf(n.run.oracle.history(key).hash))
 }
 
 // mended notes that a replica that was spoilt has been restored.
 func (n *node) mended(s *shell) {
+	if len(n.spoilt) == 0 {
+		return
+	}
 	for _, id := range n.owned() {
 		if _, known := n.spoilt[id]; known && n.shardOf(id.Partition) == s.number && !s.shard.IsDamaged(id) {
 			delete(n.spoilt, id)

@@ -153,33 +153,28 @@ func (o *oracle) mustSee(w *write, s *scanner) bool {
 // that enough replicas hold, and neither that nor what followed it was deleted.
 func (o *oracle) existed(key string, s *scanner) bool {
 	h := o.history(key)
-	for i := 0; i < len(h.standing); {
-		w := h.standing[i]
-		switch {
-		case w.op.request.TTL == 0 && (!w.isAcked || !o.mustSee(w, s)):
-			i++
-		case w.op.request.TTL != 0 || w.twins() || o.deleted(w): // and stays so
-			h.standing = slices.Delete(h.standing, i, i+1)
-		default:
-			return true
-		}
+	if h.sifted < len(h.writes) { // what has been deleted stays so
+		h.sifted = len(h.writes)
+		h.standing = slices.DeleteFunc(h.standing, func(w *write) bool {
+			return w.op.request.TTL != 0 || w.twins() || o.deleted(w)
+		})
 	}
-	return false
+	return slices.ContainsFunc(h.standing, func(w *write) bool { return o.mustSee(w, s) })
 }
 
 // deleted reports whether a delete has seen w, or anything that followed it; what
 // followed it may also have expired.
 func (o *oracle) deleted(w *write) bool {
-	after := map[*write]bool{w: true}
-	for _, later := range o.history(w.key).writes { // in the order they were minted
-		for before := range after {
-			if later.past.Contains(before.dot) {
-				if !later.put || later.twins() || later.op.request.TTL != 0 {
-					return true
-				}
-				after[later] = true
-				break
-			}
+	after := []*write{w}
+	for _, later := range o.history(w.key).writes[w.seenFrom:] { // in the order they were minted
+		if !slices.ContainsFunc(after, func(before *write) bool { return later.past.Contains(before.dot) }) {
+			continue
+		}
+		if !later.put || later.twins() || later.op.request.TTL != 0 {
+			return true
+		}
+		if later != w {
+			after = append(after, later)
 		}
 	}
 	return false

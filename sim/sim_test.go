@@ -107,7 +107,7 @@ func TestSeeds(t *testing.T) {
 		seeds = seedsInTests
 	}
 	collectLess(t)
-	sum := tally{began: time.Now()}
+	sum := newTally()
 	for i := range seeds {
 		seed := *firstFlag + uint64(i)
 		if seed <= sameSeeds && seeds == seedsInTests {
@@ -120,7 +120,7 @@ func TestSeeds(t *testing.T) {
 	if seeds < seedsForHits {
 		return
 	}
-	long := tally{began: time.Now()}
+	long := newTally()
 	for i := range longForHits {
 		r := RunLong(*firstFlag+uint64(i), longStorm, Options{Events: *eventsFlag})
 		long.demand(t, r)

@@ -17,23 +17,27 @@ import (
 // Two exceptions are part of the protocol and counted. A request that minted two
 // dots shows either (R19). And what a delete did can arrive without its dot, in
 // a context (C8): then a put that some write has seen may be missing early.
-func (o *oracle) check(n *node, id replica.ID, key string) {
-	object, err := replica.Load(n.store, id, bucket, key)
-	if err != nil {
+func (o *oracle) check(n *node, f *found) {
+	id, key, object := f.id, f.key, f.object
+	if f.err != nil {
 		if n.speaks(id, key) {
-			o.find("I4", "%s: %v", n.name, err)
+			o.find("I4", "%s: %v", n.name, f.err)
 		}
 		return
 	}
-	o.noteExpiry(n, object)
+	o.versions = o.versions[:0]
+	for i := range object.Versions {
+		o.versions = append(o.versions, o.writes[object.Versions[i].Dot])
+	}
+	o.noteExpiries(n, object, o.versions)
 	if !n.speaks(id, key) {
 		return
 	}
 	s, h := o.shadow(n, id), o.history(key)
 	k := s.key(key)
-	clock := o.knows(n, id, key, s.clock)
+	clock := o.knows(n, s, id, key)
 	o.learn(n, key, s, k, object.Context, clock)
-	o.checkLive(n, key, object, clock)
+	o.checkLive(n, key, object, o.versions, clock)
 	if o.finding != nil {
 		return
 	}
@@ -76,10 +80,11 @@ func (o *oracle) learn(n *node, key string, s *shadow, k *shadowKey, context, cl
 	left := k.pending[:0]
 	for _, p := range k.pending {
 		w := p.write
-		if o.void.Contains(w.dot) { // known of and held nowhere: it has no effect
+		if o.isVoid(w.dot) { // known of and held nowhere: it has no effect
 			continue
 		}
-		knows := context.Contains(w.dot) || clock.Contains(w.dot)
+		has := s.clock.Contains(w.dot)
+		knows := has || context.Contains(w.dot) || s.passes && clock.Contains(w.dot)
 		switch {
 		case p.known && !knows:
 			o.find("R4", "%s has forgotten that it knew %v of %s", n.name, w.dot, key)
@@ -87,7 +92,7 @@ func (o *oracle) learn(n *node, key string, s *shadow, k *shadowKey, context, cl
 			p.known = true
 			k.know(w)
 		}
-		if !s.clock.Contains(w.dot) {
+		if !has {
 			left = append(left, p)
 		}
 	}
@@ -114,6 +119,9 @@ func (k *shadowKey) know(w *write) {
 // checkMinted demands that a set speaks of dots that exist. One that claims the
 // future would swallow writes yet to come.
 func (o *oracle) checkMinted(n *node, key string, set vclock.DotSet) {
+	if !o.beyondMinted(set) {
+		return
+	}
 	for actor, span := range o.notVoid(set).Spans() {
 		if span.Hi > o.minted[actor] {
 			o.find("I4", "%s speaks of %v:%v at %s, which has not been minted", n.name, actor, span, key)
@@ -121,15 +129,25 @@ func (o *oracle) checkMinted(n *node, key string, set vclock.DotSet) {
 	}
 }
 
+// beyondMinted reports whether some dot of a set, void or not, has not been minted.
+func (o *oracle) beyondMinted(set vclock.DotSet) bool {
+	for actor, span := range set.Spans() {
+		if span.Hi > o.minted[actor] {
+			return true
+		}
+	}
+	return false
+}
+
 // checkLive demands that every version shown is what its write wrote, under a
 // dot that the clock has.
-func (o *oracle) checkLive(n *node, key string, object wire.Object, clock vclock.DotSet) {
-	for _, v := range object.Versions {
-		w := o.writes[v.Dot]
+func (o *oracle) checkLive(n *node, key string, object wire.Object, writes []*write, clock vclock.DotSet) {
+	for i := range object.Versions {
+		v, w := &object.Versions[i], writes[i]
 		switch {
 		case w == nil || w.key != key:
 			o.find("C2", "%s shows %v at %s, which is not a write of that key", n.name, v.Dot, key)
-		case !w.sameValue(v.Value):
+		case !w.sameValue(&v.Value):
 			o.find("C2", "%s shows another value under %v at %s than %v wrote", n.name, v.Dot, key, w.op)
 		case !clock.Contains(v.Dot):
 			o.find("I4", "%s shows %v at %s, which its clock does not have", n.name, v.Dot, key)
@@ -160,11 +178,39 @@ func (o *oracle) crashed(n *node) {
 		}
 		o.returned[n.index].Union(after.clock.Intersect(o.void).Minus(after.void))
 		for _, key := range sortedKeys(keys) {
-			o.check(n, id, key)
+			f := load(n.store, id, key)
+			o.inherit(n, before, after, &f)
+			o.check(n, &f)
 		}
 	}
 	o.hintsCrashed(n)
 	o.synced(n) // a restart finds what the disk kept, and it stays
+}
+
+// inherit takes over what was known of a key before a crash, if the disk has kept just
+// that: it is mostly so, and then the key's history need not be learnt again.
+func (o *oracle) inherit(n *node, before, after *shadow, f *found) {
+	k := before.keys[f.key]
+	if k == nil || f.err != nil {
+		return
+	}
+	clock := o.knows(n, after, f.id, f.key)
+	var left []pending
+	unsettled := k.pending // in the order of the history, as all that follows
+	for _, w := range o.history(f.key).writes[:k.looked] {
+		knew := true
+		if len(unsettled) > 0 && unsettled[0].write == w {
+			knew, unsettled = unsettled[0].known, unsettled[1:]
+		}
+		has := after.clock.Contains(w.dot)
+		if knows := has || f.object.Context.Contains(w.dot) || after.passes && clock.Contains(w.dot); knows != knew || o.isVoid(w.dot) {
+			return
+		}
+		if !has {
+			left = append(left, pending{w, knew})
+		}
+	}
+	after.keys[f.key] = &shadowKey{looked: k.looked, pending: left, past: k.past, open: k.open}
 }
 
 func (o *oracle) lose(n *node, w *write) {
@@ -186,8 +232,9 @@ func (o *oracle) lose(n *node, w *write) {
 
 // knows is what a replica knows of a key, beside the key's context: its clock,
 // and what a rebuild lets it know.
-func (o *oracle) knows(n *node, id replica.ID, key string, clock vclock.DotSet) vclock.DotSet {
-	if !o.shadow(n, id).passes {
+func (o *oracle) knows(n *node, s *shadow, id replica.ID, key string) vclock.DotSet {
+	clock := s.clock
+	if !s.passes {
 		return clock
 	}
 	snapshot, err := n.store.Snapshot()
@@ -208,6 +255,15 @@ func (o *oracle) knows(n *node, id replica.ID, key string, clock vclock.DotSet) 
 	return besides
 }
 
+// readPasses notes whether there are rows about a rebuild.
+func (o *oracle) readPasses(n *node, id replica.ID, s *shadow, snapshot storage.Snapshot) {
+	s.passes = false
+	lo, hi := storage.RebuildRange(id.Partition, id.N)
+	if err := snapshot.Scan(lo, hi, func(_, _ []byte) bool { s.passes = true; return false }); err != nil {
+		o.find("S6", "%s: %v", n.name, err)
+	}
+}
+
 // readDisk reads the dots and the names of the keys of a replica.
 func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 	keys := map[string]bool{}
@@ -221,12 +277,8 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 	if err := o.readPromises(n, id, s, snapshot); err != nil {
 		o.find("S6", "%s: %v", n.name, err)
 	}
-	lo, hi := storage.RebuildRange(id.Partition, id.N)
-	err = snapshot.Scan(lo, hi, func(_, _ []byte) bool { s.passes = true; return false })
-	if err != nil {
-		o.find("S6", "%s: %v", n.name, err)
-	}
-	lo, hi = storage.LogRange(id.Partition, id.N)
+	o.readPasses(n, id, s, snapshot)
+	lo, hi := storage.LogRange(id.Partition, id.N)
 	err = snapshot.Scan(lo, hi, func(row, value []byte) bool {
 		_, _, raw, counter, err := storage.ParseLogKey(row)
 		actor, _, bad := vclock.DecodeActor(raw[:])
@@ -306,16 +358,15 @@ func (o *oracle) checkFilled(from *node, key string, object wire.Object) {
 // judgeSet demands that what is shown is what a context leaves alive.
 func (o *oracle) judgeSet(who, key string, shown, context vclock.DotSet) {
 	h := o.history(key)
-	context = o.notVoid(context)
 	for d := range shown.Dots() {
 		for _, w := range h.writes[o.seenFromOn(h, d):] {
-			if w.past.Contains(d) && context.Contains(w.dot) {
+			if w.past.Contains(d) && context.Contains(w.dot) && !o.isVoid(w.dot) {
 				o.find("I5", "%s %v of %s with a context that covers %v, which had seen it", who, d, key, w.dot)
 			}
 		}
 	}
 	for _, w := range h.bare {
-		if context.Contains(w.dot) && !shown.Contains(w.dot) && !w.twins() {
+		if context.Contains(w.dot) && !shown.Contains(w.dot) && !w.twins() && !o.isVoid(w.dot) {
 			o.find("R5", "%s a context of %s that covers %v, does not show it, and no write has seen it", who, key, w.dot)
 		}
 	}
@@ -328,6 +379,9 @@ func (o *oracle) notVoid(set vclock.DotSet) vclock.DotSet {
 	}
 	return set.Minus(o.void)
 }
+
+// isVoid reports whether somebody has called a dot void.
+func (o *oracle) isVoid(d vclock.Dot) bool { return !o.void.IsEmpty() && o.void.Contains(d) }
 
 // arrives looks at a message just before a replica takes it.
 func (o *oracle) arrives(n *node, from string, m wire.Message) {

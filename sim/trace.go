@@ -39,11 +39,11 @@ func newTrace(a *agenda, keep int, log func(string)) *trace {
 func (t *trace) note(l line, id uint64) {
 	l.at = t.agenda.now
 	t.count++
-	t.word(uint64(l.at))
+	t.hash = mix(t.hash, uint64(l.at))
 	t.hash = hashBytes(t.hash, l.what)
 	t.hash = hashBytes(t.hash, l.from)
 	t.hash = hashBytes(t.hash, l.to)
-	t.word(id)
+	t.hash = mix(t.hash, id)
 	if len(t.ring) < cap(t.ring) {
 		t.ring = append(t.ring, l)
 	} else {
@@ -59,13 +59,6 @@ func (t *trace) note(l line, id uint64) {
 func (t *trace) say(node, what, format string, args ...any) {
 	l := line{what: what, from: node, text: fmt.Sprintf(format, args...)}
 	t.note(l, hashBytes(fnvOffset, l.text))
-}
-
-func (t *trace) word(x uint64) {
-	for range 8 {
-		t.hash = (t.hash ^ x&0xff) * fnvPrime
-		x >>= 8
-	}
 }
 
 // last are the last events in words, the oldest first.

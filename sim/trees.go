@@ -5,8 +5,8 @@ import (
 
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // treeCount is the hash tree of what a replica stores, counted by the oracle: all of
@@ -19,21 +19,18 @@ type treeCount struct {
 
 // checkTrees compares the hash trees of the replicas whose objects a batch has
 // changed with what is now stored.
-func (o *oracle) checkTrees(s *shell, keys map[string]replica.ID) {
-	changed := map[replica.ID][]string{}
-	for key, id := range keys {
-		changed[id] = append(changed[id], key)
-	}
+func (b *batch) checkTrees() {
+	s := b.shell
 	for _, id := range s.shard.Replicas() {
-		if changed[id] != nil {
-			o.checkTree(s.node, id, s.shard.Tree(id), changed[id])
+		if slices.ContainsFunc(b.found, func(f found) bool { return f.id == id }) {
+			b.oracle.checkTree(s.node, id, s.shard.Tree(id), b.found)
 		}
 	}
 }
 
 // checkTree demands that a hash tree is that of the objects that are stored (R20),
-// after these keys have changed, or all.
-func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree, changed []string) {
+// after those of these objects that are the replica's have changed, or all.
+func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree, changed []found) {
 	count := &o.shadow(n, id).tree
 	if _, known := n.spoilt[id]; known || n.rotten(id) {
 		*count = treeCount{}
@@ -41,9 +38,9 @@ func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree, changed 
 	}
 	var err error
 	if count.tree == nil || changed == nil {
-		err = count.all(n, id)
+		err = count.all(o, n, id)
 	} else {
-		err = count.change(n.store, id, changed)
+		err = count.change(o, id, changed)
 	}
 	if err != nil {
 		o.find("I4", "%s: %v", n.name, err)
@@ -55,17 +52,17 @@ func (o *oracle) checkTree(n *node, id replica.ID, tree *hashtree.Tree, changed 
 }
 
 // all counts everything that is stored.
-func (c *treeCount) all(n *node, id replica.ID) error {
+func (c *treeCount) all(o *oracle, n *node, id replica.ID) error {
 	snapshot, err := n.store.Snapshot()
 	if err != nil {
 		return err
 	}
 	defer snapshot.Close()
 	lo, hi := storage.ObjectRange(id.Partition, id.N, bucket, "")
-	var keys []string
+	var stored []found
 	err = snapshot.Scan(lo, hi, func(row, _ []byte) bool {
 		if _, _, _, key, err := storage.ParseObjectKey(row); err == nil {
-			keys = append(keys, string(key))
+			stored = append(stored, load(snapshot, id, string(key)))
 		}
 		return true
 	})
@@ -73,44 +70,40 @@ func (c *treeCount) all(n *node, id replica.ID) error {
 		return err
 	}
 	*c = treeCount{tree: &hashtree.Tree{}, keys: map[string]uint64{}}
-	return c.change(snapshot, id, keys)
+	return c.change(o, id, stored)
 }
 
 // change counts some keys anew.
-func (c *treeCount) change(store replica.Reader, id replica.ID, keys []string) error {
-	slices.Sort(keys)
-	for _, key := range keys {
-		one, err := replica.Recount(justOne{Reader: store, row: storage.ObjectKey(nil, id.Partition, id.N, bucket, key)}, id)
-		if err != nil {
-			return err
+func (c *treeCount) change(o *oracle, id replica.ID, changed []found) error {
+	for i := range changed {
+		f := &changed[i]
+		if f.id != id {
+			continue
 		}
-		hash := ring.Hash(bucket, key)
-		now := one.Leaf(hashtree.LeafOf(hash))
-		c.tree.Change(hash, now^c.keys[key])
+		if f.err != nil {
+			return f.err
+		}
+		hash := o.history(f.key).hash
+		now := hashOfObject(hash, &f.object)
+		c.tree.Change(hash, now^c.keys[f.key])
 		if now == 0 {
-			delete(c.keys, key)
+			delete(c.keys, f.key)
 		} else {
-			c.keys[key] = now
+			c.keys[f.key] = now
 		}
 	}
 	return nil
 }
 
-// justOne is a snapshot in which there is one object, of what a store has now.
-type justOne struct {
-	replica.Reader
-	row []byte
-}
-
-func (justOne) Close() error { return nil }
-
-func (s justOne) Scan(_, _ []byte, visit func(row, value []byte) bool) error {
-	value, err := s.Get(s.row)
-	if err == nil {
-		visit(s.row, value)
+// hashOfObject is what an object adds to the leaf of its key: the hashes of its live
+// versions, all together.
+func hashOfObject(key uint64, object *wire.Object) (h uint64) {
+	for i := range object.Versions {
+		v := &object.Versions[i]
+		one := hashtree.Version{
+			Key: key, Dot: v.Dot, ContentType: v.Value.ContentType, Expires: int64(v.Value.ExpiresAt), Value: v.Value.Value,
+		}
+		h ^= one.Hash()
 	}
-	if err == storage.ErrNotFound {
-		return nil
-	}
-	return err
+	return h
 }

@@ -96,17 +96,26 @@ func (w *write) over(wall int64) bool { return w.expiry.Over(wall) }
 // noteExpiry takes over the expiry of a put from what its coordinator sends
 // and stores, and demands that it is what the client asked for.
 func (o *oracle) noteExpiry(n *node, object wire.Object) {
-	for _, v := range object.Versions {
-		w := o.writes[v.Dot]
+	writes := make([]*write, len(object.Versions))
+	for i := range object.Versions {
+		writes[i] = o.writes[object.Versions[i].Dot]
+	}
+	o.noteExpiries(n, object, writes)
+}
+
+// noteExpiries is noteExpiry for a caller who knows the writes of the versions.
+func (o *oracle) noteExpiries(n *node, object wire.Object, writes []*write) {
+	for i, w := range writes {
 		if w == nil {
 			continue
 		}
+		v := &object.Versions[i]
 		w.written = v.Value.WrittenAt
 		ttl := w.op.request.TTL
 		if w.expiry == v.Value.ExpiresAt && (w.expiry != 0 || ttl == 0) {
 			continue
 		}
-		if w.expiry != 0 || ttl == 0 || !o.expiresRightly(v.Value, ttl) {
+		if w.expiry != 0 || ttl == 0 || !o.expiresRightly(&v.Value, ttl) {
 			o.find("W8", "%s stores %v to expire at %d, it was %d; its client asked for %v", n.name, w.dot, v.Value.ExpiresAt, w.expiry, ttl)
 		}
 		w.expiry = v.Value.ExpiresAt
@@ -126,7 +135,7 @@ func (b *batch) noteSent(w *write) {
 
 // expiresRightly: a time to live counts from the write, which may say that it was
 // made later than it was where the last writer wins.
-func (o *oracle) expiresRightly(rec wire.Record, ttl time.Duration) bool {
+func (o *oracle) expiresRightly(rec *wire.Record, ttl time.Duration) bool {
 	want := wire.Expiry(rec.WrittenAt + ttl.Milliseconds())
 	return rec.ExpiresAt == want || o.run.cfg.LastWins && 0 < rec.ExpiresAt && rec.ExpiresAt < want
 }

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -11,10 +10,19 @@ import (
 // Recorder collects the ops of many clients. The zero Recorder is ready for
 // use, by several goroutines at once.
 type Recorder struct {
-	mu   sync.Mutex
-	ops  []Op
-	done []bool
+	mu sync.Mutex
+	// pieces hold pieceOps each but for the last: ops are large, and one slice of all
+	// would be copied again and again as it grows.
+	pieces [][]recorded
+	count  int
 }
+
+type recorded struct {
+	op   Op
+	done bool
+}
+
+const pieceOps = 1024
 
 // Begin notes that an op has been sent, and returns its number. It must be
 // called before the request leaves: a request that was sent and never answered
@@ -22,17 +30,22 @@ type Recorder struct {
 func (r *Recorder) Begin(op Op) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ops = append(r.ops, op)
-	r.done = append(r.done, false)
-	return len(r.ops) - 1
+	if r.count%pieceOps == 0 {
+		r.pieces = append(r.pieces, make([]recorded, 0, pieceOps))
+	}
+	last := &r.pieces[len(r.pieces)-1]
+	*last = append(*last, recorded{op: op})
+	r.count++
+	return r.count - 1
 }
 
 // End completes the op of that number.
 func (r *Recorder) End(number int, complete func(*Op)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	complete(&r.ops[number])
-	r.done[number] = true
+	op := &r.pieces[number/pieceOps][number%pieceOps]
+	complete(&op.op)
+	op.done = true
 }
 
 // History returns what has been recorded. An op without an end is of unknown
@@ -40,10 +53,13 @@ func (r *Recorder) End(number int, complete func(*Op)) {
 func (r *Recorder) History(header Header, end time.Duration) History {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := History{Header: header, Ops: slices.Clone(r.ops)}
-	for i := range h.Ops {
-		if !r.done[i] {
-			h.Ops[i].Outcome, h.Ops[i].Complete = kindred.Unknown, max(end, h.Ops[i].Invoke)
+	h := History{Header: header, Ops: make([]Op, 0, r.count)}
+	for _, piece := range r.pieces {
+		for _, o := range piece {
+			if !o.done {
+				o.op.Outcome, o.op.Complete = kindred.Unknown, max(end, o.op.Invoke)
+			}
+			h.Ops = append(h.Ops, o.op)
 		}
 	}
 	return h
