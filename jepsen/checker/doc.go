@@ -73,7 +73,8 @@
 // does not look at timing, convergence or availability. A write under one
 // request id that was sent several times may have become two events; if one of
 // them was superseded before the other arrived, the value is back. That is
-// documented behaviour (I10), so it is counted as an echo, if the dots show it.
+// documented behaviour (I10), so it is counted as an echo, if the dots show it; and
+// it does not refute what had seen the other event (V4).
 //
 // # Example
 //

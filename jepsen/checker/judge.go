@@ -69,16 +69,17 @@ func (j *judgement) isPossible(w *write) bool {
 	return answer
 }
 
-// isSpoiled reports whether w had seen something that was found. Behind a write
-// that must be known it need not look: what that one had seen is dead, and has
-// been reported if it was found.
+// isSpoiled reports whether w had seen something that was found. A request that is
+// two events spoils nothing by itself: w had seen one of them, and the other may be
+// what was found. Behind a write that must be known it need not look: what that one
+// had seen is dead, and has been reported if it was found.
 func (j *judgement) isSpoiled(w *write) bool {
 	answer, known := j.spoiled[w]
 	if known {
 		return answer
 	}
 	for _, s := range w.seen {
-		if j.found[s] || s.order > j.oldest && !j.must(s) && j.isSpoiled(s) {
+		if j.found[s] && !s.echoes() || s.order > j.oldest && !j.must(s) && j.isSpoiled(s) {
 			answer = true
 			break
 		}
