@@ -100,6 +100,26 @@ func TestABrokenPromiseIsFoundAndShown(t *testing.T) {
 	require.ErrorContains(t, err, "not a report of version 1", "a run without a verdict is none")
 }
 
+// TestWhatCannotBeSavedKeepsNothingElse: the disk may be full after a few files, and a
+// run cannot be made again.
+func TestWhatCannotBeSavedKeepsNothingElse(t *testing.T) {
+	op := history.Op{Kind: history.Put, Bucket: "b", Key: "k", Write: 1, Outcome: kindred.Applied}
+	run := &report.Run{}
+	for _, workload := range []string{"set", "blind"} {
+		run.Parts = append(run.Parts, report.Part{Workload: workload, History: history.History{Ops: []history.Op{op}}})
+	}
+	dir := t.TempDir()
+	inTheWay := filepath.Join(dir, "set.jsonl")
+	require.NoError(t, os.MkdirAll(filepath.Join(inTheWay, "file"), 0o755))
+	require.ErrorContains(t, jepsen.Save(run, dir), inTheWay)
+	for _, name := range []string{jepsen.DocumentName, jepsen.PageName, "blind.jsonl", "edn/set.edn", "edn/blind.edn"} {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
+	parts, err := filepath.Glob(filepath.Join(dir, "*.part"))
+	require.NoError(t, err)
+	require.Empty(t, parts)
+}
+
 // TestANemesisThatFailsEndsTheStormAndNotTheRun: what happened until then is judged, but
 // the verdict does not pretend that all was tried.
 func TestANemesisThatFailsEndsTheStormAndNotTheRun(t *testing.T) {

@@ -25,25 +25,27 @@ func Folder(began time.Time, seed uint64) string {
 	return fmt.Sprintf("%s-%d", began.UTC().Format("20060102T150405Z"), seed)
 }
 
-// Save writes a run to a folder: the page, the document, and each history for this
-// checker; and in the folder edn of it for those of Jepsen.
+// Save writes a run to a folder: the document, the page, and each history for this
+// checker; and in the folder edn of it for those of Jepsen. On a disk that runs full
+// the verdict is what should be there: it comes first, and what can be made of the
+// others last. What fails keeps nothing else from being written.
 func Save(r *report.Run, dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, ednName), 0o755); err != nil {
 		return err
 	}
-	for i := range r.Parts {
-		p := &r.Parts[i]
-		err := errors.Join(
-			saved(filepath.Join(dir, p.Workload+".jsonl"), func(f *os.File) error { return p.History.Write(f) }),
-			saveEDN(&p.History, filepath.Join(dir, ednName, p.Workload)))
-		if err != nil {
-			return err
-		}
-	}
-	return errors.Join(
+	errs := []error{
 		saved(filepath.Join(dir, DocumentName), func(f *os.File) error { return r.JSON(f) }),
 		saved(filepath.Join(dir, PageName), func(f *os.File) error { return r.HTML(f) }),
-	)
+	}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		errs = append(errs, saved(filepath.Join(dir, p.Workload+".jsonl"), func(f *os.File) error { return p.History.Write(f) }))
+	}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		errs = append(errs, saveEDN(&p.History, filepath.Join(dir, ednName, p.Workload)))
+	}
+	return errors.Join(errs...)
 }
 
 // saveEDN writes a history in every form that holds it, under names that begin with
@@ -63,10 +65,14 @@ func saved(path string, write func(*os.File) error) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(f), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	err = errors.Join(write(f), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	return os.Rename(f.Name(), path)
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
 }
 
 // Saved is a run in a folder.
