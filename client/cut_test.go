@@ -154,3 +154,31 @@ func TestAConnectionThatCarriesNothingIsReplaced(t *testing.T) {
 		require.Greater(t, lost.calls.Load(), calls, "the node is used again over a new connection")
 	})
 }
+
+// What does not go through a pipeline has nobody who doubts the node: that its connection
+// has died is found by a ping, long before TCP gives it up.
+func TestAScanFindsThatItsConnectionIsDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		where := &pipes{listeners: map[string]*pipeListener{}}
+		f := startClusterOn(where, 1)
+		defer f.stop()
+		c, err := client.Dial(t.Context(), f.addrs(), client.WithDialer(where.dial), client.WithRefresh(time.Hour), client.WithGRPCOnly())
+		require.NoError(t, err)
+		defer c.Close()
+		b := c.Bucket("carts")
+		_, err = b.Put(t.Context(), "alice", nil)
+		require.NoError(t, err)
+		synctest.Wait()
+		where.listeners[f.nodes[0].addr].lose()
+		began := time.Now()
+		keys := 0
+		for keys == 0 && time.Since(began) < time.Minute {
+			page, err := b.Page(t.Context())
+			if err == nil {
+				keys = len(page.Entries)
+			}
+		}
+		require.Equal(t, 1, keys, "after a minute still nothing")
+		require.Less(t, time.Since(began), 20*time.Second)
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/kindredkv/kindred/api"
 )
@@ -25,6 +26,11 @@ const (
 	// connection whose packets vanish would otherwise sit in TCP's back-off
 	// long after a cut has healed.
 	silenceMax = 3 * time.Second
+	// pingAfter is how long a gRPC connection with a call on it may say nothing before
+	// it is pinged. Pipelines are probed sooner, but where they are native links nobody
+	// would notice that the connection beside them, which scans and buckets take, has
+	// died alone. Less than this gRPC does not accept.
+	pingAfter = 10 * time.Second
 	// handshakeMax bounds the opening of one connection.
 	handshakeMax = 2 * time.Second
 	// bulkBytes is the value size from which a put travels on a stream of its
@@ -266,6 +272,7 @@ func connect(addr string, s *settings) (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(api.ResponseBytesMax), grpc.MaxCallSendMsgSize(api.RequestBytesMax)),
 		grpc.WithInitialWindowSize(streamWindowBytes),
 		grpc.WithInitialConnWindowSize(connectionWindowBytes),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: silenceMax}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: reconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnectMax},
 			MinConnectTimeout: handshakeMax,
