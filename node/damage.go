@@ -46,12 +46,6 @@ func (e *AsideError) Error() string {
 
 func (e *AsideError) Unwrap() error { return e.Cause }
 
-// failAtRows stops the node because rows cannot be read that it cannot do without.
-func (n *Node) failAtRows(err error) {
-	n.suspect(err)
-	n.fail(err)
-}
-
 // suspect notes whether the node ends because of rows that cannot be read.
 func (n *Node) suspect(err error) {
 	var corrupt *storage.CorruptError

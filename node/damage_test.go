@@ -18,11 +18,13 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/storage/pebblestore"
 	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // damageRig is three nodes that all hold the same keys, those of n1 in tables.
@@ -222,19 +224,33 @@ func TestATruncatedTableIsSetAside(t *testing.T) {
 }
 
 // A block of the dot log is rotten, which every start reads: the store can be opened, and
-// the node ends. What is left is set aside, and the next start is rebuilt.
+// the node ends. What is left is set aside, and the next start is rebuilt. Until it has
+// ended people ask what it holds, as they do all the time.
 func TestAStoreWhoseDotLogIsRottenIsSetAside(t *testing.T) {
 	r := newDamageRig(t, 400)
 	cfg := r.nodes[0].cfg
+	var owed storage.Batch
+	for p := range uint32(cfg.Partitions) {
+		var h hintedhandoff.Hint
+		h.Owe(wire.AllSlots(3), wire.Delta{Dots: vclock.NewDotSet(vclock.Dot{Actor: vclock.Actor{Disk: 7, Nonce: 7}, Counter: 1})}, nil, time.Now())
+		h.Save(wire.Head{Partition: p, N: 3}, "b", "owed", &owed)
+	}
+	require.NoError(t, r.nodes[0].store.Apply(&owed))
 	cfg.Join, cfg.Record = []string{r.nodes[1].cfg.GossipAddr}, ""
 	require.NoError(t, r.nodes[0].Stop(context.Background()))
 	r.spoilWhere(0, r.hasRottenLog)
 	n, err := Start(context.Background(), cfg)
 	require.NoError(t, err)
-	select {
-	case <-n.Done():
-	case <-time.After(patience):
-		t.Fatal("it goes on")
+	for late := time.After(patience); ; {
+		n.Hints()
+		select {
+		case <-n.Done():
+		case <-late:
+			t.Fatal("it goes on")
+		default:
+			continue
+		}
+		break
 	}
 	var aside *AsideError
 	require.ErrorAs(t, n.Err(), &aside)

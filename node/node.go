@@ -241,7 +241,8 @@ func (n *Node) setLayout(layout *ring.Layout) {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
 			recovered, err := n.recover(s, i, owned, uint8(layout.Replicas()))
 			if err != nil {
-				n.failAtRows(err)
+				n.suspect(err)
+				w.broken = err
 				return
 			}
 			w.work(s, layout, recovered)

@@ -151,6 +151,33 @@ func TestABatchThatCannotBeAppliedIsNeverAcknowledged(t *testing.T) {
 	})
 }
 
+// TestABrokenShardIsGivenNothingMore: it could not be recovered as a whole. Whatever
+// waits behind that, in the same round or later, might find half of what it needs; who
+// asks learns that the shard has ended.
+func TestABrokenShardIsGivenNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failed error
+		w, stop := soloWorker(t, memstore.New(), func(err error) { failed = errors.Join(failed, err) })
+		synctest.Wait()
+		broken := errors.New("a row cannot be read")
+		w.inbox.put(func(_ time.Time, _ *recording.Shard) {
+			w.broken = broken
+			w.inbox.put(func(time.Time, *recording.Shard) { t.Error("it is asked in a later round") })
+		})
+		w.inbox.put(func(time.Time, *recording.Shard) { t.Error("it is asked in the same round") })
+		answer := make(chan *kindred.Response, 1)
+		w.do(&kindred.Request{Op: kindred.OpPut, Bucket: "b", Key: "k"}, func(r *kindred.Response) { answer <- r })
+		synctest.Wait()
+		require.ErrorIs(t, failed, broken)
+		err := (<-answer).Err
+		require.NotNil(t, err)
+		require.Equal(t, kindred.CodeStopping, err.Code)
+		require.False(t, w.inbox.put(nil))
+		require.Zero(t, (&Node{workers: []*worker{w}}).Hints(), "a shard that has ended is left out")
+		stop()
+	})
+}
+
 // largeBatch notes the largest batch that was applied.
 type largeBatch struct {
 	*memstore.Store

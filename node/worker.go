@@ -50,6 +50,9 @@ type worker struct {
 	done   chan struct{}
 	// failed is set by run before it closes done.
 	failed bool
+	// broken is set by an event that leaves the shard half of what it has to be: it is
+	// given nothing more.
+	broken error
 
 	mu      sync.Mutex
 	pending map[uint64]func(*kindred.Response)
@@ -153,7 +156,9 @@ func (w *worker) arm(timer *time.Timer) {
 func (w *worker) round(events []event) error {
 	now := w.shard.Now(time.Now())
 	for _, e := range events {
-		e(now, w.shard)
+		if e(now, w.shard); w.broken != nil {
+			return w.broken
+		}
 		out := w.shard.Effects()
 		w.settle(now, out)
 		if out.Rows.Bytes() > RoundBytesMax {
