@@ -21,11 +21,15 @@ const lockPatience = 15 * time.Second
 // LockedError says that another program is changing the cluster.
 type LockedError struct {
 	Dir, Holder string
+	// Err is why the caller waited no longer; nil if it has waited long enough.
+	Err error
 }
 
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("the cluster in %s is being changed by another program (process %s): wait for it to finish, or end it", e.Dir, e.Holder)
 }
+
+func (e *LockedError) Unwrap() error { return e.Err }
 
 // lock keeps other programs, and other goroutines of this one, from changing
 // the cluster. The kernel lets go of it when the program dies.
@@ -34,8 +38,8 @@ func lock(ctx context.Context, dir string, patience time.Duration) (unlock func(
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	late := time.NewTimer(patience)
+	defer late.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -50,6 +54,9 @@ func lock(ctx context.Context, dir string, patience time.Duration) (unlock func(
 		}
 		select {
 		case <-ctx.Done():
+			defer f.Close()
+			return nil, &LockedError{Dir: dir, Holder: holder(f), Err: ctx.Err()}
+		case <-late.C:
 			defer f.Close()
 			return nil, &LockedError{Dir: dir, Holder: holder(f)}
 		case <-tick.C:

@@ -18,6 +18,12 @@ func TestTheLockNamesItsHolder(t *testing.T) {
 	var le *LockedError
 	require.ErrorAs(t, err, &le)
 	require.Equal(t, strconv.Itoa(os.Getpid()), le.Holder)
+	require.NoError(t, le.Err)
+	enough, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = lock(enough, dir, time.Minute)
+	require.ErrorAs(t, err, &le)
+	require.ErrorIs(t, err, context.Canceled, "who has stopped waiting is told so")
 	unlock()
 	unlock, err = lock(t.Context(), dir, time.Second)
 	require.NoError(t, err)

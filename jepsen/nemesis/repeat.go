@@ -2,7 +2,6 @@ package nemesis
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -28,15 +27,18 @@ func (r *repeated) begin(step func(context.Context) (time.Duration, error)) {
 			if err == nil {
 				err = wait(ctx, pause)
 			}
-			if err != nil {
-				r.done <- err
-				return
+			if ctx.Err() != nil {
+				err = nil // it was cut off, in whatever words it says so
+			} else if err == nil {
+				continue
 			}
+			r.done <- err
+			return
 		}
 	}()
 }
 
-// end stops it, waits for the last step, and says why a step failed.
+// end stops it, waits for the last step, and says why a step failed before.
 func (r *repeated) end() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,8 +47,5 @@ func (r *repeated) end() error {
 	}
 	r.stop()
 	r.stop = nil
-	if err := <-r.done; !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return <-r.done
 }
