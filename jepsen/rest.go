@@ -2,9 +2,7 @@ package jepsen
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -118,19 +116,10 @@ func (r *run) sample(ctx context.Context) report.Sample {
 func replication(ctx context.Context, n local.Node, patience time.Duration) (r api.ReplicationDoc, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP+"/v1/local", nil)
-	if err != nil {
-		return r, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return r, fmt.Errorf("jepsen: how the replicas of %s are: %w", n.Name, err)
-	}
-	defer resp.Body.Close()
 	doc := struct {
 		Replication *api.ReplicationDoc `json:"replication"`
 	}{&r}
-	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+	if err := getJSON(ctx, n, "/v1/local", &doc); err != nil {
 		return r, fmt.Errorf("jepsen: what %s says of its replicas: %w", n.Name, err)
 	}
 	return r, nil

@@ -189,6 +189,7 @@ func (r *run) make(ctx context.Context) error {
 		r.readFinally(working)
 	}
 	r.conclude(ctx, worked, rest)
+	r.report.Homes = r.homes(working)
 	return nil
 }
 

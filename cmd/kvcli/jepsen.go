@@ -44,6 +44,10 @@ type jepsenFlags struct {
 	plan               jepsen.Plan
 	nodes, zones, n    int
 	keep, netns        bool
+	record             bool
+	recordBytes        int64
+	// recorded is the folder that nodes record to until the run has one.
+	recorded string
 }
 
 func (f *jepsenFlags) register(c *cobra.Command) {
@@ -67,6 +71,8 @@ func (f *jepsenFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.out, "out", runsDir, "folder in which the run gets a folder of its own")
 	flags.BoolVar(&f.netns, "netns", false, "as root: give the nodes network namespaces and disks of their own, which some nemeses need; nothing of that stays")
 	flags.BoolVar(&f.keep, "keep", false, "keep the folder of the cluster that was started, with data and logs")
+	flags.BoolVar(&f.record, "record", false, "let the nodes record what their shards are given, with keys and values, for 'kvcli jepsen replay'")
+	flags.Int64Var(&f.recordBytes, "record-bytes", 0, "bytes that the recordings of one node may take; the oldest go first (default: that of kvnode)")
 	flags.StringVar(&f.kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
 	completed(c, "workload", func() []string { return append(workloadNames(), "all") })
 	completed(c, "nemesis", func() []string { return append(nemesisNames(), nemesis.Every, "none") })
@@ -90,6 +96,10 @@ The run gets a folder below --out: report.html, which needs nothing else; report
 and a history of each workload, for jepsen/history (.jsonl) and for the checkers of
 Jepsen and Elle (.edn). A seed plans the same faults and the same intents. What real
 processes make of that differs from run to run.
+
+With --record the nodes write down what their shards are given, in the folder of the
+run. A broken promise then names the recordings of the nodes that it is about and the
+commands that show, step by step, what those did with the key.
 
 With --netns, as root, nodes live in network namespaces, with a packet filter between
 them and a disk for each: 'kvcli jepsen list' says what needs that.
@@ -170,6 +180,9 @@ func (f *jepsenFlags) complete(c *cobra.Command) (left []*nemesis.MissingError, 
 			return nil, fmt.Errorf("--%s 0: use at least 1", name)
 		}
 	}
+	if f.recordBytes != 0 && !f.record {
+		return nil, errors.New("--record-bytes: say --record as well")
+	}
 	f.plan.N = min(f.n, f.nodes)
 	return left, nil
 }
@@ -191,10 +204,21 @@ func (a *app) jepsen(ctx context.Context, f *jepsenFlags, existing bool) error {
 	unheard()
 	progress.end()
 	if err := errors.Join(err, end()); err != nil {
+		if f.recorded != "" {
+			a.note("What the nodes were given until then is in %s.", f.recorded)
+		}
 		return err
 	}
 	run.Version, run.Command = "kvcli "+buildVersion().Version, f.command(a.dir, existing)
 	dir := filepath.Join(f.out, jepsen.Folder(run.Began, run.Seed))
+	if f.recorded != "" {
+		if run.Recordings, err = jepsen.Recordings(f.recorded, dir, run.Began); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(f.recorded); err != nil {
+			return err
+		}
+	}
 	if err := jepsen.Save(run, dir); err != nil {
 		return err
 	}
@@ -220,9 +244,16 @@ func (a *app) jepsenOwn(ctx context.Context, f *jepsenFlags) (end func() error, 
 	if err := shape.Validate(); err != nil {
 		return nil, &jepsen.PlanError{Field: "Nodes", Problem: err.Error()}
 	}
+	var args []string
+	if f.record {
+		if f.recorded, err = recordingFolder(f.out); err != nil {
+			return nil, err
+		}
+		args = jepsen.Recording(f.recorded, f.recordBytes)
+	}
 	a.note("Starting %d nodes.", f.nodes)
 	c, stop, err := jepsen.StartCluster(ctx, jepsen.ClusterOptions{
-		KVNode: path, Nodes: f.nodes, Zones: f.zones, N: f.plan.N, Nemeses: f.plan.Nemeses, Wire: f.plan.Wire,
+		KVNode: path, Nodes: f.nodes, Zones: f.zones, N: f.plan.N, Nemeses: f.plan.Nemeses, Wire: f.plan.Wire, Args: args,
 	})
 	if err != nil {
 		return nil, err
@@ -239,6 +270,19 @@ func (a *app) jepsenOwn(ctx context.Context, f *jepsenFlags) (end func() error, 
 	}, nil
 }
 
+// recordingFolder makes one beside the runs: the folder of a run has the time of its
+// beginning in its name, and nodes have to be started before.
+func recordingFolder(out string) (string, error) {
+	out, err := filepath.Abs(out) // a node is told it, wherever it runs
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(out, "recording-")
+}
+
 // jepsenExisting takes the cluster in --dir. Its buckets are new ones: what a run
 // finds in them has to be its own.
 func (a *app) jepsenExisting(ctx context.Context, f *jepsenFlags) (end func() error, err error) {
@@ -248,6 +292,9 @@ func (a *app) jepsenExisting(ctx context.Context, f *jepsenFlags) (end func() er
 	}
 	if f.netns {
 		return nil, &jepsen.PlanError{Field: "Wire", Problem: "--netns is for a cluster that is started: leave --dir out"}
+	}
+	if f.record {
+		return nil, &jepsen.PlanError{Field: "Cluster", Problem: "--record is for a cluster that is started: leave --dir out, or start the nodes with --record"}
 	}
 	if err := jepsen.Fit(c, f.plan.Nemeses); err != nil {
 		return nil, err
@@ -296,6 +343,10 @@ func (f *jepsenFlags) command(dir string, existing bool) string {
 	add("--pause", f.plan.Pause, jepsen.PauseDefault)
 	add("--longest", f.plan.Longest, nemesis.LongestDefault)
 	add("--rest", f.plan.RestMax, jepsen.RestMaxDefault)
+	add("--record-bytes", f.recordBytes, int64(0))
+	if f.record {
+		words = append(words, "--record")
+	}
 	if f.netns {
 		words = append(words, "--netns")
 	}

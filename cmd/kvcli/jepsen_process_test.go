@@ -91,6 +91,100 @@ func TestJepsen(t *testing.T) {
 	require.Contains(t, o.stdout, doc.Command)
 }
 
+// TestJepsenRecords: the only copy of some keys is lost. What the nodes were given is in
+// the folder of the run; each anomaly names the home of its key, and the commands that
+// it comes with show what that node did with the key before its disk was lost.
+func TestJepsenRecords(t *testing.T) {
+	t.Parallel()
+	runs := filepath.Join(t.TempDir(), "runs")
+	run := func(args ...string) outcome {
+		return kvcli(t.Context(), append([]string{"jepsen", "run", "--workload", "blind", "--nemesis", "wipe", "--nodes", "3", "--n", "1", "--time", "3s",
+			"--longest", "1s", "--over-budget", "--seed", "7", "--clients", "2", "--keys", "30", "--out", runs, "--kvnode", program(t, "kvnode")}, args...)...)
+	}
+	o := run("--record", "--record-bytes", "400000000", "-o", "json")
+	require.Equal(t, exitBroken, o.exit, "%s", o)
+	var doc jepsenDoc
+	require.NoError(t, decode(o.stdout, &doc))
+	require.Contains(t, doc.Command, " --record-bytes 400000000 --record")
+	require.Len(t, doc.Recordings, 3)
+	there, err := os.ReadDir(runs)
+	require.NoError(t, err)
+	require.Len(t, there, 1, "recordings are in the folder of the run and nowhere else")
+
+	b, err := os.ReadFile(doc.Document)
+	require.NoError(t, err)
+	var whole struct {
+		Recordings []struct {
+			Node, Dir string
+			Files     int
+			Starts    []struct {
+				Began    float64 `json:"began_seconds"`
+				Headless bool
+			}
+		}
+		Faults    []struct{ What string }
+		Workloads []struct {
+			Checks []struct {
+				Anomalies []struct {
+					Key           string
+					Nodes, Replay []string
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(b, &whole))
+	wiped, starts := map[string]int{}, map[string]int{}
+	for _, f := range whole.Faults {
+		wiped[strings.Fields(f.What)[0]]++
+	}
+	for i, r := range whole.Recordings {
+		require.Equal(t, doc.Recordings[i], r.Dir)
+		require.NotZero(t, r.Files)
+		require.Negative(t, r.Starts[0].Began, "nodes are started before the run begins")
+		starts[r.Node] = len(r.Starts)
+	}
+	for node, times := range wiped {
+		require.Equal(t, 1+times, starts[node], "the recordings of before outlive the disk")
+	}
+
+	page, err := os.ReadFile(doc.Report)
+	require.NoError(t, err)
+	checked := 0
+	for _, c := range whole.Workloads[0].Checks {
+		for _, a := range c.Anomalies {
+			require.NotEmpty(t, a.Nodes)
+			require.Len(t, a.Replay, len(a.Nodes))
+			shown := ""
+			for i, command := range a.Replay {
+				require.Equal(t, "kvcli jepsen replay "+filepath.Join(doc.Dir, "recordings", a.Nodes[i])+" --key "+a.Key, command)
+				require.Contains(t, doc.Replay, command)
+				if checked > 0 {
+					continue // the page shows a few; the others are alike, and each plays everything
+				}
+				require.True(t, strings.Contains(string(page), command))
+				o := kvcli(t.Context(), append(strings.Fields(command)[1:], "-o", "json")...)
+				require.Zero(t, o.exit, "%s", o)
+				var played replayDoc
+				require.NoError(t, decode(o.stdout, &played))
+				for _, r := range played.Recordings {
+					require.Equal(t, "exact", r.Verdict, r.Problem)
+					shown += fmt.Sprint(r.Shown)
+				}
+			}
+			if checked == 0 {
+				require.Contains(t, shown, "writes object blind/\""+a.Key+"\"")
+			}
+			checked++
+		}
+	}
+	require.NotZero(t, checked)
+
+	o = run("--record", "--time", "2s", "--clients", "1")
+	require.Equal(t, exitBroken, o.exit, "%s", o)
+	require.Contains(t, o.stdout, "\n  kvcli jepsen replay "+runs)
+	require.Contains(t, o.stdout, "Nodes:  "+runs)
+}
+
 // TestJepsenInASandbox: packets and disks of its own, and nothing of that is left. The
 // exit code is that of the program in the sandbox. Where there are no namespaces, the
 // command says what is missing.
@@ -160,6 +254,7 @@ func TestJepsenRefusesWhatItCannotDo(t *testing.T) {
 		"--nodes 1 --nemesis cut":         "nemesis cut takes at least 2 nodes, and there are 1",
 		"--cluster localhost:1":           "--cluster: faults happen to processes on this machine",
 		"--seed x":                        "invalid syntax",
+		"--record-bytes 5":                "--record-bytes: say --record as well",
 		"--dir " + t.TempDir() + "/empty": "no local cluster in ",
 	} {
 		o := kvcli(t.Context(), append([]string{"jepsen", "run", "--kvnode", "/bin/true"}, strings.Fields(args)...)...)

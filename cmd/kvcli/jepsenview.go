@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,6 +111,10 @@ type jepsenDoc struct {
 	Report     string           `json:"report"`
 	Document   string           `json:"document"`
 	Histories  []string         `json:"histories"`
+	// Recordings are folders, one of each node.
+	Recordings []string `json:"recordings"`
+	// Replay are commands that show what nodes did with the keys of anomalies.
+	Replay []string `json:"replay"`
 }
 
 type jepsenCheckDoc struct {
@@ -126,6 +131,7 @@ func newJepsenDoc(r *report.Run, dir string) jepsenDoc {
 		Verdict: r.Verdict().String(), Headline: r.Headline(), Seed: r.Seed, Command: r.Command,
 		Operations: t.Operations, Answered: t.Answered, Refused: t.Refused, Unknown: t.Unknown,
 		Faults: len(r.Faults), Anomalies: r.Found(), Rest: r.Rest.Took.Seconds(), Checks: []jepsenCheckDoc{},
+		Recordings: []string{}, Replay: []string{},
 		Dir: dir, Report: filepath.Join(dir, jepsen.PageName), Document: filepath.Join(dir, jepsen.DocumentName),
 	}
 	for i := range r.Parts {
@@ -133,7 +139,15 @@ func newJepsenDoc(r *report.Run, dir string) jepsenDoc {
 		d.Histories = append(d.Histories, filepath.Join(dir, p.Workload+".jsonl"))
 		for _, v := range p.Report.Verdicts {
 			d.Checks = append(d.Checks, jepsenCheckDoc{p.Workload, string(v.Property), v.Status.String(), v.Checked, v.Found})
+			for _, f := range v.Findings {
+				d.Replay = append(d.Replay, r.Replay(p, f)...)
+			}
 		}
+	}
+	slices.Sort(d.Replay)
+	d.Replay = slices.Compact(d.Replay)
+	for _, rec := range r.Recordings {
+		d.Recordings = append(d.Recordings, rec.Dir)
 	}
 	return d
 }
@@ -175,6 +189,9 @@ func (a *app) writeJepsen(w io.Writer, r *report.Run, dir string) error {
 		for _, v := range r.Parts[i].Report.Verdicts {
 			for _, f := range v.Findings[:min(len(v.Findings), 1)] {
 				fmt.Fprintf(&b, "%s %v\n", st.Bad(r.Parts[i].Workload+":"), f)
+				for _, command := range r.Replay(&r.Parts[i], f) {
+					fmt.Fprintf(&b, "  %s\n", command)
+				}
 			}
 			for _, reason := range report.Reasons(v) {
 				fmt.Fprintf(&b, "%s %s: %s\n", st.Warn(r.Parts[i].Workload+", not judged:"), v.Property, reason)
@@ -183,6 +200,9 @@ func (a *app) writeJepsen(w io.Writer, r *report.Run, dir string) error {
 	}
 	verdict := map[report.Verdict]func(string) string{report.Held: st.Good, report.Broken: st.Bad, report.Undecided: st.Warn}[r.Verdict()]
 	fmt.Fprintf(&b, "\n%s\nReport: %s\nAgain:  %s\n", verdict(st.Bold(r.Headline()+".")), filepath.Join(dir, jepsen.PageName), r.Command)
+	if len(r.Recordings) > 0 {
+		fmt.Fprintf(&b, "Nodes:  %s\n", filepath.Join(dir, jepsen.RecordingsName))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -27,7 +27,9 @@ type Anomaly struct {
 	Object            string
 	Text, Should      string
 	// Ops are what shows it, in order of time.
-	Ops     []Evidence
+	Ops []Evidence
+	// Replay are commands that show what the nodes involved did.
+	Replay  []string
 	Picture template.HTML
 }
 
@@ -58,7 +60,9 @@ func (r *Run) Anomalies() (shown []Anomaly, more []More) {
 		for _, v := range p.Report.Verdicts {
 			n := min(len(v.Findings), anomaliesMax)
 			for _, f := range v.Findings[:n] {
-				shown = append(shown, p.evidence(f))
+				a := p.evidence(f)
+				a.Replay = r.Replay(p, f)
+				shown = append(shown, a)
 			}
 			if v.Found > n {
 				more = append(more, More{v.Property.String(), p.Workload, n, v.Found})

@@ -2,6 +2,7 @@ package report
 
 import (
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
 	"time"
@@ -18,9 +19,10 @@ var (
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "share": share, "seconds": seconds, "moment": moment, "style": func() template.CSS { return template.CSS(pageStyle) },
-	"reasons": Reasons,
-	"limits":  func(p checker.Property) string { return Limits(p) },
-	"plus":    func(a, b int) int { return a + b },
+	"reasons":   Reasons,
+	"megabytes": func(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/1e6) },
+	"limits":    func(p checker.Property) string { return Limits(p) },
+	"plus":      func(a, b int) int { return a + b },
 }).Parse(pageText))
 
 // HTML writes the page of a run.

@@ -42,6 +42,7 @@ type runDoc struct {
 	Step        float64      `json:"step_seconds"`
 	Series      []pointDoc   `json:"series"`
 	Samples     []sampleDoc  `json:"samples"`
+	Recordings  []recordDoc  `json:"recordings"`
 	Caught      []string     `json:"caught"`
 	EndedBy     string       `json:"ended_by"`
 	Notes       []string     `json:"notes"`
@@ -122,11 +123,27 @@ type checkDoc struct {
 }
 
 type anomalyDoc struct {
-	Bucket string  `json:"bucket"`
-	Key    string  `json:"key"`
-	Text   string  `json:"text"`
-	Should string  `json:"should_have_been"`
-	Ops    []opDoc `json:"ops"`
+	Bucket string   `json:"bucket"`
+	Key    string   `json:"key"`
+	Text   string   `json:"text"`
+	Should string   `json:"should_have_been"`
+	Nodes  []string `json:"nodes"`
+	Replay []string `json:"replay"`
+	Ops    []opDoc  `json:"ops"`
+}
+
+type recordDoc struct {
+	Node   string        `json:"node"`
+	Dir    string        `json:"dir"`
+	Files  int           `json:"files"`
+	Bytes  int64         `json:"bytes"`
+	Starts []recStartDoc `json:"starts"`
+}
+
+type recStartDoc struct {
+	Number   uint64  `json:"start"`
+	Began    float64 `json:"began_seconds"`
+	Headless bool    `json:"headless"`
 }
 
 type opDoc struct {
@@ -184,7 +201,7 @@ func (r *Run) document() runDoc {
 		Began: r.Began.UTC().Format(time.RFC3339Nano), Seed: r.Seed,
 		Asked: r.Asked.Seconds(), Worked: r.Worked.Seconds(), Ended: r.Ended.Seconds(), Interrupted: r.Interrupted, OverBudget: r.OverBudget,
 		Nodes: list(r.Nodes), N: r.N, R: r.R, W: r.W, Strict: r.Strict, Never: list(r.Never()), Tally: tallyDoc(r.Tally()), Caught: list(r.Caught), EndedBy: r.EndedBy, Notes: list(r.Notes),
-		Nemeses: []nemesisDoc{}, Faults: []faultDoc{}, Held: []spanDoc{}, Doors: []doorDoc{}, Parts: []partDoc{}, Samples: []sampleDoc{},
+		Nemeses: []nemesisDoc{}, Faults: []faultDoc{}, Held: []spanDoc{}, Doors: []doorDoc{}, Parts: []partDoc{}, Samples: []sampleDoc{}, Recordings: []recordDoc{},
 		Rest: restDoc{r.Rest.Begin.Seconds(), r.Rest.Took.Seconds(), r.Rest.Max.Seconds(), r.Rest.Problem == "", r.Rest.Problem},
 		Step: r.Step().Seconds(), Series: []pointDoc{},
 	}
@@ -202,7 +219,14 @@ func (r *Run) document() runDoc {
 		d.Doors = append(d.Doors, doorDoc{name, tallyDoc(t), l.P50.Seconds(), l.P99.Seconds(), l.P999.Seconds(), l.Longest.Seconds()})
 	}
 	for i := range r.Parts {
-		d.Parts = append(d.Parts, r.Parts[i].document())
+		d.Parts = append(d.Parts, r.part(&r.Parts[i]))
+	}
+	for _, rec := range r.Recordings {
+		doc := recordDoc{rec.Node, rec.Dir, rec.Files, rec.Bytes, []recStartDoc{}}
+		for _, s := range rec.Starts {
+			doc.Starts = append(doc.Starts, recStartDoc{s.Number, s.Began.Seconds(), s.Headless})
+		}
+		d.Recordings = append(d.Recordings, doc)
 	}
 	for _, p := range r.Series() {
 		d.Series = append(d.Series, pointDoc{p.At.Seconds(), tallyDoc(p.Tally), p.P50.Seconds(), p.P99.Seconds(), p.Longest.Seconds()})
@@ -213,7 +237,7 @@ func (r *Run) document() runDoc {
 	return d
 }
 
-func (p *Part) document() partDoc {
+func (r *Run) part(p *Part) partDoc {
 	d := partDoc{Workload: p.Workload, Bucket: p.Bucket, Tally: tallyDoc(p.Tally("")), Counts: countsDoc(p.Report.Counts), Checks: []checkDoc{}}
 	for _, v := range p.Report.Verdicts {
 		c := checkDoc{
@@ -221,15 +245,15 @@ func (p *Part) document() partDoc {
 			Anomalies: []anomalyDoc{}, Reasons: list(v.Reasons), Limits: Limits(v.Property),
 		}
 		for _, f := range v.Findings {
-			c.Anomalies = append(c.Anomalies, p.anomaly(f))
+			c.Anomalies = append(c.Anomalies, r.anomaly(p, f))
 		}
 		d.Checks = append(d.Checks, c)
 	}
 	return d
 }
 
-func (p *Part) anomaly(f checker.Finding) anomalyDoc {
-	a := anomalyDoc{Bucket: f.Object.Bucket, Key: f.Object.Key, Text: f.Text, Should: should(f.Property), Ops: []opDoc{}}
+func (r *Run) anomaly(p *Part, f checker.Finding) anomalyDoc {
+	a := anomalyDoc{Bucket: f.Object.Bucket, Key: f.Object.Key, Text: f.Text, Should: should(f.Property), Nodes: list(r.Involved(p, f)), Replay: list(r.Replay(p, f)), Ops: []opDoc{}}
 	for _, at := range f.Ops {
 		op := &p.History.Ops[at]
 		d := opDoc{

@@ -90,6 +90,13 @@ func lossy() *report.Run {
 			ops[i].Siblings = []history.Sibling{{Write: 2, Dot: "n1:2"}}
 		}
 	}
+	r.Homes = map[history.ID][]string{{Bucket: "set", Key: "key-0"}: {"n1", "n3"}}
+	for i, node := range []string{"n1", "n2", "n3"} {
+		r.Recordings = append(r.Recordings, report.Recording{
+			Node: node, Dir: "jepsen-runs/it's one/recordings/" + node, Files: 2 + i, Bytes: 1_250_000,
+			Starts: []report.RecordedStart{{Number: 1, Began: -900 * ms, Headless: i == 1}, {Number: 2, Began: 4100 * ms}},
+		})
+	}
 	return judged(r)
 }
 
@@ -121,6 +128,30 @@ func TestTheReportIsGolden(t *testing.T) {
 			require.Equal(t, string(want), got, "%s: go test ./jepsen/report -update, and look at the page", path)
 		}
 	}
+}
+
+// TestAFindingNamesTheRecordingsOfItsNodes: of the homes of the key, and of the nodes
+// that clients asked before the end; the last reads ask everybody. Where no home is
+// known, everybody's are named. A run that recorded nothing names none.
+func TestAFindingNamesTheRecordingsOfItsNodes(t *testing.T) {
+	r := lossy()
+	p := &r.Parts[0]
+	f := p.Report.Verdict(checker.Kept).Findings[0]
+	require.Equal(t, []string{"n1", "n3"}, r.Involved(p, f))
+	require.Equal(t, []string{
+		`kvcli jepsen replay 'jepsen-runs/it'\''s one/recordings/n1' --key key-0`,
+		`kvcli jepsen replay 'jepsen-runs/it'\''s one/recordings/n3' --key key-0`,
+	}, r.Replay(p, f))
+	require.Contains(t, page(t, r), `kvcli jepsen replay &#39;jepsen-runs/it&#39;\&#39;&#39;s one/recordings/n3&#39; --key key-0`)
+
+	r.Homes = nil
+	for i := range p.History.Ops {
+		p.History.Ops[i].Node = ""
+	}
+	require.Len(t, r.Replay(p, f), 3)
+	r.Recordings = nil
+	require.Empty(t, r.Replay(p, f))
+	require.NotContains(t, page(t, r), "kvcli jepsen replay")
 }
 
 // TestALostWriteIsShownWithItsEvidence: which write, who was told what, when, at which

@@ -47,6 +47,11 @@ type Run struct {
 	Samples []Sample
 	// Rest is how the cluster came to rest.
 	Rest Rest
+	// Homes are the nodes that keep a copy of the keys that findings are about.
+	Homes map[history.ID][]string
+	// Recordings are what nodes were given, if that was recorded, in order of their
+	// names.
+	Recordings []Recording
 	// Notes are for people.
 	Notes []string
 }
@@ -77,6 +82,28 @@ type Sample struct {
 	Replicas, Open, Hints int
 	// Silent are the nodes that did not answer.
 	Silent int
+}
+
+// Recording is what the shards of a node were given, each time it was started.
+type Recording struct {
+	Node string
+	// Dir is the folder of its files, which take Bytes.
+	Dir   string
+	Files int
+	Bytes int64
+	// Starts are in order of time.
+	Starts []RecordedStart
+}
+
+// RecordedStart is one start of a node.
+type RecordedStart struct {
+	// Number is which start of the node it was, so far as its disk knew. Began is
+	// when, in the time of the run; the first ones are before it.
+	Number uint64
+	Began  time.Duration
+	// Headless: the beginning was dropped for want of room, and what is left can be
+	// shown and not be played.
+	Headless bool
 }
 
 // Rest is the end: all replicas equal, no hints left.
