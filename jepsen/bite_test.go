@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred/api"
 	"github.com/kindredkv/kindred/jepsen"
 	"github.com/kindredkv/kindred/jepsen/nemesis"
 	"github.com/kindredkv/kindred/jepsen/report"
@@ -153,14 +154,42 @@ var probes = map[string]func(*victim){
 		require.Regexp(v, `wiped with [1-9][0-9]* hints`, v.what)
 		v.silent(v.named()[0])
 	},
+	"hints-full": func(v *victim) {
+		m := regexp.MustCompile(`^(.*) frozen, (n\d+) keeps [1-9]\d* hints and has no room for more$`).FindStringSubmatch(v.what)
+		require.NotNil(v, m, v.what)
+		for _, frozen := range strings.Split(m[1], ",") {
+			v.silent(frozen)
+		}
+		hints := v.replication(m[2]).Hints
+		require.GreaterOrEqual(v, hints.Bytes*2, hints.BytesMax, "one of its shards is full")
+		require.Positive(v, v.sum("kindred_hints_refused_total"))
+	},
+	"audit-cut": func(v *victim) {
+		require.Regexp(v, `(killed|frozen) with [1-9]\d* of \d+ to go`, v.what)
+		auditor, victim := v.named()[0], v.named()[len(v.named())-1]
+		if strings.Contains(v.what, "killed") {
+			require.Equal(v, local.Stopped, v.state(victim))
+		} else {
+			v.silent(victim)
+		}
+		if auditor != victim {
+			r := v.replication(auditor)
+			require.Positive(v, r.Auditing+r.AuditsWanted+r.AuditsIncomplete, "it is not through")
+		}
+	},
 	"disk-error": func(v *victim) {
 		require.Eventually(v, func() bool { return v.state(v.named()[0]) == local.Stopped }, patience, 20*time.Millisecond, "it says so and stops")
 	},
 	"disk-full": func(v *victim) {
 		name := v.named()[0]
+		left, err := strconv.Atoi(regexp.MustCompile(`(\d+) KiB left`).FindStringSubmatch(v.what)[1])
+		require.NoError(v, err)
 		require.Eventually(v, func() bool {
+			if left < 60<<10 {
+				return v.state(name) == local.Stopped
+			}
 			return v.state(name) == local.Stopped || strings.Contains(v.ask(name, "/v1/cluster", time.Second), "disk")
-		}, patience, 50*time.Millisecond, "it says so, or stops")
+		}, patience, 50*time.Millisecond, "it stops where there is nearly nothing left, and else says so")
 	},
 	"disk-slow": func(v *victim) {
 		n, err := v.c.Node(v.named()[0])
@@ -228,6 +257,13 @@ func (v *victim) ask(name, path string, within time.Duration) string {
 }
 
 func (v *victim) silent(name string) { require.Empty(v, v.ask(name, "/healthz", 300*time.Millisecond)) }
+
+// replication is what a node says of its replicas.
+func (v *victim) replication(name string) api.ReplicationDoc {
+	var doc struct{ Replication api.ReplicationDoc }
+	require.NoError(v, json.Unmarshal([]byte(v.ask(name, "/v1/local", time.Second)), &doc))
+	return doc.Replication
+}
 
 // replicas asks a node for the replicas of a key, and reports whom it has heard.
 func (v *victim) replicas(name, key string, within time.Duration) (heard map[string]bool) {
@@ -378,6 +414,9 @@ func bite(ctx context.Context, t *testing.T, e jepsen.Events, k nemesis.Kind, ta
 	require.NoError(t, n.Heal(ctx))
 	healed()
 	require.NoError(t, n.Heal(ctx), "there is nothing left to heal")
+	for _, name := range names {
+		require.NotEqual(t, local.Stopped, v.state(name), "%s: what was taken down has a process again", name)
+	}
 	_, _, err = local.Start(ctx, local.Options{Dir: target.Cluster.Dir()}) // waits until all are ready
 	require.NoError(t, err, k.Name)
 	t.Logf("%-10s %s; shown in %v, healed after %v", k.Name, what, shown.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))

@@ -145,8 +145,9 @@ const (
 	// fillLeaves is the space that is left at most: less than what a node wants to have
 	// before it takes writes.
 	fillLeaves = 128 << 20
-	// fillEnough is what lets a node finish what it had begun when it noticed.
-	fillEnough = 16 << 20
+	// fillEnough is what lets a node go on: what it had begun has a reserve of 64 MiB,
+	// and a node that finds less than that stops.
+	fillEnough = 80 << 20
 )
 
 func (f *filled) Hurt(context.Context) (what string, err error) {
@@ -159,8 +160,8 @@ func (f *filled) Hurt(context.Context) (what string, err error) {
 	return what, err
 }
 
-// Heal makes room. A process that met the end of its disk may just be about to give
-// up, so it is started again.
+// Heal makes room. A process that met the end of its disk has stopped, or may just be
+// about to, so it is started again. One that had enough goes on by itself.
 func (f *filled) Heal(ctx context.Context) error {
 	if f.giveBack == nil {
 		return nil
