@@ -136,6 +136,7 @@ func (c Config) Validate() error {
 	unless(c.Partitions >= 1 && c.Partitions <= 65536 && c.Partitions&(c.Partitions-1) == 0, "partitions", "%d: use a power of two from 1 to 65536", c.Partitions)
 	unless(c.Replicas >= 1 && c.Replicas <= 16, "replicas", "%d: use 1 to 16", c.Replicas)
 	unless(c.Shards >= 1 && c.Shards <= 256, "shards", "%d: use 1 to 256, one per core", c.Shards)
+	unless(c.Limits.HintBytes >= 0, "hint-bytes", "%d: use 0 at least; with 0 the node keeps nothing for others", c.Limits.HintBytes)
 	unless(c.RecordBytes >= recordBytesMin, "record-bytes", "%d: use %d at least, 1 MiB", c.RecordBytes, recordBytesMin)
 	unless(!c.Production || !c.Insecure, "insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key")
 	unless(!c.Production || !c.FaultInjection, "fault-injection", "is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests")

@@ -140,6 +140,7 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.IntVar(&c.Partitions, "partitions", c.Partitions, "partitions of the first layout, a power of two")
 	f.IntVar(&c.Replicas, "replicas", c.Replicas, "replicas of a key in the first layout")
 	f.IntVar(&c.Shards, "shards", c.Shards, "goroutines that serve partitions; one per core")
+	f.Int64Var(&c.Limits.HintBytes, "hint-bytes", c.Limits.HintBytes, "bytes of hints that each shard keeps for nodes that cannot be reached")
 	f.StringVar(&s.config, "config", "", "file of settings, as lines of 'name = value' (TOML)")
 	f.Var((*logFormat)(&s.logFormat), "log-format", "text or json")
 	f.Var((*logLevel)(&s.logLevel), "log-level", "debug, info, warn or error")

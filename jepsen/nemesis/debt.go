@@ -40,10 +40,11 @@ func (d *indebted) Hurt(ctx context.Context) (string, error) {
 	}
 	for until := time.Now().Add(debtMax); ; {
 		for _, name := range nodes[1:] {
-			hints, err := hintsOf(ctx, d.Cluster, name)
+			doc, err := replicationOf(ctx, d.Cluster, name)
 			if err != nil {
 				return what, err
 			}
+			hints := doc.Hints.Hints
 			if hints == 0 {
 				continue
 			}
@@ -77,24 +78,23 @@ func (d *indebted) Heal(ctx context.Context) error {
 	return errors.Join(d.downed.Heal(ctx), thaw())
 }
 
-// hintsOf is how many hints a node keeps.
-func hintsOf(ctx context.Context, c *local.Cluster, name string) (int, error) {
-	n, err := c.Node(name)
-	if err != nil {
-		return 0, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP+"/v1/local", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
+// replicationOf is what a node says of its replicas and of what it keeps for others.
+func replicationOf(ctx context.Context, c *local.Cluster, name string) (api.ReplicationDoc, error) {
 	var doc struct {
 		Replication api.ReplicationDoc `json:"replication"`
 	}
-	err = json.NewDecoder(resp.Body).Decode(&doc)
-	return doc.Replication.Hints.Hints, err
+	n, err := c.Node(name)
+	if err != nil {
+		return doc.Replication, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP+"/v1/local", nil)
+	if err != nil {
+		return doc.Replication, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return doc.Replication, err
+	}
+	defer resp.Body.Close()
+	return doc.Replication, json.NewDecoder(resp.Body).Decode(&doc)
 }

@@ -37,6 +37,8 @@ func Kinds() []Kind {
 		image(),
 		rot(),
 		debt(),
+		hintsFull(),
+		auditCut(),
 	}
 }
 

@@ -77,7 +77,7 @@ func TestSpoiltFiles(t *testing.T) {
 // TestWhatTakesADiskSaysSo: the storm goes by that (S2, S3).
 func TestWhatTakesADiskSaysSo(t *testing.T) {
 	disks := []string{"wipe", "image", "rot", "debt"}
-	ends := []string{"kill", "power", "disk-full", "disk-error"}
+	ends := []string{"kill", "power", "disk-full", "disk-error", "audit-cut"}
 	for _, k := range Kinds() {
 		want := Nothing
 		switch {
