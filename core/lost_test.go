@@ -337,6 +337,61 @@ func TestWhatAGuestThatIsAwayHoldsIsNotLost(t *testing.T) {
 	}
 }
 
+// A hint may go from a guest that has not answered yet to a home that has. Each says the
+// truth, nobody holds it, and it is there: only the second asking finds it.
+func TestWhatIsLostIsAskedForTwice(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	const key = "cart"
+	homes, id := r.homesOf(key), r.placeOf(key)
+	require.Nil(t, r.do(homes[0], put(key, "old")).Err)
+	read := r.do(homes[0], get(key))
+	r.link(homes[0], homes[1], false)
+	r.link(homes[0], homes[2], false)
+	quiet := func(m wire.Message) bool { return wire.KindOf(m) == wire.KindHintOffer }
+	r.lose = func(_, to string, m wire.Message) bool {
+		return (to == homes[1] || to == homes[2]) && wire.KindOf(m) == wire.KindWrite || quiet(m)
+	}
+	require.NotEmpty(t, r.do(homes[0], seen(put(key, "new"), read.Context)).Receipt.Guests)
+	r.forgets(homes[0], key)
+
+	// The homes are asked, the guests not yet.
+	unasked := map[string]*wire.CloseAsk{}
+	r.lose = func(from, to string, m wire.Message) bool {
+		if ask, ok := m.(*wire.CloseAsk); ok && from == homes[0] && ask.Round.IsZero() && to != homes[1] && to != homes[2] {
+			unasked[to] = ask
+			return true
+		}
+		return quiet(m)
+	}
+	r.link(homes[0], homes[1], true)
+	r.link(homes[0], homes[2], true)
+	for i := 0; len(unasked) < 2; i++ {
+		require.Less(t, i, 3000, "nobody asks")
+		r.pass(100 * time.Millisecond)
+	}
+	require.NotZero(t, r.hints())
+
+	// Now the hints go where they belong, and then the guests are asked.
+	r.lose = func(from, to string, m wire.Message) bool {
+		return to == homes[0] && wire.KindOf(m) == wire.KindHintOffer
+	}
+	for i := 0; r.hints() > 0 && i < 200; i++ {
+		r.pass(100 * time.Millisecond)
+	}
+	require.Zero(t, r.hints())
+	for guest, ask := range unasked {
+		r.nodes[guest].shard.Message(r.now, homes[0], ask)
+	}
+	r.settle()
+	r.heal()
+	r.wait(5 * time.Minute)
+	for _, h := range homes {
+		require.Zero(t, r.nodes[h].shard.Stats().LostDots, h)
+		require.False(t, r.nodes[h].shard.IsDamaged(id), h)
+		require.Equal(t, []string{"new"}, r.valuesAt(h, key), h)
+	}
+}
+
 // What every member denies to hold is lost: that is counted, and all agree on
 // what was there before it.
 func TestWhatNobodyHoldsIsGivenUp(t *testing.T) {

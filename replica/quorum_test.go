@@ -188,3 +188,27 @@ func TestAPageCountsHomesOnce(t *testing.T) {
 	s.Add("c", &wire.ScanReply{})
 	require.True(t, s.Enough())
 }
+
+// Beyond the end of the shortest page some home has not spoken yet: a scan that went on
+// behind a longer one would leave out what that home alone holds there.
+func TestAPageEndsWhereTheShortestDoes(t *testing.T) {
+	page := func(keys ...string) *wire.ScanReply {
+		p := &wire.ScanReply{More: true}
+		for i, key := range keys {
+			dots := vclock.Siblings[wire.Expiry]{}
+			dots.Add(event(uint64(i+1)), 0)
+			p.Keys = append(p.Keys, wire.ScanKey{Key: key, Dots: dots})
+		}
+		return p
+	}
+	short, long := page("a", "b"), page("c", "d")
+	for _, pages := range [][]*wire.ScanReply{{short, long}, {long, short}} {
+		s := NewScanPage(homes, kindred.Quorum{N: 3, R: 2})
+		s.Add("a", pages[0])
+		s.Add("b", pages[1])
+		keys, last, more := s.Keys(false, 0)
+		require.Equal(t, "b", last)
+		require.True(t, more)
+		require.Len(t, keys, 2, "c and d come with the next page, and what lies between them")
+	}
+}

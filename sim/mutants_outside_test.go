@@ -3,7 +3,7 @@ package sim
 // mutantsOutside were written when the oracle was done, by somebody who had not read
 // it: from docs/protocol.md and the code alone, as bugs that one writes by mistake. How
 // many of them are caught says more about the checkers than the others do, because
-// nobody could have had them in mind. Two more that they wrote are in README.md.
+// nobody could have had them in mind. One more that they wrote is in README.md.
 var mutantsOutside = []mutant{
 	{name: "last write timed by the wall clock alone", rule: "R21, lesson 18", edits: []edit{
 		{"core/write.go", "written = replica.Later(wall, beside)", "written = wall"},
@@ -29,10 +29,10 @@ var mutantsOutside = []mutant{
 	{name: "write of unknown outcome tried elsewhere", rule: "R19", edits: []edit{
 		{"core/forward.go", "	if err.Outcome != kindred.NotApplied {\n", "	if false {\n"},
 	}},
-	{name: "scan goes on behind the longest page", rule: "R8", edits: []edit{
+	{name: "scan goes on behind the longest page", directed: "replica:TestAPageEndsWhereTheShortestDoes", rule: "R8", edits: []edit{
 		{"replica/scan.go", "!more || end < last {", "!more || end > last {"},
 	}},
-	{name: "close asks nobody for hints", rule: "R15", edits: []edit{
+	{name: "close asks nobody for hints", directed: "core:TestC09_AHintIsNotVoid", rule: "R15", edits: []edit{
 		{"core/closeround.go", "	held.Union(c.s.debts.ledger.Held(wire.Head(id)).Intersect(all))\n", ""},
 	}},
 	{name: "close asks nobody what a rebuild has brought", directed: "core:TestR15_WhatARebuildHasBroughtIsReported", rule: "R15", edits: []edit{
@@ -64,6 +64,9 @@ var mutantsOutside = []mutant{
 	}},
 	{name: "what lost rows may have told is not said", directed: "core:TestWhatALostRowKnewToBeGoneStaysGone", rule: "R20, R5", edits: []edit{
 		{"replica/replica.go", "	base.Union(beyond)\n", ""},
+	}},
+	{name: "what is lost is asked for only once", directed: "core:TestWhatIsLostIsAskedForTwice", rule: "R20", edits: []edit{
+		{"core/auditlost.go", "	case !q.second:\n", "	case !q.second && q.second:\n"},
 	}},
 	{name: "delete takes what its client had not read", rule: "R6", edits: []edit{
 		{"core/write.go", "dot, delta := k.Delete(o.seen, o.requestID()", "dot, delta := k.Delete(k.Filled().Seen(), o.requestID()"},

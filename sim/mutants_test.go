@@ -177,7 +177,7 @@ const outsideHead = `
 When the oracle was done, somebody who had read the protocol and the code, and neither
 the oracle nor the list above, wrote 28 more. How many of those were caught at once
 says more about the oracle than the list above does, for nobody could have had them in
-mind: [what came of them](README.md#mutants-from-outside), and of the two that are not here.
+mind: [what came of them](README.md#mutants-from-outside), and of the one that is not here.
 A test in the third column is a directed one, where no seed catches the mutant.
 
 | mutant | breaks | caught by | at seed | explorer, states |
