@@ -160,8 +160,7 @@ func (b *bounds) drop(w *world, at, _ int) bool {
 	if b.owners(tip).has(at) || n.told == 0 && n.step != alone {
 		return false
 	}
-	here := (b.layouts[tip].members | b.owners(b.base(w, tip))) &^ b.gone(tip)
-	if !w.reached[tip][alone].covers(here) {
+	if !b.settled(w, tip) {
 		return false
 	}
 	if !b.rules.dropUncontained && !b.allHave(w, tip, n.dots&^w.void) {

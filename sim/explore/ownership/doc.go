@@ -18,15 +18,17 @@
 //   - ahead: the same for writes; reads ask the owners of the tip.
 //   - alone: the owners of the base count no more.
 //
-// Voters of a layout are the members of its parent, and the owners of the parent's base,
-// without those that are gone. A layout is formed when every voter was seen to hold it,
-// and either none of them is beyond both of the parent or all are; only then it is used.
-// A new owner is complete when it has all that was acknowledged before.
+// Voters of a layout are the members of its parent and, unless that is settled, the owners
+// of the parent's base, without those that are gone. A node holds the greatest successor of
+// its tip that it has heard of, and promises not to use a smaller one. A layout is formed
+// when every voter was seen to hold it, and either none of them is beyond both of the parent
+// or all are; only then it is used. It is settled when all who are not gone are alone. A new
+// owner is complete when it has all that was acknowledged before.
 //
 // # What can happen
 //
 // Operators commit layouts, rivals too, and another while one is under way. Nodes hold
-// them, leave them, work by them, take their steps, are told that they were removed.
+// them, work by them, take their steps, are told that they were removed.
 // Clients write at any node that counts. A delta arrives at any time or never. Replicas
 // pull from one another. Guests keep writes and deliver them. Nodes die for ever, lose
 // their disks, give up old copies, are asked to return what they have. Dead incarnations
@@ -40,7 +42,7 @@
 //
 // In every state: a strict read, whoever coordinates it and whichever owners answer it,
 // has every acknowledged write (I1, I8); every acknowledged write is somewhere; two
-// rivals are in use only where each says that the voters of the other are gone. In every
+// rivals are never in use at nodes that both had a say. In every
 // state from which only clients, operators and faults lead on: all nodes are alone with
 // the newest layout, its owners have the same, with all that was acknowledged, and nobody
 // else has anything, but for removed nodes that nobody has asked yet (I9).

@@ -58,16 +58,13 @@ func (b *bounds) judge(w *world) error {
 	return nil
 }
 
-// judgeLayouts demands that of two rivals in use each has declared all users of the
-// other gone: then the operators were wrong, and nobody else.
+// judgeLayouts demands that no two nodes that both had a say use rivals. Whoever is
+// declared gone by the other's, or came later, may.
 func (b *bounds) judgeLayouts(w *world) error {
 	for i := range b.nodes {
 		for j := range i {
 			m, n := &w.nodes[i], &w.nodes[j]
-			if !b.rivals(m.tip, n.tip) || m.dead || n.dead {
-				continue
-			}
-			if b.voters(m.tip)&b.voters(n.tip) != 0 {
+			if b.rivals(m.tip, n.tip) && w.present(i) && w.present(j) && b.voters(n.tip).has(i) && b.voters(m.tip).has(j) {
 				return fmt.Errorf("layouts: %s works by %d and %s by %d, and neither follows on the other", names[i], m.tip, names[j], n.tip)
 			}
 		}

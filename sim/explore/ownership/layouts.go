@@ -2,12 +2,17 @@ package ownership
 
 // What nodes do with layouts. Each event reports whether it can happen.
 
-// commit lets an operator commit a layout at a node.
+// commit lets an operator commit a layout at a node, perhaps a greater one than it holds:
+// one that hangs on a voter who will never come back is replaced by one that says so.
 func (b *bounds) commit(w *world, at, l int) bool {
-	if l >= len(b.layouts) || w.proposed.has(l) || int(w.nodes[at].tip) != b.layouts[l].parent || w.nodes[at].vote != 0 {
+	n := &w.nodes[at]
+	if l >= len(b.layouts) || w.proposed.has(l) || int(n.tip) != b.layouts[l].parent || l <= int(n.vote) {
 		return false
 	}
 	if !b.voters(int8(l)).has(at) || !w.present(at) {
+		return false
+	}
+	if b.layouts[l].settled && !b.settled(w, n.tip) {
 		return false
 	}
 	w.proposed = w.proposed.with(l)
@@ -24,35 +29,16 @@ func (b *bounds) hold(w *world, at int, l int8) {
 	}
 }
 
-// take lets a node that holds no successor hold one that it hears of, or leave the one
-// that it holds for a greater one. It may leave only if a voter of its own is known to
-// have held a greater one: that voter will never hold it.
+// take lets a node hold a successor that it hears of, if that is greater than the one it
+// holds, which it promises not to use then. That a smaller one has removed it does not
+// keep it from holding a greater one.
 func (b *bounds) take(w *world, at, l int) bool {
 	n := &w.nodes[at]
-	if l >= len(b.layouts) || !w.proposed.has(l) || int(n.tip) != b.layouts[l].parent || !b.voters(int8(l)).has(at) || !w.present(at) {
-		return false
-	}
-	if n.vote != 0 && !b.mayLeave(w, at, int8(l)) {
+	if l >= len(b.layouts) || l <= int(n.vote) || !w.proposed.has(l) || int(n.tip) != b.layouts[l].parent || !b.voters(int8(l)).has(at) || n.dead || l <= int(n.told) {
 		return false
 	}
 	b.hold(w, at, int8(l))
 	return true
-}
-
-func (b *bounds) mayLeave(w *world, at int, l int8) bool {
-	vote := w.nodes[at].vote
-	if l <= vote {
-		return false
-	}
-	if b.rules.leaveFreely {
-		return true
-	}
-	for other := vote + 1; int(other) < len(b.layouts); other++ {
-		if b.layouts[other].parent == b.layouts[vote].parent && w.votes[other]&b.voters(vote) != 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // adopt lets a node work by a formed layout.
@@ -61,8 +47,8 @@ func (b *bounds) adopt(w *world, at, l int) bool {
 	if l >= len(b.layouts) || n.dead || int8(l) <= n.told || !b.formed(w, int8(l)) {
 		return false
 	}
-	rival := b.rules.noVote && int8(l) > n.tip
-	if !b.descends(int8(l), n.tip) && !rival || b.gone(int8(l)).has(at) {
+	rival := int8(l) > n.tip && b.layouts[l].members.has(at)
+	if !b.descends(int8(l), n.tip) && !rival || b.gone(int8(l)).has(at) || b.promised(w, at, int8(l)) {
 		return false
 	}
 	n.tip, n.base, n.step, n.vote, n.told = int8(l), b.base(w, int8(l)), both, 0, 0
@@ -73,6 +59,17 @@ func (b *bounds) adopt(w *world, at, l int) bool {
 	b.reach(w, at)
 	b.fenceIn(w, at)
 	return true
+}
+
+// promised reports whether a node has promised not to use a layout: it holds another one,
+// which may still be formed. That one never will be once a voter of it is known to work by
+// the first without having held it.
+func (b *bounds) promised(w *world, at int, l int8) bool {
+	vote := w.nodes[at].vote
+	if vote == 0 || vote == l || b.layouts[vote].parent != b.layouts[l].parent || b.rules.noPromise {
+		return false
+	}
+	return w.reached[l][both]&b.voters(vote)&^w.votes[vote] == 0
 }
 
 // reach announces the step of a node.
@@ -104,7 +101,7 @@ func (b *bounds) tell(w *world, at, l int) bool {
 	if !b.gone(int8(l)).has(at) && (!own || b.layouts[l].members.has(at)) {
 		return false
 	}
-	n.told, n.vote = int8(l), 0
+	n.told = int8(l)
 	if b.rules.dropUnasked {
 		n.dropped, n.dots = true, 0
 	}

@@ -4,12 +4,12 @@ package ownership
 // zero value keeps all of them.
 type rules struct {
 	// Layouts.
-	noVote      bool // a layout is used as soon as it is heard of
-	leaveFreely bool // any greater rival is a reason to leave the one held
-	noFreeze    bool // who holds a successor goes on to read from the new owners
-	mixed       bool // a successor is formed though only some voters read from the new owners
-	keepBase    bool // it takes over from the layout before, whatever was read meanwhile
-	takeParent  bool // it takes over from its parent, whether that was ever read or not
+	noVote     bool // a layout is used as soon as it is heard of
+	noPromise  bool // who has left a layout for a greater one uses it all the same
+	noFreeze   bool // who holds a successor goes on to read from the new owners
+	mixed      bool // a successor is formed though only some voters read from the new owners
+	keepBase   bool // it takes over from the layout before, whatever was read meanwhile
+	takeParent bool // it takes over from its parent, whether that was ever read or not
 
 	// Writes and reads.
 	oldQuorum      bool // while owners change, a quorum of the old ones is enough

@@ -31,6 +31,9 @@ type layout struct {
 	owners, members set
 	// gone are the nodes that the operator says will never come back.
 	gone set
+	// settled: it can be committed only where its parent is known to be settled. Then the
+	// owners before that have no say any more.
+	settled bool
 }
 
 // step is how far a node has gone with its layout.
@@ -201,11 +204,19 @@ func (b *bounds) gone(l int8) (gone set) {
 
 // voters are the nodes that all have to hold a layout before it is used.
 func (b *bounds) voters(l int8) set {
-	parent := int8(b.layouts[l].parent)
-	return (b.layouts[parent].members | b.owners(b.grandparent(l))) &^ b.gone(l)
+	parent := b.layouts[b.layouts[l].parent]
+	voters := parent.members
+	if !b.layouts[l].settled {
+		voters |= b.layouts[parent.parent].owners
+	}
+	return voters &^ b.gone(l)
 }
 
-func (b *bounds) grandparent(l int8) int8 { return int8(b.layouts[b.layouts[l].parent].parent) }
+// settled reports whether nobody goes by anything older than a layout.
+func (b *bounds) settled(w *world, l int8) bool {
+	here := (b.layouts[l].members | b.owners(b.base(w, l))) &^ b.gone(l)
+	return w.reached[l][alone].covers(here)
+}
 
 // descends reports whether a layout follows on another.
 func (b *bounds) descends(l, from int8) bool {
