@@ -17,7 +17,7 @@ const (
 )
 
 // Note reports whether a problem of this kind is for information only.
-func (k Kind) Note() bool { return k == FewZones }
+func (k Kind) Note() bool { return k == FewZones || k == Unheard }
 
 func (k Kind) String() string {
 	switch k {
@@ -31,6 +31,18 @@ func (k Kind) String() string {
 		return "duplicate"
 	case Imbalance:
 		return "imbalance"
+	case NothingStaged:
+		return "nothing staged"
+	case NotMember:
+		return "not a member"
+	case StillHere:
+		return "still here"
+	case StillGoing:
+		return "still going"
+	case Orphaned:
+		return "orphaned"
+	case Unheard:
+		return "unheard"
 	}
 	return fmt.Sprintf("kind %d", int(k))
 }

@@ -44,11 +44,26 @@
 // decisions, so joining them is taking the greatest. [Version.Rivals] tells
 // that it happened.
 //
+// # Changing a layout together
+//
+// What follows is for changes of layout, which the product does not make yet
+// (protocol, R22 and R23; decision 0029).
+//
+// A [Staging] is what operators want changed; it merges across any number of sides
+// of a cut. A [Decision] is a layout with what it follows on, which nodes are gone
+// for ever, and what it took from the staging: what a losing decision took waits
+// again by itself. A [Course] is one node's way: it holds the greatest successor of
+// its tip, uses it when all its voters were seen to hold it, and goes with all
+// others from the old owners to the new in three steps. What nodes know of one
+// decision is a [File]; files merge. A [Plan] says what a decision would move and
+// why it is refused.
+//
 // # What this package does not do
 //
 // It does not know who is up (callers pass that), does not move data, does not
-// agree on layouts and does not store them. A layout is immutable and may be
-// used from many goroutines at once.
+// carry messages about layouts and does not store them. A layout is immutable and may be
+// used from many goroutines at once; so are stagings, decisions and files. A course
+// is not.
 //
 // Sources: the partitions and preference lists of Dynamo (SOSP 2007) and of
 // riak_core's riak_core_apl; placement by flows follows the idea of Garage's

@@ -62,6 +62,11 @@ func New(clusterID [16]byte, partitions, replicas int, nodes []Node) (*Layout, e
 //
 // Errors: *LimitError, *NodeError.
 func (l *Layout) Change(nodes []Node) (*Layout, error) {
+	return l.change(nodes, l.version.Counter+1)
+}
+
+// change makes a later version.
+func (l *Layout) change(nodes []Node, counter uint64) (*Layout, error) {
 	m, err := newMembers(nodes)
 	if err != nil {
 		return nil, err
@@ -71,7 +76,7 @@ func (l *Layout) Change(nodes []Node) (*Layout, error) {
 	}
 	next := &Layout{
 		cluster:  l.cluster,
-		version:  Version{Counter: l.version.Counter + 1},
+		version:  Version{Counter: counter},
 		bits:     l.bits,
 		replicas: l.replicas,
 		copies:   min(l.replicas, m.owning()),

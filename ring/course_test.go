@@ -1,0 +1,362 @@
+package ring
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// crowd is some nodes on their courses, all that they ever told, and what is staged where.
+type crowd struct {
+	courses map[string]*Course
+	staged  map[string]Staging
+	told    [][]File
+}
+
+func newCrowd(t require.TestingT, partitions, replicas int, members []Node, others ...string) *crowd {
+	c := &crowd{courses: map[string]*Course{}, staged: map[string]Staging{}}
+	first := First(mustNew(t, partitions, replicas, members))
+	for _, n := range members {
+		c.courses[n.Name] = NewCourse(n.Name, first)
+	}
+	for _, name := range others {
+		course, err := Enter(name, NewCourse(members[0].Name, first).Files())
+		require.NoError(t, err)
+		c.courses[name] = course
+	}
+	return c
+}
+
+func (c *crowd) names() []string {
+	var names []string
+	for _, n := range nodeNames {
+		if c.courses[n] != nil {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// commit lets an operator stage a change and commit all that is staged at a node.
+func (c *crowd) commit(t require.TestingT, at string, n Node, intent Intent) error {
+	course := c.courses[at]
+	c.staged[at] = mustStage(t, c.staged[at], at, course.Tip(), n, intent)
+	d, err := course.Propose(c.staged[at], false)
+	if err != nil {
+		return err
+	}
+	return course.Commit(d)
+}
+
+// settle lets some nodes tell one another everything, do all that they may, and get all
+// that they need, until nothing changes.
+func (c *crowd) settle(names ...string) {
+	for changed := true; changed; {
+		changed = false
+		for _, to := range names {
+			for _, from := range names {
+				changed = c.courses[to].Hear(c.courses[from].Files()) || changed
+				c.staged[to] = MergeStaging(c.staged[to], c.staged[from])
+			}
+			course := c.courses[to]
+			for course.Turn() {
+				changed = true
+			}
+			if m := course.files[course.tip].Mark(to); course.Step() == Both && !m.Complete && course.Tip().owns(to) {
+				course.SetComplete()
+				changed = true
+			}
+		}
+	}
+}
+
+func three(t require.TestingT, others ...string) *crowd {
+	return newCrowd(t, 8, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}}, others...)
+}
+
+func TestAChangeIsUsedWhenAllHoldItAndSettlesInThreeSteps(t *testing.T) {
+	c := three(t, "dog")
+	ant, dog := c.courses["ant"], c.courses["dog"]
+	require.True(t, ant.Settled())
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	require.NotNil(t, ant.Holds())
+	c.settle("ant", "bee")
+	require.Equal(t, uint64(1), ant.Tip().Version().Counter, "cat has not heard of it")
+	require.Equal(t, []string{"cat"}, ant.Waits())
+
+	c.settle("ant", "bee", "cat")
+	require.Equal(t, uint64(2), ant.Tip().Version().Counter)
+	require.Equal(t, uint64(1), ant.Base().Version().Counter)
+	require.Equal(t, Both, ant.Step())
+	require.Equal(t, []string{"dog"}, ant.Waits())
+	require.False(t, ant.Settled())
+
+	c.settle("ant", "bee", "cat", "dog")
+	for _, course := range c.courses {
+		require.True(t, course.Settled())
+		require.Equal(t, Alone, course.Step())
+		require.Equal(t, ant.Tip(), course.Tip())
+		require.Equal(t, ant.Tip(), course.Base())
+		require.Len(t, course.Files(), 1, "what is settled needs nothing older")
+	}
+	require.NotEmpty(t, dog.Tip().Layout().Owned("dog", 2))
+}
+
+// Lesson 26, for what operators commit: each side of a cut waits for the other, and then
+// all go by one of the two. The other's change is pending again.
+func TestLesson26_TwoOperatorsCommitOnTwoSidesOfACut(t *testing.T) {
+	c := three(t, "dog", "eel")
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	require.NoError(t, c.commit(t, "cat", Node{"eel", "", 1}, Own))
+	c.settle("ant", "bee", "dog")
+	c.settle("cat", "eel")
+	for _, course := range c.courses {
+		require.Equal(t, uint64(1), course.Tip().Version().Counter, "nobody uses anything")
+	}
+	c.settle(c.names()...)
+	tip := c.courses["ant"].Tip()
+	for _, course := range c.courses {
+		require.Equal(t, tip, course.Tip())
+		require.True(t, course.Settled())
+	}
+	pending := c.staged["ant"].Pending(tip)
+	require.Len(t, pending, 1, "the change of the one that lost waits")
+	require.NoError(t, c.commit(t, "bee", Node{"bee", "", 2}, Own))
+	c.settle(c.names()...)
+	for _, name := range []string{"dog", "eel"} {
+		require.True(t, c.courses["ant"].Tip().has(name))
+	}
+}
+
+// To hold a decision is a promise not to use a smaller one, though all have held that.
+func TestWhoHoldsAGreaterDecisionDoesNotUseASmallerOne(t *testing.T) {
+	c := newCrowd(t, 8, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}, {"dog", "", 1}})
+	ant, bee, cat, dog := c.courses["ant"], c.courses["bee"], c.courses["cat"], c.courses["dog"]
+	hear := func(to, from *Course) {
+		to.Hear(from.Files())
+		for to.Turn() {
+			continue
+		}
+	}
+	require.NoError(t, c.commit(t, "ant", Node{"eel", "", 1}, Own))
+	hear(bee, ant)
+	hear(cat, ant)
+	hear(dog, ant)
+	early := dog.Files()
+	require.NoError(t, c.commit(t, "cat", Node{"fox", "", 1}, Own))
+	hear(ant, cat)
+	hear(bee, cat)
+	hear(dog, cat)
+	for _, from := range []*Course{ant, bee, dog} {
+		cat.Hear(from.Files())
+	}
+	hear(cat, cat)
+	require.Equal(t, uint64(3), cat.Tip().Version().Counter, "all hold the greater one")
+
+	bee.Hear(early)
+	hear(bee, bee)
+	require.Equal(t, uint64(1), bee.Tip().Version().Counter, "bee sees that all have held the smaller one")
+	hear(bee, cat)
+	require.Equal(t, cat.Tip(), bee.Tip())
+}
+
+func TestACommitThatHangsOnADeadNodeIsReplaced(t *testing.T) {
+	c := three(t, "dog")
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	c.settle("ant", "bee", "dog") // cat is dead
+	require.Equal(t, []string{"cat"}, c.courses["bee"].Waits())
+	require.NoError(t, c.commit(t, "bee", Node{Name: "cat"}, Remove))
+	c.settle("ant", "bee", "dog")
+	for _, name := range []string{"ant", "bee", "dog"} {
+		require.True(t, c.courses[name].Settled())
+		require.Equal(t, []string{"cat"}, c.courses[name].Tip().Gone())
+	}
+
+	c.settle(c.names()...) // it was not dead
+	require.NotNil(t, c.courses["cat"].Removed(), "it is told")
+	require.False(t, c.courses["cat"].Settled())
+
+	require.NoError(t, c.commit(t, "ant", Node{"cat", "", 1}, Own))
+	c.settle(c.names()...)
+	require.Nil(t, c.courses["cat"].Removed(), "it may come back")
+	require.True(t, c.courses["cat"].Settled())
+}
+
+func TestANewOwnerThatDiesOnTheWayIsReplaced(t *testing.T) {
+	c := three(t, "dog", "eel")
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	c.settle("ant", "bee", "cat") // dog is dead
+	require.Equal(t, Both, c.courses["ant"].Step())
+	c.staged["ant"] = mustStage(t, c.staged["ant"], "ant", c.courses["ant"].Tip(), Node{"eel", "", 1}, Own)
+	require.NoError(t, c.commit(t, "ant", Node{Name: "dog"}, Remove))
+	c.settle("ant", "bee", "cat", "eel")
+	for _, name := range []string{"ant", "bee", "cat", "eel"} {
+		require.True(t, c.courses[name].Settled(), name)
+		require.Equal(t, uint64(3), c.courses[name].Tip().Version().Counter)
+	}
+}
+
+func TestANodeThatLostItsDiskEntersWhereItsNameWas(t *testing.T) {
+	c := three(t, "dog")
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	c.settle("ant", "bee", "cat")
+	bee, err := Enter("bee", c.courses["ant"].Files())
+	require.NoError(t, err)
+	require.Equal(t, Both, bee.Step())
+	c.courses["bee"] = bee
+	c.settle(c.names()...)
+	require.True(t, bee.Settled())
+
+	_, err = Enter("bee", nil)
+	require.Error(t, err)
+}
+
+func TestCommitsThatCannotBeAreRefused(t *testing.T) {
+	c := three(t, "dog")
+	ant := c.courses["ant"]
+	old, err := ant.Propose(mustStage(t, Staging{}, "ant", ant.Tip(), Node{"dog", "", 1}, Own), false)
+	require.NoError(t, err)
+	require.ErrorContains(t, c.commit(t, "ant", Node{Name: "ant"}, Remove), "commit at another node")
+	c.staged["ant"] = Staging{}
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	require.ErrorContains(t, ant.Commit(old), "committed meanwhile")
+	c.settle(c.names()...)
+	require.ErrorContains(t, ant.Commit(old), "look at the plan again")
+	require.NoError(t, c.commit(t, "ant", Node{Name: "dog"}, Remove))
+	c.settle(c.names()...)
+	require.ErrorContains(t, c.commit(t, "dog", Node{"eel", "", 1}, Own), "was removed")
+}
+
+// Whatever operators commit wherever, whatever is told in whatever order, late, twice or
+// never: no two nodes that both had a say use rivals, nobody is further ahead than the
+// others allow, and once all can hear one another all settle on one decision.
+func TestCoursesMeetWhateverTheNetworkDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		members := drawNodes(t, 2, 4)
+		known := map[string]bool{}
+		for _, n := range members {
+			known[n.Name] = true
+		}
+		var others []string
+		for _, n := range nodeNames[:6] {
+			if !known[n] && len(others) < 2 {
+				others = append(others, n)
+			}
+		}
+		c := newCrowd(t, 4, 2, members, others...)
+		names := c.names()
+		draw := func(what string) string { return rapid.SampledFrom(names).Draw(t, what) }
+		for range rapid.IntRange(0, 60).Draw(t, "events") {
+			at := draw("at")
+			course := c.courses[at]
+			switch rapid.IntRange(0, 15).Draw(t, "event") {
+			case 0:
+				intent := rapid.SampledFrom([]Intent{Own, Own, Leave, Remove}).Draw(t, "intent")
+				_ = c.commit(t, at, drawNode(t, draw("whom")), intent)
+			case 1, 2, 3:
+				for course.Turn() && rapid.Bool().Draw(t, "more") {
+					c.judge(t)
+				}
+			case 4:
+				course.SetComplete()
+			case 5, 6, 7:
+				course.Hear(c.courses[draw("from")].Files())
+			case 8:
+				c.told = append(c.told, course.Files())
+			case 10, 11, 12, 13, 14, 15:
+				course.Hear(c.courses[draw("from")].Files())
+				for course.Turn() {
+					c.judge(t)
+				}
+			case 9:
+				if len(c.told) > 0 {
+					course.Hear(rapid.SampledFrom(c.told).Draw(t, "old news"))
+				}
+			}
+			c.judge(t)
+		}
+		c.settle(names...)
+		c.judge(t)
+		c.judgeRest(t)
+	})
+}
+
+func (c *crowd) judge(t require.TestingT) {
+	for i, m := range c.courses {
+		for j, n := range c.courses {
+			c.judgePair(t, i, j, m, n)
+		}
+	}
+}
+
+func (c *crowd) judgePair(t require.TestingT, i, j string, m, n *Course) {
+	if m.removed != (Version{}) || n.removed != (Version{}) {
+		return
+	}
+	p, q := m.files[m.tip], n.files[n.tip]
+	if m.tip == n.tip {
+		require.Equal(t, p.Base, q.Base, "%s and %s come from the same base", i, j)
+		if m.Step() == Alone && m.files[m.tip].Base != m.tip && slices.Contains(m.counting(p), j) {
+			require.GreaterOrEqual(t, p.marks[j].Step, min(n.Step(), Ahead), "%s is alone, and has not heard how far %s is", i, j)
+		}
+		return
+	}
+	if q.Decision.parent == m.tip && q.marks[i].Held {
+		require.Equal(t, q.Base == m.tip, m.Step() > Both, "%s is %v, and %s takes over from %v", i, m.Step(), j, q.Base)
+	}
+	if p.Decision.parent == q.Decision.parent && p.Decision.parent != (Version{}) {
+		// Both had a say if both are members of the parent, which neither knows any more:
+		// then each is gone by the other's decision, or came later.
+		both := !q.Decision.isGone(i) && !p.Decision.isGone(j) && p.marks[i].Held && q.marks[j].Held
+		require.False(t, both, "%s uses %v, %s uses %v", i, m.tip, j, n.tip)
+	}
+}
+
+// judgeRest demands that all who have a part are settled on one decision.
+func (c *crowd) judgeRest(t require.TestingT) {
+	var tip Version
+	for _, course := range c.courses {
+		if course.removed == (Version{}) && course.tip.Compare(tip) > 0 {
+			tip = course.tip
+		}
+	}
+	for name, course := range c.courses {
+		if course.removed != (Version{}) {
+			continue
+		}
+		if d := course.Tip(); d.has(name) {
+			require.Equal(t, tip, course.tip, "%s waits for %v", name, course.Waits())
+			require.True(t, course.Settled(), "%s waits for %v", name, course.Waits())
+		}
+		if course.Settled() {
+			require.Len(t, course.Files(), 1, "what nobody goes by is forgotten")
+		}
+	}
+}
+
+func TestFilesMerge(t *testing.T) {
+	d := First(mustNew(t, 8, 2, cluster(3, 1, equal)))
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func() File {
+			f := File{Decision: d}
+			if rapid.Bool().Draw(t, "formed") {
+				f.Formed, f.Base = true, d.version
+			}
+			for range rapid.IntRange(0, 4).Draw(t, "marks") {
+				f = f.with(rapid.SampledFrom(nodeNames[:3]).Draw(t, "node"), Mark{
+					Held: rapid.Bool().Draw(t, "held"), Beyond: rapid.Bool().Draw(t, "beyond"),
+					Complete: rapid.Bool().Draw(t, "complete"), Step: Step(rapid.IntRange(0, 3).Draw(t, "step")),
+				})
+			}
+			return f
+		}
+		a, b, c := draw(), draw(), draw()
+		same := func(a, b File, why string) { require.True(t, sameFile(a, b), why) }
+		same(a, MergeFiles(a, a), "idempotent")
+		same(MergeFiles(a, b), MergeFiles(b, a), "commutative")
+		same(MergeFiles(MergeFiles(a, b), c), MergeFiles(a, MergeFiles(b, c)), "associative")
+		same(MergeFiles(a, b), MergeFiles(MergeFiles(a, b), a), "never backwards")
+	})
+}

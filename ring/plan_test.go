@@ -1,0 +1,141 @@
+package ring
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+const mebibyte = 1 << 20
+
+func situation(down ...string) Situation {
+	return Situation{Bytes: func(Partition) uint64 { return mebibyte }, Up: upBut(down...)}
+}
+
+func kinds(problems []Problem) (all []Kind) {
+	for _, p := range problems {
+		all = append(all, p.Kind)
+	}
+	return all
+}
+
+func (c *crowd) plan(t require.TestingT, at string, loss bool, now Situation) *Plan {
+	course := c.courses[at]
+	d, err := course.Propose(c.staged[at], loss)
+	require.NoError(t, err)
+	return course.Plan(c.staged[at], d, now)
+}
+
+func TestAPlanSaysWhatMovesWhereAndHowLongItTakes(t *testing.T) {
+	c := newCrowd(t, 64, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}}, "dog")
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", c.courses["ant"].Tip(), Node{"dog", "", 1}, Own)
+	p := c.plan(t, "ant", false, situation())
+	require.Empty(t, p.Refusals)
+	require.Empty(t, p.Waits)
+	require.Equal(t, 32, p.Copies, "its fair share")
+	require.Equal(t, uint64(32*mebibyte), p.Bytes)
+	require.Len(t, p.Nodes, 4)
+	dog := p.Nodes[3]
+	require.Equal(t, NodePlan{Node: Node{"dog", "", 1}, After: 32, In: 32, BytesIn: 32 * mebibyte}, dog)
+	require.Equal(t, 32, p.Nodes[0].Out+p.Nodes[1].Out+p.Nodes[2].Out)
+	require.Equal(t, 32*time.Second, p.Duration(Rates{In: mebibyte, Out: mebibyte}), "the newcomer takes longest")
+	require.Equal(t, time.Duration(max(p.Nodes[0].Out, p.Nodes[1].Out, p.Nodes[2].Out))*time.Second,
+		p.Duration(Rates{In: 1 << 40, Out: mebibyte}))
+	require.Zero(t, p.Duration(Rates{}))
+}
+
+func TestADeadNodesCopiesComeFromTheOwnersThatAreLeft(t *testing.T) {
+	c := newCrowd(t, 64, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}})
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", c.courses["ant"].Tip(), Node{Name: "cat"}, Remove)
+	p := c.plan(t, "ant", false, situation("cat"))
+	require.Empty(t, p.Refusals)
+	require.Empty(t, p.Waits, "nobody waits for who is gone")
+	require.Zero(t, p.Nodes[2].Out)
+	require.True(t, p.Nodes[2].Gone)
+	require.Equal(t, p.Copies, p.Nodes[0].Out+p.Nodes[1].Out)
+}
+
+func TestImpossiblePlansAreRefusedWithReasons(t *testing.T) {
+	members := []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}, {"dog", "", 1}}
+	c := newCrowd(t, 16, 3, members)
+	tip := c.courses["ant"].Tip()
+	require.Equal(t, []Kind{NothingStaged}, kinds(c.plan(t, "ant", false, situation()).Refusals))
+
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", tip, Node{Name: "eel"}, Leave)
+	require.Equal(t, []Kind{NotMember}, kinds(c.plan(t, "ant", false, situation()).Refusals))
+
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", tip, Node{Name: "dog"}, Remove)
+	require.Equal(t, []Kind{StillHere}, kinds(c.plan(t, "ant", false, situation()).Refusals))
+
+	p := c.plan(t, "ant", false, situation("dog", "cat"))
+	require.Empty(t, p.Refusals)
+	require.Equal(t, []string{"cat"}, p.Waits)
+	require.Contains(t, kinds(p.Notes), Unheard)
+
+	c.staged["ant"] = mustStage(t, c.staged["ant"], "ant", tip, Node{Name: "cat"}, Remove)
+	p = c.plan(t, "ant", false, situation("dog", "cat"))
+	require.Equal(t, []Kind{Orphaned}, kinds(p.Refusals))
+	require.NotEmpty(t, p.Orphans)
+	require.Contains(t, p.Refusals[0].Text, "accept the loss")
+	p = c.plan(t, "ant", true, situation("dog", "cat"))
+	require.Empty(t, p.Refusals)
+	require.Contains(t, kinds(p.Notes), Orphaned, "it is said all the same")
+	require.Contains(t, kinds(p.Notes), FewNodes)
+
+	_, err := c.courses["ant"].Propose(mustStage(t, mustStage(t, c.staged["ant"], "ant", tip, Node{Name: "bee"}, Leave), "ant", tip, Node{Name: "ant"}, Leave), false)
+	requireTyped(t, err)
+}
+
+func TestARemovedNodeComesBackWhenItsRemovalIsSettled(t *testing.T) {
+	c := newCrowd(t, 16, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}})
+	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))
+	for _, name := range []string{"ant", "bee"} {
+		c.courses[name].Hear(c.courses["ant"].Files())
+		for c.courses[name].Turn() {
+			continue
+		}
+		c.courses["ant"].Hear(c.courses[name].Files())
+	}
+	for c.courses["ant"].Turn() {
+		continue
+	}
+	c.staged["ant"] = mustStage(t, c.staged["ant"], "ant", c.courses["ant"].Tip(), Node{"cat", "", 1}, Own)
+	require.Equal(t, []Kind{StillGoing}, kinds(c.plan(t, "ant", false, situation()).Refusals))
+	c.settle("ant", "bee")
+	require.Empty(t, c.plan(t, "ant", false, situation()).Refusals)
+}
+
+// What nodes are sent is what they own more than before, and what some are sent others
+// send.
+func TestPlansAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		members := drawNodes(t, 2, 5)
+		c := newCrowd(t, 16, 2, members)
+		at := members[0].Name
+		tip := c.courses[at].Tip()
+		c.staged[at] = mustStage(t, Staging{}, at, tip, drawNode(t, "lynx"), Own)
+		if len(members) > 2 {
+			c.staged[at] = mustStage(t, c.staged[at], at, tip, Node{Name: members[1].Name}, rapid.SampledFrom([]Intent{Keep, Leave, Remove}).Draw(t, "intent"))
+		}
+		if tip.owns(members[1].Name) && !tip.owns(members[0].Name) {
+			return // nobody who owns may be left
+		}
+		d, err := c.courses[at].Propose(c.staged[at], true)
+		require.NoError(t, err)
+		p := c.courses[at].Plan(c.staged[at], d, situation(members[1].Name))
+		in, out, bytes := 0, 0, uint64(0)
+		for _, n := range p.Nodes {
+			in, out, bytes = in+n.In, out+n.Out, bytes+n.BytesIn
+			require.LessOrEqual(t, n.After-n.Before, n.In, n.Node.Name)
+			require.True(t, n.Out == 0 || !n.Gone, "%s is gone", n.Node.Name)
+		}
+		require.Equal(t, p.Copies, in)
+		require.Equal(t, p.Bytes, bytes)
+		require.LessOrEqual(t, out, in, "what only gone nodes had nobody sends")
+		if len(p.Orphans) == 0 {
+			require.Equal(t, in, out)
+		}
+	})
+}
