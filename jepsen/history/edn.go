@@ -240,7 +240,7 @@ func (e *ednWriter) content(op *Op, kind string, form Form) (f, value string) {
 			return "add", ednID(op.Write)
 		}
 		if kind == "ok" {
-			read = ednIDs(union(found(op.Siblings), e.sets))
+			read = ednIDs(e.elements(op.Siblings))
 		}
 		return "read", read
 	case FormRegister:
@@ -259,6 +259,20 @@ func (e *ednWriter) content(op *Op, kind string, form Form) (f, value string) {
 		read = ednIDs(found(op.Siblings))
 	}
 	return op.Kind.String(), read
+}
+
+// elements are those of all values that a get found: what they held where it is known,
+// as it is of final reads, and else what their writers had put into them.
+func (e *ednWriter) elements(siblings []Sibling) (all []WriteID) {
+	for _, s := range siblings {
+		if len(s.Set) > 0 {
+			all = append(all, s.Set...)
+		} else {
+			all = append(all, union([]WriteID{s.Write}, e.sets)...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // transaction is a put as a register has it.

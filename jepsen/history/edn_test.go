@@ -61,6 +61,19 @@ func TestGoldenEDN(t *testing.T) {
 	}
 }
 
+// A value that does not hold what its writer had put into it is what the checkers of
+// others are to find: the set of a read is what was found, where that is known.
+func TestASetInEDNIsWhatWasFound(t *testing.T) {
+	put := func(process int, w WriteID, seen ...WriteID) Op {
+		return Op{Process: process, Invoke: time.Duration(w), Complete: time.Duration(w), Kind: Put, Bucket: "set", Key: "k", Write: w, Seen: seen, Outcome: kindred.Applied}
+	}
+	read := Op{Invoke: 9, Complete: 9, Kind: Get, Bucket: "set", Key: "k", Outcome: kindred.Applied, Siblings: []Sibling{{Write: 2}}}
+	h := History{Ops: []Op{put(0, 1), put(1, 2, 1), read}}
+	require.Contains(t, inEDN(t, h, FormSet), ":f :read, :value [1 2]}")
+	h.Ops[2].Final, h.Ops[2].Siblings = true, []Sibling{{Write: 2, Set: []WriteID{2}}}
+	require.Contains(t, inEDN(t, h, FormSet), ":f :read, :value [2]}")
+}
+
 // Everything of every op can be read again, by somebody who knows EDN alone.
 func TestOpsInEDNSayEverything(t *testing.T) {
 	for _, h := range []History{full(), cart()} {
