@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -34,7 +33,6 @@ const (
 type stranger struct {
 	Target
 	repeated
-	made, refused atomic.Int64
 }
 
 // BelievedError is garbage that a node took for good. That is no failure of the
@@ -48,35 +46,31 @@ func (e *BelievedError) Error() string {
 func (s *stranger) Hurt(context.Context) (string, error) {
 	random := s.fork()
 	s.begin(func(ctx context.Context) (time.Duration, error) {
-		s.made.Add(1)
-		refused, err := s.attempt(ctx, random)
-		if refused {
-			s.refused.Add(1)
-		}
-		return hostilePause, err
+		return hostilePause, s.attempt(ctx, random)
 	})
 	return "garbage at all ports", nil
 }
 
 func (s *stranger) Heal(context.Context) error { return s.end() }
 
-// attempt sends one piece of garbage. It reports whether that was refused; a node
-// that is down refuses nothing.
-func (s *stranger) attempt(ctx context.Context, r *rand.Rand) (refused bool, err error) {
+// attempt sends one piece of garbage. A node may be down; the error is that somebody
+// believed it.
+func (s *stranger) attempt(ctx context.Context, r *rand.Rand) error {
 	n, err := s.Cluster.Node(s.Nodes[r.IntN(len(s.Nodes))])
 	if err != nil {
-		return false, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, hostileMax)
 	defer cancel()
 	switch r.IntN(4) {
 	case 0:
-		return s.badRequest(ctx, r, n.Name, n.HTTP)
+		return badRequest(ctx, r, n.Name, n.HTTP)
 	case 1: // gossip by UDP has no answer
-		return false, send(ctx, "udp", n.Gossip, garbage(r, 1400))
+		send(ctx, "udp", n.Gossip, garbage(r, 1400))
+	default:
+		stream(ctx, []string{n.Peer, n.Peer, n.Client, n.Gossip}[r.IntN(4)], garbage(r, hostileBytes))
 	}
-	addr := []string{n.Peer, n.Peer, n.Client, n.Gossip}[r.IntN(4)]
-	return s.stream(ctx, r, addr)
+	return nil
 }
 
 // garbage is bytes by chance, now and then behind the length of a huge frame.
@@ -91,27 +85,25 @@ func garbage(r *rand.Rand, most int) []byte {
 	return b
 }
 
-func send(ctx context.Context, network, addr string, b []byte) error {
+func send(ctx context.Context, network, addr string, b []byte) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
-		return nil // nobody is there
+		return // nobody is there
 	}
 	defer c.Close()
 	_, _ = c.Write(b)
-	return nil
 }
 
 // stream sends garbage and waits for the end of the connection.
-func (s *stranger) stream(ctx context.Context, r *rand.Rand, addr string) (refused bool, err error) {
+func stream(ctx context.Context, addr string, b []byte) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return false, nil
+		return
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	_, _ = c.Write(garbage(r, hostileBytes))
+	_, _ = c.Write(b)
 	_, _ = io.Copy(io.Discard, c)
-	return ctx.Err() == nil, nil
 }
 
 // badRequests are wrong: method, path and body.
@@ -131,12 +123,12 @@ var badRequests = [][3]string{
 }
 
 // badRequest sends a request that has to be refused with a code of 400 or more.
-func (s *stranger) badRequest(ctx context.Context, r *rand.Rand, node, addr string) (refused bool, err error) {
+func badRequest(ctx context.Context, r *rand.Rand, node, addr string) error {
 	try := badRequests[r.IntN(len(badRequests))]
 	body := io.Reader(strings.NewReader(try[2]))
 	req, err := http.NewRequestWithContext(ctx, try[0], "http://"+addr+try[1], body)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if r.IntN(4) == 0 { // a context that nobody made, with something that cannot be asked
 		req.Header.Set("Kindred-Context", fmt.Sprintf("%x", garbage(r, 300)))
@@ -144,12 +136,12 @@ func (s *stranger) badRequest(ctx context.Context, r *rand.Rand, node, addr stri
 	req.Header.Set("Content-Type", "text/plain")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return false, nil // it is down, or does not even answer
+		return nil // it is down, or does not even answer
 	}
 	defer res.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(res.Body, 300))
 	if res.StatusCode < http.StatusBadRequest {
-		return false, &BelievedError{node, try[0] + " " + try[1], res.Status + " " + string(said)}
+		return &BelievedError{node, try[0] + " " + try[1], res.Status + " " + string(said)}
 	}
-	return true, nil
+	return nil
 }
