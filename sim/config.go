@@ -86,6 +86,8 @@ type Network struct {
 	// Forge of the messages are followed by one that cannot be, and what is left of
 	// Mangle of them is read and thrown away (see hostile.go).
 	Forge, Mangle float64
+	// Later of the messages are followed by one of a version that nobody knows.
+	Later float64
 	// Replay is how likely a node that starts gets messages of its last life.
 	Replay float64
 	// Notice is the mean time until a node knows that a link is up or down;
@@ -134,6 +136,8 @@ type Faults struct {
 	// AfterPromise is how likely one loses power just after it has made a promise about
 	// a dead incarnation, or learned what came of it.
 	AfterPromise float64
+	// AfterAudit is how likely an audit is interrupted at each of its messages.
+	AfterAudit float64
 	// AfterLeak is how likely a node loses power just after a read repair has
 	// carried away the effect of a delete that is durable nowhere. Stillborn is how
 	// likely nobody hears of a write, and its coordinator loses power soon after.
@@ -174,6 +178,7 @@ func Draw(seed uint64) Config {
 	drawPulls(seed, &c.Limits)
 	drawSwarm(seed, &c)
 	drawMoreFaults(seed, &c)
+	drawLater(seed, &c)
 	return c
 }
 

@@ -142,6 +142,7 @@ func (r *run) fall(n *node, share float64, draw chance) {
 	if !n.up {
 		return
 	}
+	r.oracle.crashesFull(n)
 	r.countStats(n)
 	n.crash(share)
 	r.restartLater(n, draw)

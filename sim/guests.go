@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
@@ -70,10 +71,32 @@ func (b *batch) hinted(id replica.ID, op storage.Op) {
 		o.checkHint(n, key, &stored)
 		o.noteNameless(&stored)
 		o.run.hits.add(HintKept)
+		if o.limitsHints() && b.shell.shard.Stats().HintsRefused > 0 {
+			o.run.hits.add(HintTakenAgain)
+		}
 		o.run.hintKept(n)
 	}
 	o.checkPaid(n, at, before, after)
 	o.keepHint(n, at, after)
+}
+
+// limitsHints reports whether guests run out of room in this run (F20).
+func (o *oracle) limitsHints() bool {
+	limits, usual := &o.run.cfg.Limits, core.DefaultLimits()
+	return limits.Hints < usual.Hints || limits.HintBytes < usual.HintBytes
+}
+
+// crashesFull counts a guest that dies while it has no room: what it has refused since
+// must have been acknowledged by others, and what it keeps must come through.
+func (o *oracle) crashesFull(n *node) {
+	if !o.limitsHints() {
+		return
+	}
+	for _, s := range n.shards {
+		if st := s.shard.Hints(); st.Hints >= o.run.cfg.Limits.Hints || st.Bytes >= o.run.cfg.Limits.HintBytes {
+			o.run.hits.add(FullGuestCrashed)
+		}
+	}
 }
 
 // mintedAsGuest records the dots of this very guest that nobody has seen yet.

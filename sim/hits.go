@@ -125,6 +125,12 @@ const (
 	RebuildSourceChanged
 	RebuildPageRefused
 	DotVoid
+	AuditCut
+	AuditCrashed
+	AuditAskedAgain
+	LaterVersionRefused
+	HintTakenAgain
+	FullGuestCrashed
 	branches
 )
 
@@ -159,6 +165,8 @@ var branchNames = [branches]string{
 	"damaged object met", "log pruned at its limit", "delta refused",
 	"dot kept out by a promise", "outcome of a round learned", "objects looked through for void dots",
 	"rebuild begun", "rebuild went on from another source", "page of a rebuild refused", "dot void",
+	"audit cut off from who answers it", "power lost in an audit", "audit asked for in an audit", "message of a later version refused",
+	"hint kept after one was refused", "crash of a guest that had no room for hints",
 }
 
 // String is the branch in words.

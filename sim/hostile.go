@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -148,6 +149,40 @@ func (f *forger) delta(head wire.Head, d wire.Delta, own vclock.Actor) (wire.Hea
 		head = f.nowhere()
 	}
 	return head, d
+}
+
+// foresee sends, beside a message, one as a later version may say it (F18): in another
+// format, of a kind that nobody knows yet, or with more at its end. Who gets it refuses
+// it and goes on; to take it for something else would be to guess.
+func (r *run) foresee(from, to *node, raw []byte, fate chance) {
+	if !to.up || len(raw) < 2 || !r.occurs(IncidentForeseen) {
+		return
+	}
+	later := bytes.Clone(raw)
+	switch fate.with(1).below(3) {
+	case 0:
+		later[0]++
+	case 1:
+		later[1] = byte(math.MaxUint8 - fate.with(2).below(100))
+	default:
+		later = append(later, byte(fate.with(3)), 0)
+	}
+	life := to.lives
+	r.flying++
+	r.agenda.after(r.delay(fate.with(4)), func() {
+		r.flying--
+		if to.lives != life {
+			return
+		}
+		to.act(func() {
+			r.trace.note(line{what: "later", from: from.name, to: to.name}, hashMessage(later))
+			_, err := wire.Decode(later)
+			if refused := (*wire.DecodeError)(nil); !errors.As(err, &refused) {
+				r.oracle.find("wire", "%s takes a message of a version that it does not know (%v)", to.name, err)
+			}
+			r.hits.add(LaterVersionRefused)
+		})
+	})
 }
 
 // mangle reads what is left of a message whose bytes were changed or cut off. Links

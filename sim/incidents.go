@@ -42,6 +42,8 @@ const (
 	IncidentBelated
 	IncidentForged
 	IncidentMangled
+	IncidentAfterAudit
+	IncidentForeseen
 	incidentKinds
 )
 
@@ -50,7 +52,7 @@ var incidentNames = [incidentKinds]string{
 	"cut", "kill", "stop", "pause", "full", "slow", "jump", "wipe", "image", "away", "rot", "vanish",
 	"extra", "after-repair", "after-hint", "after-leak", "after-page", "stillborn",
 	"lost", "repeated", "late", "tail", "replay", "unnoticed", "stall", "audit", "scan", "stage",
-	"swizzle", "lame", "after-kept", "after-promise", "belated", "forged", "mangled",
+	"swizzle", "lame", "after-kept", "after-promise", "belated", "forged", "mangled", "after-audit", "foreseen",
 }
 
 // occurs counts an incident that is due, and reports whether it happens in this run.

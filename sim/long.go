@@ -24,6 +24,8 @@ func DrawLong(seed uint64, storm time.Duration) Config {
 	c.Fault.Within = 8 * time.Second
 	drawLongFaults(r, &c)
 	drawMoreLongFaults(seed, &c)
+	drawInterruptions(seed, &c)
+	c.Net.Later /= 10
 	return c
 }
 

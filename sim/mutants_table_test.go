@@ -313,4 +313,10 @@ var mutants = []mutant{
 	{name: "rebuild copies live versions that it knows to be gone", world: "rebuild", alone: true, rule: "R13, C13", edits: []edit{
 		{"replica/rebuild.go", "	k.object.MergeVersions(known, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})\n", "	k.object.MergeVersions(vclock.DotSet{}, wire.Delta{Siblings: wire.Object{Versions: from.Versions, Context: knows}})\n"},
 	}},
+	{name: "message of a later format read as one of now", rule: "F18", edits: []edit{
+		{"wire/message.go", "	if b[0] != Format {\n", "	if b[0] < Format {\n"},
+	}},
+	{name: "more at the end of a message overlooked", rule: "F18", edits: []edit{
+		{"wire/message.go", "	if err := r.end(kind.String()); err != nil {\n", "	if err := r.end(kind.String()); err != nil && false {\n"},
+	}},
 }

@@ -47,6 +47,10 @@ func (r *run) send(from *node, s core.Send) {
 	if !r.calm && fate.with(9).happens(net.Mangle) {
 		r.mangle(raw, fate.with(10))
 	}
+	if !r.calm && fate.with(13).happens(net.Later) {
+		r.foresee(from, to, raw, fate.with(14))
+	}
+	r.interruptAudit(from, to, s.Msg)
 	r.deliver(from, to, raw, id, r.delay(fate.with(2)))
 	// A peer link never repeats a frame by itself. A forwarded request would not
 	// bear it: the second copy may be taken after the first was refused.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/jepsen/workload"
 )
 
@@ -144,7 +145,7 @@ func TestSeeds(t *testing.T) {
 var specials = map[string]struct {
 	runs int
 	draw func(seed uint64) Config
-}{"leaky": {12, leaky}, "dying": {30, dying}}
+}{"leaky": {12, leaky}, "dying": {30, dying}, "audited": {12, audited}, "crowded": {8, crowded}}
 
 // leaky draws a run in which the effects of deletes get about without their dots
 // (C8): deletes that nobody else hears of, and many reads of few keys.
@@ -181,6 +182,32 @@ func dying(seed uint64) Config {
 	}
 	cfg.Loss.Wipe, cfg.Loss.AfterPage, cfg.Loss.Image, cfg.Loss.ImageAge = 1500*time.Millisecond, 0.1, 3*time.Second, 5*time.Second
 	cfg.Loss.Away = 0
+	return cfg
+}
+
+// audited draws a run in which disks lose rows, and audits that would find it are
+// interrupted.
+func audited(seed uint64) Config {
+	cfg := Draw(seed)
+	cfg.Replicas, cfg.Nodes, cfg.Storm, cfg.Keys = 3, 4, 10*time.Second, 6
+	cfg.Fault = Faults{
+		Audit: 300 * time.Millisecond, Rot: 500 * time.Millisecond, Vanish: 0.9, AfterAudit: 0.15,
+		CutFor: 500 * time.Millisecond, Kill: 2 * time.Second, KillFor: 200 * time.Millisecond,
+	}
+	return cfg
+}
+
+// crowded draws a run in which guests have room for few hints, and need much.
+func crowded(seed uint64) Config {
+	cfg := Draw(seed)
+	cfg.Replicas, cfg.Nodes, cfg.Strict, cfg.Storm, cfg.Keys = 3, 5, 0, 10*time.Second, 10
+	cfg.PR, cfg.PW = 0, 0
+	cfg.Net.Notice, cfg.Net.Unnoticed = 50*time.Millisecond, 0
+	cfg.Limits.GuestAfter = 20 * time.Millisecond
+	if cfg.Limits.Hints = 1 + int(seed%3); seed%2 == 0 {
+		cfg.Limits.Hints, cfg.Limits.HintBytes = core.DefaultLimits().Hints, 500
+	}
+	cfg.Fault = Faults{Cut: time.Second, CutFor: 2 * time.Second, Kill: 700 * time.Millisecond, KillFor: 200 * time.Millisecond, AfterKept: 0.02}
 	return cfg
 }
 

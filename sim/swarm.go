@@ -110,6 +110,21 @@ func drawMoreFaults(seed uint64, c *Config) {
 	c.Net.Forge, c.Net.Mangle = often(r, 0.01), often(r, 0.01)
 }
 
+// drawLater has a source of its own as well.
+func drawLater(seed uint64, c *Config) {
+	c.Net.Later = often(rand.New(rand.NewPCG(seed, 0x1A7E)), 0.01)
+}
+
+// drawInterruptions lets audits be interrupted, and guests run out of bytes, in some long
+// storms.
+func drawInterruptions(seed uint64, c *Config) {
+	r := rand.New(rand.NewPCG(seed, 0xF190))
+	c.Fault.AfterAudit = often(r, 0.2)
+	if r.IntN(8) == 0 {
+		c.Limits.HintBytes = int64(200 + r.IntN(4000))
+	}
+}
+
 // drawMoreLongFaults makes them as rare and as long as those of long storms are.
 func drawMoreLongFaults(seed uint64, c *Config) {
 	r := rand.New(rand.NewPCG(seed, 0xFA44))
