@@ -317,7 +317,8 @@ func (c *Course) hold(v Version) {
 // advance takes the next step of the tip.
 func (c *Course) advance() bool {
 	f, step := c.files[c.tip], c.Step()
-	if step == 0 || step == Alone || c.removed != (Version{}) || step == Both && c.held() {
+	awaited := step == Both && c.vote != Version{} // perhaps by a voter that is ahead
+	if step == 0 || step == Alone || c.removed != (Version{}) && !awaited || step == Both && c.held() {
 		return false
 	}
 	if !f.all(c.counting(f), func(m Mark) bool { return m.Step >= step }) {

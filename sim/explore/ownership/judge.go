@@ -153,7 +153,7 @@ func (b *bounds) judgeRead(w *world) error {
 // judgeRest demands of a state in which nothing is left to be done that all is equal,
 // and that nobody else has a copy left (I9).
 func (b *bounds) judgeRest(w *world) error {
-	if b.over {
+	if b.over || b.hangs(w) {
 		return nil
 	}
 	tip := b.newest(w)
@@ -172,7 +172,7 @@ func (b *bounds) judgeRest(w *world) error {
 		owner := b.owners(tip).has(i) && !b.gone(tip).has(i)
 		switch {
 		case n.dead || n.told != 0 && !n.returned:
-		case n.told == 0 && (n.tip != tip || n.step != alone) && (b.layouts[tip].members.has(i) || b.owners(b.base(w, tip)).has(i)) && w.proposedBelow(tip):
+		case n.told == 0 && (n.tip != tip || n.step != alone) && (b.layouts[tip].members.has(i) || b.owners(b.base(w, tip)).has(i)):
 			return fmt.Errorf("I9: %s stays at layout %d, %s, and nothing is left to be done", names[i], n.tip, stepNames[n.step])
 		case owner && (n.wiped || !held.covers(n.dots) || !n.dots.covers(held)):
 			return fmt.Errorf("I9: %s has %s, all owners together have %s, and nothing is left to be done", names[i], writeNames(n.dots), writeNames(held))
@@ -185,8 +185,18 @@ func (b *bounds) judgeRest(w *world) error {
 	return b.judgeKept(w, held)
 }
 
-// proposedBelow: a vote that goes on may hold nodes back.
-func (w *world) proposedBelow(tip int8) bool { return w.proposed>>(tip+1) == 0 }
+// hangs reports whether a layout that was committed waits for a node that is dead, which
+// only an operator can end.
+func (b *bounds) hangs(w *world) bool {
+	for l := range b.layouts {
+		for i := range b.nodes {
+			if w.proposed.has(l) && !b.formed(w, int8(l)) && b.voters(int8(l)).has(i) && w.nodes[i].dead {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // judgeKept demands that the owners have what was acknowledged, unless a node that
 // nobody has asked yet has it.

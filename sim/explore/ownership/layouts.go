@@ -44,14 +44,17 @@ func (b *bounds) take(w *world, at, l int) bool {
 // adopt lets a node work by a formed layout.
 func (b *bounds) adopt(w *world, at, l int) bool {
 	n := &w.nodes[at]
-	if l >= len(b.layouts) || n.dead || int8(l) <= n.told || !b.formed(w, int8(l)) {
+	if l >= len(b.layouts) || n.dead || int8(l) == n.told || !b.formed(w, int8(l)) {
 		return false
 	}
 	rival := int8(l) > n.tip && b.layouts[l].members.has(at)
 	if !b.descends(int8(l), n.tip) && !rival || b.gone(int8(l)).has(at) || b.promised(w, at, int8(l)) {
 		return false
 	}
-	n.tip, n.base, n.step, n.vote, n.told = int8(l), b.base(w, int8(l)), both, 0, 0
+	n.tip, n.base, n.step, n.vote = int8(l), b.base(w, int8(l)), both, 0
+	if n.tip > n.told {
+		n.told = 0 // otherwise it only goes on far enough to hold what is greater
+	}
 	n.complete = false
 	if b.owners(n.tip).has(at) {
 		n.dropped = false // it begins anew
@@ -157,7 +160,7 @@ func (b *bounds) hasAll(w *world, at int) bool {
 // asks the old owners any more.
 func (b *bounds) advance(w *world, at, _ int) bool {
 	n := &w.nodes[at]
-	if n.step == alone || !w.present(at) || n.step == both && b.frozen(w, at) {
+	if n.step == alone || !w.present(at) && !b.awaited(w, at) || n.step == both && b.frozen(w, at) {
 		return false
 	}
 	here := b.active(n.base, n.tip, both) &^ b.gone(n.tip)
@@ -175,6 +178,13 @@ func (b *bounds) advance(w *world, at, _ int) bool {
 		w.far[n.vote] = w.far[n.vote].with(at)
 	}
 	return true
+}
+
+// awaited reports whether a node, though removed, is waited for: it holds a successor that
+// is formed only when all its voters are ahead.
+func (b *bounds) awaited(w *world, at int) bool {
+	n := &w.nodes[at]
+	return !n.dead && n.step == both && n.vote != 0
 }
 
 // frozen reports whether a node has to stay where it asks the old owners: it holds a

@@ -56,6 +56,8 @@ var worlds = map[string]bounds{
 		layouts: []layout{change(three, 0, two), change(three, 0, of(a)), change(three, 0, of(b), c)}},
 	"a commit hangs on a dead owner, others hear of it late": {nodes: 4, writes: 1, writers: of(a), mortal: of(c),
 		layouts: []layout{change(three, 0, of(a)), change(four, 0, of(b)), change(four, 0, of(a), c)}},
+	"a removal is replaced before anybody uses it": {nodes: 2, writes: 1,
+		layouts: []layout{change(two, 0, two), change(two, 0, of(a)), change(two, 1, of(a), b), change(two, 1, two)}},
 	"a change after one that is settled": {agreed: true, nodes: 3, writes: 1, writers: of(a), mortal: of(c),
 		layouts: []layout{change(three, 0, of(a, c)), {owners: two, members: two}, {parent: 1, owners: of(b), members: two, settled: true}}},
 	"two sides remove each other": {nodes: 2, writes: 1, returns: true,
@@ -134,7 +136,7 @@ func TestOwnershipMovedOtherwiseGoesWrong(t *testing.T) {
 	}{
 		"layouts are used when heard of":                {rules: rules{noVote: true}, world: "two operators commit", says: "layouts: "},
 		"who has left a layout uses it":                 {rules: rules{noPromise: true}, world: "a commit hangs on a dead node", says: "layouts: "},
-		"who votes goes on":                             {rules: rules{noFreeze: true}, world: "a second change during the first", says: "I8: ", anybody: true},
+		"who votes goes on":                             {rules: rules{noFreeze: true}, world: "a second change during the first", says: "I9: ", anybody: true},
 		"voters need not be equally far":                {rules: rules{mixed: true}, world: "a second change during the first", says: "I8: "},
 		"a successor always takes over from the old":    {rules: rules{keepBase: true}, world: "a second change during the first", says: "I8: "},
 		"a successor always takes over from its parent": {rules: rules{takeParent: true}, world: "a second change during the first", says: "I8: "},
