@@ -134,9 +134,10 @@ func (b *batch) noteSent(w *write) {
 }
 
 // expiresRightly: a time to live counts from the write, which may say that it was
-// made later than it was where the last writer wins.
+// made later than it was where the last writer wins. A clock may show less than 1970,
+// and an expiry cannot.
 func (o *oracle) expiresRightly(rec *wire.Record, ttl time.Duration) bool {
-	want := wire.Expiry(rec.WrittenAt + ttl.Milliseconds())
+	want := wire.Expiry(max(1, rec.WrittenAt+ttl.Milliseconds()))
 	return rec.ExpiresAt == want || o.run.cfg.LastWins && 0 < rec.ExpiresAt && rec.ExpiresAt < want
 }
 
