@@ -81,8 +81,8 @@ func TestTokensHoldWeakReadsToTheirSession(t *testing.T) {
 }
 
 // TestPlantedFaultsAreFound plants each fault in many runs. Where it struck, the
-// named property must be violated: in every run for faults that the end shows,
-// in nearly every one for those that a run may cover up again.
+// named property must be violated: in every run for faults that the end shows, in
+// three of many for those that a run may cover up again.
 func TestPlantedFaultsAreFound(t *testing.T) {
 	seed := firstSeed(t)
 	const runs = 6
@@ -115,9 +115,12 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{mintsTwice, workload.Register, checker.UniqueDots, runs / 2},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%s", strings.ReplaceAll(string(tt.fault), " ", "_"), tt.kind, string(tt.property)), func(t *testing.T) {
-			caught, struck := 0, 0
+			caught, struck, tries := 0, 0, runs
+			if tt.least < runs {
+				tries = 10 * runs // this fault is not seen by clients each time
+			}
 			var missed []uint64
-			for i := uint64(0); struck < runs && i < 10*runs; i++ {
+			for i := uint64(0); caught < tt.least && struck < tries && i < 20*runs; i++ {
 				h, s := simulate(seed+i, tt.kind, tt.fault, 3, 2, 2)
 				if s.planted == 0 {
 					continue // it had no occasion
