@@ -11,6 +11,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -324,6 +325,32 @@ func TestAGuestRemembersItsDebtsAcrossAStart(t *testing.T) {
 	r.payHints()
 	for _, h := range homes {
 		require.Equal(t, []string{"milk"}, r.valuesAt(h, key), h)
+	}
+}
+
+// A hint that speaks of dots of this very guest is a lie before its first write too: what
+// it writes next would count as seen, and be dropped by whoever believed that.
+func TestAGuestKnowsItsOwnDotsBeforeItsFirst(t *testing.T) {
+	r := newRig(t, 5, DefaultLimits())
+	homes, away := r.homesOf("cart"), r.away("cart")
+	guest := r.nodes[away[0]].shard
+	head := wire.Head(r.placeOf("cart"))
+	d := vclock.Dot{Actor: vclock.Actor{Disk: 77, Nonce: 1}, Counter: 1}
+	lie := vclock.NewDotSet(vclock.Dot{Actor: replica.GuestIncarnation(replica.ID(head), guest.cfg.Start), Counter: 1})
+	guest.Message(r.now, homes[0], &wire.Hint{
+		Head: head, Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: "cart", Slots: wire.AllSlots(3),
+		Delta: wire.Delta{Siblings: vclock.New(d, wire.Record{Value: []byte("forged")}, lie), Dots: vclock.NewDotSet(d)},
+	})
+	r.settle()
+	require.EqualValues(t, 1, guest.Stats().HintsRefused)
+	require.Zero(t, guest.Hints().Hints)
+
+	r.split(homes, away)
+	require.Nil(t, r.do(away[0], put("cart", "milk")).Err)
+	r.heal()
+	r.payHints()
+	for _, h := range homes {
+		require.Equal(t, []string{"milk"}, r.valuesAt(h, "cart"), h)
 	}
 }
 

@@ -147,7 +147,7 @@ func (s *Shard) refuseHint(m *wire.Hint) string {
 	if err := replica.CheckDelta(m.Delta); err != nil {
 		return err.Error()
 	}
-	if g := s.debts.guests[replica.ID(m.Head)]; g != nil && (g.Forges(m.Delta.Dots) || g.Forges(m.Delta.Context)) {
+	if g := s.guestOf(m.Head); g.Forges(m.Delta.Dots) || g.Forges(m.Delta.Context) {
 		return "speaks of dots that this very guest has not minted"
 	}
 	if err := s.debts.ledger.CheckRoom(); err != nil {

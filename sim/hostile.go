@@ -78,11 +78,7 @@ func (f *forger) lie(m wire.Message) wire.Message {
 			lie.Slots = wire.AllSlots(f.run.cfg.Replicas + 1)
 			return &lie
 		}
-		own := replica.GuestIncarnation(replica.ID(m.Head), f.to.start)
-		if f.run.oracle.minted[own] == 0 {
-			return nil // a guest that has minted nothing in its life knows no dots of its own yet
-		}
-		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, own)
+		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, replica.GuestIncarnation(replica.ID(m.Head), f.to.start))
 		return &lie
 	case *wire.Pull:
 		lie := *m
