@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
@@ -223,7 +224,7 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 	heard, h := len(resp.Replied)-len(resp.Guests), o.history(key)
 	seenFrom := o.seenFrom(h, shown)
 	for i, w := range h.writes {
-		if !w.isAcked || w.ackedAt >= a.at || o.held(w, homes).len()+heard <= homes {
+		if !w.isAcked || w.ackedAt >= a.at || o.held(w, homes, a.at).len()+heard <= homes {
 			continue
 		}
 		o.judgeCovered(w, shown, context)
@@ -263,16 +264,19 @@ func (o *oracle) judgeIdle(a *attempt, resp *kindred.Response, q kindred.Quorum)
 // acknowledged it, also one that lost it since, because it does not count toward
 // reads before it has caught up with so many others that one of them has the
 // write (R17). That holds within the fault budget: while no more have lost it than
-// a quorum can spare.
-func (o *oracle) held(w *write, homes int) nodes {
-	quorum := homes/2 + 1
-	if w.acked.len() >= quorum && w.lost.len() <= homes-quorum {
-		if w.acked&w.lost != 0 {
+// a quorum can spare. Who got it back after the read began may have answered without it.
+func (o *oracle) held(w *write, homes int, began time.Duration) nodes {
+	quorum, lost := homes/2+1, w.lost
+	if w.regainedAt >= began {
+		lost |= w.regained
+	}
+	if w.acked.len() >= quorum && lost.len() <= homes-quorum {
+		if w.acked&lost != 0 {
 			o.run.hits.add(LostAndCaughtUp)
 		}
 		return w.acked
 	}
-	return w.acked &^ w.lost
+	return w.acked &^ lost
 }
 
 // shownAs is the write that a sibling is, as it was written.

@@ -110,6 +110,7 @@ func (o *oracle) judgeFinal(op *operation) {
 		if w.applied != 0 { // every hint was delivered
 			// Whoever kept it acknowledges it for this read.
 			w.isAcked, w.acked, w.lost, w.ackedAt = true, w.acked|w.applied, w.lost&^w.applied, min(w.ackedAt, o.run.agenda.now-1)
+			w.regained = 0
 		}
 	}
 }

@@ -227,7 +227,11 @@ func (o *oracle) lostSome(n *node, id replica.ID, lost vclock.DotSet) {
 // regain notes that a replica has a write again, or for the first time.
 func (o *oracle) regain(n *node, w *write) {
 	w.applied.add(n)
-	w.lost.remove(n)
+	if w.lost.has(n) {
+		w.lost.remove(n)
+		w.regained.add(n)
+		w.regainedAt = o.run.agenda.now
+	}
 }
 
 // rebuilt takes a clock that claims dots which no log brought: the end of a

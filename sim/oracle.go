@@ -87,9 +87,12 @@ type write struct {
 	// applied, durable, acked, lost: at which nodes. Settled: which have said that
 	// every home holds it.
 	applied, durable, acked, lost, settled nodes
-	held                                   holding
-	ackedAt                                time.Duration
-	isAcked                                bool
+	// regained: got it back after they had lost it, the last of them at regainedAt.
+	regained   nodes
+	regainedAt time.Duration
+	held       holding
+	ackedAt    time.Duration
+	isAcked    bool
 	// forgotten: it was durable there, and the disk was lost.
 	forgotten nodes
 	// homes are those of its key.

@@ -146,7 +146,7 @@ func (o *oracle) siblingsMost(key string, s *scanner) int {
 // mustSee reports whether every quorum of the scan has a replica that holds w.
 func (o *oracle) mustSee(w *write, s *scanner) bool {
 	homes := w.homes.len()
-	return w.isAcked && w.ackedAt < s.began && o.held(w, homes).len()+s.homes > homes
+	return w.isAcked && w.ackedAt < s.began && o.held(w, homes, s.began).len()+s.homes > homes
 }
 
 // existed reports whether a scan had to see the key: it has an acknowledged put
