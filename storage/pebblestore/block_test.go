@@ -185,3 +185,23 @@ func TestDamage_DiscardOfAPartIsRefused(t *testing.T) {
 	require.Equal(t, gaps, same)
 	require.NoError(t, s.Close())
 }
+
+// A table may have nothing but deleted ranges on one side of a cut. There is nothing to
+// be read there, and nothing that is damaged.
+func TestDamage_DiscardBesideDeletedRanges(t *testing.T) {
+	s, _, row := objects(t, 2000)
+	keys, gaps := scanAround(t, s)
+	require.Len(t, gaps, 1)
+	var b storage.Batch
+	b.DeleteRange([]byte("d"), []byte("e"))
+	inside, _ := row(1000)
+	b.Set(inside, []byte("written since"))
+	b.DeleteRange([]byte("p"), []byte("q"))
+	require.NoError(t, s.Apply(&b))
+	require.NoError(t, s.db.Flush())
+	require.NoError(t, s.Discard(gaps[0].Low, gaps[0].High))
+	after, gaps := scanAround(t, s)
+	require.Empty(t, gaps)
+	require.Equal(t, keys, after)
+	require.NoError(t, s.Close())
+}

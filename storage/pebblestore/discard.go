@@ -193,15 +193,21 @@ func (s *Store) lookAtEdges(c cut) (table pebble.SSTableInfo, where side, err er
 	return table, "", nil
 }
 
-// soundBefore reports whether a table has a row before a key, and can be read on from
-// there: one that ended with the last row before a damaged block would be.
+// soundBefore reports whether a table can be read just before a key, and on from there:
+// one that ended with the last row before a damaged block would be.
 func soundBefore(rows sstable.Iterator, key []byte) bool {
-	return rows.SeekLT(key, 0) != nil && (rows.Next() != nil || rows.Error() == nil)
+	if rows.SeekLT(key, 0) != nil {
+		rows.Next()
+	}
+	return rows.Error() == nil
 }
 
 // soundBehind is soundBefore the other way round.
 func soundBehind(rows sstable.Iterator, key []byte) bool {
-	return rows.SeekGE(key, 0) != nil && (rows.Prev() != nil || rows.Error() == nil)
+	if rows.SeekGE(key, 0) != nil {
+		rows.Prev()
+	}
+	return rows.Error() == nil
 }
 
 // lastSound gives the last row of a table before a key, where damage follows it. A scan
