@@ -56,7 +56,7 @@ func newShardRig(t *testing.T, name string, nonce uint64, layout *ring.Layout) *
 		require.NoError(t, err)
 		recovered = append(recovered, one)
 	}
-	r.shard.SetLayout(layout, recovered)
+	r.shard.SetPhase(ring.Steady(layout), recovered)
 	return r
 }
 

@@ -146,7 +146,7 @@ func (s *Shard) RefuseDots(id replica.ID, unknown vclock.DotSet, sent wire.Round
 
 // RecoverPromises reads back what this node has promised about partitions that
 // fall to this shard, whether or not it is a home of them. A shell calls it
-// before SetLayout.
+// before SetPhase.
 func (s *Shard) RecoverPromises(store storage.Snapshot, mine func(partition uint32) bool) error {
 	known := map[replica.ID]bool{}
 	lo, hi := storage.TableRange(storage.TablePromise)

@@ -46,8 +46,8 @@ type ControlEffects struct {
 	SaveLayout, SavePeers, SaveBuckets []byte
 	// Buckets, if not nil, is for every shard, before the layout.
 	Buckets *buckets.Registry
-	// Layout, if not nil, is for every shard and for routing.
-	Layout *ring.Layout
+	// Phase, if not nil, is for every shard and for routing.
+	Phase *ring.Phase
 	// Links are for every shard, in order.
 	Links []LinkChange
 	// Announce is the new meta for gossip; Dial the whole set of peers.
@@ -84,8 +84,8 @@ func NewControl(cfg membership.Config, saved Saved) (*Control, error) {
 // Start gives the first effects. A layout from an earlier life is among them.
 func (c *Control) Start(now time.Time) {
 	c.add(c.view.Start(now))
-	if c.out.Layout == nil {
-		c.out.Layout = c.view.Layout()
+	if c.out.Phase == nil {
+		c.out.Phase = c.view.Phase()
 	}
 	c.out.Buckets = c.book.Registry()
 }
@@ -158,7 +158,7 @@ func (c *Control) add(e membership.Effects) {
 		c.out.SavePeers = e.SavePeers
 	}
 	if e.LayoutChanged {
-		c.out.Layout = c.view.Layout()
+		c.out.Phase = c.view.Phase()
 	}
 	if e.Announce != nil {
 		c.out.Announce = e.Announce

@@ -45,9 +45,9 @@ func TestTheFirstLayoutIsSavedBeforeItIsUsed(t *testing.T) {
 	c.Start(now)
 	out := c.Take()
 	require.NotNil(t, out.SaveLayout)
-	require.NotNil(t, out.Layout)
+	require.NotNil(t, out.Phase)
 	info := c.Describe()
-	require.Equal(t, out.Layout.Version().String(), info.LayoutVersion)
+	require.Equal(t, out.Phase.Tip().Version().String(), info.LayoutVersion)
 	require.Len(t, info.ClusterID, 32)
 	require.NotEmpty(t, info.Problems)
 	require.Contains(t, info.Problems[0], "of 3", "one copy of three is said")
@@ -63,5 +63,5 @@ func TestTheFirstLayoutIsSavedBeforeItIsUsed(t *testing.T) {
 	again.Start(now)
 	restarted := again.Take()
 	require.Nil(t, restarted.SaveLayout)
-	require.Equal(t, out.Layout.Version(), restarted.Layout.Version())
+	require.Equal(t, out.Phase.Tip().Version(), restarted.Phase.Tip().Version())
 }

@@ -34,7 +34,7 @@ func (r *rig) relayout(gone ...string) {
 			recovered = append(recovered, one)
 		}
 		require.NoError(r.t, snapshot.Close())
-		n.shard.SetLayout(next, recovered)
+		n.shard.SetPhase(ring.Steady(next), recovered)
 	}
 	r.settle()
 }

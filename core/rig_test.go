@@ -102,7 +102,7 @@ func (r *rig) boot(name string, nonce uint64, limits Limits) {
 		require.NoError(r.t, err)
 		recovered = append(recovered, one)
 	}
-	n.shard.SetLayout(r.layout, recovered)
+	n.shard.SetPhase(ring.Steady(r.layout), recovered)
 }
 
 // ask sends a request to a node and returns its token.

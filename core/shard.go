@@ -31,7 +31,9 @@ type Config struct {
 
 // Shard serves the partitions that fall to it.
 type Shard struct {
-	cfg      Config
+	cfg Config
+	// phase says by whose owners it works, layout is the tip of it.
+	phase    *ring.Phase
 	layout   *ring.Layout
 	buckets  *buckets.Registry
 	linked   map[string]bool
@@ -98,7 +100,7 @@ func New(cfg Config) *Shard {
 	return s
 }
 
-// Recover reads the replica of that id back from the store, for SetLayout.
+// Recover reads the replica of that id back from the store, for SetPhase.
 func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica, error) {
 	r, err := replica.Recover(id, s.cfg.Start, s.recent, store)
 	if err != nil {
@@ -113,16 +115,16 @@ func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica
 // Has reports whether the shard holds that replica.
 func (s *Shard) Has(id replica.ID) bool { return s.replicas[id] != nil }
 
-// SetLayout begins to work by that layout. Recovered are the replicas of it that
-// the shard did not hold yet; replicas it holds stay, whatever the layout says.
-func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
-	s.layout = layout
+// SetPhase begins to work by the owners of that phase. Recovered are the replicas of it
+// that the shard did not hold yet; replicas it holds stay, whatever the layout says.
+func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
+	s.phase, s.layout = phase, phase.Tip()
 	for _, r := range recovered {
 		s.replicas[r.ID()] = r
 		s.expirer.watch(r)
 		s.auditor.watch(s, r)
 	}
-	s.exchange.setLayout(s, layout)
+	s.exchange.setLayout(s, s.layout)
 	s.resumeRebuilds(recovered)
 	s.debts.at = atOnce // what is owed may have other targets now
 	s.closer.began(recovered)

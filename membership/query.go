@@ -18,6 +18,14 @@ func (v *View) Layout() *ring.Layout {
 	return v.doc.layout
 }
 
+// Phase is by whose owners to work, nil before there is a layout.
+func (v *View) Phase() *ring.Phase {
+	if !v.doc.formed {
+		return nil
+	}
+	return ring.Steady(v.doc.layout)
+}
+
 // ClusterID is the cluster this node belongs to, zero before it does.
 func (v *View) ClusterID() [16]byte {
 	if !v.doc.formed {

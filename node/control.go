@@ -188,8 +188,8 @@ func (c *control) perform(out core.ControlEffects) {
 	if out.Buckets != nil {
 		c.setBuckets(out.Buckets)
 	}
-	if out.Layout != nil {
-		n.setLayout(out.Layout)
+	if out.Phase != nil {
+		n.setPhase(out.Phase)
 	}
 	for _, link := range out.Links {
 		for _, w := range n.workers {

@@ -231,11 +231,12 @@ func (n *Node) Send(to string, msg []byte) error { return n.transport.Send(to, m
 // SendBulk sends on the bulk link.
 func (n *Node) SendBulk(to string, msg []byte) error { return n.transport.SendBulk(to, msg) }
 
-// setLayout makes every shard work by the layout, recovering the replicas that
-// it gives to this node. The layout is durable by now.
-func (n *Node) setLayout(layout *ring.Layout) {
+// setPhase makes every shard work by the phase, recovering the replicas that it gives to
+// this node. The layouts in it are durable by now.
+func (n *Node) setPhase(phase *ring.Phase) {
 	n.recovered.Store(0)
-	owned := layout.Owned(n.cfg.Name, layout.Replicas())
+	layout := phase.Tip()
+	owned := phase.Owned(n.cfg.Name, layout.Replicas())
 	n.spoilt.own(owned, uint8(layout.Replicas()))
 	for i, w := range n.workers {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
@@ -245,7 +246,7 @@ func (n *Node) setLayout(layout *ring.Layout) {
 				w.broken = err
 				return
 			}
-			w.work(s, layout, recovered)
+			w.work(s, phase, recovered)
 			n.recovered.Add(1)
 		})
 	}

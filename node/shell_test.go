@@ -116,7 +116,7 @@ func startSolo(t *testing.T, disk storage.Engine, start uint64, fail func(error)
 		defer snapshot.Close()
 		r, err := s.Recover(replica.ID{N: 1}, snapshot)
 		require.NoError(t, err)
-		w.work(s, layout, []*replica.Replica{r})
+		w.work(s, ring.Steady(layout), []*replica.Replica{r})
 	})
 	return w, func() {
 		close(quit)

@@ -336,10 +336,10 @@ func (w *worker) lookUp(looks []core.Look) error {
 	return nil
 }
 
-// work makes the shard work by the layout, with the replicas of it that were
+// work makes the shard work by the phase, with the replicas of it that were
 // recovered. The filter learns in the background what they have stored.
-func (w *worker) work(s *recording.Shard, layout *ring.Layout, recovered []*replica.Replica) {
-	s.SetLayout(layout, recovered)
+func (w *worker) work(s *recording.Shard, phase *ring.Phase, recovered []*replica.Replica) {
+	s.SetPhase(phase, recovered)
 	var ids []replica.ID
 	for _, r := range recovered {
 		ids = append(ids, r.ID())

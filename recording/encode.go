@@ -38,7 +38,7 @@ func (e *Event) appendTo(b []byte) []byte {
 	switch e.Kind {
 	case Recover, RecoverHints, RecoverPromises:
 		b = appendBytes(appendReplicas(b, e.Replicas), e.Reads)
-	case Layout:
+	case Phase:
 		b = appendBytes(appendReplicas(b, e.Replicas), e.Bytes)
 	case Buckets:
 		b = appendBytes(b, e.Bytes)
@@ -213,8 +213,8 @@ func (d *decoder) body(e *Event) {
 	switch e.Kind {
 	case Recover, RecoverHints, RecoverPromises:
 		e.Replicas, e.Reads = d.replicas(), d.bytes("reads")
-	case Layout:
-		e.Replicas, e.Bytes = d.replicas(), d.bytes("layout")
+	case Phase:
+		e.Replicas, e.Bytes = d.replicas(), d.bytes("phase")
 	case Buckets:
 		e.Bytes = d.bytes("buckets")
 	case Wall:

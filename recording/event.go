@@ -11,7 +11,7 @@ import (
 )
 
 // Form counts the changes of what a recording looks like. A reader refuses others.
-const Form = 2
+const Form = 3
 
 // Header is what a shard begins with. Each file of its recording has it.
 type Header struct {
@@ -44,7 +44,7 @@ const (
 	Recover Kind = iota + 1
 	RecoverHints
 	RecoverPromises
-	Layout
+	Phase
 	Buckets
 	Wall
 	Link
@@ -66,7 +66,7 @@ const (
 )
 
 var kinds = [...]string{
-	"", "recover", "recover-hints", "recover-promises", "layout", "buckets", "wall", "link", "full", "drain",
+	"", "recover", "recover-hints", "recover-promises", "phase", "buckets", "wall", "link", "full", "drain",
 	"request", "message", "loaded", "paged", "read", "seen", "synced", "tick", "audit-range", "discarded",
 	"repair", "checkpoint", "taken",
 }
@@ -101,9 +101,9 @@ type Event struct {
 	Absent bool
 	// Reads is what the store answered: to Recover…, Loaded, Read and Seen.
 	Reads []byte
-	// Replicas are those of a Layout that were recovered before; Recover has one.
+	// Replicas are those of a Phase that were recovered before; Recover has one.
 	Replicas []replica.ID
-	// Bytes is an encoded Layout, or the encoded registry of Buckets.
+	// Bytes is an encoded Phase, or the encoded registry of Buckets.
 	Bytes []byte
 	// Ahead is of Wall: what the wall clock is ahead of At.
 	Ahead time.Duration

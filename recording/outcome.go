@@ -221,8 +221,8 @@ func (e *Event) Text() string {
 		return fmt.Sprintf("hints are recovered from %d bytes", len(e.Reads))
 	case RecoverPromises:
 		return fmt.Sprintf("promises are recovered from %d bytes", len(e.Reads))
-	case Layout:
-		return fmt.Sprintf("a layout, %d replicas begin", len(e.Replicas))
+	case Phase:
+		return fmt.Sprintf("a phase of the layout, %d replicas begin", len(e.Replicas))
 	case Buckets:
 		return "what buckets there are"
 	case Wall:

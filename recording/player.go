@@ -101,8 +101,8 @@ func (p *Player) give(e *Event) error {
 	switch e.Kind {
 	case Recover, RecoverHints, RecoverPromises:
 		return p.recover(e)
-	case Layout:
-		return p.setLayout(e)
+	case Phase:
+		return p.setPhase(e)
 	case Buckets:
 		registry, err := buckets.Decode(e.Bytes)
 		if err != nil {
@@ -165,8 +165,8 @@ func (p *Player) recover(e *Event) error {
 	return store.done()
 }
 
-func (p *Player) setLayout(e *Event) error {
-	layout, err := ring.Decode(e.Bytes)
+func (p *Player) setPhase(e *Event) error {
+	phase, err := ring.DecodePhase(e.Bytes)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (p *Player) setLayout(e *Event) error {
 		recovered = append(recovered, r)
 		delete(p.recovered, id)
 	}
-	p.shard.SetLayout(layout, recovered)
+	p.shard.SetPhase(phase, recovered)
 	return nil
 }
 

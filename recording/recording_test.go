@@ -56,7 +56,7 @@ func newSolo(t *testing.T) *solo {
 	require.NoError(t, s.shard.RecoverPromises(snapshot, mine))
 	r, err := s.shard.Recover(replica.ID{N: 1}, snapshot)
 	require.NoError(t, err)
-	s.shard.SetLayout(layout, []*replica.Replica{r})
+	s.shard.SetPhase(ring.Steady(layout), []*replica.Replica{r})
 	s.settle()
 	return s
 }

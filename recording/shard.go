@@ -184,16 +184,16 @@ func (s *Shard) RecoverPromises(store storage.Snapshot, mine func(partition uint
 	return err
 }
 
-// SetLayout is that of core.Shard.
-func (s *Shard) SetLayout(layout *ring.Layout, recovered []*replica.Replica) {
+// SetPhase is that of core.Shard.
+func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 	if s.tape != nil {
-		e := &Event{Kind: Layout, Bytes: layout.AppendTo(nil)}
+		e := &Event{Kind: Phase, Bytes: phase.AppendTo(nil)}
 		for _, r := range recovered {
 			e.Replicas = append(e.Replicas, r.ID())
 		}
 		s.before(e)
 	}
-	s.shard.SetLayout(layout, recovered)
+	s.shard.SetPhase(phase, recovered)
 	s.after()
 }
 

@@ -148,7 +148,7 @@ func (n *node) recover() {
 		if err := s.shard.RecoverHints(snapshot, func(p uint32) bool { return n.shardOf(p) == i }); err != nil {
 			n.run.oracle.find("I4", "%s cannot count its hints: %v", n.name, err)
 		}
-		s.shard.SetLayout(n.run.layout, recovered[i])
+		s.shard.SetPhase(ring.Steady(n.run.layout), recovered[i])
 		s.plan()
 	}
 	n.suspect()
