@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/jepsen"
@@ -104,7 +106,8 @@ commands that show, step by step, what those did with the key.
 With --netns, as root, nodes live in network namespaces, with a packet filter between
 them and a disk for each: 'kvcli jepsen list' says what needs that.
 
-Ctrl-C ends the faults; the rest is done all the same, and reported. The exit code is
+Ctrl-C ends the faults; the rest is done all the same, and reported. A second one ends
+everything at once, without a verdict. The exit code is
 0 if every promise held, 7 if one was broken, 4 if something could not be judged.
 docs/jepsen.md says how to read a report, and how to run this in CI.`,
 		Example: `  kvcli jepsen run --time 1m
@@ -193,6 +196,9 @@ func (a *app) jepsen(ctx context.Context, f *jepsenFlags, existing bool) error {
 	if existing {
 		place = a.jepsenExisting
 	}
+	if err := writable(f.out); err != nil {
+		return err // an hour later would be worse
+	}
 	end, err := place(ctx, f)
 	if err != nil {
 		return err
@@ -203,27 +209,54 @@ func (a *app) jepsen(ctx context.Context, f *jepsenFlags, existing bool) error {
 	run, err := jepsen.Run(ctx, f.plan)
 	unheard()
 	progress.end()
-	if err := errors.Join(err, end()); err != nil {
+	ended := end()
+	if err != nil {
 		if f.recorded != "" {
 			a.note("What the nodes were given until then is in %s.", f.recorded)
 		}
-		return err
+		return errors.Join(err, ended)
 	}
+	// What was found is told whatever becomes of the tidying up.
 	run.Version, run.Command = "kvcli "+buildVersion().Version, f.command(a.dir, existing)
 	dir := filepath.Join(f.out, jepsen.Folder(run.Began, run.Seed))
-	if f.recorded != "" {
-		if run.Recordings, err = jepsen.Recordings(f.recorded, dir, run.Began); err != nil {
-			return err
-		}
-		if err := os.RemoveAll(f.recorded); err != nil {
-			return err
-		}
-	}
-	if err := jepsen.Save(run, dir); err != nil {
-		return err
-	}
+	saved := f.save(run, dir)
 	doc := newJepsenDoc(run, dir)
-	return errors.Join(a.print(doc, func(w io.Writer) error { return a.writeJepsen(w, run, dir) }), jepsenResult(run))
+	return errors.Join(a.print(doc, func(w io.Writer) error { return a.writeJepsen(w, run, dir) }), jepsenResult(run), saved, ended)
+}
+
+// writable reports whether runs can be saved there. The folder stays away until one is.
+func writable(out string) error {
+	for {
+		info, err := os.Stat(out)
+		if errors.Is(err, fs.ErrNotExist) {
+			out = filepath.Dir(out)
+			continue
+		}
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is no folder", out)
+		}
+		if err == nil {
+			err = unix.Access(out, unix.W_OK)
+		}
+		if err != nil {
+			return fmt.Errorf("--out: nothing can be saved in %s: %w", out, err)
+		}
+		return nil
+	}
+}
+
+// save writes a run into its folder, with the recordings of the nodes.
+func (f *jepsenFlags) save(run *report.Run, dir string) error {
+	var moved error
+	if f.recorded != "" {
+		if run.Recordings, moved = jepsen.Recordings(f.recorded, dir, run.Began); moved == nil {
+			moved = os.RemoveAll(f.recorded)
+		}
+	}
+	if err := errors.Join(moved, jepsen.Save(run, dir)); err != nil {
+		return fmt.Errorf("not all of the run could be saved in %s: %w", dir, err)
+	}
+	return nil
 }
 
 // jepsenOwn starts a cluster for the run.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred/jepsen/report"
 	"github.com/kindredkv/kindred/local"
 	"github.com/kindredkv/kindred/local/netns"
 )
@@ -39,6 +40,11 @@ func TestJepsen(t *testing.T) {
 	require.Equal(t, exitError, o.exit, "%s", o)
 	require.Contains(t, o.stderr, "nemesis wipe takes a disk, and with w=1 of n=1 what was acknowledged may be nowhere else")
 	require.NoDirExists(t, runs)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	o = kvcli(t.Context(), "jepsen", "run", "--out", filepath.Join(file, "runs"), "--kvnode", program(t, "kvnode"))
+	require.Equal(t, exitError, o.exit)
+	require.Contains(t, o.stderr, "--out: nothing can be saved in "+file, "before a run, not after it")
 
 	o = kvcli(t.Context(), "jepsen", "run", "--workload", "blind", "--nemesis", "wipe", "--nodes", "1", "--time", "3s", "--longest", "1s", "--over-budget",
 		"--seed", "7", "--clients", "2", "--keys", "30", "--out", runs, "--kvnode", program(t, "kvnode"), "-o", "json")
@@ -262,4 +268,17 @@ func TestJepsenRefusesWhatItCannotDo(t *testing.T) {
 		require.Contains(t, o.stderr, want, args)
 		require.Empty(t, o.stdout, args)
 	}
+}
+
+// A verdict is told, and is the exit code, whatever becomes of saving the run and of
+// its cluster.
+func TestAVerdictSurvivesThatItsRunCannotBeSaved(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	var f jepsenFlags
+	saved := f.save(&report.Run{}, file)
+	require.ErrorContains(t, saved, "not all of the run could be saved in "+file)
+	doc := describe(errors.Join(&result{exit: exitBroken, code: "promise_broken", message: "C1"}, saved))
+	require.Equal(t, exitBroken, doc.Exit)
+	require.Contains(t, doc.Message, file)
 }

@@ -19,6 +19,7 @@ func main() {
 	// A hang-up cancels too: a demo whose terminal was closed stops its nodes.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends kvcli at once
 	a := &app{in: os.Stdin, out: os.Stdout, errOut: os.Stderr, getenv: os.Getenv, dial: dialCluster}
 	os.Exit(a.run(ctx, os.Args[1:]))
 }
