@@ -1,6 +1,7 @@
 package kindred
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -68,31 +69,36 @@ func (q Quorum) Strict() bool { return !q.Sloppy && q.R+q.W > q.N }
 // defaults of r and w are quorum; those of pr and pw are none.
 func Resolve(homes int, r, w, pr, pw Count) (Quorum, *Error) {
 	q := Quorum{N: homes}
-	for _, f := range []struct {
-		name string
-		c    Count
-		def  int
-		to   *int
-	}{{"r", r, homes/2 + 1, &q.R}, {"w", w, homes/2 + 1, &q.W}, {"pr", pr, 0, &q.PR}, {"pw", pw, 0, &q.PW}} {
-		n := f.def
-		switch {
-		case f.c == CountQuorum:
-			n = homes/2 + 1
-		case f.c == CountAll:
-			n = homes
-		case f.c > 0:
-			n = int(f.c)
-		case f.c < CountAll:
-			return Quorum{}, Invalid(f.name, "%s=%d is not a replica count: use a number from 1 to %d, one, quorum or all", f.name, int(f.c), ReplicasMax)
-		}
-		if n > homes {
-			return Quorum{}, &Error{
-				Code: CodeInvalid, Field: f.name, Limit: int64(homes), Outcome: NotApplied, Need: n, Got: homes,
-				Message: fmt.Sprintf("%s=%d, but the replicas of a key are %d here: ask for at most %d", f.name, n, homes, homes),
-			}
-		}
-		*f.to = n
+	var errs [4]*Error
+	q.R, errs[0] = resolveCount("r", r, homes/2+1, homes)
+	q.W, errs[1] = resolveCount("w", w, homes/2+1, homes)
+	q.PR, errs[2] = resolveCount("pr", pr, 0, homes)
+	q.PW, errs[3] = resolveCount("pw", pw, 0, homes)
+	if err := cmp.Or(errs[:]...); err != nil {
+		return Quorum{}, err
 	}
 	q.R, q.W = max(q.R, q.PR), max(q.W, q.PW)
 	return q, nil
+}
+
+// resolveCount is one of the counts; standard is what the default means.
+func resolveCount(name string, c Count, standard, homes int) (int, *Error) {
+	n := standard
+	switch {
+	case c == CountQuorum:
+		n = homes/2 + 1
+	case c == CountAll:
+		n = homes
+	case c > 0:
+		n = int(c)
+	case c < CountAll:
+		return 0, Invalid(name, "%s=%d is not a replica count: use a number from 1 to %d, one, quorum or all", name, int(c), ReplicasMax)
+	}
+	if n > homes {
+		return 0, &Error{
+			Code: CodeInvalid, Field: name, Limit: int64(homes), Outcome: NotApplied, Need: n, Got: homes,
+			Message: fmt.Sprintf("%s=%d, but the replicas of a key are %d here: ask for at most %d", name, n, homes, homes),
+		}
+	}
+	return n, nil
 }

@@ -63,6 +63,9 @@ func (s *Shard) noHomes(homes []string) (names []string) {
 
 // inspectGuests asks what an inspection invited besides the homes.
 func (o *readOp) inspectGuests(s *Shard, now time.Time) {
+	if len(o.guests) == 0 {
+		return
+	}
 	ask := o.question(s)
 	ask.Guest = true
 	for _, g := range o.guests {

@@ -13,6 +13,8 @@ const (
 	contextForm = 1
 	// contextHead is the form, the key's hash and the checksum.
 	contextHead = 1 + 8 + 4
+	// contextRoom is enough for an actor without gaps, as most are.
+	contextRoom = 24
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -21,7 +23,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // write. It is bound to the bucket and key: filled contexts speak of a whole
 // partition, and on another key they would delete what nobody saw (R8, C17).
 func EncodeContext(bucket, key string, seen vclock.DotSet) []byte {
-	b := append(make([]byte, 0, 64), contextForm)
+	b := append(make([]byte, 0, contextHead+contextRoom*(1+seen.Actors())), contextForm)
 	b = binary.BigEndian.AppendUint64(b, ring.Hash(bucket, key))
 	b = append(b, 0, 0, 0, 0)
 	b = seen.AppendTo(b)

@@ -46,7 +46,7 @@ type Repair struct {
 // NewGet waits for quorum.R answers, quorum.PR of them of homes. In a strict quorum
 // every one is a home's.
 func NewGet(homes []string, quorum kindred.Quorum) *Get {
-	return &Get{homes: homes, quorum: quorum}
+	return &Get{homes: homes, quorum: quorum, replies: make([]reply, 0, len(homes))}
 }
 
 // Invite lets a node answer that is no home and may hold hints for one that cannot
@@ -67,9 +67,10 @@ func (g *Get) Add(node string, filled wire.Object) {
 	if !g.counts(node) || g.heard(node) {
 		return
 	}
-	if len(g.replies) == 0 {
+	switch {
+	case len(g.replies) == 0:
 		g.merged = filled
-	} else {
+	case !g.merged.Alike(filled): // or the join would be what is there
 		g.merged = vclock.Join(g.merged, filled)
 	}
 	idle := !slices.Contains(g.homes, node) && len(filled.Versions) == 0 && filled.Context.IsEmpty()
@@ -198,6 +199,9 @@ func (g *Get) Merged() wire.Object { return g.merged }
 // shows now, in milliseconds since 1970: what has expired is not shown, and two
 // that one request made are one intention and appear once (R19).
 func (g *Get) Siblings(now int64) []vclock.Version[wire.Record] {
+	if v := g.merged.Versions; len(v) == 1 && !v[0].Value.ExpiresAt.Over(now) {
+		return v
+	}
 	shown := make([]vclock.Version[wire.Record], 0, len(g.merged.Versions))
 	for _, v := range g.merged.Versions {
 		if v.Value.ExpiresAt.Over(now) {

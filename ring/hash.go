@@ -3,8 +3,6 @@ package ring
 import (
 	"encoding/binary"
 	"math/bits"
-
-	"github.com/spaolacci/murmur3"
 )
 
 // Partition numbers one of the equal arcs of the key space, from 0.
@@ -15,11 +13,43 @@ type Partition uint32
 // ("ab", "c") and ("a", "bc") apart. The hash is part of the on-disk format and
 // must never change.
 func Hash(bucket, key string) uint64 {
-	b := make([]byte, 0, binary.MaxVarintLen16+len(bucket)+len(key)) // the library lets it escape
-	b = binary.AppendUvarint(b, uint64(len(bucket)))
+	var room [hashRoom]byte
+	b := binary.AppendUvarint(room[:0], uint64(len(bucket)))
 	b = append(b, bucket...)
 	b = append(b, key...)
-	return murmur3.Sum64(b)
+	return murmur(b)
+}
+
+// hashRoom is up to how many bytes a name costs no allocation.
+const hashRoom = 256
+
+// murmur is MurmurHash3 as Hash says. The library lets its argument escape, and every
+// operation hashes its key several times.
+func murmur(b []byte) uint64 {
+	const c1, c2 = 0x87c37b91114253d5, 0x4cf5ad432745937f
+	var h1, h2 uint64
+	size := uint64(len(b))
+	for ; len(b) >= 16; b = b[16:] {
+		h1 ^= bits.RotateLeft64(binary.LittleEndian.Uint64(b)*c1, 31) * c2
+		h1 = (bits.RotateLeft64(h1, 27)+h2)*5 + 0x52dce729
+		h2 ^= bits.RotateLeft64(binary.LittleEndian.Uint64(b[8:])*c2, 33) * c1
+		h2 = (bits.RotateLeft64(h2, 31)+h1)*5 + 0x38495ab5
+	}
+	var tail [16]byte // zeros change nothing
+	copy(tail[:], b)
+	h1 ^= bits.RotateLeft64(binary.LittleEndian.Uint64(tail[:])*c1, 31) * c2
+	h2 ^= bits.RotateLeft64(binary.LittleEndian.Uint64(tail[8:])*c2, 33) * c1
+	h1, h2 = h1^size, h2^size
+	h1 += h2
+	h2 += h1
+	return finish(h1) + finish(h2)
+}
+
+// finish is the last mixing of MurmurHash3.
+func finish(x uint64) uint64 {
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd
+	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
 }
 
 // mix spreads every bit of two words over one (the finisher of splitmix64).

@@ -9,6 +9,10 @@ const fewRuns = 8
 
 // Union adds every dot of o to s. It keeps no memory of o.
 func (s *DotSet) Union(o DotSet) {
+	if len(s.runs) == 0 {
+		s.runs = slices.Clone(o.runs)
+		return
+	}
 	if len(o.runs) <= fewRuns {
 		for _, r := range o.runs {
 			s.widen(r.actor, r.Span)

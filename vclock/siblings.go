@@ -80,6 +80,13 @@ func (s Siblings[V]) find(d Dot) (int, bool) {
 	return len(s.Versions), false
 }
 
+// Alike reports whether o has the same dots and the same context, and so, equal dots
+// having equal values, is the same.
+func (s Siblings[V]) Alike(o Siblings[V]) bool {
+	return slices.EqualFunc(s.Versions, o.Versions, func(a, b Version[V]) bool { return a.Dot == b.Dot }) &&
+		slices.Equal(s.Context.runs, o.Context.runs)
+}
+
 // Clone gives siblings that share no memory with s, apart from what the values
 // refer to.
 func (s Siblings[V]) Clone() Siblings[V] {

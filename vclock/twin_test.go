@@ -3,6 +3,7 @@ package vclock
 import (
 	"flag"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -134,6 +135,7 @@ func TestI3_JoinOfFilledObjectsIsAJoin(t *testing.T) {
 			require.Equal(t, Join(a, b), Join(b, a), "commutative")
 			require.Equal(t, Join(Join(a, b), c), Join(a, Join(b, c)), "associative")
 			require.NoError(t, CheckSameValues(a, b, func(x, y eventID) bool { return x == y }))
+			require.Equal(t, reflect.DeepEqual(a, b), a.Alike(b), "alike is the same, so that there is nothing to join")
 
 			both := Join(a, b)
 			applied := w.homes[0].applied[key] | w.homes[1].applied[key]

@@ -272,7 +272,7 @@ func decodePieces(h Head, r *reader) *Pieces {
 	m := &Pieces{Head: h, Op: r.opID(), Failed: r.string("reason")}
 	m.Base, m.Absent, m.Damaged = r.dotSet("base"), r.dotSet("absent"), r.dotSet("damaged")
 	m.Rounds, m.More = r.rounds("rounds"), r.flag("more")
-	p := pieceReader{reader: r}
+	p := pieceReader{reader: *r} // a pointer in it would make the readers of all messages escape
 	for actor := range m.Base.Spans() {
 		if n := len(p.actors); n == 0 || p.actors[n-1] != actor {
 			p.actors = append(p.actors, actor)
@@ -280,22 +280,23 @@ func decodePieces(h Head, r *reader) *Pieces {
 	}
 	p.used = len(p.actors)
 	p.list()
-	for range r.count("pieces") {
-		if r.err != nil {
+	for range p.count("pieces") {
+		if p.err != nil {
 			break
 		}
 		m.Pieces = append(m.Pieces, p.piece())
 	}
-	if r.err == nil && p.used < len(p.actors) {
-		r.fail("actors", "%d of them are not used", len(p.actors)-p.used)
+	if p.err == nil && p.used < len(p.actors) {
+		p.fail("actors", "%d of them are not used", len(p.actors)-p.used)
 	}
+	*r = p.reader
 	return m
 }
 
 // pieceReader reads what pieceWriter has written, and nothing else: there is one
 // form of every batch.
 type pieceReader struct {
-	*reader
+	reader
 	actors []vclock.Actor
 	// used is how many of the actors have occurred.
 	used    int
