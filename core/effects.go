@@ -24,6 +24,9 @@ type Effects struct {
 	// Syncs lists operations to be named to Synced once everything applied so
 	// far is durable.
 	Syncs []uint64
+	// Differ names peers that work by another layout, or another step of it, than this
+	// node does (R24): it is time to tell one another what is known of layouts.
+	Differ []string
 }
 
 // Send is a message for a peer. It may be lost; it is never waited for.
@@ -49,7 +52,7 @@ type Load struct {
 // Empty reports whether there is nothing to do.
 func (e *Effects) Empty() bool {
 	return e.Rows.Len() == 0 && len(e.Sends) == 0 && len(e.Replies) == 0 &&
-		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Looks) == 0 && len(e.Discards) == 0 && len(e.Syncs) == 0
+		len(e.Loads) == 0 && len(e.Pages) == 0 && len(e.Looks) == 0 && len(e.Discards) == 0 && len(e.Syncs) == 0 && len(e.Differ) == 0
 }
 
 // Reset empties e and keeps its memory for the next take. Rows may be reset
@@ -65,4 +68,6 @@ func (e *Effects) Reset() {
 	clear(e.Discards)
 	e.Discards = e.Discards[:0]
 	e.Pages, e.Looks, e.Syncs = e.Pages[:0], e.Looks[:0], e.Syncs[:0]
+	clear(e.Differ)
+	e.Differ = e.Differ[:0]
 }

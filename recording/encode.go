@@ -40,6 +40,8 @@ func (e *Event) appendTo(b []byte) []byte {
 		b = appendBytes(appendReplicas(b, e.Replicas), e.Reads)
 	case Phase:
 		b = appendBytes(appendReplicas(b, e.Replicas), e.Bytes)
+	case Drop:
+		b = appendReplicas(b, e.Replicas)
 	case Buckets:
 		b = appendBytes(b, e.Bytes)
 	case Wall:
@@ -215,6 +217,8 @@ func (d *decoder) body(e *Event) {
 		e.Replicas, e.Reads = d.replicas(), d.bytes("reads")
 	case Phase:
 		e.Replicas, e.Bytes = d.replicas(), d.bytes("phase")
+	case Drop:
+		e.Replicas = d.replicas()
 	case Buckets:
 		e.Bytes = d.bytes("buckets")
 	case Wall:

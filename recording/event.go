@@ -11,7 +11,7 @@ import (
 )
 
 // Form counts the changes of what a recording looks like. A reader refuses others.
-const Form = 3
+const Form = 4
 
 // Header is what a shard begins with. Each file of its recording has it.
 type Header struct {
@@ -62,13 +62,14 @@ const (
 	Discarded
 	Repair
 	Checkpoint
+	Drop
 	Taken
 )
 
 var kinds = [...]string{
 	"", "recover", "recover-hints", "recover-promises", "phase", "buckets", "wall", "link", "full", "drain",
 	"request", "message", "loaded", "paged", "read", "seen", "synced", "tick", "audit-range", "discarded",
-	"repair", "checkpoint", "taken",
+	"repair", "checkpoint", "drop", "taken",
 }
 
 // String is a lower-case word.
@@ -101,7 +102,8 @@ type Event struct {
 	Absent bool
 	// Reads is what the store answered: to Recover…, Loaded, Read and Seen.
 	Reads []byte
-	// Replicas are those of a Phase that were recovered before; Recover has one.
+	// Replicas are those of a Phase that were recovered before; Recover and Drop have
+	// one.
 	Replicas []replica.ID
 	// Bytes is an encoded Phase, or the encoded registry of Buckets.
 	Bytes []byte

@@ -266,6 +266,8 @@ func (e *Event) Text() string {
 		return fmt.Sprintf("repair of partition %d is asked for", e.Partition)
 	case Checkpoint:
 		return "the clocks are saved"
+	case Drop:
+		return fmt.Sprintf("replica %v is given up", e.Replicas)
 	case Taken:
 		return "what came of it is carried out"
 	}

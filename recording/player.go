@@ -139,6 +139,10 @@ func (p *Player) give(e *Event) error {
 		s.Repair(now, e.Partition)
 	case Checkpoint:
 		s.Checkpoint()
+	case Drop:
+		for _, id := range e.Replicas {
+			s.Drop(id)
+		}
 	case Taken:
 		p.take()
 	}

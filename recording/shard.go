@@ -341,6 +341,16 @@ func (s *Shard) Checkpoint() {
 	s.after()
 }
 
+// Drop is that of core.Shard.
+func (s *Shard) Drop(id replica.ID) bool {
+	if s.tape != nil {
+		s.before(&Event{Kind: Drop, Replicas: []replica.ID{id}})
+	}
+	dropped := s.shard.Drop(id)
+	s.after()
+	return dropped
+}
+
 // What follows asks the shard and changes nothing.
 
 // Deadline is that of core.Shard.
@@ -351,6 +361,12 @@ func (s *Shard) Effects() *core.Effects { return s.shard.Effects() }
 
 // Has is that of core.Shard.
 func (s *Shard) Has(id replica.ID) bool { return s.shard.Has(id) }
+
+// Complete is that of core.Shard.
+func (s *Shard) Complete() (ring.Version, bool) { return s.shard.Complete() }
+
+// Droppable is that of core.Shard.
+func (s *Shard) Droppable() []replica.ID { return s.shard.Droppable() }
 
 // Base is that of core.Shard.
 func (s *Shard) Base(id replica.ID) (vclock.DotSet, bool) { return s.shard.Base(id) }

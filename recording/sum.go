@@ -23,7 +23,7 @@ type taker struct {
 	sum Sum
 	buf []byte
 	// The effects that have been added already, of those that were not taken.
-	rows, sends, replies, loads, pages, looks, discards, syncs int
+	rows, sends, replies, loads, pages, looks, discards, syncs, differ int
 }
 
 // taken begins anew: the effects have been carried out.
@@ -74,6 +74,11 @@ func (t *taker) add(out *core.Effects, each *Outcome) {
 		t.buf = uvarints(append(t.buf[:0], 'y'), out.Syncs[t.syncs])
 		t.sum.add(t.buf)
 		each.say("waits for the disk")
+	}
+	for ; t.differ < len(out.Differ); t.differ++ {
+		t.buf = appendBytes(append(t.buf[:0], 'o'), out.Differ[t.differ])
+		t.sum.add(t.buf)
+		each.say("sees that " + out.Differ[t.differ] + " works by another layout")
 	}
 	if cap(t.buf) > 1<<20 {
 		t.buf = nil

@@ -15,7 +15,9 @@
 //
 // A question carries the [OpID] of the operation that asks, and its answer
 // carries it back. The id names the process that minted it, so that an answer
-// to a coordinator that has died counts nowhere (R10).
+// to a coordinator that has died counts nowhere (R10). Requests that count towards a
+// quorum name the layout and the step of their coordinator, and who refuses them for
+// that names his own (R24).
 //
 // # What is not here
 //

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 )
 
@@ -32,6 +33,14 @@ type Clock struct {
 	// Outcomes is a digest of what the sender knows about closed incarnations (R15),
 	// zero if it knows of none.
 	Outcomes uint64
+	// At is how far the sender is: from then on it takes no writes that are not as
+	// far, so that the clock has all that it ever acknowledged to those (R25).
+	// Trusted: it has lost nothing, or has it back.
+	At      ring.Progress
+	Trusted bool
+	// Former: it is no home any more, and goes on until the homes have what it has
+	// (R27).
+	Former bool
 }
 
 // PullDotsMax bounds the dots that one pull asks for.
@@ -94,13 +103,15 @@ const (
 	clockLost
 	clockEcho
 	clockOutcomes
+	clockTrusted
+	clockFormer
 
-	clockFlags = clockAsk | clockVouch | clockLost | clockEcho | clockOutcomes
+	clockFlags = 1<<iota - 1
 )
 
 func (m *Clock) appendBody(b []byte) []byte {
 	flags := byte(0)
-	for i, set := range [...]bool{m.Ask, m.Vouch, m.Lost, !m.EchoActor.IsZero(), m.Outcomes != 0} {
+	for i, set := range [...]bool{m.Ask, m.Vouch, m.Lost, !m.EchoActor.IsZero(), m.Outcomes != 0, m.Trusted, m.Former} {
 		if set {
 			flags |= 1 << i
 		}
@@ -115,7 +126,7 @@ func (m *Clock) appendBody(b []byte) []byte {
 	if flags&clockOutcomes != 0 {
 		b = binary.BigEndian.AppendUint64(b, m.Outcomes)
 	}
-	return b
+	return appendProgress(b, m.At)
 }
 
 func decodeClock(h Head, r *reader) *Clock {
@@ -125,6 +136,7 @@ func decodeClock(h Head, r *reader) *Clock {
 		r.fail("clock flags", "unknown flag in %#x", flags)
 	}
 	m.Ask, m.Vouch, m.Lost = flags&clockAsk != 0, flags&clockVouch != 0, flags&clockLost != 0
+	m.Trusted, m.Former = flags&clockTrusted != 0, flags&clockFormer != 0
 	m.Actor, m.Seq = r.anActor("actor"), r.uvarint("number")
 	if flags&clockEcho != 0 {
 		m.EchoActor, m.EchoSeq = r.anActor("echoed actor"), r.uvarint("echoed number")
@@ -141,6 +153,7 @@ func decodeClock(h Head, r *reader) *Clock {
 			r.fail("outcomes", "a digest of nothing")
 		}
 	}
+	m.At = r.progress()
 	return m
 }
 

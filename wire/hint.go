@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 )
 
@@ -20,6 +21,8 @@ type Hint struct {
 	RequestIDs []DotRequest
 	// Rounds are the sender's promises about the actors of Delta.Dots (R14).
 	Rounds Rounds
+	// At is how far the coordinator is (R24).
+	At ring.Progress
 }
 
 // HintOffer names dots that a guest has hints of for the home that it asks.
@@ -64,7 +67,7 @@ func (m *Hint) appendBody(b []byte) []byte {
 	b = appendString(appendString(b, m.Bucket), m.Key)
 	b = binary.AppendUvarint(b, uint64(m.Slots))
 	b = m.Delta.Dots.AppendTo(appendObject(b, m.Delta.Siblings))
-	return AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds)
+	return appendProgress(AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds), m.At)
 }
 
 func decodeHint(h Head, r *reader) *Hint {
@@ -77,7 +80,7 @@ func decodeHint(h Head, r *reader) *Hint {
 	m.Delta.Siblings = r.object("delta")
 	m.Delta.Dots = r.dotSet("dots")
 	m.RequestIDs = r.requestIDs()
-	m.Rounds = r.rounds("rounds")
+	m.Rounds, m.At = r.rounds("rounds"), r.progress()
 	return m
 }
 

@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 )
 
 // Format is the version of the binary form of messages.
-const Format = 1
+const Format = 2
 
 // Kind is a message's type on the wire.
 type Kind uint8
@@ -95,6 +96,9 @@ type Write struct {
 	// Void is the digest of what all whose objects are in a read repair knew to be
 	// void, zero if they did not know the same.
 	Void uint64
+	// At is how far the coordinator is whose quorum the write is for, zero for
+	// repairs and for what is delivered (R24).
+	At ring.Progress
 }
 
 // DotRequest ties a dot to the request that minted it.
@@ -104,11 +108,13 @@ type DotRequest struct {
 }
 
 // WriteAck answers a Write once it is as durable as asked. Refused says why it
-// was not applied; empty means that it was.
+// was not applied; empty means that it was. At is zero, or how far the node is that
+// has refused because of the layout (R24), here and in every answer below.
 type WriteAck struct {
 	Head
 	Op      OpID
 	Refused string
+	At      ring.Progress
 }
 
 // Read asks a replica for what it holds of a key.
@@ -120,6 +126,8 @@ type Read struct {
 	Inspect bool
 	// Guest asks for what the node holds as hints, if it is no home.
 	Guest bool
+	// At is how far the coordinator is that counts the answer, zero where none does.
+	At ring.Progress
 }
 
 // ReadReply carries the filled object (R5), or says why there is none.
@@ -134,6 +142,7 @@ type ReadReply struct {
 	// the digest of what it knows to be void.
 	Rounds Rounds
 	Void   uint64
+	At     ring.Progress
 }
 
 // Forward passes a request on to a home replica, once.
@@ -143,6 +152,7 @@ type Forward struct {
 	Request kindred.Request
 	// Guest: no home can be reached; the node is to coordinate as a guest.
 	Guest bool
+	At    ring.Progress
 }
 
 // ForwardReply carries the answer back.
@@ -150,6 +160,7 @@ type ForwardReply struct {
 	Head
 	Op       OpID
 	Response kindred.Response
+	At       ring.Progress
 }
 
 // ScanRead asks a replica for a page of keys of a bucket.
@@ -163,6 +174,7 @@ type ScanRead struct {
 	Limit uint32
 	// Guest asks for the keys that the node holds hints of, if it is no home.
 	Guest bool
+	At    ring.Progress
 }
 
 // ScanReply carries the keys in order, with what is needed to merge them: each
@@ -176,6 +188,7 @@ type ScanReply struct {
 	Keys   []ScanKey
 	// More: the page ended at its limit.
 	More bool
+	At   ring.Progress
 }
 
 // ScanKey is one key of a page.
@@ -255,23 +268,24 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 	case KindWrite:
 		return decodeWrite(h, r)
 	case KindWriteAck:
-		return &WriteAck{Head: h, Op: r.opID(), Refused: r.string("reason")}
+		return &WriteAck{Head: h, Op: r.opID(), Refused: r.string("reason"), At: r.progress()}
 	case KindRead:
-		return &Read{Head: h, Op: r.opID(), Bucket: r.bucket(), Key: r.key(), Inspect: r.flag("inspect"), Guest: r.flag("guest")}
+		return &Read{Head: h, Op: r.opID(), Bucket: r.bucket(), Key: r.key(), Inspect: r.flag("inspect"), Guest: r.flag("guest"), At: r.progress()}
 	case KindReadReply:
 		return &ReadReply{
 			Head: h, Op: r.opID(), Failed: r.string("reason"), Object: r.object("object"),
 			Context: r.string("context"), Clock: r.string("clock"), Rounds: r.rounds("rounds"),
-			Void: r.uvarint("void"),
+			Void: r.uvarint("void"), At: r.progress(),
 		}
 	case KindForward:
-		return &Forward{Head: h, Op: r.opID(), Request: r.request(), Guest: r.flag("guest")}
+		return &Forward{Head: h, Op: r.opID(), Request: r.request(), Guest: r.flag("guest"), At: r.progress()}
 	case KindForwardReply:
-		return &ForwardReply{Head: h, Op: r.opID(), Response: r.response()}
+		return &ForwardReply{Head: h, Op: r.opID(), Response: r.response(), At: r.progress()}
 	case KindScanRead:
 		return &ScanRead{
 			Head: h, Op: r.opID(), Bucket: r.bucket(), Prefix: r.text("prefix", kindred.KeyBytesMax),
 			After: r.text("after", kindred.KeyBytesMax), From: r.flag("from"), Limit: r.uint32("limit"), Guest: r.flag("guest"),
+			At: r.progress(),
 		}
 	case KindScanReply:
 		return decodeScanReply(h, r)
@@ -340,7 +354,7 @@ func (m *Write) appendBody(b []byte) []byte {
 	b = appendObject(b, m.Delta.Siblings)
 	b = m.Delta.Dots.AppendTo(b)
 	b = AppendRounds(appendRequestIDs(b, m.RequestIDs), m.Rounds)
-	return binary.AppendUvarint(b, m.Void)
+	return appendProgress(binary.AppendUvarint(b, m.Void), m.At)
 }
 
 func appendRequestIDs(b []byte, ids []DotRequest) []byte {
@@ -363,6 +377,7 @@ func decodeWrite(h Head, r *reader) *Write {
 	m.RequestIDs = r.requestIDs()
 	m.Rounds = r.rounds("rounds")
 	m.Void = r.uvarint("void")
+	m.At = r.progress()
 	return m
 }
 
@@ -382,32 +397,34 @@ func (r *reader) requestIDs() (ids []DotRequest) {
 	return ids
 }
 
-func (m *WriteAck) appendBody(b []byte) []byte { return appendString(m.Op.appendTo(b), m.Refused) }
+func (m *WriteAck) appendBody(b []byte) []byte {
+	return appendProgress(appendString(m.Op.appendTo(b), m.Refused), m.At)
+}
 
 func (m *Read) appendBody(b []byte) []byte {
 	b = appendString(appendString(m.Op.appendTo(b), m.Bucket), m.Key)
-	return appendFlag(appendFlag(b, m.Inspect), m.Guest)
+	return appendProgress(appendFlag(appendFlag(b, m.Inspect), m.Guest), m.At)
 }
 
 func (m *ReadReply) appendBody(b []byte) []byte {
 	b = appendString(m.Op.appendTo(b), m.Failed)
 	b = appendObject(b, m.Object)
 	b = AppendRounds(appendString(appendString(b, m.Context), m.Clock), m.Rounds)
-	return binary.AppendUvarint(b, m.Void)
+	return appendProgress(binary.AppendUvarint(b, m.Void), m.At)
 }
 
 func (m *Forward) appendBody(b []byte) []byte {
-	return appendFlag(appendRequest(m.Op.appendTo(b), &m.Request), m.Guest)
+	return appendProgress(appendFlag(appendRequest(m.Op.appendTo(b), &m.Request), m.Guest), m.At)
 }
 
 func (m *ForwardReply) appendBody(b []byte) []byte {
-	return appendResponse(m.Op.appendTo(b), &m.Response)
+	return appendProgress(appendResponse(m.Op.appendTo(b), &m.Response), m.At)
 }
 
 func (m *ScanRead) appendBody(b []byte) []byte {
 	b = appendString(appendString(m.Op.appendTo(b), m.Bucket), m.Prefix)
 	b = appendFlag(appendString(b, m.After), m.From)
-	return appendFlag(binary.AppendUvarint(b, uint64(m.Limit)), m.Guest)
+	return appendProgress(appendFlag(binary.AppendUvarint(b, uint64(m.Limit)), m.Guest), m.At)
 }
 
 func (m *ScanReply) appendBody(b []byte) []byte {
@@ -417,7 +434,7 @@ func (m *ScanReply) appendBody(b []byte) []byte {
 	for _, k := range m.Keys {
 		b = vclock.AppendSiblings(appendString(b, k.Key), k.Dots, appendExpiry)
 	}
-	return appendFlag(b, m.More)
+	return appendProgress(appendFlag(b, m.More), m.At)
 }
 
 func decodeScanReply(h Head, r *reader) *ScanReply {
@@ -438,7 +455,7 @@ func decodeScanReply(h Head, r *reader) *ScanReply {
 		k.Dots, r.rest = dots, rest
 		m.Keys = append(m.Keys, k)
 	}
-	m.More = r.flag("more")
+	m.More, m.At = r.flag("more"), r.progress()
 	return m
 }
 

@@ -27,6 +27,7 @@ var (
 	op     = OpID{Process: 0xC0FFEE, Seq: 300}
 	id     = kindred.RequestID{1, 2, 3, 15: 16}
 	round  = Round{Number: 300, Proposer: 0xC0FFEE}
+	at     = ring.Progress{Tip: ring.Version{Counter: 300, Hash: 0x1A70}, Step: ring.Ahead}
 	when   = time.UnixMilli(1_790_000_000_123).UTC()
 )
 
@@ -60,8 +61,9 @@ func messages() []Message {
 			RequestIDs: []DotRequest{{Dot: dot(actorB, 8), ID: id}},
 			Rounds:     Rounds{{Actor: actorA, Round: round}, {Actor: actorB, Round: round}},
 			Void:       1 << 60,
+			At:         at,
 		},
-		&WriteAck{Head: head, Op: op, Refused: "disk full"},
+		&WriteAck{Head: head, Op: op, Refused: "disk full", At: at},
 		&AuditTree{Head: head, Op: op, Parts: []uint64{1, math.MaxUint64}},
 		&AuditLeaves{Head: head, Op: op, Failed: "why", Parts: []AuditPart{{Index: 63, Leaves: bytes.Repeat([]byte{7}, AuditPartBytes)}}},
 		&AuditList{Head: head, Op: op, Leaves: []uint32{0, 1, 700, 1023}, Known: dots},
@@ -71,14 +73,14 @@ func messages() []Message {
 			Head: head, Op: op, Failed: "why", Clock: dots, Objects: []AuditObject{{AuditName: AuditName{Bucket: "carts", Key: "k"}, Object: o}},
 			Rounds: Rounds{{Actor: actorA, Round: round}},
 		},
-		&Read{Head: head, Op: op, Bucket: "carts", Key: "k", Inspect: true, Guest: true},
-		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}, Void: 300},
+		&Read{Head: head, Op: op, Bucket: "carts", Key: "k", Inspect: true, Guest: true, At: at},
+		&ReadReply{Head: head, Op: op, Failed: "why", Object: o, Context: "{a:1}", Clock: "{a:2}", Rounds: Rounds{{Actor: actorA, Round: round}}, Void: 300, At: at},
 		&Forward{Head: head, Op: op, Request: kindred.Request{
 			Op: kindred.OpPut, Bucket: "b", Key: "k", Value: []byte("v"), ContentType: "t", Context: []byte{1, 2}, RequestID: id,
 			TTL: time.Minute, ExpiresAt: when, Resent: true,
 			R: 1, W: kindred.CountQuorum, PR: kindred.CountAll, PW: 2, Durability: kindred.Batch, Sloppy: kindred.Strict, Timeout: 1500 * time.Millisecond,
 			Dot: "a:7", Stage: kindred.Settled,
-		}, Guest: true},
+		}, Guest: true, At: at},
 		&ForwardReply{Head: head, Op: op, Response: kindred.Response{
 			Siblings: []kindred.Sibling{{Dot: "a:1", Value: []byte("v"), ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseBlind | 1<<15, ExpiresAt: when.Add(time.Hour)}},
 			Context:  []byte{9},
@@ -86,21 +88,21 @@ func messages() []Message {
 			Replicas: []kindred.ReplicaView{{Node: "n1", Guest: true, Err: "e", Context: "c", Clock: "d", Siblings: []kindred.SiblingView{{Dot: "a:1", Bytes: 3, ContentType: "t", WrittenAt: when, Node: "n1", Causes: kindred.CauseGuest, ExpiresAt: when}}}},
 			Replied:  []string{"n3", "n4"},
 			Guests:   []string{"n4"},
-		}},
+		}, At: at},
 		&ForwardReply{Head: head, Op: op, Response: kindred.Response{Err: &kindred.Error{
 			Code: kindred.CodeTimeout, Message: "m", Field: "f", Limit: -1, Outcome: kindred.Unknown, Dot: "a:1", Need: 2, Got: 1,
 			Failed: []kindred.NodeFailure{{Node: "n2", Reason: "r"}},
 		}}},
-		&ScanRead{Head: head, Op: op, Bucket: "b", Prefix: "p", After: "pa", From: true, Limit: 100, Guest: true},
+		&ScanRead{Head: head, Op: op, Bucket: "b", Prefix: "p", After: "pa", From: true, Limit: 100, Guest: true, At: at},
 		&ScanReply{
-			Head: head, Op: op, Failed: "f", Base: vclock.NewDotSet(dot(actorA, 1)), More: true,
+			Head: head, Op: op, Failed: "f", Base: vclock.NewDotSet(dot(actorA, 1)), More: true, At: at,
 			Keys: []ScanKey{{Key: "k", Dots: vclock.New(dot(actorB, 2), ExpiryAt(when), vclock.NewDotSet(dot(actorA, 4)))}},
 		},
 		&Layout{Bytes: []byte("layout")},
 		&Hint{
 			Head: head, Op: op, Durability: kindred.Sync, Bucket: "carts", Key: "k", Slots: AllSlots(3).Without(1),
 			Delta: Delta{Siblings: o, Dots: dots}, RequestIDs: []DotRequest{{Dot: dot(actorB, 8), ID: id}},
-			Rounds: Rounds{{Actor: actorA, Round: round}},
+			Rounds: Rounds{{Actor: actorA, Round: round}}, At: at,
 		},
 		&HintOffer{Head: head, Op: op, Dots: dots},
 		&HintLacks{Head: head, Op: op, Failed: "why", Dots: dots},
@@ -121,6 +123,7 @@ func messages() []Message {
 		&Clock{
 			Head: head, Actor: actorA, Seq: 7, EchoActor: actorB, EchoSeq: 300, Ask: true, Vouch: true, Lost: true,
 			Durable: dots, Common: o.Dots(), Digest: 0xD16E57, Outcomes: 0x0C1,
+			At: at, Trusted: true, Former: true,
 		},
 		&Clock{Head: head, Actor: actorA, Seq: 1},
 		&Pull{Head: head, Op: op, Dots: dots},
@@ -180,7 +183,7 @@ func TestAnUnknownFormatOrKindIsRefusedByItsNumber(t *testing.T) {
 	b := Append(nil, &WriteAck{Head: head, Op: op})
 	b[0] = 9
 	_, err := Decode(b)
-	require.ErrorContains(t, err, "format 9, this node speaks 1")
+	require.ErrorContains(t, err, "format 9, this node speaks 2")
 	b[0], b[1] = Format, 77
 	_, err = Decode(b)
 	require.ErrorContains(t, err, "unknown kind 77")
@@ -188,7 +191,7 @@ func TestAnUnknownFormatOrKindIsRefusedByItsNumber(t *testing.T) {
 
 func TestALengthBeyondTheMessageAllocatesNothing(t *testing.T) {
 	b := Append(nil, &ScanReply{Head: head, Op: op})
-	b = b[:len(b)-2]
+	b = b[:len(b)-3]                            // without the keys, whether there are more, and the layout
 	b = append(b, 0xff, 0xff, 0xff, 0xff, 0x0f) // keys: four thousand million
 	_, err := Decode(b)
 	require.ErrorContains(t, err, "bytes left")
