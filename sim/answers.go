@@ -59,7 +59,9 @@ func (o *oracle) countError(a *attempt, e *kindred.Error) {
 		o.judgeAvailability(a, e)
 	case e.Code == kindred.CodeTimeout && !op.intent.IsWrite() && e.Need > 0:
 		hits.add(ReadTimeout)
-	case e.Code == kindred.CodeInternal, e.Code == kindred.CodeInvalid, e.Code == kindred.CodeWrongRing, e.Code == kindred.CodeNoLayout:
+	case e.Code == kindred.CodeNoLayout: // node.reply has judged it
+		hits.add(NoLayoutYet)
+	case e.Code == kindred.CodeInternal, e.Code == kindred.CodeInvalid, e.Code == kindred.CodeWrongRing:
 		o.find("core", "%v: %v", op, e)
 	}
 }

@@ -31,6 +31,7 @@ func (r *run) quiet() {
 		n.slow, n.lame = false, false
 	}
 	r.linksChanged()
+	r.awaitLayouts()
 	r.auditEverything()
 	r.calmAt = r.agenda.now
 	r.converge()

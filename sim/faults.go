@@ -185,12 +185,13 @@ func (r *run) restart(n *node) {
 	r.linksChanged()
 	// Peers may not have noticed that it was away, but its connections are new.
 	for _, peer := range r.nodes {
-		if peer != n && peer.up && peer.links[n.name] {
-			peer.links[n.name], peer.linkedAt = false, r.agenda.now
-			for _, s := range peer.shards {
-				s.put(func(now time.Time, shard *core.Shard) { shard.SetLink(now, n.name, false) })
-			}
-			r.notice(peer, n)
+		if peer != n && peer.up {
+			peer.act(func() {
+				if peer.noticed[n.name] {
+					peer.link(n, false)
+					r.notice(peer, n)
+				}
+			})
 		}
 	}
 }

@@ -131,6 +131,7 @@ const (
 	LaterVersionRefused
 	HintTakenAgain
 	FullGuestCrashed
+	NoLayoutYet
 	branches
 )
 
@@ -167,6 +168,7 @@ var branchNames = [branches]string{
 	"rebuild begun", "rebuild went on from another source", "page of a rebuild refused", "dot void",
 	"audit cut off from who answers it", "power lost in an audit", "audit asked for in an audit", "message of a later version refused",
 	"hint kept after one was refused", "crash of a guest that had no room for hints",
+	"refused for want of a layout",
 }
 
 // String is the branch in words.

@@ -69,7 +69,11 @@ func (f *forger) lie(m wire.Message) wire.Message {
 	case *wire.Write:
 		lie := *m
 		lie.Op = f.op()
-		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, f.run.oracle.shadow(f.to, replica.ID(m.Head)).actor)
+		own := f.run.oracle.shadow(f.to, replica.ID(m.Head)).actor
+		if own.IsZero() { // it has no layout yet
+			own = replica.GuestIncarnation(replica.ID(m.Head), f.to.start)
+		}
+		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, own)
 		return &lie
 	case *wire.Hint:
 		lie := *m

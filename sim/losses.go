@@ -110,6 +110,7 @@ func (r *run) replaceDisk(n *node, store *memstore.Store, disk uint64, draw chan
 		n.end()
 	}
 	n.lives++ // a restart that was planned is off
+	n.phase = nil
 	n.store, n.diskID, n.early = store, disk, nil
 	n.disks++
 	r.oracle.replaced = true
@@ -143,6 +144,11 @@ func (r *run) mayLose(n *node) bool {
 	o := r.oracle
 	if !o.mayLoseHints(n) {
 		return false
+	}
+	for _, m := range r.nodes {
+		if m != n && m.phase == nil {
+			return false // it still has to learn the layout
+		}
 	}
 	spare := r.cfg.Replicas - (r.cfg.Replicas/2 + 1)
 	for _, id := range n.owned() {

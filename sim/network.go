@@ -136,20 +136,16 @@ func (r *run) linksChanged() {
 }
 
 func (r *run) notice(a, b *node) {
-	if a.links[b.name] == r.linked(a, b) {
+	if a.noticed[b.name] == r.linked(a, b) {
 		return
 	}
 	draw := r.draw(0x11F0, uint64(a.index), uint64(b.index))
 	a.later(draw.about(r.cfg.Net.Notice), func() {
 		up := r.linked(a, b)
-		if a.links[b.name] == up || !up && !r.calm && draw.with(1).happens(r.cfg.Net.Unnoticed) && r.occurs(IncidentUnnoticed) {
+		if a.noticed[b.name] == up || !up && !r.calm && draw.with(1).happens(r.cfg.Net.Unnoticed) && r.occurs(IncidentUnnoticed) {
 			return
 		}
-		a.links[b.name], a.linkedAt = up, r.agenda.now
-		r.trace.say(a.name, "link", "%s %v", b.name, up)
-		for _, s := range a.shards {
-			s.put(func(now time.Time, shard *core.Shard) { shard.SetLink(now, b.name, up) })
-		}
+		a.link(b, up)
 	})
 }
 

@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -28,8 +31,15 @@ type node struct {
 	rot    map[string]bool
 	spoilt map[replica.ID]spoilt
 	shards []*shell
-	// replicas are those that it owns.
+	// replicas are those that it has something of, phase is by whose owners it works,
+	// nil before it knows of a layout.
 	replicas []replica.ID
+	phase    *ring.Phase
+	// helm drives its control core, meta is what it last told of itself, heard what it
+	// has heard of others.
+	helm  *helm
+	meta  []byte
+	heard map[string][]byte
 	// lives counts the starts; what an earlier life has begun does not end.
 	lives      uint64
 	up, paused bool
@@ -37,7 +47,8 @@ type node struct {
 	slow, lame bool
 	// stalled is what the process would do if it were not paused.
 	stalled []func()
-	links   map[string]bool
+	// noticed are the links that it knows to be up, links those that its shards know.
+	noticed, links map[string]bool
 	// linkedAt is when the last of them changed, start the incarnation of this life.
 	linkedAt time.Duration
 	start    vclock.Actor
@@ -66,6 +77,8 @@ type shell struct {
 	// due says that a round is planned, wake when the next deadline is.
 	due  bool
 	wake time.Duration
+	// phase is by whose owners it works.
+	phase *ring.Phase
 }
 
 type event func(now time.Time, s *core.Shard)
@@ -99,7 +112,7 @@ func (n *node) act(do func()) {
 func (n *node) boot() {
 	n.lives++
 	n.up, n.paused, n.stalled = true, false, nil
-	n.links, n.pending = map[string]bool{}, map[uint64]func(*kindred.Response){}
+	n.noticed, n.links, n.pending = map[string]bool{}, map[string]bool{}, map[uint64]func(*kindred.Response){}
 	n.disk = disk{node: n}
 	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
 	start := vclock.Actor{Disk: n.diskID, Nonce: uint64(draw.with(2)) | 1}
@@ -130,28 +143,12 @@ func (n *node) recover() {
 			return
 		}
 	}
-	recovered := make([][]*replica.Replica, len(n.shards))
-	for _, id := range n.owned() {
-		i := n.shardOf(id.Partition)
-		r, err := n.shards[i].shard.Recover(id, snapshot)
-		if err != nil {
-			n.run.oracle.find("I4", "%s cannot start on what a crash left: %v", n.name, err)
-			return
-		}
-		n.run.oracle.recovered(n, r)
-		if _, err := snapshot.Get(storage.ClockKey(nil, id.Partition, id.N)); err == nil {
-			n.run.hits.add(RecoveredFromCheckpoint)
-		}
-		recovered[i] = append(recovered[i], r)
-	}
 	for i, s := range n.shards {
 		if err := s.shard.RecoverHints(snapshot, func(p uint32) bool { return n.shardOf(p) == i }); err != nil {
 			n.run.oracle.find("I4", "%s cannot count its hints: %v", n.name, err)
 		}
-		s.shard.SetPhase(ring.Steady(n.run.layout), recovered[i])
-		s.plan()
 	}
-	n.suspect()
+	n.steer()
 }
 
 // cleanMark is a row that an orderly stop leaves behind, as package node does it.
@@ -175,7 +172,7 @@ func (n *node) takeMark() bool {
 // have lost. A mark of one that had not would make the next life forget it.
 func (n *node) lacksNothing() bool {
 	for _, s := range n.shards {
-		if len(s.shard.Untrusted()) > 0 {
+		if s.phase == nil || len(s.shard.Untrusted()) > 0 { // without a layout it may be a disk that lost one
 			return false
 		}
 	}
@@ -193,15 +190,18 @@ func (n *node) write(rows *storage.Batch) {
 	}
 }
 
-// owned are the replicas that the layout gives this node, which it never changes.
-func (n *node) owned() []replica.ID {
-	if n.replicas == nil {
-		n.replicas = []replica.ID{}
-		for _, p := range n.run.layout.Owned(n.name, n.run.cfg.Replicas) {
-			n.replicas = append(n.replicas, replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)})
+// owned are the replicas that this node has something of, or may have.
+func (n *node) owned() []replica.ID { return n.replicas }
+
+// own adds those that a phase gives it.
+func (n *node) own(phase *ring.Phase) {
+	for _, p := range phase.Owned(n.name, n.run.cfg.Replicas) {
+		id := replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)}
+		if !slices.Contains(n.replicas, id) {
+			n.replicas = append(n.replicas, id)
 		}
 	}
-	return n.replicas
+	slices.SortFunc(n.replicas, func(a, b replica.ID) int { return cmp.Compare(a.Partition, b.Partition) })
 }
 
 func (n *node) shardOf(partition uint32) int { return int(partition) % n.run.cfg.Shards }
@@ -225,6 +225,10 @@ func (n *node) receive(from string, raw []byte) {
 	m, err := wire.Decode(raw)
 	if err != nil {
 		n.run.oracle.find("wire", "%s cannot read a message of %s: %v", n.name, from, err)
+		return
+	}
+	if isControl(m) {
+		n.helm.put(func(now time.Time, c *core.Control) { c.Message(now, from, m) })
 		return
 	}
 	s := n.shards[n.shardOf(wire.HeadOf(m).Partition)]
@@ -338,6 +342,9 @@ func (s *shell) release(out *core.Effects) {
 func (n *node) reply(r core.Reply) {
 	if answer := n.pending[r.Token]; answer != nil {
 		delete(n.pending, r.Token)
+		if e := r.Response.Err; e != nil && e.Code == kindred.CodeNoLayout && strings.HasPrefix(e.Message, n.name+" ") && n.hasLayout() {
+			n.run.oracle.find("core", "%s has a layout and answers: %v", n.name, e)
+		}
 		answer(r.Response)
 		return
 	}

@@ -239,11 +239,11 @@ func (r *run) settledIn(id replica.ID, part int, is, was []byte) bool {
 	return differs
 }
 
-// suspect tells a node that starts what its disk has lost.
-func (n *node) suspect() {
+// suspect tells a shard that starts what the disk has lost.
+func (s *shell) suspect() {
+	n := s.node
 	for _, id := range n.owned() {
-		if _, known := n.spoilt[id]; known {
-			s := n.shards[n.shardOf(id.Partition)]
+		if _, known := n.spoilt[id]; known && n.shardOf(id.Partition) == s.number {
 			s.shard.Suspect(id)
 			s.plan()
 		}

@@ -143,18 +143,15 @@ func newRun(seed uint64, cfg Config, options Options) *run {
 	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, disks: uint64(cfg.Nodes)}
 	r.trace = newTrace(&r.agenda, options.Events, options.Log)
 	r.oracle = newOracle(r)
-	var members []ring.Node
 	for i := range cfg.Nodes {
 		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), diskID: uint64(i + 1), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
-		members = append(members, ring.Node{Name: n.name, Zone: r.zoneOf(i), Capacity: 1})
 		r.nodes = append(r.nodes, n)
 		r.byName[n.name] = n
 	}
-	layout, err := ring.New([16]byte{1}, cfg.Partitions, cfg.Replicas, members)
-	if err != nil {
-		panic(fmt.Sprintf("sim: the configuration has no layout: %v", err))
+	r.layout, r.buckets = r.form(), cfg.registry()
+	for _, n := range r.nodes {
+		n.own(n.phase)
 	}
-	r.layout, r.buckets = layout, cfg.registry()
 	return r
 }
 
