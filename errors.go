@@ -34,6 +34,9 @@ const (
 	CodeDiskFull Code = "disk_full"
 	// CodeStopping is a node that is shutting down.
 	CodeStopping Code = "stopping"
+	// CodeUnsafe is an order that was refused because data might be lost by it, or
+	// because what it was given for has changed since.
+	CodeUnsafe Code = "unsafe"
 	// CodeUnauthenticated is a caller who has not shown who he is, or whose token
 	// or certificate the node does not know.
 	CodeUnauthenticated Code = "unauthenticated"

@@ -24,9 +24,7 @@ func FormatError(e *kindred.Error) *pb.Error {
 	return &pb.Error{
 		Code: text(&code), Message: text(&e.Message), Field: text(&e.Field), Limit: e.Limit,
 		Outcome: formatOutcome(e.Outcome), Dot: text(&e.Dot), Need: narrow(e.Need), Got: narrow(e.Got),
-		Failed: each(e.Failed, func(f *kindred.NodeFailure) *pb.NodeFailure {
-			return &pb.NodeFailure{Node: text(&f.Node), Reason: text(&f.Reason)}
-		}),
+		Failed: each(e.Failed, formatFailure),
 	}
 }
 
@@ -38,9 +36,7 @@ func ParseError(m *pb.Error) *kindred.Error {
 	return &kindred.Error{
 		Code: kindred.Code(m.GetCode()), Message: m.GetMessage(), Field: m.GetField(), Limit: m.GetLimit(),
 		Outcome: parseOutcome(m.GetOutcome()), Dot: m.GetDot(), Need: int(m.GetNeed()), Got: int(m.GetGot()),
-		Failed: each(m.GetFailed(), func(f **pb.NodeFailure) kindred.NodeFailure {
-			return kindred.NodeFailure{Node: (*f).GetNode(), Reason: (*f).GetReason()}
-		}),
+		Failed: each(m.GetFailed(), parseFailure),
 	}
 }
 
@@ -127,7 +123,7 @@ func grpcCode(c kindred.Code) codes.Code {
 		return codes.InvalidArgument
 	case kindred.CodeTooLarge:
 		return codes.OutOfRange
-	case kindred.CodeSiblings:
+	case kindred.CodeSiblings, kindred.CodeUnsafe:
 		return codes.FailedPrecondition
 	case kindred.CodeUnavailable, kindred.CodeWrongRing, kindred.CodeNoLayout, kindred.CodeStopping:
 		return codes.Unavailable

@@ -265,6 +265,16 @@ func TestEveryClusterAndLocalFieldTravels(t *testing.T) {
 	require.Equal(t, *l, gotLocal)
 }
 
+func TestEveryFieldOfChangesAndPlansTravels(t *testing.T) {
+	c, p := filled[kindred.Changes](), filled[kindred.LayoutPlan]()
+	require.Equal(t, *c, api.ParseChanges(travel(t, api.FormatChanges(c))))
+	require.Equal(t, *p, api.ParsePlan(travel(t, api.FormatPlan(p))))
+	order := []kindred.NodeChange{{Node: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 7}, {Node: "n2", Intent: kindred.IntentRemove}}
+	got, bad := api.ParseStageChanges(travel(t, api.FormatStageChanges(order)))
+	require.Nil(t, bad)
+	require.Equal(t, order, got)
+}
+
 // populate sets every field of a message, as fill does for our own words.
 func populate(m protoreflect.Message, n *int) {
 	fields := m.Descriptor().Fields()
@@ -360,6 +370,14 @@ func TestEveryMessageFieldTravels(t *testing.T) {
 		{&pb.DescribeResponse{}, func(m proto.Message) proto.Message {
 			c, l := api.ParseDescribe(m.(*pb.DescribeResponse))
 			return api.FormatDescribe(&c, &l)
+		}},
+		{&pb.ChangesResponse{}, func(m proto.Message) proto.Message {
+			c := api.ParseChanges(m.(*pb.ChangesResponse))
+			return api.FormatChanges(&c)
+		}},
+		{&pb.PlanResponse{}, func(m proto.Message) proto.Message {
+			p := api.ParsePlan(m.(*pb.PlanResponse))
+			return api.FormatPlan(&p)
 		}},
 		{&pb.Error{}, func(m proto.Message) proto.Message { return api.FormatError(api.ParseError(m.(*pb.Error))) }},
 	} {

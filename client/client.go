@@ -25,7 +25,9 @@ type Client struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	soon   chan struct{} // one slot: refresh now
+	soon   chan struct{} // one slot: refresh after a moment
+	news   chan struct{} // one slot: refresh at once, ahead has another layout
+	ahead  atomic.Pointer[node]
 }
 
 // Dial connects to a cluster through any of its nodes, given as host:port, and
@@ -43,7 +45,7 @@ func Dial(ctx context.Context, addrs []string, opts ...Option) (*Client, error) 
 		}
 	}
 	c := &Client{
-		settings: s, seeds: addrs, soon: make(chan struct{}, 1),
+		settings: s, seeds: addrs, soon: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		retries: newBudget(retryRatio, retryBurst), hedges: newBudget(hedgeRatio, hedgeBurst),
 		latency: newQuantile(HedgeAfterDefault),
 	}

@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,6 +106,36 @@ func TestAWrongRingIsAReasonToAskAtOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return len(c.Nodes()) == 4 }, 20*time.Second, time.Millisecond)
+}
+
+// TestCallsFollowTheirKeysToNewOwners: between two requests every key gets owners that
+// the client has never heard of, and those it knows refuse. No call fails, however many
+// there are: who goes where a key is now spends no retry.
+func TestCallsFollowTheirKeysToNewOwners(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f, client.WithRefresh(time.Hour))
+	b := c.Bucket("carts")
+	_, err := b.Put(t.Context(), "alice", []byte("milk"))
+	require.NoError(t, err)
+	f.move(3)
+	var all sync.WaitGroup
+	for i := range 1500 {
+		all.Go(func() {
+			if _, err := b.Put(t.Context(), fmt.Sprintf("key-%d", i), nil); err != nil {
+				t.Errorf("a put did not follow its key: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1501, f.writes())
+	require.Zero(t, c.Stats().RetriesDenied)
+	before := f.nodes[0].calls.Load() + f.nodes[1].calls.Load() + f.nodes[2].calls.Load()
+	for range 30 {
+		_, err := b.Get(t.Context(), "alice")
+		require.NoError(t, err)
+	}
+	after := f.nodes[0].calls.Load() + f.nodes[1].calls.Load() + f.nodes[2].calls.Load()
+	require.Equal(t, before, after, "the old owners are asked no more")
 }
 
 func TestALostNodeIsAReasonToAskAtOnce(t *testing.T) {

@@ -189,7 +189,7 @@ func (o *operation) take(r reply) *kindred.Response {
 		return resp
 	}
 	if resp.Err.Code == kindred.CodeWrongRing {
-		o.c.refreshSoon()
+		o.c.refreshNow(r.call.node)
 	}
 	o.p.refused(now, r.call.round, r.call.node.name, resp.Err, rand.Float64())
 	o.traceFailure()

@@ -35,6 +35,7 @@ type fakeCluster struct {
 	// advertised is where every node says it is, instead of the truth.
 	advertised string
 	last       kindred.Request
+	staged     []kindred.NodeChange
 	keys       map[string]*fakeKey
 	dots       int
 	ids        map[kindred.RequestID]kindred.Response
@@ -56,9 +57,10 @@ type fakeNode struct {
 
 	calls     atomic.Int64
 	describes atomic.Int64
-	delay     atomic.Int64                  // before every answer
-	refusal   atomic.Pointer[kindred.Error] // instead of doing anything
-	swallow   atomic.Bool                   // do it, and say nothing
+	delay     atomic.Int64                               // before every answer
+	refusal   atomic.Pointer[kindred.Error]              // instead of doing anything
+	frozen    atomic.Pointer[kindredv1.DescribeResponse] // what it says of the cluster, for ever
+	swallow   atomic.Bool                                // do it, and say nothing
 }
 
 // network is where a cluster listens.
@@ -110,6 +112,33 @@ func (f *fakeCluster) grow() {
 	f.nodes = append(f.nodes, n)
 	f.mu.Unlock()
 	f.relayout()
+}
+
+// move gives every key to n new nodes. The old ones refuse all calls from now on; all
+// but the last of them were removed, and know of nothing newer than themselves.
+func (f *fakeCluster) move(n int) {
+	old := f.nodes
+	for i, node := range old {
+		node.refusal.Store(&kindred.Error{Code: kindred.CodeWrongRing, Message: node.name + " was removed from the cluster", Outcome: kindred.NotApplied})
+		if i < len(old)-1 {
+			known, _ := node.Describe(context.Background(), &kindredv1.DescribeRequest{})
+			node.frozen.Store(known)
+		}
+	}
+	f.mu.Lock()
+	for i := range n {
+		f.nodes = append(f.nodes, f.startNode(fmt.Sprintf("n%d", len(old)+i+1), "127.0.0.1:0"))
+	}
+	moved := []ring.Node{}
+	for _, node := range f.nodes[len(old):] {
+		moved = append(moved, ring.Node{Name: node.name, Capacity: 1})
+	}
+	layout, err := f.layout.Change(moved)
+	if err != nil {
+		panic(err)
+	}
+	f.layout = layout
+	f.mu.Unlock()
 }
 
 // leave takes a node out of the cluster for good.
@@ -403,6 +432,9 @@ func (f *fakeCluster) list(q *kindred.Request) (keys []kindred.KeyEntry) {
 // Describe implements kindredv1.ClusterServer.
 func (n *fakeNode) Describe(_ context.Context, m *kindredv1.DescribeRequest) (*kindredv1.DescribeResponse, error) {
 	n.describes.Add(1)
+	if old := n.frozen.Load(); old != nil {
+		return old, nil
+	}
 	f := n.cluster
 	f.mu.Lock()
 	defer f.mu.Unlock()

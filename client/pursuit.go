@@ -63,7 +63,7 @@ type pursuit struct {
 	exhausted     bool // no further node may be asked
 
 	final    bool // the operation itself is at fault
-	reached  bool // some node saw the operation
+	reached  bool // some node saw the operation and had its reasons
 	unknown  bool // some attempt may have acted
 	dot      string
 	last     *kindred.Error // the latest answer of a node
@@ -164,7 +164,9 @@ func (p *pursuit) denied(now time.Time, a action) {
 // Chance, from 0 to 1, spreads the back-off.
 func (p *pursuit) refused(now time.Time, round int, node string, e *kindred.Error, chance float64) {
 	p.last = e
-	p.reached = true
+	// Who works by another layout has done nothing, and to go where the key is now is no
+	// load that a retry adds.
+	p.reached = p.reached || e.Code != kindred.CodeWrongRing
 	acted := p.write && e.Outcome != kindred.NotApplied
 	if acted && e.Dot != "" {
 		p.dot = e.Dot

@@ -20,6 +20,11 @@ import (
 const (
 	// refreshGap keeps a storm of bad news from becoming a storm of questions.
 	refreshGap = 200 * time.Millisecond
+	// newsGap is the same for nodes that work by another layout: calls wait for the
+	// answer.
+	newsGap = 20 * time.Millisecond
+	// describedMax bounds the nodes that are asked before the seeds.
+	describedMax = 3
 	// describeMax bounds one question about the cluster.
 	describeMax = 3 * time.Second
 )
@@ -39,7 +44,9 @@ func (c *Client) refresh() {
 		select {
 		case <-regular.C:
 		case <-c.soon:
-			pauseFor(c.ctx, refreshGap/2+rand.N(refreshGap))
+			c.pauseForNews(refreshGap/2 + rand.N(refreshGap))
+		case <-c.news:
+			// Someone has another layout: learn it before the next attempt.
 		case <-c.ctx.Done():
 		}
 		regular.Stop()
@@ -47,6 +54,28 @@ func (c *Client) refresh() {
 			return
 		}
 		c.relearn()
+		pauseFor(c.ctx, newsGap)
+	}
+}
+
+// pauseForNews gives up the pause when a node has another layout.
+func (c *Client) pauseForNews(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.news:
+	case <-c.ctx.Done():
+	}
+}
+
+// refreshNow asks for the layout of a node that refused a call because it works by
+// another one.
+func (c *Client) refreshNow(n *node) {
+	c.ahead.Store(n)
+	select {
+	case c.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -58,18 +87,34 @@ func (c *Client) refreshSoon() {
 	}
 }
 
-// relearn asks the nodes it knows, the most hopeful first, and then the seeds.
+// relearn asks the nodes it knows, the most hopeful first, and then the seeds. If one
+// has refused a call for its layout, that one comes first; but it may have been removed,
+// and know no newer layout than the client: then others are asked too.
 func (c *Client) relearn() {
 	ctx, cancel := context.WithTimeout(c.ctx, c.settings.timeout)
 	defer cancel()
-	nodes := slices.Clone(c.routes.Load().nodes)
+	old, ahead := c.routes.Load(), c.ahead.Swap(nil)
+	nodes := slices.Clone(old.nodes)
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-	slices.SortStableFunc(nodes, func(a, b *node) int { return int(a.rank() - b.rank()) })
-	for _, n := range nodes[:min(len(nodes), 3)] {
+	first := func(n *node) int {
+		if n == ahead {
+			return -1
+		}
+		return int(n.rank())
+	}
+	slices.SortStableFunc(nodes, func(a, b *node) int { return first(a) - first(b) })
+	learnt := false
+	for _, n := range nodes[:min(len(nodes), describedMax)] {
 		d, err := describe(ctx, n.connection(), n.addr)
-		if err == nil && c.learn(d) == nil {
+		if err != nil || c.learn(d) != nil {
+			continue
+		}
+		if learnt = true; ahead == nil || c.routes.Load().layout != old.layout {
 			return
 		}
+	}
+	if learnt {
+		return
 	}
 	d, err := c.askSeeds(ctx)
 	if err == nil {

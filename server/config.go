@@ -60,6 +60,8 @@ type Config struct {
 	Repairs Repairer
 	// Founder makes the first layout when it is told to. Default: that is refused.
 	Founder Founder
+	// Planner changes the layout when it is told to. Default: that is refused.
+	Planner Planner
 	// Security, if it has certificates, encrypts both doors and lets only those
 	// in who have a certificate or a token. Default: plain text, for everybody.
 	Security *security.Keeper

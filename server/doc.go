@@ -34,6 +34,9 @@
 //	GET                 /v1/buckets/{bucket}/keys/{key}/replicas
 //	POST                /v1/buckets/{bucket}/keys/{key}/repair
 //	GET                 /v1/openapi.yaml (docs/openapi.yaml)
+//	GET|POST|DELETE     /v1/cluster/changes
+//	GET                 /v1/cluster/plan
+//	POST                /v1/cluster/commit
 //	GET                 /v1/cluster /v1/local /v1/local/replicas
 //	GET                 /healthz /readyz /metrics
 //	POST                /v1/local/repair
@@ -76,7 +79,7 @@
 //	400 invalid, bad_context        413 too_large
 //	404 no such path                405 no such method, with Allow
 //	406 not_acceptable              415 unsupported_encoding
-//	409 too_many_siblings           503 not applied, with Retry-After
+//	409 too_many_siblings, unsafe   503 not applied, with Retry-After
 //	500 internal and not applied    504 outcome unknown
 //
 // A page of keys (query parameters prefix, cursor, limit, conflicts=only,
@@ -102,6 +105,13 @@
 //	 "partitions":38}],"problems":[]}
 //	{"node":"n1","version":"…","started":"RFC 3339","ready":true,"reason":"",
 //	 "partitions":38,"shards":2,"disk_bytes":0,"disk_free_bytes":0,"replication":{…}}
+//
+// Changes of the layout are staged at /v1/cluster/changes (POST, as in
+// {"changes":[{"node":"n4","intent":"own","zone":"z1","capacity":1}]}, where intent is
+// own, leave, remove or keep; DELETE takes all back), looked at with GET
+// /v1/cluster/plan, and proposed with POST /v1/cluster/commit (query parameters version,
+// that of the plan; accept_loss). GET /v1/cluster/changes shows what is staged, how far
+// a change is, and what changes there were; their documents are those of package api.
 //
 // Replication is about the replicas that the node is a home of. A replica may be
 // counted several times: it can be trusted and behind. If unknown is not empty,

@@ -27,7 +27,7 @@ func statusOf(err *kindred.Error) int {
 		return http.StatusBadRequest
 	case kindred.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case kindred.CodeSiblings:
+	case kindred.CodeSiblings, kindred.CodeUnsafe:
 		return http.StatusConflict
 	case codeUnsupported:
 		return http.StatusUnsupportedMediaType

@@ -18,10 +18,14 @@ type verb struct {
 // and the tests hold one to the other.
 func (d *httpDoor) table() map[targetKind][]verb {
 	routes := map[targetKind][]verb{
-		"/healthz":           reading(d.healthz),
-		"/readyz":            reading(d.readyz),
-		"/v1/openapi.yaml":   reading(d.openapi),
-		"/v1/cluster":        reading(d.showing(func() any { return clusterOf(d.cfg.Backend.Cluster()) })),
+		"/healthz":         reading(d.healthz),
+		"/readyz":          reading(d.readyz),
+		"/v1/openapi.yaml": reading(d.openapi),
+		"/v1/cluster":      reading(d.showing(func() any { return clusterOf(d.cfg.Backend.Cluster()) })),
+		"/v1/cluster/changes": append(reading(d.showChanges),
+			verb{http.MethodPost, d.stageChanges}, verb{http.MethodDelete, d.clearChanges}),
+		"/v1/cluster/plan":   reading(d.showPlan),
+		"/v1/cluster/commit": {{http.MethodPost, d.commit}},
 		"/v1/local":          reading(d.showing(func() any { return localOf(d.whole()) })),
 		"/v1/local/replicas": reading(d.showing(func() any { return replicasOf(d.whole()) })),
 		"/v1/local/repair":   {{http.MethodPost, d.repairNode}},

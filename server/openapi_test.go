@@ -242,6 +242,7 @@ func TestTheDescriptionHoldsForEveryAnswer(t *testing.T) {
 	w.failures()
 	w.aroundKeys()
 	w.buckets()
+	w.changes()
 	w.node()
 	w.strangers()
 	w.misled()
@@ -348,6 +349,34 @@ func (w walker) buckets() {
 	w.say(504, "PUT", one, "", "")
 	k.fail = &kindred.Error{Code: kindred.CodeInternal, Message: "m", Outcome: kindred.NotApplied}
 	w.say(500, "PUT", one, "", "")
+}
+
+func (w walker) changes() {
+	const changes, plan, commit = "/v1/cluster/changes", "/v1/cluster/plan", "/v1/cluster/commit"
+	h, p := openWithPlanner(w.t)
+	w.house = h
+	w.say(200, "POST", changes, "", join)
+	w.say(413, "POST", changes, "", strings.Repeat(" ", 2<<20))
+	w.say(200, "GET", changes, "", "")
+	w.say(200, "GET", plan, "", "")
+	w.say(409, "POST", commit, "?version=1-0", "")
+	w.say(200, "POST", commit, "?version=3-ef", "")
+	w.say(200, "DELETE", changes, "", "")
+	for _, op := range []string{"GET " + changes, "POST " + changes, "DELETE " + changes, "GET " + plan, "POST " + commit} {
+		method, path, _ := strings.Cut(op, " ")
+		query := ""
+		if path == commit {
+			query = "?version=3-ef"
+		}
+		w.say(400, method, path, "?nope=1", "")
+		p.fail = &kindred.Error{Code: kindred.CodeNoLayout, Message: "m", Outcome: kindred.NotApplied}
+		w.say(503, method, path, query, join)
+		p.fail = &kindred.Error{Code: kindred.CodeTimeout, Message: "m", Outcome: kindred.Unknown}
+		if method+path != "GET"+changes {
+			w.say(504, method, path, query, join)
+		}
+		p.fail = nil
+	}
 }
 
 func (w walker) node() {

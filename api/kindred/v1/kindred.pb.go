@@ -3872,6 +3872,1108 @@ func (x *ChangeBucketResponse) GetUnheard() []string {
 	return nil
 }
 
+// NodeChange is a change of one node.
+type NodeChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// own, leave, remove (it never comes back) or keep (takes back what was staged).
+	Intent string `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"`
+	// With own only. A node of capacity 0 is a member that owns nothing.
+	Zone          string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
+	Capacity      uint32 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeChange) Reset() {
+	*x = NodeChange{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeChange) ProtoMessage() {}
+
+func (x *NodeChange) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeChange.ProtoReflect.Descriptor instead.
+func (*NodeChange) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *NodeChange) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *NodeChange) GetIntent() string {
+	if x != nil {
+		return x.Intent
+	}
+	return ""
+}
+
+func (x *NodeChange) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *NodeChange) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+type ChangesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangesRequest) Reset() {
+	*x = ChangesRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangesRequest) ProtoMessage() {}
+
+func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
+func (*ChangesRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{44}
+}
+
+type StageChangesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changes       []*NodeChange          `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageChangesRequest) Reset() {
+	*x = StageChangesRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageChangesRequest) ProtoMessage() {}
+
+func (x *StageChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageChangesRequest.ProtoReflect.Descriptor instead.
+func (*StageChangesRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *StageChangesRequest) GetChanges() []*NodeChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type ClearChangesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearChangesRequest) Reset() {
+	*x = ClearChangesRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearChangesRequest) ProtoMessage() {}
+
+func (x *ClearChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearChangesRequest.ProtoReflect.Descriptor instead.
+func (*ClearChangesRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{46}
+}
+
+type ChangesResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Staged   []*NodeChange          `protobuf:"bytes,2,rep,name=staged,proto3" json:"staged,omitempty"`
+	Progress *LayoutProgress        `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	// The latest first.
+	History       []*PastChange `protobuf:"bytes,4,rep,name=history,proto3" json:"history,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangesResponse) Reset() {
+	*x = ChangesResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangesResponse) ProtoMessage() {}
+
+func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangesResponse.ProtoReflect.Descriptor instead.
+func (*ChangesResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ChangesResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ChangesResponse) GetStaged() []*NodeChange {
+	if x != nil {
+		return x.Staged
+	}
+	return nil
+}
+
+func (x *ChangesResponse) GetProgress() *LayoutProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *ChangesResponse) GetHistory() []*PastChange {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+// LayoutProgress is how far the cluster is with a layout, as one node knows it.
+type LayoutProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version by which the node works, and the one from which that takes over: the
+	// same once nobody goes by that any more.
+	Tip  string `protobuf:"bytes,1,opt,name=tip,proto3" json:"tip,omitempty"`
+	Base string `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Committed, and used when all voters are known to hold it; empty if there is none.
+	Next    string `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`
+	Settled bool   `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`
+	// Nodes that will never come back, and whether it was accepted what may be lost.
+	Gone        []string        `protobuf:"bytes,5,rep,name=gone,proto3" json:"gone,omitempty"`
+	Loss        bool            `protobuf:"varint,6,opt,name=loss,proto3" json:"loss,omitempty"`
+	SinceUnixMs int64           `protobuf:"varint,7,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	Nodes       []*NodeProgress `protobuf:"bytes,8,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Without these nothing goes on.
+	Waits []*NodeFailure `protobuf:"bytes,9,rep,name=waits,proto3" json:"waits,omitempty"`
+	// What the node that answers takes over.
+	Transfer      *Transfer `protobuf:"bytes,10,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LayoutProgress) Reset() {
+	*x = LayoutProgress{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LayoutProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LayoutProgress) ProtoMessage() {}
+
+func (x *LayoutProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LayoutProgress.ProtoReflect.Descriptor instead.
+func (*LayoutProgress) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *LayoutProgress) GetTip() string {
+	if x != nil {
+		return x.Tip
+	}
+	return ""
+}
+
+func (x *LayoutProgress) GetBase() string {
+	if x != nil {
+		return x.Base
+	}
+	return ""
+}
+
+func (x *LayoutProgress) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *LayoutProgress) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *LayoutProgress) GetGone() []string {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *LayoutProgress) GetLoss() bool {
+	if x != nil {
+		return x.Loss
+	}
+	return false
+}
+
+func (x *LayoutProgress) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *LayoutProgress) GetNodes() []*NodeProgress {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *LayoutProgress) GetWaits() []*NodeFailure {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *LayoutProgress) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+type NodeProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Holds bool                   `protobuf:"varint,2,opt,name=holds,proto3" json:"holds,omitempty"`
+	// both, ahead or alone; empty if it does not work by the layout yet.
+	Step          string `protobuf:"bytes,3,opt,name=step,proto3" json:"step,omitempty"`
+	Complete      bool   `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`
+	Gone          bool   `protobuf:"varint,5,opt,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeProgress) Reset() {
+	*x = NodeProgress{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeProgress) ProtoMessage() {}
+
+func (x *NodeProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeProgress.ProtoReflect.Descriptor instead.
+func (*NodeProgress) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *NodeProgress) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *NodeProgress) GetHolds() bool {
+	if x != nil {
+		return x.Holds
+	}
+	return false
+}
+
+func (x *NodeProgress) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *NodeProgress) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *NodeProgress) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+type Transfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Copies of partitions, and how many of these are complete.
+	Copies         uint32 `protobuf:"varint,1,opt,name=copies,proto3" json:"copies,omitempty"`
+	Complete       uint32 `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	Bytes          uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	BytesPerSecond uint64 `protobuf:"varint,4,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	// An estimate; 0 if nobody can tell.
+	LeftMs        uint64 `protobuf:"varint,5,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Transfer) GetCopies() uint32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *Transfer) GetComplete() uint32 {
+	if x != nil {
+		return x.Complete
+	}
+	return 0
+}
+
+func (x *Transfer) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Transfer) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *Transfer) GetLeftMs() uint64 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
+// PastChange is a change that was committed: what was predicted, and what came.
+type PastChange struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	From    string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	Changes []*NodeChange          `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	// settled, replaced or running.
+	Outcome string `protobuf:"bytes,4,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Loss    bool   `protobuf:"varint,5,opt,name=loss,proto3" json:"loss,omitempty"`
+	// By the clock of the node that answers; 0 where it does not know.
+	CommittedUnixMs int64 `protobuf:"varint,6,opt,name=committed_unix_ms,json=committedUnixMs,proto3" json:"committed_unix_ms,omitempty"`
+	EndedUnixMs     int64 `protobuf:"varint,7,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"`
+	// The prediction, where this node made it.
+	Copies     uint32 `protobuf:"varint,8,opt,name=copies,proto3" json:"copies,omitempty"`
+	Bytes      uint64 `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	ExpectedMs uint64 `protobuf:"varint,10,opt,name=expected_ms,json=expectedMs,proto3" json:"expected_ms,omitempty"`
+	// What arrived at the node that answers.
+	MovedBytes    uint64 `protobuf:"varint,11,opt,name=moved_bytes,json=movedBytes,proto3" json:"moved_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastChange) Reset() {
+	*x = PastChange{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastChange) ProtoMessage() {}
+
+func (x *PastChange) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastChange.ProtoReflect.Descriptor instead.
+func (*PastChange) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *PastChange) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *PastChange) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *PastChange) GetChanges() []*NodeChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *PastChange) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *PastChange) GetLoss() bool {
+	if x != nil {
+		return x.Loss
+	}
+	return false
+}
+
+func (x *PastChange) GetCommittedUnixMs() int64 {
+	if x != nil {
+		return x.CommittedUnixMs
+	}
+	return 0
+}
+
+func (x *PastChange) GetEndedUnixMs() int64 {
+	if x != nil {
+		return x.EndedUnixMs
+	}
+	return 0
+}
+
+func (x *PastChange) GetCopies() uint32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *PastChange) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PastChange) GetExpectedMs() uint64 {
+	if x != nil {
+		return x.ExpectedMs
+	}
+	return 0
+}
+
+func (x *PastChange) GetMovedBytes() uint64 {
+	if x != nil {
+		return x.MovedBytes
+	}
+	return 0
+}
+
+type PlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Plan as if it were accepted that acknowledged writes may be lost.
+	AcceptLoss    bool `protobuf:"varint,1,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRequest) Reset() {
+	*x = PlanRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRequest) ProtoMessage() {}
+
+func (x *PlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
+func (*PlanRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *PlanRequest) GetAcceptLoss() bool {
+	if x != nil {
+		return x.AcceptLoss
+	}
+	return false
+}
+
+type PlanResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// What a commit has to name, and the layout that it follows on.
+	Version string         `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	From    string         `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	Changes []*NodeChange  `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	Nodes   []*PlannedNode `protobuf:"bytes,5,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Copies  uint32         `protobuf:"varint,6,opt,name=copies,proto3" json:"copies,omitempty"`
+	Bytes   uint64         `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// An estimate; 0 if nobody can tell.
+	ExpectedMs uint64 `protobuf:"varint,8,opt,name=expected_ms,json=expectedMs,proto3" json:"expected_ms,omitempty"`
+	// What holds while it goes on, in sentences.
+	Guarantees []string       `protobuf:"bytes,9,rep,name=guarantees,proto3" json:"guarantees,omitempty"`
+	Refusals   []*PlanProblem `protobuf:"bytes,10,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	Notes      []*PlanProblem `protobuf:"bytes,11,rep,name=notes,proto3" json:"notes,omitempty"`
+	// Nodes that cannot be reached: nothing begins without them.
+	Waits []string `protobuf:"bytes,12,rep,name=waits,proto3" json:"waits,omitempty"`
+	// Partitions that lose so many owners for ever that acknowledged writes may have been
+	// only there.
+	AtRisk        uint32 `protobuf:"varint,13,opt,name=at_risk,json=atRisk,proto3" json:"at_risk,omitempty"`
+	Loss          bool   `protobuf:"varint,14,opt,name=loss,proto3" json:"loss,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanResponse) Reset() {
+	*x = PlanResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanResponse) ProtoMessage() {}
+
+func (x *PlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
+func (*PlanResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *PlanResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *PlanResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *PlanResponse) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *PlanResponse) GetChanges() []*NodeChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetNodes() []*PlannedNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetCopies() uint32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *PlanResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PlanResponse) GetExpectedMs() uint64 {
+	if x != nil {
+		return x.ExpectedMs
+	}
+	return 0
+}
+
+func (x *PlanResponse) GetGuarantees() []string {
+	if x != nil {
+		return x.Guarantees
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetRefusals() []*PlanProblem {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetNotes() []*PlanProblem {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetWaits() []string {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetAtRisk() uint32 {
+	if x != nil {
+		return x.AtRisk
+	}
+	return 0
+}
+
+func (x *PlanResponse) GetLoss() bool {
+	if x != nil {
+		return x.Loss
+	}
+	return false
+}
+
+type PlannedNode struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Zone     string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	Capacity uint32                 `protobuf:"varint,3,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Gone     bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`
+	Leaves   bool                   `protobuf:"varint,5,opt,name=leaves,proto3" json:"leaves,omitempty"`
+	// Partitions it is a home of.
+	Before        uint32 `protobuf:"varint,6,opt,name=before,proto3" json:"before,omitempty"`
+	After         uint32 `protobuf:"varint,7,opt,name=after,proto3" json:"after,omitempty"`
+	CopiesIn      uint32 `protobuf:"varint,8,opt,name=copies_in,json=copiesIn,proto3" json:"copies_in,omitempty"`
+	CopiesOut     uint32 `protobuf:"varint,9,opt,name=copies_out,json=copiesOut,proto3" json:"copies_out,omitempty"`
+	BytesIn       uint64 `protobuf:"varint,10,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut      uint64 `protobuf:"varint,11,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedNode) Reset() {
+	*x = PlannedNode{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedNode) ProtoMessage() {}
+
+func (x *PlannedNode) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedNode.ProtoReflect.Descriptor instead.
+func (*PlannedNode) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *PlannedNode) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *PlannedNode) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *PlannedNode) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *PlannedNode) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *PlannedNode) GetLeaves() bool {
+	if x != nil {
+		return x.Leaves
+	}
+	return false
+}
+
+func (x *PlannedNode) GetBefore() uint32 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *PlannedNode) GetAfter() uint32 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *PlannedNode) GetCopiesIn() uint32 {
+	if x != nil {
+		return x.CopiesIn
+	}
+	return 0
+}
+
+func (x *PlannedNode) GetCopiesOut() uint32 {
+	if x != nil {
+		return x.CopiesOut
+	}
+	return 0
+}
+
+func (x *PlannedNode) GetBytesIn() uint64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *PlannedNode) GetBytesOut() uint64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+type PlanProblem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A word for programs.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Node string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	// A sentence for people.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanProblem) Reset() {
+	*x = PlanProblem{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanProblem) ProtoMessage() {}
+
+func (x *PlanProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanProblem.ProtoReflect.Descriptor instead.
+func (*PlanProblem) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *PlanProblem) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PlanProblem) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *PlanProblem) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type CommitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// That of the plan that was looked at.
+	Version       string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	AcceptLoss    bool   `protobuf:"varint,2,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitRequest) Reset() {
+	*x = CommitRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitRequest) ProtoMessage() {}
+
+func (x *CommitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
+func (*CommitRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *CommitRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *CommitRequest) GetAcceptLoss() bool {
+	if x != nil {
+		return x.AcceptLoss
+	}
+	return false
+}
+
 var File_kindred_v1_kindred_proto protoreflect.FileDescriptor
 
 const file_kindred_v1_kindred_proto_rawDesc = "" +
@@ -4190,7 +5292,106 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x14ChangeBucketResponse\x12*\n" +
 	"\x06bucket\x18\x01 \x01(\v2\x12.kindred.v1.BucketR\x06bucket\x12\x19\n" +
 	"\bknown_by\x18\x02 \x03(\tR\aknownBy\x12\x18\n" +
-	"\aunheard\x18\x03 \x03(\tR\aunheard*f\n" +
+	"\aunheard\x18\x03 \x03(\tR\aunheard\"h\n" +
+	"\n" +
+	"NodeChange\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06intent\x18\x02 \x01(\tR\x06intent\x12\x12\n" +
+	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x1a\n" +
+	"\bcapacity\x18\x04 \x01(\rR\bcapacity\"\x10\n" +
+	"\x0eChangesRequest\"G\n" +
+	"\x13StageChangesRequest\x120\n" +
+	"\achanges\x18\x01 \x03(\v2\x16.kindred.v1.NodeChangeR\achanges\"\x15\n" +
+	"\x13ClearChangesRequest\"\xbf\x01\n" +
+	"\x0fChangesResponse\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12.\n" +
+	"\x06staged\x18\x02 \x03(\v2\x16.kindred.v1.NodeChangeR\x06staged\x126\n" +
+	"\bprogress\x18\x03 \x01(\v2\x1a.kindred.v1.LayoutProgressR\bprogress\x120\n" +
+	"\ahistory\x18\x04 \x03(\v2\x16.kindred.v1.PastChangeR\ahistory\"\xc1\x02\n" +
+	"\x0eLayoutProgress\x12\x10\n" +
+	"\x03tip\x18\x01 \x01(\tR\x03tip\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\tR\x04base\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\x12\x18\n" +
+	"\asettled\x18\x04 \x01(\bR\asettled\x12\x12\n" +
+	"\x04gone\x18\x05 \x03(\tR\x04gone\x12\x12\n" +
+	"\x04loss\x18\x06 \x01(\bR\x04loss\x12\"\n" +
+	"\rsince_unix_ms\x18\a \x01(\x03R\vsinceUnixMs\x12.\n" +
+	"\x05nodes\x18\b \x03(\v2\x18.kindred.v1.NodeProgressR\x05nodes\x12-\n" +
+	"\x05waits\x18\t \x03(\v2\x17.kindred.v1.NodeFailureR\x05waits\x120\n" +
+	"\btransfer\x18\n" +
+	" \x01(\v2\x14.kindred.v1.TransferR\btransfer\"|\n" +
+	"\fNodeProgress\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x12\n" +
+	"\x04step\x18\x03 \x01(\tR\x04step\x12\x1a\n" +
+	"\bcomplete\x18\x04 \x01(\bR\bcomplete\x12\x12\n" +
+	"\x04gone\x18\x05 \x01(\bR\x04gone\"\x97\x01\n" +
+	"\bTransfer\x12\x16\n" +
+	"\x06copies\x18\x01 \x01(\rR\x06copies\x12\x1a\n" +
+	"\bcomplete\x18\x02 \x01(\rR\bcomplete\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12(\n" +
+	"\x10bytes_per_second\x18\x04 \x01(\x04R\x0ebytesPerSecond\x12\x17\n" +
+	"\aleft_ms\x18\x05 \x01(\x04R\x06leftMs\"\xda\x02\n" +
+	"\n" +
+	"PastChange\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x120\n" +
+	"\achanges\x18\x03 \x03(\v2\x16.kindred.v1.NodeChangeR\achanges\x12\x18\n" +
+	"\aoutcome\x18\x04 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04loss\x18\x05 \x01(\bR\x04loss\x12*\n" +
+	"\x11committed_unix_ms\x18\x06 \x01(\x03R\x0fcommittedUnixMs\x12\"\n" +
+	"\rended_unix_ms\x18\a \x01(\x03R\vendedUnixMs\x12\x16\n" +
+	"\x06copies\x18\b \x01(\rR\x06copies\x12\x14\n" +
+	"\x05bytes\x18\t \x01(\x04R\x05bytes\x12\x1f\n" +
+	"\vexpected_ms\x18\n" +
+	" \x01(\x04R\n" +
+	"expectedMs\x12\x1f\n" +
+	"\vmoved_bytes\x18\v \x01(\x04R\n" +
+	"movedBytes\".\n" +
+	"\vPlanRequest\x12\x1f\n" +
+	"\vaccept_loss\x18\x01 \x01(\bR\n" +
+	"acceptLoss\"\xc7\x03\n" +
+	"\fPlanResponse\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x120\n" +
+	"\achanges\x18\x04 \x03(\v2\x16.kindred.v1.NodeChangeR\achanges\x12-\n" +
+	"\x05nodes\x18\x05 \x03(\v2\x17.kindred.v1.PlannedNodeR\x05nodes\x12\x16\n" +
+	"\x06copies\x18\x06 \x01(\rR\x06copies\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x04R\x05bytes\x12\x1f\n" +
+	"\vexpected_ms\x18\b \x01(\x04R\n" +
+	"expectedMs\x12\x1e\n" +
+	"\n" +
+	"guarantees\x18\t \x03(\tR\n" +
+	"guarantees\x123\n" +
+	"\brefusals\x18\n" +
+	" \x03(\v2\x17.kindred.v1.PlanProblemR\brefusals\x12-\n" +
+	"\x05notes\x18\v \x03(\v2\x17.kindred.v1.PlanProblemR\x05notes\x12\x14\n" +
+	"\x05waits\x18\f \x03(\tR\x05waits\x12\x17\n" +
+	"\aat_risk\x18\r \x01(\rR\x06atRisk\x12\x12\n" +
+	"\x04loss\x18\x0e \x01(\bR\x04loss\"\x9f\x02\n" +
+	"\vPlannedNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x1a\n" +
+	"\bcapacity\x18\x03 \x01(\rR\bcapacity\x12\x12\n" +
+	"\x04gone\x18\x04 \x01(\bR\x04gone\x12\x16\n" +
+	"\x06leaves\x18\x05 \x01(\bR\x06leaves\x12\x16\n" +
+	"\x06before\x18\x06 \x01(\rR\x06before\x12\x14\n" +
+	"\x05after\x18\a \x01(\rR\x05after\x12\x1b\n" +
+	"\tcopies_in\x18\b \x01(\rR\bcopiesIn\x12\x1d\n" +
+	"\n" +
+	"copies_out\x18\t \x01(\rR\tcopiesOut\x12\x19\n" +
+	"\bbytes_in\x18\n" +
+	" \x01(\x04R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\v \x01(\x04R\bbytesOut\"I\n" +
+	"\vPlanProblem\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"J\n" +
+	"\rCommitRequest\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
+	"\vaccept_loss\x18\x02 \x01(\bR\n" +
+	"acceptLoss*f\n" +
 	"\n" +
 	"Durability\x12\x16\n" +
 	"\x12DURABILITY_DEFAULT\x10\x00\x12\x15\n" +
@@ -4234,7 +5435,7 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06Delete\x12\x19.kindred.v1.DeleteRequest\x1a\x1a.kindred.v1.DeleteResponse\x12I\n" +
 	"\bPipeline\x12\x1b.kindred.v1.PipelineRequest\x1a\x1c.kindred.v1.PipelineResponse(\x010\x01\x12;\n" +
 	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x01\x12<\n" +
-	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xfd\x03\n" +
+	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xda\x06\n" +
 	"\aCluster\x12E\n" +
 	"\bDescribe\x12\x1b.kindred.v1.DescribeRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12D\n" +
@@ -4243,7 +5444,12 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponse\x12=\n" +
 	"\x04Init\x12\x17.kindred.v1.InitRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aBuckets\x12\x1a.kindred.v1.BucketsRequest\x1a\x1b.kindred.v1.BucketsResponse\x12Q\n" +
-	"\fChangeBucket\x12\x1f.kindred.v1.ChangeBucketRequest\x1a .kindred.v1.ChangeBucketResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
+	"\fChangeBucket\x12\x1f.kindred.v1.ChangeBucketRequest\x1a .kindred.v1.ChangeBucketResponse\x12B\n" +
+	"\aChanges\x12\x1a.kindred.v1.ChangesRequest\x1a\x1b.kindred.v1.ChangesResponse\x12L\n" +
+	"\fStageChanges\x12\x1f.kindred.v1.StageChangesRequest\x1a\x1b.kindred.v1.ChangesResponse\x12L\n" +
+	"\fClearChanges\x12\x1f.kindred.v1.ClearChangesRequest\x1a\x1b.kindred.v1.ChangesResponse\x129\n" +
+	"\x04Plan\x12\x17.kindred.v1.PlanRequest\x1a\x18.kindred.v1.PlanResponse\x12@\n" +
+	"\x06Commit\x12\x19.kindred.v1.CommitRequest\x1a\x1b.kindred.v1.ChangesResponseB7Z5github.com/kindredkv/kindred/api/kindred/v1;kindredv1b\x06proto3"
 
 var (
 	file_kindred_v1_kindred_proto_rawDescOnce sync.Once
@@ -4258,7 +5464,7 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),              // 0: kindred.v1.Durability
 	(Cause)(0),                   // 1: kindred.v1.Cause
@@ -4309,6 +5515,20 @@ var file_kindred_v1_kindred_proto_goTypes = []any{
 	(*BucketsResponse)(nil),      // 46: kindred.v1.BucketsResponse
 	(*ChangeBucketRequest)(nil),  // 47: kindred.v1.ChangeBucketRequest
 	(*ChangeBucketResponse)(nil), // 48: kindred.v1.ChangeBucketResponse
+	(*NodeChange)(nil),           // 49: kindred.v1.NodeChange
+	(*ChangesRequest)(nil),       // 50: kindred.v1.ChangesRequest
+	(*StageChangesRequest)(nil),  // 51: kindred.v1.StageChangesRequest
+	(*ClearChangesRequest)(nil),  // 52: kindred.v1.ClearChangesRequest
+	(*ChangesResponse)(nil),      // 53: kindred.v1.ChangesResponse
+	(*LayoutProgress)(nil),       // 54: kindred.v1.LayoutProgress
+	(*NodeProgress)(nil),         // 55: kindred.v1.NodeProgress
+	(*Transfer)(nil),             // 56: kindred.v1.Transfer
+	(*PastChange)(nil),           // 57: kindred.v1.PastChange
+	(*PlanRequest)(nil),          // 58: kindred.v1.PlanRequest
+	(*PlanResponse)(nil),         // 59: kindred.v1.PlanResponse
+	(*PlannedNode)(nil),          // 60: kindred.v1.PlannedNode
+	(*PlanProblem)(nil),          // 61: kindred.v1.PlanProblem
+	(*CommitRequest)(nil),        // 62: kindred.v1.CommitRequest
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
@@ -4353,37 +5573,59 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	44, // 39: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
 	43, // 40: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
 	44, // 41: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
-	6,  // 42: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	9,  // 43: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	11, // 44: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	16, // 45: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	20, // 46: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	23, // 47: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
-	25, // 48: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	39, // 49: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	39, // 50: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
-	36, // 51: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	38, // 52: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
-	45, // 53: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
-	47, // 54: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
-	8,  // 55: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	10, // 56: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	12, // 57: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	18, // 58: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	21, // 59: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	24, // 60: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	26, // 61: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	40, // 62: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	40, // 63: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	37, // 64: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	26, // 65: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
-	46, // 66: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
-	48, // 67: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
-	55, // [55:68] is the sub-list for method output_type
-	42, // [42:55] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	49, // 42: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
+	49, // 43: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
+	54, // 44: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
+	57, // 45: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
+	55, // 46: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
+	15, // 47: kindred.v1.LayoutProgress.waits:type_name -> kindred.v1.NodeFailure
+	56, // 48: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
+	49, // 49: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
+	49, // 50: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
+	60, // 51: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
+	61, // 52: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
+	61, // 53: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
+	6,  // 54: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	9,  // 55: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	11, // 56: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	16, // 57: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	20, // 58: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	23, // 59: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
+	25, // 60: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	39, // 61: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	39, // 62: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	36, // 63: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
+	38, // 64: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
+	45, // 65: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
+	47, // 66: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
+	50, // 67: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
+	51, // 68: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
+	52, // 69: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
+	58, // 70: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
+	62, // 71: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
+	8,  // 72: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	10, // 73: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	12, // 74: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	18, // 75: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	21, // 76: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	24, // 77: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	26, // 78: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	40, // 79: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	40, // 80: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	37, // 81: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	26, // 82: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
+	46, // 83: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
+	48, // 84: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
+	53, // 85: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
+	53, // 86: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
+	53, // 87: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
+	59, // 88: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
+	53, // 89: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
+	72, // [72:90] is the sub-list for method output_type
+	54, // [54:72] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_kindred_v1_kindred_proto_init() }
@@ -4413,7 +5655,7 @@ func file_kindred_v1_kindred_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   43,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

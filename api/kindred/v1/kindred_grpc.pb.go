@@ -341,6 +341,11 @@ const (
 	Cluster_Init_FullMethodName         = "/kindred.v1.Cluster/Init"
 	Cluster_Buckets_FullMethodName      = "/kindred.v1.Cluster/Buckets"
 	Cluster_ChangeBucket_FullMethodName = "/kindred.v1.Cluster/ChangeBucket"
+	Cluster_Changes_FullMethodName      = "/kindred.v1.Cluster/Changes"
+	Cluster_StageChanges_FullMethodName = "/kindred.v1.Cluster/StageChanges"
+	Cluster_ClearChanges_FullMethodName = "/kindred.v1.Cluster/ClearChanges"
+	Cluster_Plan_FullMethodName         = "/kindred.v1.Cluster/Plan"
+	Cluster_Commit_FullMethodName       = "/kindred.v1.Cluster/Commit"
 )
 
 // ClusterClient is the client API for Cluster service.
@@ -371,6 +376,21 @@ type ClusterClient interface {
 	// the node that is spoken to when it answers, and names the members that go by
 	// it; the others hear of it when they can be reached.
 	ChangeBucket(ctx context.Context, in *ChangeBucketRequest, opts ...grpc.CallOption) (*ChangeBucketResponse, error)
+	// Changes says what is staged, how far the cluster is with a change of layout, and
+	// what changes there were, as the node that is spoken to knows it.
+	Changes(ctx context.Context, in *ChangesRequest, opts ...grpc.CallOption) (*ChangesResponse, error)
+	// StageChanges stages what is to become of nodes, all of it or nothing. It is durable
+	// at the node that is spoken to when it answers, and travels to the others; nothing
+	// changes before a commit. For a node the latest change counts.
+	StageChanges(ctx context.Context, in *StageChangesRequest, opts ...grpc.CallOption) (*ChangesResponse, error)
+	// ClearChanges takes back all that is staged. What was committed stays: stage the
+	// reverse.
+	ClearChanges(ctx context.Context, in *ClearChangesRequest, opts ...grpc.CallOption) (*ChangesResponse, error)
+	// Plan says what a commit would do.
+	Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (*PlanResponse, error)
+	// Commit proposes a plan to all nodes. It is refused with the code unsafe if the plan
+	// is another by now, or refused by itself. The layout is used when all voters hold it.
+	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*ChangesResponse, error)
 }
 
 type clusterClient struct {
@@ -451,6 +471,56 @@ func (c *clusterClient) ChangeBucket(ctx context.Context, in *ChangeBucketReques
 	return out, nil
 }
 
+func (c *clusterClient) Changes(ctx context.Context, in *ChangesRequest, opts ...grpc.CallOption) (*ChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangesResponse)
+	err := c.cc.Invoke(ctx, Cluster_Changes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) StageChanges(ctx context.Context, in *StageChangesRequest, opts ...grpc.CallOption) (*ChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangesResponse)
+	err := c.cc.Invoke(ctx, Cluster_StageChanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) ClearChanges(ctx context.Context, in *ClearChangesRequest, opts ...grpc.CallOption) (*ChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangesResponse)
+	err := c.cc.Invoke(ctx, Cluster_ClearChanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (*PlanResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlanResponse)
+	err := c.cc.Invoke(ctx, Cluster_Plan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*ChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangesResponse)
+	err := c.cc.Invoke(ctx, Cluster_Commit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
@@ -479,6 +549,21 @@ type ClusterServer interface {
 	// the node that is spoken to when it answers, and names the members that go by
 	// it; the others hear of it when they can be reached.
 	ChangeBucket(context.Context, *ChangeBucketRequest) (*ChangeBucketResponse, error)
+	// Changes says what is staged, how far the cluster is with a change of layout, and
+	// what changes there were, as the node that is spoken to knows it.
+	Changes(context.Context, *ChangesRequest) (*ChangesResponse, error)
+	// StageChanges stages what is to become of nodes, all of it or nothing. It is durable
+	// at the node that is spoken to when it answers, and travels to the others; nothing
+	// changes before a commit. For a node the latest change counts.
+	StageChanges(context.Context, *StageChangesRequest) (*ChangesResponse, error)
+	// ClearChanges takes back all that is staged. What was committed stays: stage the
+	// reverse.
+	ClearChanges(context.Context, *ClearChangesRequest) (*ChangesResponse, error)
+	// Plan says what a commit would do.
+	Plan(context.Context, *PlanRequest) (*PlanResponse, error)
+	// Commit proposes a plan to all nodes. It is refused with the code unsafe if the plan
+	// is another by now, or refused by itself. The layout is used when all voters hold it.
+	Commit(context.Context, *CommitRequest) (*ChangesResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -509,6 +594,21 @@ func (UnimplementedClusterServer) Buckets(context.Context, *BucketsRequest) (*Bu
 }
 func (UnimplementedClusterServer) ChangeBucket(context.Context, *ChangeBucketRequest) (*ChangeBucketResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangeBucket not implemented")
+}
+func (UnimplementedClusterServer) Changes(context.Context, *ChangesRequest) (*ChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Changes not implemented")
+}
+func (UnimplementedClusterServer) StageChanges(context.Context, *StageChangesRequest) (*ChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StageChanges not implemented")
+}
+func (UnimplementedClusterServer) ClearChanges(context.Context, *ClearChangesRequest) (*ChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClearChanges not implemented")
+}
+func (UnimplementedClusterServer) Plan(context.Context, *PlanRequest) (*PlanResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Plan not implemented")
+}
+func (UnimplementedClusterServer) Commit(context.Context, *CommitRequest) (*ChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Commit not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -657,6 +757,96 @@ func _Cluster_ChangeBucket_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_Changes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).Changes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_Changes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).Changes(ctx, req.(*ChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_StageChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StageChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).StageChanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_StageChanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).StageChanges(ctx, req.(*StageChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_ClearChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClearChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).ClearChanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_ClearChanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).ClearChanges(ctx, req.(*ClearChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_Plan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).Plan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_Plan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).Plan(ctx, req.(*PlanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_Commit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CommitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).Commit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_Commit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).Commit(ctx, req.(*CommitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -691,6 +881,26 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ChangeBucket",
 			Handler:    _Cluster_ChangeBucket_Handler,
+		},
+		{
+			MethodName: "Changes",
+			Handler:    _Cluster_Changes_Handler,
+		},
+		{
+			MethodName: "StageChanges",
+			Handler:    _Cluster_StageChanges_Handler,
+		},
+		{
+			MethodName: "ClearChanges",
+			Handler:    _Cluster_ClearChanges_Handler,
+		},
+		{
+			MethodName: "Plan",
+			Handler:    _Cluster_Plan_Handler,
+		},
+		{
+			MethodName: "Commit",
+			Handler:    _Cluster_Commit_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
