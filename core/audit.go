@@ -102,6 +102,8 @@ type audit struct {
 	// since is what the replica knew of any key when the round began, lacked what
 	// this peer has not applied of that and of the leaves that are restored.
 	since, lacked vclock.DotSet
+	// unnamed: of what it has not applied there are dots that no log names.
+	unnamed bool
 	// listed is the clock of the peer when it named its keys.
 	listed vclock.DotSet
 	// stuck are the leaves that this peer could not say anything about.
@@ -415,7 +417,7 @@ func (s *Shard) others(id replica.ID) []string {
 // next goes on with what is left to do: restoring comes first, because a replica
 // that has lost something has nothing to compare.
 func (a *audit) next(s *Shard, now time.Time) {
-	a.names, a.asked, a.again, a.leaves = nil, nil, hashtree.Set{}, hashtree.Set{}
+	a.names, a.asked, a.again, a.leaves, a.unnamed = nil, nil, hashtree.Set{}, hashtree.Set{}, false
 	a.restoring = a.r.IsDamaged()
 	for len(a.peers) > 0 && !s.linked[a.peers[0]] {
 		a.problem = a.peers[0] + " cannot be reached"

@@ -109,11 +109,13 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 	lacked := run.lacks(m.Clock)
 	missing := lacked.Intersect(run.r.Logged())
 	if unnamed := lacked.Minus(missing); run.restoring && !unnamed.IsEmpty() {
-		run.again = run.leaves // of any of these keys may be what no log names
+		run.again, run.unnamed = run.leaves, true // of any of these keys may be what no log names
 		run.lacked.Union(unnamed)
-		run.endRound(s, now)
-		a.wake(now)
-		return
+		if !run.doubts() {
+			run.endRound(s, now)
+			a.wake(now)
+			return
+		}
 	}
 	leaves := run.leaves
 	s.look(func() Reading {
@@ -172,11 +174,25 @@ func (a *audit) compare(s *Shard, now time.Time, found *replica.Survey, theirs [
 	}
 	for _, name := range differing(found.Keys, theirs, a.restoring) {
 		_, lacks := behind[name]
-		if !lacks && (a.restoring || !a.r.Touched(name.Bucket, name.Key)) {
+		told := !lacks && !a.unnamed || doubted.Has(hashtree.LeafOf(ring.Hash(name.Bucket, name.Key)))
+		if told && (a.restoring || !a.r.Touched(name.Bucket, name.Key)) {
 			a.names = append(a.names, name)
 		}
 	}
 	a.work(s, now)
+}
+
+// doubts reports whether the leaves that are restored are some in which all that lives is
+// there. What a peer knows to be gone of their keys is joined, whatever it lacks: there
+// may be nobody who lacks nothing, and then what is stored stands.
+func (a *audit) doubts() bool {
+	doubted := a.r.Doubted()
+	for leaf := range a.leaves.Leaves() {
+		if doubted.Has(leaf) {
+			return true
+		}
+	}
+	return false
 }
 
 // differing lists the keys that are not the same in two lists, or not in both. The

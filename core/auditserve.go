@@ -45,8 +45,8 @@ func (s *Shard) cannotSpeak(id replica.ID) string {
 // cannotTell says why a replica cannot tell another what that has lost. Once all pages
 // of a rebuild are taken over it can, although dots of which they spoke are still to
 // come: they may be the other's to give, when it has been restored. Its clock does not
-// claim them.
-func (s *Shard) cannotTell(id replica.ID) string {
+// claim them. So can one whose pass was given up, if there is nobody else to ask.
+func (s *Shard) cannotTell(id replica.ID, asker string) string {
 	r := s.replicas[id]
 	switch {
 	case r == nil:
@@ -54,10 +54,19 @@ func (s *Shard) cannotTell(id replica.ID) string {
 	case s.auditor.status[id].waits: // to look would only meet the damage again
 		return isDamaged
 	}
-	if _, _, _, copying := r.Copying(); copying {
+	if _, _, _, copying := r.Copying(); copying && !s.lastToAsk(id, asker) {
 		return beingRebuilt
 	}
 	return ""
+}
+
+// lastToAsk reports whether the pass of a replica was given up, and whoever asks is the
+// only other home. Then that is damaged, gives no pages, and gets back what it has lost
+// from here or not at all. All that the pass has brought of a key is in what is told of
+// it: versions that live, and what is known to be gone.
+func (s *Shard) lastToAsk(id replica.ID, asker string) bool {
+	others := s.others(id)
+	return len(others) == 1 && others[0] == asker && s.gaveUp(id)
 }
 
 // onAuditTree answers with the parts of the hash tree that differ.
@@ -88,7 +97,7 @@ func (s *Shard) onAuditTree(from string, m *wire.AuditTree) {
 // bring back what they have deleted.
 func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 	r := s.replicas[replica.ID(m.Head)]
-	failed := s.cannotTell(replica.ID(m.Head))
+	failed := s.cannotTell(replica.ID(m.Head), from)
 	if failed == "" && s.auditor.surveys >= surveysMax {
 		failed = s.overloaded("surveys being read", surveysMax).Message
 	}
@@ -173,7 +182,7 @@ func listKeys(reply *wire.AuditKeys, found *replica.Survey, leaves hashtree.Set,
 // onAuditFetch answers with filled objects and the clock of their moment.
 func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
 	r := s.replicas[replica.ID(m.Head)]
-	failed := s.cannotTell(replica.ID(m.Head))
+	failed := s.cannotTell(replica.ID(m.Head), from)
 	if failed == "" && s.auditor.surveys >= surveysMax {
 		failed = s.overloaded("surveys being read", surveysMax).Message
 	}

@@ -155,10 +155,10 @@ func TestC09_AHintIsNotVoid(t *testing.T) {
 	}
 	c := r.nodes[guest].shard.closer
 	ask := &wire.CloseAsk{Head: wire.Head(id), Layout: r.layout.Version(), Round: wire.Round{Number: 1, Proposer: 1}, Actors: []vclock.Actor{dead}}
-	reply := c.report(ask)
+	reply := c.report("", ask)
 	require.True(t, reply.Reports[0].Held.Contains(d))
 	r.payHints()
-	require.True(t, c.report(ask).Reports[0].Held.Contains(d), "it says so again, whoever has it by now")
+	require.True(t, c.report("", ask).Reports[0].Held.Contains(d), "it says so again, whoever has it by now")
 }
 
 // A member works by one layout: it answers no question by another, and none about
@@ -173,7 +173,7 @@ func TestR15_WhatAMemberDoesNotAnswer(t *testing.T) {
 		if layout {
 			m.Layout = r.layout.Version()
 		}
-		return s.closer.report(m)
+		return s.closer.report("", m)
 	}
 	require.NotEmpty(t, ask(false).Refused)
 	for _, report := range ask(true).Reports {

@@ -76,7 +76,7 @@ func (c *closer) ask(p *place, members []string) {
 		}
 	}
 	if slices.Contains(members, c.s.cfg.Node) {
-		c.heard(p, c.s.cfg.Node, c.report(ask))
+		c.heard(p, c.s.cfg.Node, c.report(c.s.cfg.Node, ask))
 	}
 }
 
@@ -101,7 +101,13 @@ func (c *closer) giveUp(p *place) {
 }
 
 // report answers an ask as a member.
-func (c *closer) report(m *wire.CloseAsk) *wire.CloseReply {
+//
+// The question that promises nothing is also that of a home that is damaged (R20). If it
+// can be told by this one only, the pages of a pass that was given up hold nothing from
+// it: what came of their dots is told, and of keys that they have not reached the dots
+// are lost. Who promises a round answers for them: a version of theirs may live here
+// whose dot the clock lacks.
+func (c *closer) report(from string, m *wire.CloseAsk) *wire.CloseReply {
 	reply := &wire.CloseReply{Head: m.Head, Op: m.Op}
 	switch {
 	case c.s.layout == nil || c.s.layout.Version() != m.Layout:
@@ -114,9 +120,12 @@ func (c *closer) report(m *wire.CloseAsk) *wire.CloseReply {
 		reply.Refused = c.s.full.Message
 		return reply
 	}
-	p := c.place(replica.ID{Partition: m.Partition, N: m.N})
+	p, holds := c.place(replica.ID{Partition: m.Partition, N: m.N}), c.holds
+	if m.Round.IsZero() && c.s.lastToAsk(p.id, from) {
+		holds = c.keeps
+	}
 	for _, a := range m.Actors {
-		report, promised := p.promises.Report(a, m.Round, c.lives(p.id, a), c.holds(p.id, a))
+		report, promised := p.promises.Report(a, m.Round, c.lives(p.id, a), holds(p.id, a))
 		if promised {
 			c.stats.Promises++
 			p.promises.Save(&c.s.out.Rows, p.id.Partition, p.id.N, a)
@@ -134,24 +143,30 @@ func (c *closer) lives(id replica.ID, a vclock.Actor) bool {
 	return replica.New(id, c.s.cfg.Start, nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a
 }
 
-// holds are the dots of an actor that this node holds in any way: in a clock, in
-// the objects that a rebuild has brought and whose dots no log names before its
-// last page, or in a hint.
+// holds are the dots of an actor that this node holds in any way: those that it keeps,
+// and those in the objects that a rebuild has brought and no log names before its last
+// page.
 func (c *closer) holds(id replica.ID, a vclock.Actor) vclock.DotSet {
-	var all, held vclock.DotSet
-	all.Close(a)
+	held := c.keeps(id, a)
 	if r := c.s.replicas[id]; r != nil {
-		held = r.Clock().Intersect(all)
 		c0, _, _, _ := r.Copying()
-		held.Union(c0.Intersect(all))
+		held.Union(only(c0, a))
 	}
-	held.Union(c.s.debts.ledger.Held(wire.Head(id)).Intersect(all))
 	return held
+}
+
+// keeps are the dots of an actor in a clock or in a hint.
+func (c *closer) keeps(id replica.ID, a vclock.Actor) (kept vclock.DotSet) {
+	if r := c.s.replicas[id]; r != nil {
+		kept = only(r.Clock(), a)
+	}
+	kept.Union(only(c.s.debts.ledger.Held(wire.Head(id)), a))
+	return kept
 }
 
 func (c *closer) onAsk(now time.Time, from string, m *wire.CloseAsk) {
 	c.now = now
-	reply := c.report(m)
+	reply := c.report(from, m)
 	if p := c.places[replica.ID{Partition: m.Partition, N: m.N}]; p != nil && !m.Round.IsZero() {
 		for _, a := range m.Actors { // somebody else is at it
 			if known, noticed := p.suspects[a]; noticed {

@@ -125,6 +125,17 @@ func (s *Shard) giveUpVain(now time.Time, j *rebuildJob) {
 	}
 }
 
+// gaveUp reports whether a pass of a replica was given up and no other has begun.
+func (s *Shard) gaveUp(id replica.ID) bool {
+	j := s.rebuilds.jobs[id]
+	if j == nil || j.state != rebuildCopying {
+		return false
+	}
+	_, begun := j.machine.C0()
+	_, _, _, copying := j.r.Copying()
+	return copying && !begun
+}
+
 // copying reports whether pages of a replica are being taken over now.
 func (s *Shard) copying(id replica.ID) bool {
 	j := s.rebuilds.jobs[id]

@@ -33,10 +33,10 @@ var mutantsOutside = []mutant{
 		{"replica/scan.go", "!more || end < last {", "!more || end > last {"},
 	}},
 	{name: "close asks nobody for hints", directed: "core:TestC09_AHintIsNotVoid", rule: "R15", edits: []edit{
-		{"core/closeround.go", "	held.Union(c.s.debts.ledger.Held(wire.Head(id)).Intersect(all))\n", ""},
+		{"core/closeround.go", "	kept.Union(only(c.s.debts.ledger.Held(wire.Head(id)), a))\n", ""},
 	}},
 	{name: "close asks nobody what a rebuild has brought", directed: "core:TestR15_WhatARebuildHasBroughtIsReported", rule: "R15", edits: []edit{
-		{"core/closeround.go", "		held.Union(c0.Intersect(all))\n", "		_ = c0\n"},
+		{"core/closeround.go", "		held.Union(only(c0, a))\n", "		_ = c0\n"},
 	}},
 	{name: "living guest taken for dead", directed: "core:TestR15_WhatAMemberDoesNotAnswer", rule: "R15", edits: []edit{
 		{"core/closeround.go", "return replica.New(id, c.s.cfg.Start, nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a", "return replica.New(id, c.s.cfg.Start, nil).Actor() == a"},
@@ -67,6 +67,18 @@ var mutantsOutside = []mutant{
 	}},
 	{name: "what is lost is asked for only once", directed: "core:TestWhatIsLostIsAskedForTwice", rule: "R20", edits: []edit{
 		{"core/auditlost.go", "	case !q.second:\n", "	case !q.second && q.second:\n"},
+	}},
+	{name: "half-built home holds what its pages have not brought", directed: "core:TestOfTwoHomesTheHalfBuiltOneTellsTheOther", rule: "R20", edits: []edit{
+		{"core/closeround.go", "		holds = c.keeps\n", ""},
+	}},
+	{name: "half-built home is the last to ask though there is a third", directed: "core:TestWhatAHalfBuiltHomeKnowsIsNotLostToAThird", rule: "R20, I5", edits: []edit{
+		{"core/auditserve.go", "len(others) == 1 && others[0] == asker && s.gaveUp(id)", "len(others) > 0 && s.gaveUp(id)"},
+	}},
+	{name: "half-built home promises without what it could not claim", directed: "core:TestOfTwoHomesTheHalfBuiltOneTellsWhatItCouldNotClaim", rule: "R15, I1", edits: []edit{
+		{"core/closeround.go", "m.Round.IsZero() && c.s.lastToAsk(p.id, from)", "c.s.lastToAsk(p.id, from)"},
+	}},
+	{name: "what is known to be gone not joined from who lacks other dots", directed: "core:TestWhatIsKnownToBeGoneIsToldByAHalfBuiltHome", rule: "R20, I5", edits: []edit{
+		{"core/auditround.go", "		if !run.doubts() {\n", "		if run.doubts() || !run.doubts() {\n"},
 	}},
 	{name: "delete takes what its client had not read", rule: "R6", edits: []edit{
 		{"core/write.go", "dot, delta := k.Delete(o.seen, o.requestID()", "dot, delta := k.Delete(k.Filled().Seen(), o.requestID()"},
