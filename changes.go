@@ -1,104 +1,212 @@
 package kindred
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
-// Changes is how the layout of a cluster changes, as one node knows it. Versions are in
-// readable form, empty for none.
+// ChangesMax bounds the nodes of one order to stage changes.
+const ChangesMax = 512
+
+// Intent is what is to become of a node.
+type Intent string
+
+const (
+	// IntentKeep takes back what was staged for it.
+	IntentKeep Intent = "keep"
+	// IntentOwn makes it a member with that zone and capacity, or gives it those.
+	IntentOwn Intent = "own"
+	// IntentLeave lets it give away what it has, and go.
+	IntentLeave Intent = "leave"
+	// IntentRemove says that it will never come back: nobody waits for it any more,
+	// and what only it had is lost.
+	IntentRemove Intent = "remove"
+)
+
+// ParseIntent reads keep, own, leave or remove.
+func ParseIntent(s string) (Intent, error) {
+	switch i := Intent(s); i {
+	case IntentKeep, IntentOwn, IntentLeave, IntentRemove:
+		return i, nil
+	}
+	return "", fmt.Errorf("%q is no intent: use own, leave, remove or keep", s)
+}
+
+// NodeChange is a change of one node. Zone and capacity are those that it is to
+// have, with IntentOwn only; a node of capacity 0 is a member that owns nothing.
+type NodeChange struct {
+	Node     string
+	Intent   Intent
+	Zone     string
+	Capacity uint32
+}
+
+// CheckChanges refuses what cannot be staged on any cluster.
+func CheckChanges(changes []NodeChange) *Error {
+	if len(changes) == 0 {
+		return Invalid("changes", "there is nothing to stage: name at least one node")
+	}
+	if len(changes) > ChangesMax {
+		return &Error{
+			Code: CodeTooLarge, Field: "changes", Limit: ChangesMax, Outcome: NotApplied,
+			Message: fmt.Sprintf("%d changes at once, the limit is %d: stage them in several orders", len(changes), ChangesMax),
+		}
+	}
+	seen := map[string]bool{}
+	for _, c := range changes {
+		if c.Node == "" {
+			return Invalid("node", "a change names no node")
+		}
+		if seen[c.Node] {
+			return Invalid("node", "node %q is named twice: say once what it is to become", c.Node)
+		}
+		seen[c.Node] = true
+		if _, err := ParseIntent(string(c.Intent)); err != nil {
+			return Invalid("intent", "node %q: %v", c.Node, err)
+		}
+		if c.Intent != IntentOwn && (c.Zone != "" || c.Capacity != 0) {
+			return Invalid("zone", "node %q has a zone or a capacity only with the intent own: leave them out", c.Node)
+		}
+	}
+	return nil
+}
+
+// Step is how far a node has gone from the old owners of partitions to the new
+// ones.
+type Step string
+
+const (
+	// StepNone: it does not work by the layout yet, or has no part in it.
+	StepNone Step = ""
+	// StepBoth: it writes to a quorum of the old owners and to one of the new, and
+	// reads from the old.
+	StepBoth Step = "both"
+	// StepAhead: it writes as before, and reads from the new owners.
+	StepAhead Step = "ahead"
+	// StepAlone: the old owners count no more.
+	StepAlone Step = "alone"
+)
+
+// Changes is what one node knows of changes of the layout.
 type Changes struct {
 	// Node is the one that answers.
 	Node string
-	// Tip is the layout by which it works, Base the one from which that takes over: the
-	// same one once the node goes by nothing older. Step is how far the node is: both,
-	// ahead or alone.
-	Tip, Base, Step string
-	// Settled: nobody who counts goes by anything older than the tip.
-	Settled bool
-	// Holds is the layout that the node holds as the next one: it is used once all its
-	// voters hold it.
-	Holds string
-	// Removed is the layout that has no place for this node.
-	Removed string
-	// Gone are the nodes that an operator has declared gone for ever, until that is
-	// settled.
-	Gone []string
-	// Nodes are all that have a part in any of this, by name.
-	Nodes []NodeProgress
-	// Waits says for whom the next thing waits, and why.
-	Waits []Awaited
-	// Staged are the changes that wait to be committed, by name.
-	Staged []StagedChange
-	// Layouts are all that the node knows, History what was committed; the newest first.
-	Layouts []KnownLayout
+	// Staged waits to be committed, by node.
+	Staged []NodeChange
+	// Progress is that of the layout which the cluster works by or goes to.
+	Progress LayoutProgress
+	// History lists the changes that this node has seen committed, the latest first.
 	History []PastChange
 }
 
-// NodeProgress is how far a node is, as another one has heard.
+// LayoutProgress is how far the cluster is with a layout, as one node knows it.
+type LayoutProgress struct {
+	// Tip is the version of the layout by which the node works, Base that of the one
+	// from which it takes over, the same once nobody goes by that any more.
+	Tip, Base string
+	// Next was committed and is used when all voters are known to hold it; empty if
+	// there is none.
+	Next string
+	// Settled: nobody goes by anything older than Tip, and Next is empty.
+	Settled bool
+	// Gone will never come back, by the word of an operator; Loss says that he
+	// accepted what may be lost with them.
+	Gone []string
+	Loss bool
+	// Since is when the node heard of the change first, by its clock; zero if it is
+	// settled, or was heard of before the start of the node.
+	Since time.Time
+	Nodes []NodeProgress
+	// Waits are those without whom nothing goes on, and why.
+	Waits []NodeFailure
+	// Transfer is what the answering node itself takes over.
+	Transfer Transfer
+}
+
+// NodeProgress is what a node has announced.
 type NodeProgress struct {
-	Name     string
-	Zone     string
-	Capacity uint32
-	// Member of the tip; Joins by the layout that is held; Leaves: a member of the base
-	// or of the tip, and not of what follows; Gone for ever.
-	Member, Joins, Leaves, Gone bool
-	// Up: the answering node can send to it now.
-	Up bool
-	// Holds the layout that the answering node holds.
+	Node string
+	// Holds: it holds the committed layout Next, or did before it used it.
 	Holds bool
-	// Step it has taken with the tip: none, both, ahead or alone. Complete: it has all
-	// that was acknowledged before.
-	Step     string
+	Step  Step
+	// Complete: it has all that was acknowledged before.
 	Complete bool
+	Gone     bool
 }
 
-// Awaited is a node that has not done what the next thing needs.
-type Awaited struct{ Node, Why string }
-
-// StagedChange is what is to become of a node: own, leave or remove. Zone and capacity
-// are only with own.
-type StagedChange struct {
-	Name     string
-	Zone     string
-	Capacity uint32
-	Intent   string
-	// By is the node where it was staged.
-	By string
+// Transfer is how far one node is with the copies that a change gives to it.
+type Transfer struct {
+	// Copies of partitions it takes over, of which Complete are complete.
+	Copies, Complete int
+	// Bytes have arrived, at Rate a second lately.
+	Bytes, Rate uint64
+	// Left estimates how long the rest will take; zero if nobody can tell.
+	Left time.Duration
 }
 
-// KnownLayout is a layout that may be in use, or may come into use.
-type KnownLayout struct {
-	Version, Parent string
-	// Formed: it is used, as that which takes over from Base.
-	Formed bool
-	Base   string
-	// Voters all have to hold it before it is formed; Held are those that do.
-	Voters, Held []string
-	Gone         []string
-	// Loss: the operator has accepted that acknowledged writes may be lost.
-	Loss bool
-}
-
-// PastChange is a layout that was committed.
+// PastChange is a change that was committed: what was predicted, and what came.
 type PastChange struct {
-	Version string
-	// At is when and By where it was committed, What what was staged then.
-	At   time.Time
-	By   string
-	What string
-	// Used: it was formed. One that is not either waits or lost against another.
-	Used bool
-	Loss bool
-	// Copies, Bytes and Duration were predicted; zero where nobody could.
+	// Version is the layout that was committed, From the one that it followed on.
+	Version, From string
+	Changes       []NodeChange
+	// Outcome is settled, replaced (by a later or a greater one) or running.
+	Outcome string
+	Loss    bool
+	// Committed and Ended are moments of the clock of the node that answers; zero
+	// where it does not know.
+	Committed, Ended time.Time
+	// Copies and Bytes were to move, in Expected; zero where it did not make the plan.
 	Copies   int
 	Bytes    uint64
-	Duration time.Duration
-	// Nodes are what became of it, by name.
-	Nodes []PastNode
+	Expected time.Duration
+	// Moved is what arrived at the node that answers.
+	Moved uint64
 }
 
-// PastNode is what a change was for one node: the bytes it took in, and when it was
-// complete, and alone; zero while it is not.
-type PastNode struct {
-	Name            string
-	Bytes           uint64
-	Complete, Alone time.Time
+// LayoutPlan is what a commit would do.
+type LayoutPlan struct {
+	// Node made it. Version is what a commit has to name, From the layout that it
+	// follows on.
+	Node, Version, From string
+	Changes             []NodeChange
+	Nodes               []PlannedNode
+	// Copies of partitions are sent, of Bytes in all, which takes about Expected;
+	// zero where nobody can tell.
+	Copies   int
+	Bytes    uint64
+	Expected time.Duration
+	// Guarantees are sentences: what holds while it goes on.
+	Guarantees []string
+	// Refusals say why it cannot be committed, Notes what is worth knowing.
+	Refusals, Notes []PlanProblem
+	// Waits are the nodes that cannot be reached: nothing begins without them.
+	Waits []string
+	// AtRisk partitions lose so many owners for ever that acknowledged writes may
+	// have been only there. Loss says that this is accepted.
+	AtRisk int
+	Loss   bool
 }
+
+// PlannedNode is what a plan means for one node.
+type PlannedNode struct {
+	Node, Zone string
+	Capacity   uint32
+	Gone       bool
+	Leaves     bool
+	// Partitions it is a home of.
+	Before, After int
+	// Copies and bytes that it is sent, and sends.
+	CopiesIn, CopiesOut int
+	BytesIn, BytesOut   uint64
+}
+
+// PlanProblem is one thing to know before a commit.
+type PlanProblem struct {
+	// Kind is a word for programs, Node the one concerned, if it is one.
+	Kind, Node string
+	// Text is a sentence for people, with what to do.
+	Text string
+}
+
+// Committable reports whether nothing speaks against a commit.
+func (p *LayoutPlan) Committable() bool { return len(p.Refusals) == 0 }

@@ -8,129 +8,106 @@ import (
 )
 
 // FormatStageChanges carries an order to stage changes.
-func FormatStageChanges(changes []kindred.StagedChange) *pb.StageChangesRequest {
-	return &pb.StageChangesRequest{Changes: each(changes, formatStaged)}
+func FormatStageChanges(changes []kindred.NodeChange) *pb.StageChangesRequest {
+	return &pb.StageChangesRequest{Changes: each(changes, formatNodeChange)}
 }
 
 // ParseStageChanges reads and checks an order to stage changes.
-func ParseStageChanges(m *pb.StageChangesRequest) ([]kindred.StagedChange, *kindred.Error) {
-	changes := each(m.GetChanges(), parseStaged)
+func ParseStageChanges(m *pb.StageChangesRequest) ([]kindred.NodeChange, *kindred.Error) {
+	changes := each(m.GetChanges(), parseNodeChange)
 	return changes, kindred.CheckChanges(changes)
 }
 
-// FormatChanges carries what a node says of changes.
-func FormatChanges(c *kindred.LayoutStatus) *pb.ChangesResponse {
+// FormatChanges carries what a node knows of changes.
+func FormatChanges(c *kindred.Changes) *pb.ChangesResponse {
 	return &pb.ChangesResponse{
-		Node: text(&c.Node), Tip: text(&c.Tip), Base: text(&c.Base), Step: text(&c.Step), Settled: c.Settled, Next: text(&c.Holds), Removed: text(&c.Removed),
-		Gone: each(c.Gone, text), Nodes: each(c.Nodes, formatNodeProgress), Waits: each(c.Waits, formatAwaited), Staged: each(c.Staged, formatStaged),
-		Layouts: each(c.Layouts, formatKnown), History: each(c.History, formatPast),
-		Transfer: &pb.Transfer{
-			Copies: small(c.Transfer.Copies), Complete: small(c.Transfer.Complete), Bytes: c.Transfer.Bytes,
-			BytesPerSecond: c.Transfer.Rate, LeftMs: longMillis(c.Transfer.Left),
-		},
+		Node: text(&c.Node), Staged: each(c.Staged, formatNodeChange), Progress: formatProgress(&c.Progress), History: each(c.History, formatPast),
 	}
 }
 
 // ParseChanges is the inverse of [FormatChanges].
-func ParseChanges(m *pb.ChangesResponse) kindred.LayoutStatus {
-	t := m.GetTransfer()
-	return kindred.LayoutStatus{
-		Changes: kindred.Changes{
-			Node: m.GetNode(), Tip: m.GetTip(), Base: m.GetBase(), Step: m.GetStep(), Settled: m.GetSettled(), Holds: m.GetNext(), Removed: m.GetRemoved(),
-			Gone: m.GetGone(), Nodes: each(m.GetNodes(), parseNodeProgress), Waits: each(m.GetWaits(), parseAwaited), Staged: each(m.GetStaged(), parseStaged),
-			Layouts: each(m.GetLayouts(), parseKnown), History: each(m.GetHistory(), parsePast),
-		},
-		Transfer: kindred.Transfer{
-			Copies: int(t.GetCopies()), Complete: int(t.GetComplete()), Bytes: t.GetBytes(), Rate: t.GetBytesPerSecond(), Left: fromMillis(t.GetLeftMs()),
-		},
+func ParseChanges(m *pb.ChangesResponse) kindred.Changes {
+	return kindred.Changes{
+		Node: m.GetNode(), Staged: each(m.GetStaged(), parseNodeChange), Progress: parseProgress(m.GetProgress()), History: each(m.GetHistory(), parsePast),
 	}
 }
 
 // FormatPlan carries a plan.
 func FormatPlan(p *kindred.LayoutPlan) *pb.PlanResponse {
 	return &pb.PlanResponse{
-		Node: text(&p.Node), Version: text(&p.Version), From: text(&p.From), Changes: each(p.Changes, formatStaged),
+		Node: text(&p.Node), Version: text(&p.Version), From: text(&p.From), Changes: each(p.Changes, formatNodeChange),
 		Nodes: each(p.Nodes, formatPlanned), Copies: small(p.Copies), Bytes: p.Bytes, ExpectedMs: longMillis(p.Expected),
 		Guarantees: each(p.Guarantees, text), Refusals: each(p.Refusals, formatProblem), Notes: each(p.Notes, formatProblem),
-		Waits: each(p.Waits, text), AtRisk: small(p.AtRisk),
+		Waits: each(p.Waits, text), AtRisk: small(p.AtRisk), Loss: p.Loss,
 	}
 }
 
 // ParsePlan is the inverse of [FormatPlan].
 func ParsePlan(m *pb.PlanResponse) kindred.LayoutPlan {
 	return kindred.LayoutPlan{
-		Node: m.GetNode(), Version: m.GetVersion(), From: m.GetFrom(), Changes: each(m.GetChanges(), parseStaged),
+		Node: m.GetNode(), Version: m.GetVersion(), From: m.GetFrom(), Changes: each(m.GetChanges(), parseNodeChange),
 		Nodes: each(m.GetNodes(), parsePlanned), Copies: int(m.GetCopies()), Bytes: m.GetBytes(), Expected: fromMillis(m.GetExpectedMs()),
 		Guarantees: m.GetGuarantees(), Refusals: each(m.GetRefusals(), parseProblem), Notes: each(m.GetNotes(), parseProblem),
-		Waits: m.GetWaits(), AtRisk: int(m.GetAtRisk()),
+		Waits: m.GetWaits(), AtRisk: int(m.GetAtRisk()), Loss: m.GetLoss(),
 	}
 }
 
-func formatStaged(c *kindred.StagedChange) *pb.StagedChange {
-	return &pb.StagedChange{Node: text(&c.Name), Intent: text(&c.Intent), Zone: text(&c.Zone), Capacity: c.Capacity, By: text(&c.By)}
+func formatNodeChange(c *kindred.NodeChange) *pb.NodeChange {
+	intent := string(c.Intent)
+	return &pb.NodeChange{Node: text(&c.Node), Intent: text(&intent), Zone: text(&c.Zone), Capacity: c.Capacity}
 }
 
-func parseStaged(p **pb.StagedChange) kindred.StagedChange {
+func parseNodeChange(p **pb.NodeChange) kindred.NodeChange {
 	c := *p
-	return kindred.StagedChange{Name: c.GetNode(), Intent: c.GetIntent(), Zone: c.GetZone(), Capacity: c.GetCapacity(), By: c.GetBy()}
+	return kindred.NodeChange{Node: c.GetNode(), Intent: kindred.Intent(c.GetIntent()), Zone: c.GetZone(), Capacity: c.GetCapacity()}
+}
+
+func formatProgress(p *kindred.LayoutProgress) *pb.LayoutProgress {
+	return &pb.LayoutProgress{
+		Tip: text(&p.Tip), Base: text(&p.Base), Next: text(&p.Next), Settled: p.Settled, Gone: each(p.Gone, text), Loss: p.Loss,
+		SinceUnixMs: formatTime(p.Since), Nodes: each(p.Nodes, formatNodeProgress), Waits: each(p.Waits, formatFailure),
+		Transfer: &pb.Transfer{
+			Copies: small(p.Transfer.Copies), Complete: small(p.Transfer.Complete), Bytes: p.Transfer.Bytes,
+			BytesPerSecond: p.Transfer.Rate, LeftMs: longMillis(p.Transfer.Left),
+		},
+	}
+}
+
+func parseProgress(p *pb.LayoutProgress) kindred.LayoutProgress {
+	t := p.GetTransfer()
+	return kindred.LayoutProgress{
+		Tip: p.GetTip(), Base: p.GetBase(), Next: p.GetNext(), Settled: p.GetSettled(), Gone: p.GetGone(), Loss: p.GetLoss(),
+		Since: parseTime(p.GetSinceUnixMs()), Nodes: each(p.GetNodes(), parseNodeProgress), Waits: each(p.GetWaits(), parseFailure),
+		Transfer: kindred.Transfer{
+			Copies: int(t.GetCopies()), Complete: int(t.GetComplete()), Bytes: t.GetBytes(), Rate: t.GetBytesPerSecond(), Left: fromMillis(t.GetLeftMs()),
+		},
+	}
 }
 
 func formatNodeProgress(n *kindred.NodeProgress) *pb.NodeProgress {
-	return &pb.NodeProgress{
-		Node: text(&n.Name), Zone: text(&n.Zone), Capacity: n.Capacity, Member: n.Member, Joins: n.Joins, Leaves: n.Leaves, Gone: n.Gone,
-		Up: n.Up, Holds: n.Holds, Step: text(&n.Step), Complete: n.Complete,
-	}
+	step := string(n.Step)
+	return &pb.NodeProgress{Node: text(&n.Node), Holds: n.Holds, Step: text(&step), Complete: n.Complete, Gone: n.Gone}
 }
 
 func parseNodeProgress(p **pb.NodeProgress) kindred.NodeProgress {
 	n := *p
-	return kindred.NodeProgress{
-		Name: n.GetNode(), Zone: n.GetZone(), Capacity: n.GetCapacity(), Member: n.GetMember(), Joins: n.GetJoins(), Leaves: n.GetLeaves(), Gone: n.GetGone(),
-		Up: n.GetUp(), Holds: n.GetHolds(), Step: n.GetStep(), Complete: n.GetComplete(),
-	}
-}
-
-func formatAwaited(a *kindred.Awaited) *pb.NodeFailure {
-	return &pb.NodeFailure{Node: text(&a.Node), Reason: text(&a.Why)}
-}
-
-func parseAwaited(f **pb.NodeFailure) kindred.Awaited {
-	return kindred.Awaited{Node: (*f).GetNode(), Why: (*f).GetReason()}
-}
-
-func formatKnown(l *kindred.KnownLayout) *pb.KnownLayout {
-	return &pb.KnownLayout{
-		Version: text(&l.Version), Parent: text(&l.Parent), Formed: l.Formed, Base: text(&l.Base),
-		Voters: each(l.Voters, text), Held: each(l.Held, text), Gone: each(l.Gone, text), Loss: l.Loss,
-	}
-}
-
-func parseKnown(p **pb.KnownLayout) kindred.KnownLayout {
-	l := *p
-	return kindred.KnownLayout{
-		Version: l.GetVersion(), Parent: l.GetParent(), Formed: l.GetFormed(), Base: l.GetBase(),
-		Voters: l.GetVoters(), Held: l.GetHeld(), Gone: l.GetGone(), Loss: l.GetLoss(),
-	}
+	return kindred.NodeProgress{Node: n.GetNode(), Holds: n.GetHolds(), Step: kindred.Step(n.GetStep()), Complete: n.GetComplete(), Gone: n.GetGone()}
 }
 
 func formatPast(c *kindred.PastChange) *pb.PastChange {
 	return &pb.PastChange{
-		Version: text(&c.Version), AtUnixMs: formatTime(c.At), By: text(&c.By), What: text(&c.What), Used: c.Used, Loss: c.Loss,
-		Copies: small(c.Copies), Bytes: c.Bytes, ExpectedMs: longMillis(c.Duration),
-		Nodes: each(c.Nodes, func(n *kindred.PastNode) *pb.PastNode {
-			return &pb.PastNode{Node: text(&n.Name), Bytes: n.Bytes, CompleteUnixMs: formatTime(n.Complete), AloneUnixMs: formatTime(n.Alone)}
-		}),
+		Version: text(&c.Version), From: text(&c.From), Changes: each(c.Changes, formatNodeChange), Outcome: text(&c.Outcome), Loss: c.Loss,
+		CommittedUnixMs: formatTime(c.Committed), EndedUnixMs: formatTime(c.Ended), Copies: small(c.Copies), Bytes: c.Bytes,
+		ExpectedMs: longMillis(c.Expected), MovedBytes: c.Moved,
 	}
 }
 
 func parsePast(p **pb.PastChange) kindred.PastChange {
 	c := *p
 	return kindred.PastChange{
-		Version: c.GetVersion(), At: parseTime(c.GetAtUnixMs()), By: c.GetBy(), What: c.GetWhat(), Used: c.GetUsed(), Loss: c.GetLoss(),
-		Copies: int(c.GetCopies()), Bytes: c.GetBytes(), Duration: fromMillis(c.GetExpectedMs()),
-		Nodes: each(c.GetNodes(), func(n **pb.PastNode) kindred.PastNode {
-			return kindred.PastNode{Name: (*n).GetNode(), Bytes: (*n).GetBytes(), Complete: parseTime((*n).GetCompleteUnixMs()), Alone: parseTime((*n).GetAloneUnixMs())}
-		}),
+		Version: c.GetVersion(), From: c.GetFrom(), Changes: each(c.GetChanges(), parseNodeChange), Outcome: c.GetOutcome(), Loss: c.GetLoss(),
+		Committed: parseTime(c.GetCommittedUnixMs()), Ended: parseTime(c.GetEndedUnixMs()), Copies: int(c.GetCopies()), Bytes: c.GetBytes(),
+		Expected: fromMillis(c.GetExpectedMs()), Moved: c.GetMovedBytes(),
 	}
 }
 

@@ -8,64 +8,49 @@ import (
 	"github.com/kindredkv/kindred"
 )
 
-// StagedDoc is a [kindred.StagedChange] in JSON.
-type StagedDoc struct {
+// NodeChangeDoc is a [kindred.NodeChange] in JSON.
+type NodeChangeDoc struct {
 	Node     string `json:"node"`
 	Intent   string `json:"intent"`
 	Zone     string `json:"zone"`
 	Capacity uint32 `json:"capacity"`
-	By       string `json:"by"`
 }
 
-// ChangesDoc is a [kindred.LayoutStatus] in JSON, in HTTP answers and in those of kvcli.
+// ChangesDoc is [kindred.Changes] in JSON, in HTTP answers and in those of kvcli.
 type ChangesDoc struct {
-	Node     string            `json:"node"`
+	Node     string          `json:"node"`
+	Staged   []NodeChangeDoc `json:"staged"`
+	Progress ProgressDoc     `json:"progress"`
+	History  []PastChangeDoc `json:"history"`
+}
+
+// ProgressDoc is [kindred.LayoutProgress] in JSON.
+type ProgressDoc struct {
 	Tip      string            `json:"tip"`
 	Base     string            `json:"base"`
-	Step     string            `json:"step"`
-	Settled  bool              `json:"settled"`
 	Next     string            `json:"next"`
-	Removed  string            `json:"removed"`
+	Settled  bool              `json:"settled"`
 	Gone     []string          `json:"gone"`
+	Loss     bool              `json:"loss_accepted"`
+	Since    string            `json:"since"`
 	Nodes    []NodeProgressDoc `json:"nodes"`
 	Waits    []WaitDoc         `json:"waits_for"`
-	Staged   []StagedDoc       `json:"staged"`
-	Layouts  []KnownLayoutDoc  `json:"layouts"`
-	History  []PastChangeDoc   `json:"history"`
 	Transfer TransferDoc       `json:"transfer"`
 }
 
-// NodeProgressDoc is how far a node is.
+// NodeProgressDoc is what a node has announced.
 type NodeProgressDoc struct {
 	Node     string `json:"node"`
-	Zone     string `json:"zone"`
-	Capacity uint32 `json:"capacity"`
-	Member   bool   `json:"member"`
-	Joins    bool   `json:"joins"`
-	Leaves   bool   `json:"leaves"`
-	Gone     bool   `json:"gone"`
-	Up       bool   `json:"up"`
 	Holds    bool   `json:"holds"`
 	Step     string `json:"step"`
 	Complete bool   `json:"complete"`
+	Gone     bool   `json:"gone"`
 }
 
 // WaitDoc is a node that is waited for.
 type WaitDoc struct {
-	Node string `json:"node"`
-	Why  string `json:"why"`
-}
-
-// KnownLayoutDoc is a layout that may be in use, or may come into use.
-type KnownLayoutDoc struct {
-	Version string   `json:"version"`
-	Parent  string   `json:"parent"`
-	Formed  bool     `json:"formed"`
-	Base    string   `json:"base"`
-	Voters  []string `json:"voters"`
-	Held    []string `json:"held"`
-	Gone    []string `json:"gone"`
-	Loss    bool     `json:"loss_accepted"`
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
 }
 
 // TransferDoc is what one node takes over.
@@ -77,28 +62,20 @@ type TransferDoc struct {
 	Left     float64 `json:"left_seconds"`
 }
 
-// PastChangeDoc is a layout that was committed.
+// PastChangeDoc is a change that was committed.
 type PastChangeDoc struct {
-	Version  string        `json:"version"`
-	At       string        `json:"at"`
-	By       string        `json:"by"`
-	What     string        `json:"what"`
-	Used     bool          `json:"used"`
-	Loss     bool          `json:"loss_accepted"`
-	Copies   int           `json:"copies"`
-	Bytes    uint64        `json:"bytes"`
-	Expected float64       `json:"expected_seconds"`
-	Moved    uint64        `json:"moved_bytes"`
-	Took     float64       `json:"took_seconds"`
-	Nodes    []PastNodeDoc `json:"nodes"`
-}
-
-// PastNodeDoc is what a change was for one node.
-type PastNodeDoc struct {
-	Node     string `json:"node"`
-	Bytes    uint64 `json:"bytes"`
-	Complete string `json:"complete_at"`
-	Alone    string `json:"alone_at"`
+	Version   string          `json:"version"`
+	From      string          `json:"from"`
+	Changes   []NodeChangeDoc `json:"changes"`
+	Outcome   string          `json:"outcome"`
+	Loss      bool            `json:"loss_accepted"`
+	Committed string          `json:"committed_at"`
+	Ended     string          `json:"ended_at"`
+	Copies    int             `json:"copies"`
+	Bytes     uint64          `json:"bytes"`
+	Expected  float64         `json:"expected_seconds"`
+	Took      float64         `json:"took_seconds"`
+	Moved     uint64          `json:"moved_bytes"`
 }
 
 // PlanDoc is a [kindred.LayoutPlan] in JSON.
@@ -106,7 +83,7 @@ type PlanDoc struct {
 	Node       string           `json:"node"`
 	Version    string           `json:"version"`
 	From       string           `json:"from"`
-	Changes    []StagedDoc      `json:"changes"`
+	Changes    []NodeChangeDoc  `json:"changes"`
 	Nodes      []PlannedNodeDoc `json:"nodes"`
 	Copies     int              `json:"copies"`
 	Bytes      uint64           `json:"bytes"`
@@ -116,6 +93,7 @@ type PlanDoc struct {
 	Notes      []PlanProblemDoc `json:"notes"`
 	Waits      []string         `json:"waits_for"`
 	AtRisk     int              `json:"partitions_at_risk"`
+	Loss       bool             `json:"loss_accepted"`
 }
 
 // PlannedNodeDoc is what a plan means for one node.
@@ -140,29 +118,24 @@ type PlanProblemDoc struct {
 	Text string `json:"text"`
 }
 
-// NewChangesDoc shows what a node says of changes. Lists are never null.
-func NewChangesDoc(c *kindred.LayoutStatus) ChangesDoc {
+// NewChangesDoc shows what a node knows of changes. Lists are never null.
+func NewChangesDoc(c *kindred.Changes) ChangesDoc {
 	return ChangesDoc{
-		Node: c.Node, Tip: c.Tip, Base: c.Base, Step: c.Step, Settled: c.Settled, Next: c.Holds, Removed: c.Removed, Gone: append([]string{}, c.Gone...),
-		Nodes: docs(c.Nodes, func(n *kindred.NodeProgress) NodeProgressDoc {
-			return NodeProgressDoc{
-				Node: n.Name, Zone: n.Zone, Capacity: n.Capacity, Member: n.Member, Joins: n.Joins, Leaves: n.Leaves, Gone: n.Gone,
-				Up: n.Up, Holds: n.Holds, Step: n.Step, Complete: n.Complete,
-			}
-		}),
-		Waits:   docs(c.Waits, func(a *kindred.Awaited) WaitDoc { return WaitDoc(*a) }),
-		Staged:  docs(c.Staged, newStagedDoc),
-		Layouts: docs(c.Layouts, newKnownLayoutDoc), History: docs(c.History, newPastChangeDoc),
-		Transfer: TransferDoc{
-			Copies: c.Transfer.Copies, Complete: c.Transfer.Complete, Bytes: c.Transfer.Bytes, Rate: c.Transfer.Rate, Left: seconds(c.Transfer.Left),
-		},
+		Node: c.Node, Staged: docs(c.Staged, newNodeChangeDoc), Progress: NewProgressDoc(&c.Progress), History: docs(c.History, newPastChangeDoc),
 	}
 }
 
-func newKnownLayoutDoc(l *kindred.KnownLayout) KnownLayoutDoc {
-	return KnownLayoutDoc{
-		Version: l.Version, Parent: l.Parent, Formed: l.Formed, Base: l.Base,
-		Voters: append([]string{}, l.Voters...), Held: append([]string{}, l.Held...), Gone: append([]string{}, l.Gone...), Loss: l.Loss,
+// NewProgressDoc shows how far a change is.
+func NewProgressDoc(p *kindred.LayoutProgress) ProgressDoc {
+	return ProgressDoc{
+		Tip: p.Tip, Base: p.Base, Next: p.Next, Settled: p.Settled, Gone: append([]string{}, p.Gone...), Loss: p.Loss, Since: moment(p.Since),
+		Nodes: docs(p.Nodes, func(n *kindred.NodeProgress) NodeProgressDoc {
+			return NodeProgressDoc{Node: n.Node, Holds: n.Holds, Step: string(n.Step), Complete: n.Complete, Gone: n.Gone}
+		}),
+		Waits: docs(p.Waits, func(f *kindred.NodeFailure) WaitDoc { return WaitDoc(*f) }),
+		Transfer: TransferDoc{
+			Copies: p.Transfer.Copies, Complete: p.Transfer.Complete, Bytes: p.Transfer.Bytes, Rate: p.Transfer.Rate, Left: seconds(p.Transfer.Left),
+		},
 	}
 }
 
@@ -170,51 +143,43 @@ func newKnownLayoutDoc(l *kindred.KnownLayout) KnownLayoutDoc {
 func NewPlanDoc(p *kindred.LayoutPlan) PlanDoc {
 	problem := func(p *kindred.PlanProblem) PlanProblemDoc { return PlanProblemDoc(*p) }
 	return PlanDoc{
-		Node: p.Node, Version: p.Version, From: p.From, Changes: docs(p.Changes, newStagedDoc),
+		Node: p.Node, Version: p.Version, From: p.From, Changes: docs(p.Changes, newNodeChangeDoc),
 		Nodes:  docs(p.Nodes, func(n *kindred.PlannedNode) PlannedNodeDoc { return PlannedNodeDoc(*n) }),
 		Copies: p.Copies, Bytes: p.Bytes, Expected: seconds(p.Expected), Guarantees: append([]string{}, p.Guarantees...),
-		Refusals: docs(p.Refusals, problem), Notes: docs(p.Notes, problem), Waits: append([]string{}, p.Waits...), AtRisk: p.AtRisk,
+		Refusals: docs(p.Refusals, problem), Notes: docs(p.Notes, problem), Waits: append([]string{}, p.Waits...), AtRisk: p.AtRisk, Loss: p.Loss,
 	}
 }
 
 // ParseStageDoc reads an order to stage changes, such as
 //
 //	{"changes": [{"node": "n4", "intent": "own", "zone": "z1", "capacity": 1}]}
-func ParseStageDoc(body []byte) ([]kindred.StagedChange, *kindred.Error) {
+func ParseStageDoc(body []byte) ([]kindred.NodeChange, *kindred.Error) {
 	var doc struct {
-		Changes []StagedDoc `json:"changes"`
+		Changes []NodeChangeDoc `json:"changes"`
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&doc); err != nil {
 		return nil, kindred.Invalid("body", `the changes are not such as {"changes": [{"node": "n4", "intent": "own", "zone": "z1", "capacity": 1}]}: %v`, err)
 	}
-	changes := make([]kindred.StagedChange, len(doc.Changes))
+	changes := make([]kindred.NodeChange, len(doc.Changes))
 	for i, c := range doc.Changes {
-		changes[i] = kindred.StagedChange{Name: c.Node, Intent: c.Intent, Zone: c.Zone, Capacity: c.Capacity}
+		changes[i] = kindred.NodeChange{Node: c.Node, Intent: kindred.Intent(c.Intent), Zone: c.Zone, Capacity: c.Capacity}
 	}
 	return changes, kindred.CheckChanges(changes)
 }
 
-func newStagedDoc(c *kindred.StagedChange) StagedDoc {
-	return StagedDoc{Node: c.Name, Intent: c.Intent, Zone: c.Zone, Capacity: c.Capacity, By: c.By}
+func newNodeChangeDoc(c *kindred.NodeChange) NodeChangeDoc {
+	return NodeChangeDoc{Node: c.Node, Intent: string(c.Intent), Zone: c.Zone, Capacity: c.Capacity}
 }
 
-// newPastChangeDoc adds up what became of a change: the bytes of all nodes, and the time
-// until the last of them was alone.
 func newPastChangeDoc(c *kindred.PastChange) PastChangeDoc {
 	doc := PastChangeDoc{
-		Version: c.Version, At: moment(c.At), By: c.By, What: c.What, Used: c.Used, Loss: c.Loss, Copies: c.Copies, Bytes: c.Bytes, Expected: seconds(c.Duration),
-		Nodes: docs(c.Nodes, func(n *kindred.PastNode) PastNodeDoc {
-			return PastNodeDoc{Node: n.Name, Bytes: n.Bytes, Complete: moment(n.Complete), Alone: moment(n.Alone)}
-		}),
+		Version: c.Version, From: c.From, Changes: docs(c.Changes, newNodeChangeDoc), Outcome: c.Outcome, Loss: c.Loss,
+		Committed: moment(c.Committed), Ended: moment(c.Ended), Copies: c.Copies, Bytes: c.Bytes, Expected: seconds(c.Expected), Moved: c.Moved,
 	}
-	for _, n := range c.Nodes {
-		doc.Moved += n.Bytes
-		if n.Alone.IsZero() {
-			return doc // how long it takes is not known yet
-		}
-		doc.Took = max(doc.Took, seconds(n.Alone.Sub(c.At)))
+	if !c.Committed.IsZero() && c.Ended.After(c.Committed) {
+		doc.Took = seconds(c.Ended.Sub(c.Committed))
 	}
 	return doc
 }

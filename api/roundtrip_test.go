@@ -266,10 +266,10 @@ func TestEveryClusterAndLocalFieldTravels(t *testing.T) {
 }
 
 func TestEveryFieldOfChangesAndPlansTravels(t *testing.T) {
-	c, p := filled[kindred.LayoutStatus](), filled[kindred.LayoutPlan]()
+	c, p := filled[kindred.Changes](), filled[kindred.LayoutPlan]()
 	require.Equal(t, *c, api.ParseChanges(travel(t, api.FormatChanges(c))))
 	require.Equal(t, *p, api.ParsePlan(travel(t, api.FormatPlan(p))))
-	order := []kindred.StagedChange{{Name: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 7}, {Name: "n2", Intent: kindred.IntentRemove}}
+	order := []kindred.NodeChange{{Node: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 7}, {Node: "n2", Intent: kindred.IntentRemove}}
 	got, bad := api.ParseStageChanges(travel(t, api.FormatStageChanges(order)))
 	require.Nil(t, bad)
 	require.Equal(t, order, got)

@@ -11,7 +11,7 @@ import (
 
 // Changes asks one node, by name, what is staged, how far a change of the layout is,
 // and what changes there were.
-func (c *Client) Changes(ctx context.Context, name string) (kindred.LayoutStatus, error) {
+func (c *Client) Changes(ctx context.Context, name string) (kindred.Changes, error) {
 	return c.order(ctx, "show the changes", name, func(ctx context.Context, at kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error) {
 		return at.Changes(ctx, &kindredv1.ChangesRequest{})
 	})
@@ -24,9 +24,9 @@ func (c *Client) Changes(ctx context.Context, name string) (kindred.LayoutStatus
 // Stage, ClearStaged, Plan and Commit ask once: they are orders to one node, and another
 // may not have heard of the same. After an error of unknown outcome look with
 // [Client.Changes].
-func (c *Client) Stage(ctx context.Context, name string, changes ...kindred.StagedChange) (kindred.LayoutStatus, error) {
+func (c *Client) Stage(ctx context.Context, name string, changes ...kindred.NodeChange) (kindred.Changes, error) {
 	if err := kindred.CheckChanges(changes); err != nil {
-		return kindred.LayoutStatus{}, err
+		return kindred.Changes{}, err
 	}
 	return c.order(ctx, "stage", name, func(ctx context.Context, at kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error) {
 		return at.StageChanges(ctx, api.FormatStageChanges(changes))
@@ -35,17 +35,18 @@ func (c *Client) Stage(ctx context.Context, name string, changes ...kindred.Stag
 
 // ClearStaged takes back all that is staged. What was committed stays: stage the
 // reverse.
-func (c *Client) ClearStaged(ctx context.Context, name string) (kindred.LayoutStatus, error) {
+func (c *Client) ClearStaged(ctx context.Context, name string) (kindred.Changes, error) {
 	return c.order(ctx, "clear", name, func(ctx context.Context, at kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error) {
 		return at.ClearChanges(ctx, &kindredv1.ClearChangesRequest{})
 	})
 }
 
-// Plan says what a commit of all that is staged would do.
-func (c *Client) Plan(ctx context.Context, name string) (kindred.LayoutPlan, error) {
+// Plan says what a commit of all that is staged would do. With acceptLoss it is planned
+// as if it were accepted that acknowledged writes may be lost.
+func (c *Client) Plan(ctx context.Context, name string, acceptLoss bool) (kindred.LayoutPlan, error) {
 	var plan kindred.LayoutPlan
 	err := c.askNode(ctx, "plan", name, func(ctx context.Context, at kindredv1.ClusterClient) error {
-		m, err := at.Plan(ctx, &kindredv1.PlanRequest{})
+		m, err := at.Plan(ctx, &kindredv1.PlanRequest{AcceptLoss: acceptLoss})
 		if err == nil {
 			plan = api.ParsePlan(m)
 		}
@@ -55,17 +56,16 @@ func (c *Client) Plan(ctx context.Context, name string) (kindred.LayoutPlan, err
 }
 
 // Commit proposes a plan to all nodes. It is refused with [kindred.CodeUnsafe] if the plan
-// is another by now, or has refusals; acceptLoss takes it for no refusal that acknowledged
-// writes may be lost. The layout is used when all voters hold it:
+// is another by now, or has refusals. The layout is used when all voters hold it:
 // [Client.Changes] shows how far that is.
-func (c *Client) Commit(ctx context.Context, name, version string, acceptLoss bool) (kindred.LayoutStatus, error) {
+func (c *Client) Commit(ctx context.Context, name, version string, acceptLoss bool) (kindred.Changes, error) {
 	return c.order(ctx, "commit", name, func(ctx context.Context, at kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error) {
 		return at.Commit(ctx, &kindredv1.CommitRequest{Version: version, AcceptLoss: acceptLoss})
 	})
 }
 
 // order gives an order to one node, and returns what it knows then.
-func (c *Client) order(ctx context.Context, verb, name string, give func(context.Context, kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error)) (known kindred.LayoutStatus, err error) {
+func (c *Client) order(ctx context.Context, verb, name string, give func(context.Context, kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error)) (known kindred.Changes, err error) {
 	err = c.askNode(ctx, verb, name, func(ctx context.Context, at kindredv1.ClusterClient) error {
 		m, err := give(ctx, at)
 		if err == nil {

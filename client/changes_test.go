@@ -16,7 +16,7 @@ func (n *fakeNode) known() *kindredv1.ChangesResponse {
 	f := n.cluster
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return api.FormatChanges(&kindred.LayoutStatus{Changes: kindred.Changes{Node: n.name, Staged: f.staged, Tip: f.layout.Version().String()}})
+	return api.FormatChanges(&kindred.Changes{Node: n.name, Staged: f.staged, Progress: kindred.LayoutProgress{Tip: f.layout.Version().String()}})
 }
 
 // Changes implements kindredv1.ClusterServer.
@@ -45,8 +45,8 @@ func (n *fakeNode) ClearChanges(context.Context, *kindredv1.ClearChangesRequest)
 }
 
 // Plan implements kindredv1.ClusterServer.
-func (n *fakeNode) Plan(context.Context, *kindredv1.PlanRequest) (*kindredv1.PlanResponse, error) {
-	return api.FormatPlan(&kindred.LayoutPlan{Node: n.name, Version: "2-ab"}), nil
+func (n *fakeNode) Plan(_ context.Context, m *kindredv1.PlanRequest) (*kindredv1.PlanResponse, error) {
+	return api.FormatPlan(&kindred.LayoutPlan{Node: n.name, Version: "2-ab", Loss: m.GetAcceptLoss()}), nil
 }
 
 // Commit implements kindredv1.ClusterServer. A lost answer is asked for once.
@@ -61,18 +61,19 @@ func (n *fakeNode) Commit(_ context.Context, m *kindredv1.CommitRequest) (*kindr
 func TestAChangeIsOrderedAtOneNode(t *testing.T) {
 	f := cluster(t, 3)
 	c := dial(t, f)
-	join := kindred.StagedChange{Name: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 2}
+	join := kindred.NodeChange{Node: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 2}
 	staged, err := c.Stage(t.Context(), "n2", join)
 	require.NoError(t, err)
 	require.Equal(t, "n2", staged.Node)
-	require.Equal(t, []kindred.StagedChange{join}, staged.Staged)
+	require.Equal(t, []kindred.NodeChange{join}, staged.Staged)
 	seen, err := c.Changes(t.Context(), "n3")
 	require.NoError(t, err)
 	require.Equal(t, staged.Staged, seen.Staged)
-	require.Equal(t, f.layout.Version().String(), seen.Tip)
+	require.Equal(t, f.layout.Version().String(), seen.Progress.Tip)
 
-	plan, err := c.Plan(t.Context(), "n1")
+	plan, err := c.Plan(t.Context(), "n1", true)
 	require.NoError(t, err)
+	require.True(t, plan.Loss)
 	_, err = c.Commit(t.Context(), "n1", "1-00", false)
 	require.True(t, kindred.HasCode(err, kindred.CodeUnsafe), "%v", err)
 	require.Equal(t, kindred.NotApplied, kindred.OutcomeOf(err))
@@ -89,9 +90,9 @@ func TestBadChangesAreRefusedBeforeTheyAreSent(t *testing.T) {
 	c := dial(t, f)
 	_, err := c.Stage(t.Context(), "n1")
 	require.ErrorContains(t, err, "there is nothing to stage")
-	_, err = c.Stage(t.Context(), "n1", kindred.StagedChange{Name: "n1", Intent: "fly"})
+	_, err = c.Stage(t.Context(), "n1", kindred.NodeChange{Node: "n1", Intent: "fly"})
 	require.ErrorContains(t, err, `"fly" is no intent: use own, leave, remove or keep`)
-	_, err = c.Plan(t.Context(), "n7")
+	_, err = c.Plan(t.Context(), "n7", false)
 	require.ErrorContains(t, err, `no node is called "n7"`)
 	_, err = c.Changes(t.Context(), "n7")
 	require.ErrorContains(t, err, `no node is called "n7"`)

@@ -35,7 +35,7 @@ type fakeCluster struct {
 	// advertised is where every node says it is, instead of the truth.
 	advertised string
 	last       kindred.Request
-	staged     []kindred.StagedChange
+	staged     []kindred.NodeChange
 	keys       map[string]*fakeKey
 	dots       int
 	ids        map[kindred.RequestID]kindred.Response

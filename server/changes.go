@@ -14,11 +14,11 @@ import (
 // Planner changes the layout of the cluster, as an operator wants it.
 type Planner interface {
 	// Changes says what is staged, how far a change is, and what changes there were.
-	Changes(ctx context.Context) (kindred.LayoutStatus, *kindred.Error)
+	Changes(ctx context.Context) (kindred.Changes, *kindred.Error)
 	// Stage stages changes, all or none; none takes back all that is staged.
-	Stage(ctx context.Context, changes []kindred.StagedChange) *kindred.Error
+	Stage(ctx context.Context, changes []kindred.NodeChange) *kindred.Error
 	// Plan says what a commit would do.
-	Plan(ctx context.Context) (kindred.LayoutPlan, *kindred.Error)
+	Plan(ctx context.Context, acceptLoss bool) (kindred.LayoutPlan, *kindred.Error)
 	// Commit proposes the plan of that version to all nodes.
 	Commit(ctx context.Context, version string, acceptLoss bool) *kindred.Error
 }
@@ -35,26 +35,26 @@ func (s *Server) planner() (Planner, *kindred.Error) {
 }
 
 // order gives one, unless it was bad, and answers with what is known then.
-func (s *Server) order(ctx context.Context, bad *kindred.Error, give func(Planner) *kindred.Error) (kindred.LayoutStatus, *kindred.Error) {
+func (s *Server) order(ctx context.Context, bad *kindred.Error, give func(Planner) *kindred.Error) (kindred.Changes, *kindred.Error) {
 	if bad != nil {
-		return kindred.LayoutStatus{}, bad
+		return kindred.Changes{}, bad
 	}
 	p, err := s.planner()
 	if err != nil {
-		return kindred.LayoutStatus{}, err
+		return kindred.Changes{}, err
 	}
 	if err := give(p); err != nil {
-		return kindred.LayoutStatus{}, err
+		return kindred.Changes{}, err
 	}
 	return p.Changes(ctx)
 }
 
-func (s *Server) plan(ctx context.Context) (kindred.LayoutPlan, *kindred.Error) {
+func (s *Server) plan(ctx context.Context, acceptLoss bool) (kindred.LayoutPlan, *kindred.Error) {
 	p, err := s.planner()
 	if err != nil {
 		return kindred.LayoutPlan{}, err
 	}
-	return p.Plan(ctx)
+	return p.Plan(ctx, acceptLoss)
 }
 
 func (d *clusterDoor) ordered(ctx context.Context, bad *kindred.Error, give func(Planner) *kindred.Error) (*pb.ChangesResponse, error) {
@@ -87,8 +87,8 @@ func (d *clusterDoor) Commit(ctx context.Context, m *pb.CommitRequest) (*pb.Chan
 }
 
 // Plan implements the gRPC service.
-func (d *clusterDoor) Plan(ctx context.Context, _ *pb.PlanRequest) (*pb.PlanResponse, error) {
-	p, err := d.plan(ctx)
+func (d *clusterDoor) Plan(ctx context.Context, m *pb.PlanRequest) (*pb.PlanResponse, error) {
+	p, err := d.plan(ctx, m.GetAcceptLoss())
 	if err != nil {
 		return nil, api.Status(err).Err()
 	}
@@ -121,7 +121,7 @@ func (d *httpDoor) showChanges(w http.ResponseWriter, r *http.Request, _ target)
 // stageChanges answers POST /v1/cluster/changes.
 func (d *httpDoor) stageChanges(w http.ResponseWriter, r *http.Request, _ target) {
 	bad := parseQuery(r.URL.RawQuery, nil)
-	var changes []kindred.StagedChange
+	var changes []kindred.NodeChange
 	if bad == nil {
 		changes, bad = readChanges(w, r)
 	}
@@ -148,10 +148,11 @@ func (d *httpDoor) commit(w http.ResponseWriter, r *http.Request, _ target) {
 
 // showPlan answers GET /v1/cluster/plan.
 func (d *httpDoor) showPlan(w http.ResponseWriter, r *http.Request, _ target) {
-	bad := parseQuery(r.URL.RawQuery, nil)
+	var acceptLoss bool
+	bad := parseQuery(r.URL.RawQuery, []parameter{{"accept_loss", parsed(&acceptLoss, parseBool)}})
 	var p kindred.LayoutPlan
 	if bad == nil {
-		p, bad = d.plan(r.Context())
+		p, bad = d.plan(r.Context(), acceptLoss)
 	}
 	if bad != nil {
 		d.answerError(w, bad)
@@ -161,7 +162,7 @@ func (d *httpDoor) showPlan(w http.ResponseWriter, r *http.Request, _ target) {
 	writeJSON(w, http.StatusOK, api.NewPlanDoc(&p))
 }
 
-func readChanges(w http.ResponseWriter, r *http.Request) ([]kindred.StagedChange, *kindred.Error) {
+func readChanges(w http.ResponseWriter, r *http.Request) ([]kindred.NodeChange, *kindred.Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, changesBytesMax))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, &kindred.Error{

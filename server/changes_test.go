@@ -17,30 +17,30 @@ import (
 
 // planner stages in a list, and commits a plan that has one node more.
 type planner struct {
-	staged    []kindred.StagedChange
+	staged    []kindred.NodeChange
 	committed string
 	loss      bool
 	// fail answers everything, if set.
 	fail *kindred.Error
 }
 
-func (p *planner) Changes(context.Context) (kindred.LayoutStatus, *kindred.Error) {
-	return kindred.LayoutStatus{
-		Changes: kindred.Changes{
-			Node: "n1", Tip: "2-ab", Base: "1-cd", Step: "both", Holds: "3-00", Gone: []string{"n9"}, Staged: p.staged,
-			Nodes:   []kindred.NodeProgress{{Name: "n1", Zone: "z1", Capacity: 1, Member: true, Up: true, Holds: true, Step: "both", Complete: true}},
-			Waits:   []kindred.Awaited{{Node: "n2", Why: "is not complete yet"}},
-			Layouts: []kindred.KnownLayout{{Version: "2-ab", Parent: "1-cd", Formed: true, Base: "1-cd", Held: []string{"n1"}}},
-			History: []kindred.PastChange{{
-				Version: "2-ab", At: time.UnixMilli(1e12), By: "n1", What: "n9 is removed", Used: true, Copies: 4, Bytes: 4000, Duration: 2 * time.Second,
-				Nodes: []kindred.PastNode{{Name: "n1", Bytes: 1000, Complete: time.UnixMilli(1e12 + 1000), Alone: time.UnixMilli(1e12 + 1500)}},
-			}},
+func (p *planner) Changes(context.Context) (kindred.Changes, *kindred.Error) {
+	return kindred.Changes{
+		Node: "n1", Staged: p.staged,
+		Progress: kindred.LayoutProgress{
+			Tip: "2-ab", Base: "1-cd", Gone: []string{"n9"}, Since: time.UnixMilli(1e12),
+			Nodes:    []kindred.NodeProgress{{Node: "n1", Holds: true, Step: kindred.StepBoth, Complete: true}},
+			Waits:    []kindred.NodeFailure{{Node: "n2", Reason: "is not complete yet"}},
+			Transfer: kindred.Transfer{Copies: 4, Complete: 1, Bytes: 1000, Rate: 500, Left: 1500 * time.Millisecond},
 		},
-		Transfer: kindred.Transfer{Copies: 4, Complete: 1, Bytes: 1000, Rate: 500, Left: 1500 * time.Millisecond},
+		History: []kindred.PastChange{{
+			Version: "2-ab", From: "1-cd", Outcome: "running", Changes: []kindred.NodeChange{{Node: "n9", Intent: kindred.IntentRemove}},
+			Committed: time.UnixMilli(1e12), Copies: 4, Bytes: 4000, Expected: 2 * time.Second, Moved: 1000,
+		}},
 	}, p.fail
 }
 
-func (p *planner) Stage(_ context.Context, changes []kindred.StagedChange) *kindred.Error {
+func (p *planner) Stage(_ context.Context, changes []kindred.NodeChange) *kindred.Error {
 	if p.fail != nil {
 		return p.fail
 	}
@@ -50,9 +50,9 @@ func (p *planner) Stage(_ context.Context, changes []kindred.StagedChange) *kind
 	return nil
 }
 
-func (p *planner) Plan(context.Context) (kindred.LayoutPlan, *kindred.Error) {
+func (p *planner) Plan(_ context.Context, loss bool) (kindred.LayoutPlan, *kindred.Error) {
 	return kindred.LayoutPlan{
-		Node: "n1", Version: "3-ef", From: "2-ab", Changes: p.staged, Copies: 2, Bytes: 64, Expected: time.Second, AtRisk: 7,
+		Node: "n1", Version: "3-ef", From: "2-ab", Changes: p.staged, Copies: 2, Bytes: 64, Expected: time.Second, Loss: loss, AtRisk: 7,
 		Nodes:      []kindred.PlannedNode{{Node: "n4", Zone: "z1", Capacity: 1, After: 2, CopiesIn: 2, BytesIn: 64}},
 		Guarantees: []string{"reads and writes go on"}, Waits: []string{"n5"},
 		Refusals: []kindred.PlanProblem{{Kind: "orphaned", Text: "7 partitions lose too many owners"}},
@@ -77,29 +77,26 @@ func openWithPlanner(t *testing.T) (*house, *planner) {
 }
 
 const (
-	runs = `"layouts":[{"version":"2-ab","parent":"1-cd","formed":true,"base":"1-cd","voters":[],"held":["n1"],"gone":[],"loss_accepted":false}],` +
-		`"history":[{"version":"2-ab","at":"2001-09-09T01:46:40Z","by":"n1","what":"n9 is removed","used":true,"loss_accepted":false,` +
-		`"copies":4,"bytes":4000,"expected_seconds":2,"moved_bytes":1000,"took_seconds":1.5,` +
-		`"nodes":[{"node":"n1","bytes":1000,"complete_at":"2001-09-09T01:46:41Z","alone_at":"2001-09-09T01:46:41.5Z"}]}],` +
-		`"transfer":{"copies":4,"complete":1,"bytes":1000,"bytes_per_second":500,"left_seconds":1.5}}` + "\n"
-	begins = `{"node":"n1","tip":"2-ab","base":"1-cd","step":"both","settled":false,"next":"3-00","removed":"","gone":["n9"],` +
-		`"nodes":[{"node":"n1","zone":"z1","capacity":1,"member":true,"joins":false,"leaves":false,"gone":false,"up":true,"holds":true,"step":"both","complete":true}],` +
-		`"waits_for":[{"node":"n2","why":"is not complete yet"}],`
+	runs = `"progress":{"tip":"2-ab","base":"1-cd","next":"","settled":false,"gone":["n9"],"loss_accepted":false,"since":"2001-09-09T01:46:40Z",` +
+		`"nodes":[{"node":"n1","holds":true,"step":"both","complete":true,"gone":false}],"waits_for":[{"node":"n2","reason":"is not complete yet"}],` +
+		`"transfer":{"copies":4,"complete":1,"bytes":1000,"bytes_per_second":500,"left_seconds":1.5}},` +
+		`"history":[{"version":"2-ab","from":"1-cd","changes":[{"node":"n9","intent":"remove","zone":"","capacity":0}],"outcome":"running","loss_accepted":false,` +
+		`"committed_at":"2001-09-09T01:46:40Z","ended_at":"","copies":4,"bytes":4000,"expected_seconds":2,"took_seconds":0,"moved_bytes":1000}]}` + "\n"
 	join = `{"changes":[{"node":"n4","intent":"own","zone":"z1","capacity":1}]}`
 )
 
 func TestAChangeIsStagedPlannedAndCommittedOverHTTP(t *testing.T) {
 	h, p := openWithPlanner(t)
-	require.Equal(t, begins+`"staged":[],`+runs, h.get(t, "/v1/cluster/changes").body)
+	require.Equal(t, `{"node":"n1","staged":[],`+runs, h.get(t, "/v1/cluster/changes").body)
 	staged := h.do(t, "POST", "/v1/cluster/changes", strings.NewReader(join))
 	require.Equal(t, 200, staged.status, staged.body)
-	require.Equal(t, begins+`"staged":[{"node":"n4","intent":"own","zone":"z1","capacity":1,"by":""}],`+runs, staged.body)
+	require.Equal(t, `{"node":"n1","staged":[{"node":"n4","intent":"own","zone":"z1","capacity":1}],`+runs, staged.body)
 
-	plan := h.get(t, "/v1/cluster/plan")
-	require.Equal(t, `{"node":"n1","version":"3-ef","from":"2-ab","changes":[{"node":"n4","intent":"own","zone":"z1","capacity":1,"by":""}],`+
+	plan := h.get(t, "/v1/cluster/plan?accept_loss=true")
+	require.Equal(t, `{"node":"n1","version":"3-ef","from":"2-ab","changes":[{"node":"n4","intent":"own","zone":"z1","capacity":1}],`+
 		`"nodes":[{"node":"n4","zone":"z1","capacity":1,"gone":false,"leaves":false,"before":0,"after":2,"copies_in":2,"copies_out":0,"bytes_in":64,"bytes_out":0}],`+
 		`"copies":2,"bytes":64,"expected_seconds":1,"guarantees":["reads and writes go on"],"refusals":[{"kind":"orphaned","node":"","text":"7 partitions lose too many owners"}],`+
-		`"notes":[{"kind":"unheard","node":"n5","text":"it begins when n5 can be reached"}],"waits_for":["n5"],"partitions_at_risk":7}`+"\n", plan.body)
+		`"notes":[{"kind":"unheard","node":"n5","text":"it begins when n5 can be reached"}],"waits_for":["n5"],"partitions_at_risk":7,"loss_accepted":true}`+"\n", plan.body)
 
 	stale := h.do(t, "POST", "/v1/cluster/commit?version=2-ab", nil)
 	require.Equal(t, 409, stale.status)
@@ -111,7 +108,7 @@ func TestAChangeIsStagedPlannedAndCommittedOverHTTP(t *testing.T) {
 	require.True(t, p.loss)
 
 	cleared := h.do(t, "DELETE", "/v1/cluster/changes", nil)
-	require.Equal(t, begins+`"staged":[],`+runs, cleared.body)
+	require.Equal(t, `{"node":"n1","staged":[],`+runs, cleared.body)
 }
 
 func TestBadChangesAreNamed(t *testing.T) {
@@ -143,13 +140,13 @@ func TestBadChangesAreNamed(t *testing.T) {
 func TestAChangeIsStagedPlannedAndCommittedOverGRPC(t *testing.T) {
 	h, p := openWithPlanner(t)
 	c := pb.NewClusterClient(h.dial(t))
-	change := []kindred.StagedChange{{Name: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 1}}
+	change := []kindred.NodeChange{{Node: "n4", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 1}}
 	staged, err := c.StageChanges(within(t), api.FormatStageChanges(change))
 	require.NoError(t, err)
 	require.Equal(t, change, api.ParseChanges(staged).Staged)
 	seen, err := c.Changes(within(t), &pb.ChangesRequest{})
 	require.NoError(t, err)
-	require.Equal(t, 1500*time.Millisecond, api.ParseChanges(seen).Transfer.Left)
+	require.Equal(t, 1500*time.Millisecond, api.ParseChanges(seen).Progress.Transfer.Left)
 	plan, err := c.Plan(within(t), &pb.PlanRequest{})
 	require.NoError(t, err)
 	require.Equal(t, "3-ef", api.ParsePlan(plan).Version)
@@ -158,7 +155,7 @@ func TestAChangeIsStagedPlannedAndCommittedOverGRPC(t *testing.T) {
 	require.Equal(t, kindred.CodeUnsafe, api.ErrorOf(err).Code)
 	_, err = c.Commit(within(t), &pb.CommitRequest{})
 	require.Equal(t, "version", api.ErrorOf(err).Field)
-	_, err = c.StageChanges(within(t), &pb.StageChangesRequest{Changes: []*pb.StagedChange{{Node: "n1", Intent: "fly"}}})
+	_, err = c.StageChanges(within(t), &pb.StageChangesRequest{Changes: []*pb.NodeChange{{Node: "n1", Intent: "fly"}}})
 	require.Equal(t, "intent", api.ErrorOf(err).Field)
 	_, err = c.Commit(within(t), &pb.CommitRequest{Version: "3-ef"})
 	require.NoError(t, err)

@@ -3872,35 +3872,33 @@ func (x *ChangeBucketResponse) GetUnheard() []string {
 	return nil
 }
 
-// StagedChange is what is to become of a node with the next commit.
-type StagedChange struct {
+// NodeChange is a change of one node.
+type NodeChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// own, leave, remove (it never comes back) or keep (takes back what was staged).
 	Intent string `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"`
 	// With own only. A node of capacity 0 is a member that owns nothing.
-	Zone     string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
-	Capacity uint32 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	// The node where it was staged; not read in an order.
-	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	Zone          string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
+	Capacity      uint32 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *StagedChange) Reset() {
-	*x = StagedChange{}
+func (x *NodeChange) Reset() {
+	*x = NodeChange{}
 	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *StagedChange) String() string {
+func (x *NodeChange) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*StagedChange) ProtoMessage() {}
+func (*NodeChange) ProtoMessage() {}
 
-func (x *StagedChange) ProtoReflect() protoreflect.Message {
+func (x *NodeChange) ProtoReflect() protoreflect.Message {
 	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3912,44 +3910,37 @@ func (x *StagedChange) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use StagedChange.ProtoReflect.Descriptor instead.
-func (*StagedChange) Descriptor() ([]byte, []int) {
+// Deprecated: Use NodeChange.ProtoReflect.Descriptor instead.
+func (*NodeChange) Descriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{43}
 }
 
-func (x *StagedChange) GetNode() string {
+func (x *NodeChange) GetNode() string {
 	if x != nil {
 		return x.Node
 	}
 	return ""
 }
 
-func (x *StagedChange) GetIntent() string {
+func (x *NodeChange) GetIntent() string {
 	if x != nil {
 		return x.Intent
 	}
 	return ""
 }
 
-func (x *StagedChange) GetZone() string {
+func (x *NodeChange) GetZone() string {
 	if x != nil {
 		return x.Zone
 	}
 	return ""
 }
 
-func (x *StagedChange) GetCapacity() uint32 {
+func (x *NodeChange) GetCapacity() uint32 {
 	if x != nil {
 		return x.Capacity
 	}
 	return 0
-}
-
-func (x *StagedChange) GetBy() string {
-	if x != nil {
-		return x.By
-	}
-	return ""
 }
 
 type ChangesRequest struct {
@@ -3990,7 +3981,7 @@ func (*ChangesRequest) Descriptor() ([]byte, []int) {
 
 type StageChangesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Changes       []*StagedChange        `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes       []*NodeChange          `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4025,7 +4016,7 @@ func (*StageChangesRequest) Descriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{45}
 }
 
-func (x *StageChangesRequest) GetChanges() []*StagedChange {
+func (x *StageChangesRequest) GetChanges() []*NodeChange {
 	if x != nil {
 		return x.Changes
 	}
@@ -4068,33 +4059,13 @@ func (*ClearChangesRequest) Descriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{46}
 }
 
-// ChangesResponse is how the layout changes, as one node knows it. Versions are in
-// readable form, empty for none.
 type ChangesResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// The layout by which the node works, and the one from which that takes over: the
-	// same once the node goes by nothing older. The step is both, ahead or alone.
-	Tip  string `protobuf:"bytes,2,opt,name=tip,proto3" json:"tip,omitempty"`
-	Base string `protobuf:"bytes,3,opt,name=base,proto3" json:"base,omitempty"`
-	Step string `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`
-	// Nobody who counts goes by anything older than the tip.
-	Settled bool `protobuf:"varint,5,opt,name=settled,proto3" json:"settled,omitempty"`
-	// Committed, and used once all voters hold it.
-	Next string `protobuf:"bytes,6,opt,name=next,proto3" json:"next,omitempty"`
-	// The layout that has no place for this node.
-	Removed string `protobuf:"bytes,7,opt,name=removed,proto3" json:"removed,omitempty"`
-	// Nodes that will never come back, until that is settled.
-	Gone  []string        `protobuf:"bytes,8,rep,name=gone,proto3" json:"gone,omitempty"`
-	Nodes []*NodeProgress `protobuf:"bytes,9,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	// Without these the next thing does not happen.
-	Waits  []*NodeFailure  `protobuf:"bytes,10,rep,name=waits,proto3" json:"waits,omitempty"`
-	Staged []*StagedChange `protobuf:"bytes,11,rep,name=staged,proto3" json:"staged,omitempty"`
-	// All that the node knows, and what was committed; the newest first.
-	Layouts []*KnownLayout `protobuf:"bytes,12,rep,name=layouts,proto3" json:"layouts,omitempty"`
-	History []*PastChange  `protobuf:"bytes,13,rep,name=history,proto3" json:"history,omitempty"`
-	// What the node that answers takes over.
-	Transfer      *Transfer `protobuf:"bytes,14,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Staged   []*NodeChange          `protobuf:"bytes,2,rep,name=staged,proto3" json:"staged,omitempty"`
+	Progress *LayoutProgress        `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	// The latest first.
+	History       []*PastChange `protobuf:"bytes,4,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4136,79 +4107,16 @@ func (x *ChangesResponse) GetNode() string {
 	return ""
 }
 
-func (x *ChangesResponse) GetTip() string {
-	if x != nil {
-		return x.Tip
-	}
-	return ""
-}
-
-func (x *ChangesResponse) GetBase() string {
-	if x != nil {
-		return x.Base
-	}
-	return ""
-}
-
-func (x *ChangesResponse) GetStep() string {
-	if x != nil {
-		return x.Step
-	}
-	return ""
-}
-
-func (x *ChangesResponse) GetSettled() bool {
-	if x != nil {
-		return x.Settled
-	}
-	return false
-}
-
-func (x *ChangesResponse) GetNext() string {
-	if x != nil {
-		return x.Next
-	}
-	return ""
-}
-
-func (x *ChangesResponse) GetRemoved() string {
-	if x != nil {
-		return x.Removed
-	}
-	return ""
-}
-
-func (x *ChangesResponse) GetGone() []string {
-	if x != nil {
-		return x.Gone
-	}
-	return nil
-}
-
-func (x *ChangesResponse) GetNodes() []*NodeProgress {
-	if x != nil {
-		return x.Nodes
-	}
-	return nil
-}
-
-func (x *ChangesResponse) GetWaits() []*NodeFailure {
-	if x != nil {
-		return x.Waits
-	}
-	return nil
-}
-
-func (x *ChangesResponse) GetStaged() []*StagedChange {
+func (x *ChangesResponse) GetStaged() []*NodeChange {
 	if x != nil {
 		return x.Staged
 	}
 	return nil
 }
 
-func (x *ChangesResponse) GetLayouts() []*KnownLayout {
+func (x *ChangesResponse) GetProgress() *LayoutProgress {
 	if x != nil {
-		return x.Layouts
+		return x.Progress
 	}
 	return nil
 }
@@ -4220,7 +4128,123 @@ func (x *ChangesResponse) GetHistory() []*PastChange {
 	return nil
 }
 
-func (x *ChangesResponse) GetTransfer() *Transfer {
+// LayoutProgress is how far the cluster is with a layout, as one node knows it.
+type LayoutProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version by which the node works, and the one from which that takes over: the
+	// same once nobody goes by that any more.
+	Tip  string `protobuf:"bytes,1,opt,name=tip,proto3" json:"tip,omitempty"`
+	Base string `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Committed, and used when all voters are known to hold it; empty if there is none.
+	Next    string `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`
+	Settled bool   `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`
+	// Nodes that will never come back, and whether it was accepted what may be lost.
+	Gone        []string        `protobuf:"bytes,5,rep,name=gone,proto3" json:"gone,omitempty"`
+	Loss        bool            `protobuf:"varint,6,opt,name=loss,proto3" json:"loss,omitempty"`
+	SinceUnixMs int64           `protobuf:"varint,7,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	Nodes       []*NodeProgress `protobuf:"bytes,8,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Without these nothing goes on.
+	Waits []*NodeFailure `protobuf:"bytes,9,rep,name=waits,proto3" json:"waits,omitempty"`
+	// What the node that answers takes over.
+	Transfer      *Transfer `protobuf:"bytes,10,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LayoutProgress) Reset() {
+	*x = LayoutProgress{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LayoutProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LayoutProgress) ProtoMessage() {}
+
+func (x *LayoutProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LayoutProgress.ProtoReflect.Descriptor instead.
+func (*LayoutProgress) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *LayoutProgress) GetTip() string {
+	if x != nil {
+		return x.Tip
+	}
+	return ""
+}
+
+func (x *LayoutProgress) GetBase() string {
+	if x != nil {
+		return x.Base
+	}
+	return ""
+}
+
+func (x *LayoutProgress) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *LayoutProgress) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *LayoutProgress) GetGone() []string {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *LayoutProgress) GetLoss() bool {
+	if x != nil {
+		return x.Loss
+	}
+	return false
+}
+
+func (x *LayoutProgress) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *LayoutProgress) GetNodes() []*NodeProgress {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *LayoutProgress) GetWaits() []*NodeFailure {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *LayoutProgress) GetTransfer() *Transfer {
 	if x != nil {
 		return x.Transfer
 	}
@@ -4228,27 +4252,20 @@ func (x *ChangesResponse) GetTransfer() *Transfer {
 }
 
 type NodeProgress struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Zone     string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
-	Capacity uint32                 `protobuf:"varint,3,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	Member   bool                   `protobuf:"varint,4,opt,name=member,proto3" json:"member,omitempty"`
-	Joins    bool                   `protobuf:"varint,5,opt,name=joins,proto3" json:"joins,omitempty"`
-	Leaves   bool                   `protobuf:"varint,6,opt,name=leaves,proto3" json:"leaves,omitempty"`
-	Gone     bool                   `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
-	Up       bool                   `protobuf:"varint,8,opt,name=up,proto3" json:"up,omitempty"`
-	// It holds the next layout.
-	Holds bool `protobuf:"varint,9,opt,name=holds,proto3" json:"holds,omitempty"`
-	// none, both, ahead or alone.
-	Step          string `protobuf:"bytes,10,opt,name=step,proto3" json:"step,omitempty"`
-	Complete      bool   `protobuf:"varint,11,opt,name=complete,proto3" json:"complete,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Holds bool                   `protobuf:"varint,2,opt,name=holds,proto3" json:"holds,omitempty"`
+	// both, ahead or alone; empty if it does not work by the layout yet.
+	Step          string `protobuf:"bytes,3,opt,name=step,proto3" json:"step,omitempty"`
+	Complete      bool   `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`
+	Gone          bool   `protobuf:"varint,5,opt,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NodeProgress) Reset() {
 	*x = NodeProgress{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4277,7 @@ func (x *NodeProgress) String() string {
 func (*NodeProgress) ProtoMessage() {}
 
 func (x *NodeProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4290,7 @@ func (x *NodeProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeProgress.ProtoReflect.Descriptor instead.
 func (*NodeProgress) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *NodeProgress) GetNode() string {
@@ -4281,55 +4298,6 @@ func (x *NodeProgress) GetNode() string {
 		return x.Node
 	}
 	return ""
-}
-
-func (x *NodeProgress) GetZone() string {
-	if x != nil {
-		return x.Zone
-	}
-	return ""
-}
-
-func (x *NodeProgress) GetCapacity() uint32 {
-	if x != nil {
-		return x.Capacity
-	}
-	return 0
-}
-
-func (x *NodeProgress) GetMember() bool {
-	if x != nil {
-		return x.Member
-	}
-	return false
-}
-
-func (x *NodeProgress) GetJoins() bool {
-	if x != nil {
-		return x.Joins
-	}
-	return false
-}
-
-func (x *NodeProgress) GetLeaves() bool {
-	if x != nil {
-		return x.Leaves
-	}
-	return false
-}
-
-func (x *NodeProgress) GetGone() bool {
-	if x != nil {
-		return x.Gone
-	}
-	return false
-}
-
-func (x *NodeProgress) GetUp() bool {
-	if x != nil {
-		return x.Up
-	}
-	return false
 }
 
 func (x *NodeProgress) GetHolds() bool {
@@ -4353,102 +4321,9 @@ func (x *NodeProgress) GetComplete() bool {
 	return false
 }
 
-type KnownLayout struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	Parent        string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
-	Formed        bool                   `protobuf:"varint,3,opt,name=formed,proto3" json:"formed,omitempty"`
-	Base          string                 `protobuf:"bytes,4,opt,name=base,proto3" json:"base,omitempty"`
-	Voters        []string               `protobuf:"bytes,5,rep,name=voters,proto3" json:"voters,omitempty"`
-	Held          []string               `protobuf:"bytes,6,rep,name=held,proto3" json:"held,omitempty"`
-	Gone          []string               `protobuf:"bytes,7,rep,name=gone,proto3" json:"gone,omitempty"`
-	Loss          bool                   `protobuf:"varint,8,opt,name=loss,proto3" json:"loss,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *KnownLayout) Reset() {
-	*x = KnownLayout{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *KnownLayout) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*KnownLayout) ProtoMessage() {}
-
-func (x *KnownLayout) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use KnownLayout.ProtoReflect.Descriptor instead.
-func (*KnownLayout) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
-}
-
-func (x *KnownLayout) GetVersion() string {
-	if x != nil {
-		return x.Version
-	}
-	return ""
-}
-
-func (x *KnownLayout) GetParent() string {
-	if x != nil {
-		return x.Parent
-	}
-	return ""
-}
-
-func (x *KnownLayout) GetFormed() bool {
-	if x != nil {
-		return x.Formed
-	}
-	return false
-}
-
-func (x *KnownLayout) GetBase() string {
-	if x != nil {
-		return x.Base
-	}
-	return ""
-}
-
-func (x *KnownLayout) GetVoters() []string {
-	if x != nil {
-		return x.Voters
-	}
-	return nil
-}
-
-func (x *KnownLayout) GetHeld() []string {
-	if x != nil {
-		return x.Held
-	}
-	return nil
-}
-
-func (x *KnownLayout) GetGone() []string {
+func (x *NodeProgress) GetGone() bool {
 	if x != nil {
 		return x.Gone
-	}
-	return nil
-}
-
-func (x *KnownLayout) GetLoss() bool {
-	if x != nil {
-		return x.Loss
 	}
 	return false
 }
@@ -4531,22 +4406,24 @@ func (x *Transfer) GetLeftMs() uint64 {
 	return 0
 }
 
-// PastChange is a layout that was committed.
+// PastChange is a change that was committed: what was predicted, and what came.
 type PastChange struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Version  string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	AtUnixMs int64                  `protobuf:"varint,2,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
-	// The node where it was committed, and what was staged then.
-	By   string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
-	What string `protobuf:"bytes,4,opt,name=what,proto3" json:"what,omitempty"`
-	// It was formed. One that is not either waits or lost against another.
-	Used bool `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`
-	Loss bool `protobuf:"varint,6,opt,name=loss,proto3" json:"loss,omitempty"`
-	// The prediction; 0 where nobody could.
-	Copies        uint32      `protobuf:"varint,7,opt,name=copies,proto3" json:"copies,omitempty"`
-	Bytes         uint64      `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	ExpectedMs    uint64      `protobuf:"varint,9,opt,name=expected_ms,json=expectedMs,proto3" json:"expected_ms,omitempty"`
-	Nodes         []*PastNode `protobuf:"bytes,10,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	From    string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	Changes []*NodeChange          `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	// settled, replaced or running.
+	Outcome string `protobuf:"bytes,4,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Loss    bool   `protobuf:"varint,5,opt,name=loss,proto3" json:"loss,omitempty"`
+	// By the clock of the node that answers; 0 where it does not know.
+	CommittedUnixMs int64 `protobuf:"varint,6,opt,name=committed_unix_ms,json=committedUnixMs,proto3" json:"committed_unix_ms,omitempty"`
+	EndedUnixMs     int64 `protobuf:"varint,7,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"`
+	// The prediction, where this node made it.
+	Copies     uint32 `protobuf:"varint,8,opt,name=copies,proto3" json:"copies,omitempty"`
+	Bytes      uint64 `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	ExpectedMs uint64 `protobuf:"varint,10,opt,name=expected_ms,json=expectedMs,proto3" json:"expected_ms,omitempty"`
+	// What arrived at the node that answers.
+	MovedBytes    uint64 `protobuf:"varint,11,opt,name=moved_bytes,json=movedBytes,proto3" json:"moved_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4588,32 +4465,25 @@ func (x *PastChange) GetVersion() string {
 	return ""
 }
 
-func (x *PastChange) GetAtUnixMs() int64 {
+func (x *PastChange) GetFrom() string {
 	if x != nil {
-		return x.AtUnixMs
-	}
-	return 0
-}
-
-func (x *PastChange) GetBy() string {
-	if x != nil {
-		return x.By
+		return x.From
 	}
 	return ""
 }
 
-func (x *PastChange) GetWhat() string {
+func (x *PastChange) GetChanges() []*NodeChange {
 	if x != nil {
-		return x.What
+		return x.Changes
 	}
-	return ""
+	return nil
 }
 
-func (x *PastChange) GetUsed() bool {
+func (x *PastChange) GetOutcome() string {
 	if x != nil {
-		return x.Used
+		return x.Outcome
 	}
-	return false
+	return ""
 }
 
 func (x *PastChange) GetLoss() bool {
@@ -4621,6 +4491,20 @@ func (x *PastChange) GetLoss() bool {
 		return x.Loss
 	}
 	return false
+}
+
+func (x *PastChange) GetCommittedUnixMs() int64 {
+	if x != nil {
+		return x.CommittedUnixMs
+	}
+	return 0
+}
+
+func (x *PastChange) GetEndedUnixMs() int64 {
+	if x != nil {
+		return x.EndedUnixMs
+	}
+	return 0
 }
 
 func (x *PastChange) GetCopies() uint32 {
@@ -4644,91 +4528,24 @@ func (x *PastChange) GetExpectedMs() uint64 {
 	return 0
 }
 
-func (x *PastChange) GetNodes() []*PastNode {
+func (x *PastChange) GetMovedBytes() uint64 {
 	if x != nil {
-		return x.Nodes
-	}
-	return nil
-}
-
-// PastNode is what a change was for one node; 0 while it is not.
-type PastNode struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Node           string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Bytes          uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	CompleteUnixMs int64                  `protobuf:"varint,3,opt,name=complete_unix_ms,json=completeUnixMs,proto3" json:"complete_unix_ms,omitempty"`
-	AloneUnixMs    int64                  `protobuf:"varint,4,opt,name=alone_unix_ms,json=aloneUnixMs,proto3" json:"alone_unix_ms,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *PastNode) Reset() {
-	*x = PastNode{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PastNode) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PastNode) ProtoMessage() {}
-
-func (x *PastNode) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PastNode.ProtoReflect.Descriptor instead.
-func (*PastNode) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
-}
-
-func (x *PastNode) GetNode() string {
-	if x != nil {
-		return x.Node
-	}
-	return ""
-}
-
-func (x *PastNode) GetBytes() uint64 {
-	if x != nil {
-		return x.Bytes
-	}
-	return 0
-}
-
-func (x *PastNode) GetCompleteUnixMs() int64 {
-	if x != nil {
-		return x.CompleteUnixMs
-	}
-	return 0
-}
-
-func (x *PastNode) GetAloneUnixMs() int64 {
-	if x != nil {
-		return x.AloneUnixMs
+		return x.MovedBytes
 	}
 	return 0
 }
 
 type PlanRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Plan as if it were accepted that acknowledged writes may be lost.
+	AcceptLoss    bool `protobuf:"varint,1,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4740,7 +4557,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4753,19 +4570,26 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *PlanRequest) GetAcceptLoss() bool {
+	if x != nil {
+		return x.AcceptLoss
+	}
+	return false
 }
 
 type PlanResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// What a commit has to name, and the layout that it follows on.
-	Version string          `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	From    string          `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
-	Changes []*StagedChange `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
-	Nodes   []*PlannedNode  `protobuf:"bytes,5,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	Copies  uint32          `protobuf:"varint,6,opt,name=copies,proto3" json:"copies,omitempty"`
-	Bytes   uint64          `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Version string         `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	From    string         `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	Changes []*NodeChange  `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	Nodes   []*PlannedNode `protobuf:"bytes,5,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Copies  uint32         `protobuf:"varint,6,opt,name=copies,proto3" json:"copies,omitempty"`
+	Bytes   uint64         `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// An estimate; 0 if nobody can tell.
 	ExpectedMs uint64 `protobuf:"varint,8,opt,name=expected_ms,json=expectedMs,proto3" json:"expected_ms,omitempty"`
 	// What holds while it goes on, in sentences.
@@ -4777,13 +4601,14 @@ type PlanResponse struct {
 	// Partitions that lose so many owners for ever that acknowledged writes may have been
 	// only there.
 	AtRisk        uint32 `protobuf:"varint,13,opt,name=at_risk,json=atRisk,proto3" json:"at_risk,omitempty"`
+	Loss          bool   `protobuf:"varint,14,opt,name=loss,proto3" json:"loss,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4795,7 +4620,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4808,7 +4633,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlanResponse) GetNode() string {
@@ -4832,7 +4657,7 @@ func (x *PlanResponse) GetFrom() string {
 	return ""
 }
 
-func (x *PlanResponse) GetChanges() []*StagedChange {
+func (x *PlanResponse) GetChanges() []*NodeChange {
 	if x != nil {
 		return x.Changes
 	}
@@ -4902,6 +4727,13 @@ func (x *PlanResponse) GetAtRisk() uint32 {
 	return 0
 }
 
+func (x *PlanResponse) GetLoss() bool {
+	if x != nil {
+		return x.Loss
+	}
+	return false
+}
+
 type PlannedNode struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -4922,7 +4754,7 @@ type PlannedNode struct {
 
 func (x *PlannedNode) Reset() {
 	*x = PlannedNode{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4934,7 +4766,7 @@ func (x *PlannedNode) String() string {
 func (*PlannedNode) ProtoMessage() {}
 
 func (x *PlannedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4947,7 +4779,7 @@ func (x *PlannedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedNode.ProtoReflect.Descriptor instead.
 func (*PlannedNode) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PlannedNode) GetNode() string {
@@ -5040,7 +4872,7 @@ type PlanProblem struct {
 
 func (x *PlanProblem) Reset() {
 	*x = PlanProblem{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5052,7 +4884,7 @@ func (x *PlanProblem) String() string {
 func (*PlanProblem) ProtoMessage() {}
 
 func (x *PlanProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5065,7 +4897,7 @@ func (x *PlanProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanProblem.ProtoReflect.Descriptor instead.
 func (*PlanProblem) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlanProblem) GetKind() string {
@@ -5100,7 +4932,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5112,7 +4944,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5125,7 +4957,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CommitRequest) GetVersion() string {
@@ -5460,87 +5292,70 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x14ChangeBucketResponse\x12*\n" +
 	"\x06bucket\x18\x01 \x01(\v2\x12.kindred.v1.BucketR\x06bucket\x12\x19\n" +
 	"\bknown_by\x18\x02 \x03(\tR\aknownBy\x12\x18\n" +
-	"\aunheard\x18\x03 \x03(\tR\aunheard\"z\n" +
-	"\fStagedChange\x12\x12\n" +
+	"\aunheard\x18\x03 \x03(\tR\aunheard\"h\n" +
+	"\n" +
+	"NodeChange\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06intent\x18\x02 \x01(\tR\x06intent\x12\x12\n" +
 	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x1a\n" +
-	"\bcapacity\x18\x04 \x01(\rR\bcapacity\x12\x0e\n" +
-	"\x02by\x18\x05 \x01(\tR\x02by\"\x10\n" +
-	"\x0eChangesRequest\"I\n" +
-	"\x13StageChangesRequest\x122\n" +
-	"\achanges\x18\x01 \x03(\v2\x18.kindred.v1.StagedChangeR\achanges\"\x15\n" +
-	"\x13ClearChangesRequest\"\xe3\x03\n" +
+	"\bcapacity\x18\x04 \x01(\rR\bcapacity\"\x10\n" +
+	"\x0eChangesRequest\"G\n" +
+	"\x13StageChangesRequest\x120\n" +
+	"\achanges\x18\x01 \x03(\v2\x16.kindred.v1.NodeChangeR\achanges\"\x15\n" +
+	"\x13ClearChangesRequest\"\xbf\x01\n" +
 	"\x0fChangesResponse\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\tR\x04node\x12\x10\n" +
-	"\x03tip\x18\x02 \x01(\tR\x03tip\x12\x12\n" +
-	"\x04base\x18\x03 \x01(\tR\x04base\x12\x12\n" +
-	"\x04step\x18\x04 \x01(\tR\x04step\x12\x18\n" +
-	"\asettled\x18\x05 \x01(\bR\asettled\x12\x12\n" +
-	"\x04next\x18\x06 \x01(\tR\x04next\x12\x18\n" +
-	"\aremoved\x18\a \x01(\tR\aremoved\x12\x12\n" +
-	"\x04gone\x18\b \x03(\tR\x04gone\x12.\n" +
-	"\x05nodes\x18\t \x03(\v2\x18.kindred.v1.NodeProgressR\x05nodes\x12-\n" +
-	"\x05waits\x18\n" +
-	" \x03(\v2\x17.kindred.v1.NodeFailureR\x05waits\x120\n" +
-	"\x06staged\x18\v \x03(\v2\x18.kindred.v1.StagedChangeR\x06staged\x121\n" +
-	"\alayouts\x18\f \x03(\v2\x17.kindred.v1.KnownLayoutR\alayouts\x120\n" +
-	"\ahistory\x18\r \x03(\v2\x16.kindred.v1.PastChangeR\ahistory\x120\n" +
-	"\btransfer\x18\x0e \x01(\v2\x14.kindred.v1.TransferR\btransfer\"\x82\x02\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12.\n" +
+	"\x06staged\x18\x02 \x03(\v2\x16.kindred.v1.NodeChangeR\x06staged\x126\n" +
+	"\bprogress\x18\x03 \x01(\v2\x1a.kindred.v1.LayoutProgressR\bprogress\x120\n" +
+	"\ahistory\x18\x04 \x03(\v2\x16.kindred.v1.PastChangeR\ahistory\"\xc1\x02\n" +
+	"\x0eLayoutProgress\x12\x10\n" +
+	"\x03tip\x18\x01 \x01(\tR\x03tip\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\tR\x04base\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\x12\x18\n" +
+	"\asettled\x18\x04 \x01(\bR\asettled\x12\x12\n" +
+	"\x04gone\x18\x05 \x03(\tR\x04gone\x12\x12\n" +
+	"\x04loss\x18\x06 \x01(\bR\x04loss\x12\"\n" +
+	"\rsince_unix_ms\x18\a \x01(\x03R\vsinceUnixMs\x12.\n" +
+	"\x05nodes\x18\b \x03(\v2\x18.kindred.v1.NodeProgressR\x05nodes\x12-\n" +
+	"\x05waits\x18\t \x03(\v2\x17.kindred.v1.NodeFailureR\x05waits\x120\n" +
+	"\btransfer\x18\n" +
+	" \x01(\v2\x14.kindred.v1.TransferR\btransfer\"|\n" +
 	"\fNodeProgress\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
-	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x1a\n" +
-	"\bcapacity\x18\x03 \x01(\rR\bcapacity\x12\x16\n" +
-	"\x06member\x18\x04 \x01(\bR\x06member\x12\x14\n" +
-	"\x05joins\x18\x05 \x01(\bR\x05joins\x12\x16\n" +
-	"\x06leaves\x18\x06 \x01(\bR\x06leaves\x12\x12\n" +
-	"\x04gone\x18\a \x01(\bR\x04gone\x12\x0e\n" +
-	"\x02up\x18\b \x01(\bR\x02up\x12\x14\n" +
-	"\x05holds\x18\t \x01(\bR\x05holds\x12\x12\n" +
-	"\x04step\x18\n" +
-	" \x01(\tR\x04step\x12\x1a\n" +
-	"\bcomplete\x18\v \x01(\bR\bcomplete\"\xbf\x01\n" +
-	"\vKnownLayout\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
-	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x16\n" +
-	"\x06formed\x18\x03 \x01(\bR\x06formed\x12\x12\n" +
-	"\x04base\x18\x04 \x01(\tR\x04base\x12\x16\n" +
-	"\x06voters\x18\x05 \x03(\tR\x06voters\x12\x12\n" +
-	"\x04held\x18\x06 \x03(\tR\x04held\x12\x12\n" +
-	"\x04gone\x18\a \x03(\tR\x04gone\x12\x12\n" +
-	"\x04loss\x18\b \x01(\bR\x04loss\"\x97\x01\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x12\n" +
+	"\x04step\x18\x03 \x01(\tR\x04step\x12\x1a\n" +
+	"\bcomplete\x18\x04 \x01(\bR\bcomplete\x12\x12\n" +
+	"\x04gone\x18\x05 \x01(\bR\x04gone\"\x97\x01\n" +
 	"\bTransfer\x12\x16\n" +
 	"\x06copies\x18\x01 \x01(\rR\x06copies\x12\x1a\n" +
 	"\bcomplete\x18\x02 \x01(\rR\bcomplete\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12(\n" +
 	"\x10bytes_per_second\x18\x04 \x01(\x04R\x0ebytesPerSecond\x12\x17\n" +
-	"\aleft_ms\x18\x05 \x01(\x04R\x06leftMs\"\x8b\x02\n" +
+	"\aleft_ms\x18\x05 \x01(\x04R\x06leftMs\"\xda\x02\n" +
 	"\n" +
 	"PastChange\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1c\n" +
-	"\n" +
-	"at_unix_ms\x18\x02 \x01(\x03R\batUnixMs\x12\x0e\n" +
-	"\x02by\x18\x03 \x01(\tR\x02by\x12\x12\n" +
-	"\x04what\x18\x04 \x01(\tR\x04what\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\bR\x04used\x12\x12\n" +
-	"\x04loss\x18\x06 \x01(\bR\x04loss\x12\x16\n" +
-	"\x06copies\x18\a \x01(\rR\x06copies\x12\x14\n" +
-	"\x05bytes\x18\b \x01(\x04R\x05bytes\x12\x1f\n" +
-	"\vexpected_ms\x18\t \x01(\x04R\n" +
-	"expectedMs\x12*\n" +
-	"\x05nodes\x18\n" +
-	" \x03(\v2\x14.kindred.v1.PastNodeR\x05nodes\"\x82\x01\n" +
-	"\bPastNode\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
-	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12(\n" +
-	"\x10complete_unix_ms\x18\x03 \x01(\x03R\x0ecompleteUnixMs\x12\"\n" +
-	"\ralone_unix_ms\x18\x04 \x01(\x03R\valoneUnixMs\"\r\n" +
-	"\vPlanRequest\"\xb5\x03\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x120\n" +
+	"\achanges\x18\x03 \x03(\v2\x16.kindred.v1.NodeChangeR\achanges\x12\x18\n" +
+	"\aoutcome\x18\x04 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04loss\x18\x05 \x01(\bR\x04loss\x12*\n" +
+	"\x11committed_unix_ms\x18\x06 \x01(\x03R\x0fcommittedUnixMs\x12\"\n" +
+	"\rended_unix_ms\x18\a \x01(\x03R\vendedUnixMs\x12\x16\n" +
+	"\x06copies\x18\b \x01(\rR\x06copies\x12\x14\n" +
+	"\x05bytes\x18\t \x01(\x04R\x05bytes\x12\x1f\n" +
+	"\vexpected_ms\x18\n" +
+	" \x01(\x04R\n" +
+	"expectedMs\x12\x1f\n" +
+	"\vmoved_bytes\x18\v \x01(\x04R\n" +
+	"movedBytes\".\n" +
+	"\vPlanRequest\x12\x1f\n" +
+	"\vaccept_loss\x18\x01 \x01(\bR\n" +
+	"acceptLoss\"\xc7\x03\n" +
 	"\fPlanResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
-	"\x04from\x18\x03 \x01(\tR\x04from\x122\n" +
-	"\achanges\x18\x04 \x03(\v2\x18.kindred.v1.StagedChangeR\achanges\x12-\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x120\n" +
+	"\achanges\x18\x04 \x03(\v2\x16.kindred.v1.NodeChangeR\achanges\x12-\n" +
 	"\x05nodes\x18\x05 \x03(\v2\x17.kindred.v1.PlannedNodeR\x05nodes\x12\x16\n" +
 	"\x06copies\x18\x06 \x01(\rR\x06copies\x12\x14\n" +
 	"\x05bytes\x18\a \x01(\x04R\x05bytes\x12\x1f\n" +
@@ -5553,7 +5368,8 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	" \x03(\v2\x17.kindred.v1.PlanProblemR\brefusals\x12-\n" +
 	"\x05notes\x18\v \x03(\v2\x17.kindred.v1.PlanProblemR\x05notes\x12\x14\n" +
 	"\x05waits\x18\f \x03(\tR\x05waits\x12\x17\n" +
-	"\aat_risk\x18\r \x01(\rR\x06atRisk\"\x9f\x02\n" +
+	"\aat_risk\x18\r \x01(\rR\x06atRisk\x12\x12\n" +
+	"\x04loss\x18\x0e \x01(\bR\x04loss\"\x9f\x02\n" +
 	"\vPlannedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x1a\n" +
@@ -5648,7 +5464,7 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),              // 0: kindred.v1.Durability
 	(Cause)(0),                   // 1: kindred.v1.Cause
@@ -5699,21 +5515,20 @@ var file_kindred_v1_kindred_proto_goTypes = []any{
 	(*BucketsResponse)(nil),      // 46: kindred.v1.BucketsResponse
 	(*ChangeBucketRequest)(nil),  // 47: kindred.v1.ChangeBucketRequest
 	(*ChangeBucketResponse)(nil), // 48: kindred.v1.ChangeBucketResponse
-	(*StagedChange)(nil),         // 49: kindred.v1.StagedChange
+	(*NodeChange)(nil),           // 49: kindred.v1.NodeChange
 	(*ChangesRequest)(nil),       // 50: kindred.v1.ChangesRequest
 	(*StageChangesRequest)(nil),  // 51: kindred.v1.StageChangesRequest
 	(*ClearChangesRequest)(nil),  // 52: kindred.v1.ClearChangesRequest
 	(*ChangesResponse)(nil),      // 53: kindred.v1.ChangesResponse
-	(*NodeProgress)(nil),         // 54: kindred.v1.NodeProgress
-	(*KnownLayout)(nil),          // 55: kindred.v1.KnownLayout
+	(*LayoutProgress)(nil),       // 54: kindred.v1.LayoutProgress
+	(*NodeProgress)(nil),         // 55: kindred.v1.NodeProgress
 	(*Transfer)(nil),             // 56: kindred.v1.Transfer
 	(*PastChange)(nil),           // 57: kindred.v1.PastChange
-	(*PastNode)(nil),             // 58: kindred.v1.PastNode
-	(*PlanRequest)(nil),          // 59: kindred.v1.PlanRequest
-	(*PlanResponse)(nil),         // 60: kindred.v1.PlanResponse
-	(*PlannedNode)(nil),          // 61: kindred.v1.PlannedNode
-	(*PlanProblem)(nil),          // 62: kindred.v1.PlanProblem
-	(*CommitRequest)(nil),        // 63: kindred.v1.CommitRequest
+	(*PlanRequest)(nil),          // 58: kindred.v1.PlanRequest
+	(*PlanResponse)(nil),         // 59: kindred.v1.PlanResponse
+	(*PlannedNode)(nil),          // 60: kindred.v1.PlannedNode
+	(*PlanProblem)(nil),          // 61: kindred.v1.PlanProblem
+	(*CommitRequest)(nil),        // 62: kindred.v1.CommitRequest
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
@@ -5758,18 +5573,18 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	44, // 39: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
 	43, // 40: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
 	44, // 41: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
-	49, // 42: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.StagedChange
-	54, // 43: kindred.v1.ChangesResponse.nodes:type_name -> kindred.v1.NodeProgress
-	15, // 44: kindred.v1.ChangesResponse.waits:type_name -> kindred.v1.NodeFailure
-	49, // 45: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.StagedChange
-	55, // 46: kindred.v1.ChangesResponse.layouts:type_name -> kindred.v1.KnownLayout
-	57, // 47: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
-	56, // 48: kindred.v1.ChangesResponse.transfer:type_name -> kindred.v1.Transfer
-	58, // 49: kindred.v1.PastChange.nodes:type_name -> kindred.v1.PastNode
-	49, // 50: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.StagedChange
-	61, // 51: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
-	62, // 52: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
-	62, // 53: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
+	49, // 42: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
+	49, // 43: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
+	54, // 44: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
+	57, // 45: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
+	55, // 46: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
+	15, // 47: kindred.v1.LayoutProgress.waits:type_name -> kindred.v1.NodeFailure
+	56, // 48: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
+	49, // 49: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
+	49, // 50: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
+	60, // 51: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
+	61, // 52: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
+	61, // 53: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
 	6,  // 54: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
 	9,  // 55: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
 	11, // 56: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
@@ -5786,8 +5601,8 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	50, // 67: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
 	51, // 68: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
 	52, // 69: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
-	59, // 70: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
-	63, // 71: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
+	58, // 70: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
+	62, // 71: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
 	8,  // 72: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
 	10, // 73: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
 	12, // 74: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
@@ -5804,7 +5619,7 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	53, // 85: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
 	53, // 86: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
 	53, // 87: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
-	60, // 88: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
+	59, // 88: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
 	53, // 89: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
 	72, // [72:90] is the sub-list for method output_type
 	54, // [54:72] is the sub-list for method input_type
@@ -5840,7 +5655,7 @@ func file_kindred_v1_kindred_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   58,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
