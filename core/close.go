@@ -127,6 +127,14 @@ func (s *Shard) Promised(id replica.ID, dots vclock.DotSet) wire.Rounds {
 	return nil
 }
 
+// promisedOf is Promised for the live versions of an object.
+func (s *Shard) promisedOf(id replica.ID, o *wire.Object) wire.Rounds {
+	if p := s.closer.places[id]; p != nil && len(p.promises.All()) > 0 {
+		return p.promises.Rounds(o.Dots())
+	}
+	return nil
+}
+
 // voidDigest is of what this node knows to be void.
 func (s *Shard) voidDigest(id replica.ID) uint64 {
 	if p := s.closer.places[id]; p != nil {

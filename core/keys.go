@@ -22,11 +22,37 @@ type openKey struct {
 	tries int
 }
 
-// step acts on an opened object; err says why it could not be read.
-type step func(now time.Time, k *replica.Key, err error)
+// step acts on an opened object; err says why it could not be read. The key is of no
+// use to anybody afterwards.
+type step interface {
+	act(s *Shard, now time.Time, k *replica.Key, err error)
+}
+
+// stepFunc is a step that nobody takes often.
+type stepFunc func(now time.Time, k *replica.Key, err error)
+
+func (do stepFunc) act(_ *Shard, now time.Time, k *replica.Key, err error) { do(now, k, err) }
+
+// sparesMax bounds the latches that are kept for the next keys.
+const sparesMax = 64
+
+// latch takes a latch that is not in use, or a new one.
+func (s *Shard) latch() *openKey {
+	last := len(s.spares) - 1
+	if last < 0 {
+		return &openKey{}
+	}
+	o := s.spares[last]
+	s.spares = s.spares[:last]
+	return o
+}
 
 // enter queues a step on an object of r.
-func (s *Shard) enter(r *replica.Replica, bucket, key string, do step) {
+func (s *Shard) enter(r *replica.Replica, bucket, key string, do stepFunc) {
+	s.enterStep(r, bucket, key, do)
+}
+
+func (s *Shard) enterStep(r *replica.Replica, bucket, key string, do step) {
 	id := r.ID()
 	s.steps++
 	s.row = storage.ObjectKey(s.row[:0], id.Partition, id.N, bucket, key)
@@ -35,7 +61,8 @@ func (s *Shard) enter(r *replica.Replica, bucket, key string, do step) {
 		return
 	}
 	row := string(s.row)
-	o := &openKey{replica: r, bucket: bucket, key: key}
+	o := s.latch()
+	o.replica, o.bucket, o.key = r, bucket, key
 	o.steps = append(o.first[:0], do)
 	s.open[row] = o
 	s.out.Loads = append(s.out.Loads, Load{Row: row, Replica: id, Bucket: bucket, Key: key})
@@ -50,19 +77,33 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	}
 	delete(s.open, row)
 	s.steps -= len(o.steps)
-	if err != nil {
-		if damage := (*replica.DamageError)(nil); errors.As(err, &damage) {
-			s.auditor.unreadable(s, o.replica)
-		}
-		for _, do := range o.steps {
-			do(now, nil, err)
-		}
-		s.rebuildSaved(now, o.replica, row)
-		return
+	if err == nil {
+		s.loaded(now, row, o, object)
+	} else {
+		s.unloadable(now, row, o, err)
 	}
-	k := o.replica.Open(o.bucket, o.key, object)
+	if *o = (openKey{}); len(s.spares) < sparesMax {
+		s.spares = append(s.spares, o)
+	}
+}
+
+// unloadable tells the steps of a key why there is no object.
+func (s *Shard) unloadable(now time.Time, row string, o *openKey, err error) {
+	if damage := (*replica.DamageError)(nil); errors.As(err, &damage) {
+		s.auditor.unreadable(s, o.replica)
+	}
 	for _, do := range o.steps {
-		do(now, k, nil)
+		do.act(s, now, nil, err)
+	}
+	s.rebuildSaved(now, o.replica, row)
+}
+
+// loaded lets the steps of a key act on its object, and leaves one row.
+func (s *Shard) loaded(now time.Time, row string, o *openKey, object wire.Object) {
+	k := &s.key
+	o.replica.Reopen(k, o.bucket, o.key, object)
+	for _, do := range o.steps {
+		do.act(s, now, k, nil)
 	}
 	s.endBeaten(o, k)
 	k.Save(&s.out.Rows)
@@ -72,5 +113,6 @@ func (s *Shard) Loaded(now time.Time, row string, object wire.Object, err error)
 	if !k.Object().Context.IsEmpty() {
 		s.sweeper.remember(now, unstripped{row: row, replica: o.replica, bucket: o.bucket, key: o.key, tries: o.tries}, s.cfg.Limits.Unstripped)
 	}
+	*k = replica.Key{} // lets go of the values
 	s.rebuildSaved(now, o.replica, row)
 }

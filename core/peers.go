@@ -127,12 +127,9 @@ func (s *Shard) onWrite(from string, m *wire.Write) {
 		s.answerWrite(from, m, false, why)
 		return
 	}
-	weight := weigh(m)
-	s.stepBytes += weight
-	s.join(m, func(sync bool, refused string) {
-		s.stepBytes -= weight
-		s.answerWrite(from, m, sync, refused)
-	})
+	x := &joinStep{m: m, from: from, weight: weigh(m)}
+	s.stepBytes += x.weight
+	s.enterJoin(x)
 }
 
 // answerWrite tells a peer what became of its write, if it wants to know.
@@ -173,31 +170,56 @@ func weigh(m *wire.Write) int {
 	return bytes
 }
 
-// join merges a delta into this replica (R3) and reports the outcome; sync says
-// that the report must wait for the disk.
+// joinStep merges a write into an object of this replica (R3).
+type joinStep struct {
+	m *wire.Write
+	// from is the peer that is to be answered, weight what its write held meanwhile.
+	from   string
+	weight int
+	// done is told the outcome where no peer is; sync says that this must wait for
+	// the disk.
+	done func(sync bool, refused string)
+}
+
+// join merges a delta into this replica and reports the outcome.
 func (s *Shard) join(m *wire.Write, done func(sync bool, refused string)) {
-	r := s.replicas[replica.ID{Partition: m.Partition, N: m.N}]
+	s.enterJoin(&joinStep{m: m, done: done})
+}
+
+func (s *Shard) enterJoin(x *joinStep) {
+	r := s.replicas[replica.ID{Partition: x.m.Partition, N: x.m.N}]
 	switch {
 	case r == nil:
-		done(false, notHome)
-		return
+		x.end(s, false, notHome)
 	case s.full != nil:
-		done(false, s.full.Message)
+		x.end(s, false, s.full.Message)
+	default:
+		s.enterStep(r, x.m.Bucket, x.m.Key, x)
+	}
+}
+
+// act implements step.
+func (x *joinStep) act(s *Shard, _ time.Time, k *replica.Key, err error) {
+	if err == nil {
+		if err = joinKey(k, x.m, &s.out.Rows); err != nil {
+			s.stats.RefusedJoins++
+		}
+	}
+	if err != nil {
+		x.end(s, false, err.Error())
 		return
 	}
-	s.enter(r, m.Bucket, m.Key, func(_ time.Time, k *replica.Key, err error) {
-		if err == nil {
-			if err = joinKey(k, m, &s.out.Rows); err != nil {
-				s.stats.RefusedJoins++
-			}
-		}
-		if err != nil {
-			done(false, err.Error())
-			return
-		}
-		s.stats.Joins++
-		done(m.Durability == kindred.Sync, "")
-	})
+	s.stats.Joins++
+	x.end(s, x.m.Durability == kindred.Sync, "")
+}
+
+func (x *joinStep) end(s *Shard, sync bool, refused string) {
+	if x.done != nil {
+		x.done(sync, refused)
+		return
+	}
+	s.stepBytes -= x.weight
+	s.answerWrite(x.from, x.m, sync, refused)
 }
 
 // joinKey merges a write of a peer. One that wants no answer is a read repair.
@@ -220,10 +242,14 @@ func (s *Shard) onRead(from string, m *wire.Read) {
 		s.send(from, &wire.ReadReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
 		return
 	}
-	reply := func(_ time.Time, reply *wire.ReadReply) { s.send(from, reply, len(reply.Rounds) > 0) }
 	if home {
-		s.serveRead(m, reply)
+		s.serveRead(&readStep{ask: m, from: from})
 	} else {
-		s.serveHint(m, reply)
+		s.serveHint(m, func(_ time.Time, reply *wire.ReadReply) { s.sendRead(from, reply) })
 	}
+}
+
+// sendRead answers a peer. Promises among what it says have to be durable.
+func (s *Shard) sendRead(to string, reply *wire.ReadReply) {
+	s.send(to, reply, len(reply.Rounds) > 0)
 }

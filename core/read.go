@@ -136,7 +136,7 @@ func (o *readOp) askHomes(s *Shard, now time.Time, homes []string) {
 	for _, h := range homes {
 		switch {
 		case h == s.cfg.Node:
-			s.serveRead(ask, func(now time.Time, m *wire.ReadReply) { o.heard(s, now, s.cfg.Node, m) })
+			s.serveRead(&readStep{ask: ask, asker: o})
 		case s.linked[h]:
 			s.send(h, ask, false)
 		default:
@@ -155,29 +155,45 @@ func (o *readOp) question(s *Shard) *wire.Read {
 	return &wire.Read{Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Key: o.req.Key, Inspect: o.views != nil}
 }
 
-// serveRead reads the object at this replica and gives the filled reply (R5).
-func (s *Shard) serveRead(ask *wire.Read, reply func(now time.Time, m *wire.ReadReply)) {
-	r := s.replicas[replica.ID{Partition: ask.Partition, N: ask.N}]
-	s.enter(r, ask.Bucket, ask.Key, func(now time.Time, k *replica.Key, err error) {
-		m := &wire.ReadReply{Head: ask.Head, Op: ask.Op}
-		switch {
-		case err != nil:
-			m.Failed = err.Error()
-		case !ask.Inspect && s.Rebuilding(r.ID()):
-			m.Failed = beingRebuilt
-		case !ask.Inspect && !s.trusted(r.ID()):
-			m.Failed = catchingUp
-		case k.Damaged():
-			m.Failed = isDamaged
-		default:
-			m.Object = k.Filled()
-			m.Rounds, m.Void = s.Promised(r.ID(), m.Object.Dots()), s.voidDigest(r.ID())
-			if ask.Inspect {
-				m.Context, m.Clock = k.Object().Context.String(), r.Clock().String()
-			}
+// readStep reads an object at this replica and gives the filled reply (R5).
+type readStep struct {
+	ask     *wire.Read
+	replica *replica.Replica
+	// asker is the operation of this node that hears it, or else from the peer.
+	asker hearer
+	from  string
+}
+
+func (s *Shard) serveRead(x *readStep) {
+	x.replica = s.replicas[replica.ID{Partition: x.ask.Partition, N: x.ask.N}]
+	s.enterStep(x.replica, x.ask.Bucket, x.ask.Key, x)
+}
+
+// act implements step.
+func (x *readStep) act(s *Shard, now time.Time, k *replica.Key, err error) {
+	r := x.replica
+	m := &wire.ReadReply{Head: x.ask.Head, Op: x.ask.Op}
+	switch {
+	case err != nil:
+		m.Failed = err.Error()
+	case !x.ask.Inspect && s.Rebuilding(r.ID()):
+		m.Failed = beingRebuilt
+	case !x.ask.Inspect && !s.trusted(r.ID()):
+		m.Failed = catchingUp
+	case k.Damaged():
+		m.Failed = isDamaged
+	default:
+		m.Object = k.Filled()
+		m.Rounds, m.Void = s.promisedOf(r.ID(), &m.Object), s.voidDigest(r.ID())
+		if x.ask.Inspect {
+			m.Context, m.Clock = k.Object().Context.String(), r.Clock().String()
 		}
-		reply(now, m)
-	})
+	}
+	if x.asker != nil {
+		x.asker.heard(s, now, s.cfg.Node, m)
+	} else {
+		s.sendRead(x.from, m)
+	}
 }
 
 func (o *readOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply) {

@@ -47,7 +47,7 @@ func (s *Shard) startRepair(now time.Time, base request, homes []string, then fu
 	for _, h := range homes {
 		switch {
 		case h == s.cfg.Node:
-			s.serveRead(ask, func(now time.Time, m *wire.ReadReply) { o.heard(s, now, s.cfg.Node, m) })
+			s.serveRead(&readStep{ask: ask, asker: o})
 		case s.linked[h]:
 			s.send(h, ask, false)
 		default:

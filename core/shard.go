@@ -42,6 +42,9 @@ type Shard struct {
 
 	open  map[string]*openKey
 	steps int
+	// spares are latches and key is an object for the next steps.
+	spares []*openKey
+	key    replica.Key
 	// stepBytes is the weight of the deltas among the steps.
 	stepBytes int
 	// pageFor is the peer that asked for a page which is being read.

@@ -77,14 +77,12 @@ func (s *Shard) coordinate(now time.Time, o *writeOp) {
 		return
 	}
 	r := s.replicas[replica.ID(o.head)]
-	s.enter(r, o.req.Bucket, o.req.Key, func(now time.Time, k *replica.Key, err error) {
-		o.mint(s, now, k, err)
-	})
+	s.enterStep(r, o.req.Bucket, o.req.Key, o)
 }
 
-// mint is the step at this replica: it makes the write event, once, and sends it
+// act is the step at this replica: it makes the write event, once, and sends it
 // to the other homes.
-func (o *writeOp) mint(s *Shard, now time.Time, k *replica.Key, err error) {
+func (o *writeOp) act(s *Shard, now time.Time, k *replica.Key, err error) {
 	if _, waiting := s.operations[o.seq]; !waiting {
 		return
 	}

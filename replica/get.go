@@ -26,7 +26,7 @@ type Get struct {
 
 type reply struct {
 	node   string
-	dots   vclock.DotSet
+	object wire.Object
 	rounds wire.Rounds
 	void   uint64
 	// idle: it is a guest's, who holds nothing of the key.
@@ -74,7 +74,7 @@ func (g *Get) Add(node string, filled wire.Object) {
 		g.merged = vclock.Join(g.merged, filled)
 	}
 	idle := !slices.Contains(g.homes, node) && len(filled.Versions) == 0 && filled.Context.IsEmpty()
-	g.replies = append(g.replies, reply{node: node, dots: filled.Dots(), idle: idle})
+	g.replies = append(g.replies, reply{node: node, object: filled, idle: idle})
 	g.failed = slices.DeleteFunc(g.failed, func(f kindred.NodeFailure) bool { return f.Node == node })
 }
 
@@ -233,10 +233,9 @@ func (g *Get) Last(now int64) []vclock.Version[wire.Record] {
 // writes only where there is something to mend. Guests are no replicas.
 func (g *Get) Repairs() []Repair {
 	var repairs []Repair
-	live, common := g.merged.Dots(), g.common()
 	for _, r := range g.replies {
-		if slices.Contains(g.homes, r.node) && r.dots.Compare(live) != vclock.Equal {
-			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}, Rounds: common, Void: g.void()})
+		if slices.Contains(g.homes, r.node) && !r.object.SameDots(g.merged) {
+			repairs = append(repairs, Repair{Node: r.node, Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: g.merged.Dots()}, Rounds: g.common(), Void: g.void()})
 		}
 	}
 	return repairs

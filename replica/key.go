@@ -86,7 +86,14 @@ type Key struct {
 
 // Open takes an object as it was loaded. The Key owns it from here on.
 func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
-	k := &Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object), besides: r.besides(bucket, key)}
+	k := new(Key)
+	r.Reopen(k, bucket, key, object)
+	return k
+}
+
+// Reopen is Open with the memory of a key that nobody uses any more.
+func (r *Replica) Reopen(k *Key, bucket, key string, object wire.Object) {
+	*k = Key{r: r, bucket: bucket, name: key, object: object, expiries: expiriesOf(object), besides: r.besides(bucket, key)}
 	for i := range object.Versions {
 		if v := &object.Versions[i]; v.Value.Apart {
 			k.apart = append(k.apart, v.Dot)
@@ -94,7 +101,6 @@ func (r *Replica) Open(bucket, key string, object wire.Object) *Key {
 		}
 	}
 	k.dropVoid()
-	return k
 }
 
 // hash is what request ids of this key are filed under.

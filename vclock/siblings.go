@@ -80,11 +80,15 @@ func (s Siblings[V]) find(d Dot) (int, bool) {
 	return len(s.Versions), false
 }
 
-// Alike reports whether o has the same dots and the same context, and so, equal dots
-// having equal values, is the same.
+// SameDots reports whether o has the same live versions, equal dots having equal
+// values.
+func (s Siblings[V]) SameDots(o Siblings[V]) bool {
+	return slices.EqualFunc(s.Versions, o.Versions, func(a, b Version[V]) bool { return a.Dot == b.Dot })
+}
+
+// Alike reports whether o is the same: live versions and context.
 func (s Siblings[V]) Alike(o Siblings[V]) bool {
-	return slices.EqualFunc(s.Versions, o.Versions, func(a, b Version[V]) bool { return a.Dot == b.Dot }) &&
-		slices.Equal(s.Context.runs, o.Context.runs)
+	return s.SameDots(o) && slices.Equal(s.Context.runs, o.Context.runs)
 }
 
 // Clone gives siblings that share no memory with s, apart from what the values

@@ -270,7 +270,10 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 	case KindWriteAck:
 		return &WriteAck{Head: h, Op: r.opID(), Refused: r.string("reason"), At: r.progress()}
 	case KindRead:
-		return &Read{Head: h, Op: r.opID(), Bucket: r.bucket(), Key: r.key(), Inspect: r.flag("inspect"), Guest: r.flag("guest"), At: r.progress()}
+		m := &Read{Head: h, Op: r.opID()}
+		m.Bucket, m.Key = r.names()
+		m.Inspect, m.Guest, m.At = r.flag("inspect"), r.flag("guest"), r.progress()
+		return m
 	case KindReadReply:
 		return &ReadReply{
 			Head: h, Op: r.opID(), Failed: r.string("reason"), Object: r.object("object"),
@@ -339,6 +342,19 @@ func (r *reader) opID() OpID {
 func (r *reader) bucket() string { return r.text("bucket", kindred.BucketBytesMax) }
 func (r *reader) key() string    { return r.text("key", kindred.KeyBytesMax) }
 
+// names reads a bucket and a key into one piece of memory.
+func (r *reader) names() (bucket, key string) {
+	b := r.limited("bucket", kindred.BucketBytesMax)
+	from := r.rest
+	k := r.limited("key", kindred.KeyBytesMax)
+	if r.err != nil {
+		return "", ""
+	}
+	between := len(from) - len(r.rest) - len(k)
+	both := string(r.whole[len(r.whole)-len(from)-len(b) : len(r.whole)-len(r.rest)])
+	return both[:len(b)], both[len(b)+between:]
+}
+
 func (id OpID) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, id.Process)
 	return binary.AppendUvarint(b, id.Seq)
@@ -371,7 +387,7 @@ func decodeWrite(h Head, r *reader) *Write {
 	if m.Durability > kindred.Sync {
 		r.fail("durability", "unknown durability %d", m.Durability)
 	}
-	m.Bucket, m.Key = r.bucket(), r.key()
+	m.Bucket, m.Key = r.names()
 	m.Delta.Siblings = r.object("delta")
 	m.Delta.Dots = r.dotSet("dots")
 	m.RequestIDs = r.requestIDs()

@@ -121,13 +121,16 @@ func (r *reader) bytes(what string) []byte {
 func (r *reader) string(what string) string { return string(r.bytes(what)) }
 
 // text reads a string of at most limit bytes.
-func (r *reader) text(what string, limit int) string {
+func (r *reader) text(what string, limit int) string { return string(r.limited(what, limit)) }
+
+// limited is the bytes of a text; the result aliases the buffer.
+func (r *reader) limited(what string, limit int) []byte {
 	b := r.bytes(what)
 	if len(b) > limit {
 		r.fail(what, "%d bytes, the limit is %d", len(b), limit)
-		return ""
+		return nil
 	}
-	return string(b)
+	return b
 }
 
 func (r *reader) dotSet(what string) vclock.DotSet {
