@@ -13,7 +13,8 @@ type hedge struct {
 	// reads are counted up to hedgeReads, and of them those that waited in vain.
 	reads, late int
 	// lagging are nodes that somebody had to be asked besides, and until when they are
-	// asked last for that.
+	// asked last for that: then one read tries them, and the others wait for what comes
+	// of it.
 	lagging map[string]time.Time
 }
 
@@ -24,7 +25,8 @@ const (
 	// hedgeOf is the number of reads of which one may be too slow, hedgeReads after how
 	// many that is judged.
 	hedgeOf, hedgeReads = 50, 200
-	// lagFor is how long a node is asked last that was too slow, or refused.
+	// lagFor is how long a node is asked last that was too slow, or refused, unless it
+	// answers in time before.
 	lagFor = time.Second
 )
 
@@ -51,8 +53,26 @@ func (h *hedge) first(now time.Time, homes []string, self string, turn uint64) [
 	return order
 }
 
-// enough notes that those who were asked first have answered in time.
-func (h *hedge) enough() { h.judge(0) }
+// asks notes whom a read asks first. If it is time to try a node again, this read does,
+// and no other: all others that come before its answer would wait as long as this one.
+func (h *hedge) asks(now time.Time, nodes []string) {
+	for _, n := range nodes {
+		if at, lags := h.lagging[n]; lags && !now.Before(at) {
+			h.avoid(now, n)
+		}
+	}
+}
+
+// enough notes that those who were asked first have answered in time. Who was slow
+// once is not asked last as one who always is.
+func (h *hedge) enough(nodes []string) {
+	if len(h.lagging) > 0 {
+		for _, n := range nodes {
+			delete(h.lagging, n)
+		}
+	}
+	h.judge(0)
+}
 
 // lagged notes that somebody else had to be asked, because these were slow.
 func (h *hedge) lagged(now time.Time, peers []string) {

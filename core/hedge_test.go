@@ -112,6 +112,64 @@ func TestASlowHomeIsAskedLast(t *testing.T) {
 	r.idle()
 }
 
+// Somebody who is slow now and then is not asked last for it as one who never answers:
+// between two of that kind every other get would wait, and more and more so, because
+// the wait gets longer with those that are in vain.
+func TestAFrozenHomeIsAskedAfterOneThatWasSlowOnce(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.do("n1", put("k", "v"))
+	asked := r.questions()
+	count := r.lose
+	r.lose = func(from, to string, m wire.Message) bool { return count(from, to, m) || from == "n3" }
+	s := r.nodes["n1"].shard
+	late := 0
+	for i := range 1000 {
+		s.silences.hear(r.now, "n3")
+		if i%10 == 0 {
+			s.hedge.lagged(r.now, []string{"n2"})
+		}
+		token := r.ask("n1", get("k"))
+		if r.answers[token] == nil {
+			late++
+			r.pass(s.hedge.after)
+		}
+		require.NotNil(t, r.answers[token])
+		r.pass(10 * time.Millisecond)
+	}
+	require.InDelta(t, 10, late, 2, "10 s have passed, and n2 was slow a hundred times")
+	require.Equal(t, late, asked["n3"])
+	r.idle()
+}
+
+// Once it is time to try a slow home again, one get does it.
+func TestOneGetTriesASlowHomeAgain(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.do("n1", put("k", "v"))
+	s := r.nodes["n1"].shard
+	asked, frozen := r.questions(), true
+	count := r.lose
+	r.lose = func(from, to string, m wire.Message) bool { return count(from, to, m) || from == "n3" && frozen }
+	s.hedge.avoid(r.now, "n3")
+	for _, frozen = range []bool{true, false} {
+		r.pass(lagFor)
+		clear(asked)
+		for range 10 {
+			r.token++
+			req := get("k")
+			s.Request(r.now, r.token, &req)
+		}
+		r.settle()
+		require.Equal(t, map[string]int{"n2": 9, "n3": 1}, asked)
+		r.pass(s.hedge.after)
+	}
+	clear(asked)
+	for range 10 {
+		r.do("n1", get("k"))
+	}
+	require.Equal(t, map[string]int{"n2": 5, "n3": 5}, asked, "it has answered in time")
+	r.idle()
+}
+
 func TestAHedgeWaitsAsLongAsNearlyAllNeed(t *testing.T) {
 	h := newHedge()
 	now := time.Unix(1_790_000_000, 0)
@@ -121,7 +179,7 @@ func TestAHedgeWaitsAsLongAsNearlyAllNeed(t *testing.T) {
 		for range reads {
 			now = now.Add(100 * time.Microsecond)
 			if need() <= h.after {
-				h.enough()
+				h.enough(nil)
 			} else {
 				h.lagged(now, []string{"n2"})
 				hedged++

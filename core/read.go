@@ -108,6 +108,7 @@ func (s *Shard) read(now time.Time, o *readOp, homes []string) {
 		}
 		order := s.hedge.first(now, homes, self, s.seq)
 		homes, o.spare = order[:need], order[need:]
+		s.hedge.asks(now, homes)
 		if at := now.Add(s.hedge.after); o.nudged.IsZero() || at.Before(o.nudged) {
 			o.nudged = at
 		}
@@ -240,7 +241,7 @@ func (o *readOp) proceed(s *Shard, now time.Time) {
 	}
 	if len(o.spare) > 0 && o.get.Enough() { // nobody else was asked
 		over = true
-		s.hedge.enough()
+		s.hedge.enough(o.get.Replied())
 	}
 	if !o.answered && (over || o.get.Enough() && o.views == nil) {
 		o.reply(s, now, over)
