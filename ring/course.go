@@ -109,7 +109,7 @@ func (c *Course) Hear(files []File) (news bool) {
 			if merged := MergeFiles(own, f); !sameFile(own, merged) {
 				c.files[v], news = merged, true
 			}
-		case c.concerns(f) && sameCluster(f.Decision.layout, c.Tip().layout) == nil:
+		case len(c.files) < FilesMax && c.concerns(f) && sameCluster(f.Decision.layout, c.Tip().layout) == nil:
 			c.files[v], news = f, true
 		}
 	}
@@ -149,6 +149,8 @@ func (c *Course) Commit(d *Decision) error {
 		return &CommitError{fmt.Sprintf("it was made for layout %v, this node is at %v", d.parent, c.tip), "look at the plan again"}
 	case d.version.Compare(c.vote) <= 0:
 		return &CommitError{fmt.Sprintf("layout %v was committed meanwhile", c.vote), "look at the plan again"}
+	case len(c.files) >= WaitingMax:
+		return &CommitError{fmt.Sprintf("%d layouts wait already", len(c.files)), "see for whom they wait (kvcli cluster plan), and start or remove these nodes"}
 	case !slices.Contains(c.voters(d), c.self):
 		return &CommitError{"it says that " + c.self + " is gone", "commit at another node"}
 	}

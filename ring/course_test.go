@@ -251,7 +251,12 @@ func TestCoursesMeetWhateverTheNetworkDoes(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(t, "events") {
 			at := draw("at")
 			course := c.courses[at]
-			switch rapid.IntRange(0, 15).Draw(t, "event") {
+			switch rapid.IntRange(0, 16).Draw(t, "event") {
+			case 16: // it restarts
+				again, err := DecodeCourse(at, course.AppendTo(nil))
+				require.NoError(t, err)
+				require.Equal(t, course, again, "what is saved is all that it knows")
+				c.courses[at] = again
 			case 0:
 				intent := rapid.SampledFrom([]Intent{Own, Own, Leave, Remove}).Draw(t, "intent")
 				_ = c.commit(t, at, drawNode(t, draw("whom")), intent)

@@ -98,7 +98,8 @@ func requireTyped(t require.TestingT, err error) {
 	var d *DecodeError
 	var l *LimitError
 	var n *NodeError
-	require.True(t, errors.As(err, &f) || errors.As(err, &d) || errors.As(err, &l) || errors.As(err, &n), "%T %v", err, err)
+	var m *MergeError
+	require.True(t, errors.As(err, &f) || errors.As(err, &d) || errors.As(err, &l) || errors.As(err, &n) || errors.As(err, &m), "%T %v", err, err)
 }
 
 // resealed appends the hash that makes content look genuine.
