@@ -144,6 +144,74 @@ func (c *Control) Message(now time.Time, from string, m wire.Message) {
 	}
 }
 
+// Stage notes what is to become of a node with the next commit, here or at any other node.
+// Zone and capacity count with ring.Own only; ring.Keep takes back what was staged for the
+// node.
+//
+// Errors: *membership.StageError, *ring.CommitError, *ring.LimitError, *ring.NodeError.
+func (c *Control) Stage(now time.Time, n ring.Node, intent ring.Intent) error {
+	e, err := c.view.Stage(now, n, intent)
+	c.add(e)
+	return err
+}
+
+// Clear takes back all that is staged.
+//
+// Error: *ring.CommitError.
+func (c *Control) Clear(now time.Time) error {
+	e, err := c.view.Clear(now)
+	c.add(e)
+	return err
+}
+
+// StageAll stages several changes, or none if one of them is refused.
+//
+// Errors: those of Stage.
+func (c *Control) StageAll(now time.Time, changes []ring.Staged) error {
+	e, err := c.view.StageAll(now, changes)
+	c.add(e)
+	return err
+}
+
+// Plan says what a commit would do now. Bytes is what one copy of a partition holds,
+// about; nil predicts no bytes. Loss says that the operator accepts what may be lost. The
+// version of the decision is what Commit asks for.
+//
+// Errors: *ring.CommitError, *ring.LimitError, *ring.NodeError.
+func (c *Control) Plan(now time.Time, loss bool, bytes func(ring.Partition) uint64) (*ring.Plan, *ring.Decision, error) {
+	return c.view.Plan(now, loss, bytes)
+}
+
+// Commit proposes to all what is staged. Version is that of the plan which the operator
+// has seen, with that loss or with none: if it would be another one by now, it is refused.
+//
+// Errors: *ring.CommitError, *ring.LimitError, *ring.NodeError.
+func (c *Control) Commit(now time.Time, version ring.Version, loss bool) error {
+	e, err := c.view.Commit(now, version, loss)
+	c.add(e)
+	return err
+}
+
+// Changes is how the layout changes, as this node knows it, but for Progress.Transfer.
+func (c *Control) Changes() kindred.Changes { return c.view.Changes() }
+
+// Complete says that every shard of this node has all that was acknowledged before the tip
+// of that version (R25).
+func (c *Control) Complete(now time.Time, tip ring.Version) { c.add(c.view.Complete(now, tip)) }
+
+// Differ says that a request has shown a peer to be at another layout or step: it is told
+// at once what this node knows, and answers with what it knows itself.
+func (c *Control) Differ(now time.Time, peer string) { c.add(c.view.Differ(now, peer)) }
+
+// Report notes how many bytes this node has taken in for the layout of that version. Call
+// it rarely, since others are told.
+func (c *Control) Report(now time.Time, version ring.Version, bytes uint64) {
+	c.add(c.view.Report(now, version, bytes))
+}
+
+// Phase is by whose owners to work, nil before there is a layout.
+func (c *Control) Phase() *ring.Phase { return c.view.Phase() }
+
 // Tick lets time pass; once a second is right.
 func (c *Control) Tick(now time.Time) {
 	c.add(c.view.Tick(now))

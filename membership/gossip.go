@@ -96,7 +96,7 @@ func (v *View) meet(name string) *member {
 // makeRoom forgets one member that is of no use now.
 func (v *View) makeRoom() bool {
 	for _, name := range slices.Sorted(maps.Keys(v.members)) {
-		if m := v.members[name]; m.gossip != alive && !m.linked && !v.doc.has(name) {
+		if m := v.members[name]; m.gossip != alive && !m.linked && !v.needed[name] {
 			v.forget(name)
 			return true
 		}
@@ -115,8 +115,8 @@ func (e *RemoveError) Error() string { return "cannot remove " + e.Name + ": " +
 func (v *View) Remove(now time.Time, name string) (Effects, error) {
 	v.now = now
 	switch m := v.members[name]; {
-	case v.doc.has(name):
-		return Effects{}, &RemoveError{Name: name, Reason: "it is in the layout: plan without it first"}
+	case v.needed[name]:
+		return Effects{}, &RemoveError{Name: name, Reason: "it is in the layout: change that first (kvcli cluster leave, kvcli cluster remove)"}
 	case m == nil:
 		return Effects{}, &RemoveError{Name: name, Reason: "no such member"}
 	case m.gossip == alive:

@@ -32,18 +32,20 @@ type Meta struct {
 	Holds Held
 }
 
-// Held names the document that a node holds.
+// Held names the document that a node holds: of a formed cluster the layout by which the
+// node works, and a hash of all that it tells of layouts.
 type Held struct {
 	Cluster [16]byte
 	Version ring.Version
 	Formed  bool
+	Hash    uint64
 }
 
 // None reports whether no document is held.
 func (h Held) None() bool { return h.Cluster == [16]byte{} }
 
 const (
-	metaVersion  = 1
+	metaVersion  = 2
 	flagFormed   = 1 << 0
 	flagsUnknown = ^byte(flagFormed)
 )
@@ -52,7 +54,8 @@ const (
 //
 //	version 1 byte · flags 1 byte (1: formed) · replica id 16 bytes ·
 //	capacity uvarint · zone · client, peer, HTTP address ·
-//	cluster id 16 bytes · layout counter uvarint · layout hash 8 bytes
+//	cluster id 16 bytes · layout counter uvarint · layout hash 8 bytes ·
+//	hash of what is told 8 bytes
 //
 // Texts are a uvarint length and bytes; an address that begins with a colon
 // has the host of the client address.
@@ -64,7 +67,8 @@ func (m Meta) Append(b []byte) []byte {
 	b = appendAddrs(b, m.ClientAddr, m.PeerAddr, m.HTTPAddr)
 	b = append(b, m.Holds.Cluster[:]...)
 	b = binary.AppendUvarint(b, m.Holds.Version.Counter)
-	return binary.BigEndian.AppendUint64(b, m.Holds.Version.Hash)
+	b = binary.BigEndian.AppendUint64(b, m.Holds.Version.Hash)
+	return binary.BigEndian.AppendUint64(b, m.Holds.Hash)
 }
 
 // DecodeMeta reads what Append wrote. Its error is a *[FormatError].
@@ -81,7 +85,7 @@ func DecodeMeta(b []byte) (Meta, error) {
 	r.addrs(&m.ClientAddr, &m.PeerAddr, &m.HTTPAddr)
 	m.Holds.Cluster = r.id()
 	m.Holds.Version.Counter = r.uvarint()
-	m.Holds.Version.Hash = r.uint64()
+	m.Holds.Version.Hash, m.Holds.Hash = r.uint64(), r.uint64()
 	if err := r.end(); err != nil {
 		return Meta{}, err
 	}

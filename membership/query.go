@@ -20,10 +20,10 @@ func (v *View) Layout() *ring.Layout {
 
 // Phase is by whose owners to work, nil before there is a layout.
 func (v *View) Phase() *ring.Phase {
-	if !v.doc.formed {
+	if v.rec == nil {
 		return nil
 	}
-	return ring.Steady(v.doc.layout)
+	return v.rec.course.Phase()
 }
 
 // ClusterID is the cluster this node belongs to, zero before it does.
@@ -102,6 +102,9 @@ func (v *View) Problems() []string {
 	if v.waiting != "" {
 		say("%s", v.waiting)
 	}
+	if v.rec != nil && v.rec.course.Removed() != nil {
+		say("%s", v.removedText())
+	}
 	if n := len(v.clusters()); v.doc.layout == nil && n > 1 {
 		say("members of %d clusters were found, so this node joins none: give it the addresses of one cluster only", n)
 	}
@@ -123,12 +126,12 @@ func (v *View) Problems() []string {
 func (v *View) problemsOf(m *member) []string {
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	inLayout := v.doc.has(m.Name)
+	inLayout := v.needed[m.Name]
 	switch {
 	case v.foreign(m):
 		say("%s", v.foreignText(m))
 	case m.gossip == left && inLayout:
-		say("%s has left, but is still in the layout: start it again, or plan without it", m.Name)
+		say("%s has left, but is still in the layout: start it again, let it leave (kvcli cluster leave %s), or remove it if it will never come back (kvcli cluster remove %s)", m.Name, m.Name, m.Name)
 	case !m.linked && inLayout:
 		say("%s cannot be reached at %s", m.Name, m.PeerAddr)
 	case !m.linked && m.gossip == alive:
@@ -139,9 +142,9 @@ func (v *View) problemsOf(m *member) []string {
 	if m.unreadable != "" {
 		say("%s: %s", m.Name, m.unreadable)
 	}
-	if inLayout && m.gossip == alive {
-		if n, _ := v.doc.layout.Node(m.Name); n.Zone != m.Zone || n.Capacity != m.Capacity {
-			say("%s says zone %q and capacity %d, the layout has %q and %d: plan a change or correct its configuration",
+	if n, member := v.layoutNode(m.Name); member && m.gossip == alive {
+		if n.Zone != m.Zone || n.Capacity != m.Capacity {
+			say("%s says zone %q and capacity %d, the layout has %q and %d: change the layout (kvcli cluster set-zone, set-capacity) or correct its configuration",
 				m.Name, m.Zone, m.Capacity, n.Zone, n.Capacity)
 		}
 	}
@@ -149,6 +152,18 @@ func (v *View) problemsOf(m *member) []string {
 		say("%s", text)
 	}
 	return all
+}
+
+func (v *View) layoutNode(name string) (ring.Node, bool) {
+	if v.doc.layout == nil {
+		return ring.Node{}, false
+	}
+	return v.doc.layout.Node(name)
+}
+
+func (v *View) removedText() string {
+	return fmt.Sprintf("%s was removed from the cluster by layout %v: it refuses all requests and keeps what it has; have that returned before you empty its data folder, or let it join again",
+		v.cfg.Self.Name, v.rec.course.Removed().Version())
 }
 
 func (v *View) foreignText(m *member) string {

@@ -272,8 +272,7 @@ func (w *world) check() {
 		if n.layout == nil {
 			continue
 		}
-		doc, err := decodeDocument(n.layout)
-		require.NoError(w.t, err)
+		doc := savedDocument(w.t, name, n.layout)
 		if id := doc.layout.ClusterID(); !n.votes[id] {
 			n.votes[id] = true
 			w.rivals += min(1, len(n.votes)-1)
@@ -307,6 +306,13 @@ func (w *world) check() {
 			}
 		}
 	}
+}
+
+// savedDocument is the layout by which a node would go on.
+func savedDocument(t *testing.T, name string, saved []byte) document {
+	v, err := New(config(name, 0), saved, nil)
+	require.NoError(t, err)
+	return v.doc
 }
 
 // calm ends all faults and lets time pass.

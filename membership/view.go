@@ -10,9 +10,18 @@ import (
 	"github.com/kindredkv/kindred/ring"
 )
 
-// ResendEvery is the time after which a document is sent again to a peer that
-// still seems to lack it.
-const ResendEvery = 2 * time.Second
+const (
+	// ResendEvery is the time after which a document is sent again to a peer that still
+	// seems to lack it; twice that after the next time, and so on up to ResendMax.
+	ResendEvery = 2 * time.Second
+	ResendMax   = time.Minute
+	// DifferEvery is the least time between two documents for a peer of which requests
+	// say that it goes by another layout.
+	DifferEvery = 100 * time.Millisecond
+	// EnterPatience is how long a node without a layout waits to hear of it from every
+	// member that is there, once it has heard from one.
+	EnterPatience = 5 * time.Second
+)
 
 // Config is what a View is told about its node and the cluster to be.
 type Config struct {
@@ -22,6 +31,8 @@ type Config struct {
 	Expect int
 	// Partitions and Replicas are those of the first layout; see ring.New.
 	Partitions, Replicas int
+	// Rates are those for predictions of how long a change takes; zero predicts nothing.
+	Rates ring.Rates
 }
 
 // View is one node's view of its cluster. It is not safe for concurrent use.
@@ -29,8 +40,27 @@ type View struct {
 	cfg Config
 	now time.Time
 
-	doc     document
+	// doc is the first layout while it is a proposal, then that by which the node works.
+	doc document
+	// rec is all that the node holds of layouts, nil before there is one.
+	rec *record
+	// unsaved: doc or rec have changed since the last effects; voiced: by what this node
+	// has done itself, so that the others are told at once.
+	unsaved, voiced bool
+	// busy: the layout changes, and this node has heard of that at since.
+	busy  bool
+	since time.Time
+	// entry is what was told to a node without a layout.
+	entry *entry
+	// answers are the peers whose documents are still to be answered: whatever they hold, or
+	// only if it is something else than what is held here.
+	answers map[string]bool
+	// planned is the last plan that was made here, for the history.
+	planned plannedChange
+
 	members map[string]*member
+	// needed are the nodes that have a part in the layouts that are in use.
+	needed map[string]bool
 	// owned caches how many partitions each node is a home of.
 	owned map[string]int
 	// waiting says what the first layout waits for, empty when nothing.
@@ -43,8 +73,7 @@ type View struct {
 
 	// What was last told, to tell changes only.
 	told struct {
-		held  Held
-		saved Held
+		phase phaseName
 		meta  []byte
 		peers []byte
 		dial  map[string]string
@@ -73,9 +102,11 @@ type member struct {
 	holds     Held
 	// unreadable is why its meta could not be read.
 	unreadable string
-	// sent is the document last sent to it, at sentAt.
-	sent   Held
-	sentAt time.Time
+	// sent is the document last sent to it, at sentAt, when it held sentTo; it is sent
+	// again after resend. Differs is since when it has held another one.
+	sent, sentTo    Held
+	sentAt, differs time.Time
+	resend          time.Duration
 }
 
 // largestVersion is used to size metas.
@@ -87,15 +118,14 @@ func New(cfg Config, savedLayout, savedPeers []byte) (*View, error) {
 	if err := checkNode(cfg.Self); err != nil {
 		return nil, err
 	}
-	v := &View{cfg: cfg, members: map[string]*member{}, trouble: map[string]string{}, conflicts: map[string]conflict{}}
+	v := &View{
+		cfg: cfg, members: map[string]*member{}, trouble: map[string]string{}, conflicts: map[string]conflict{},
+		answers: map[string]bool{}, needed: map[string]bool{},
+	}
 	if savedLayout != nil {
-		doc, err := decodeDocument(savedLayout)
-		if err != nil {
+		if err := v.restore(savedLayout); err != nil {
 			return nil, err
 		}
-		v.doc = doc
-		v.told.saved = doc.held()
-		v.recount()
 	}
 	if savedPeers != nil {
 		peers, err := decodePeers(savedPeers)
@@ -110,6 +140,28 @@ func New(cfg Config, savedLayout, savedPeers []byte) (*View, error) {
 		v.told.peers = savedPeers
 	}
 	return v, nil
+}
+
+// restore takes what an earlier life saved of layouts.
+func (v *View) restore(saved []byte) error {
+	if len(saved) > 0 && saved[0] == savedVersion {
+		rec, err := decodeRecord(v.cfg.Self.Name, saved)
+		if err != nil {
+			return err
+		}
+		v.rec = rec
+		v.refresh()
+		return nil
+	}
+	doc, err := decodeFirst(saved)
+	if err != nil {
+		return err
+	}
+	if v.doc = doc; doc.formed {
+		v.begin()
+	}
+	v.recount()
+	return nil
 }
 
 // Start returns the first effects: whom to dial and what to announce.
@@ -130,7 +182,7 @@ func (v *View) LinkDown(now time.Time, peer string) Effects { return v.link(now,
 func (v *View) link(now time.Time, peer string, up bool) Effects {
 	v.now = now
 	if m := v.members[peer]; m != nil {
-		m.linked, m.sent = up, Held{}
+		m.linked, m.sent, m.sentAt, m.resend = up, Held{}, time.Time{}, 0
 	}
 	return v.settle()
 }
@@ -146,6 +198,9 @@ func (v *View) settle() Effects {
 	v.endConflicts()
 	v.makeFirst()
 	v.form()
+	v.enter()
+	v.turn()
+	v.dropFormer()
 	v.spread()
 	return v.effects()
 }
@@ -153,17 +208,19 @@ func (v *View) settle() Effects {
 // effects collects what has changed since the last call.
 func (v *View) effects() Effects {
 	var e Effects
-	held := v.doc.held()
-	if held != v.told.saved {
-		e.SaveLayout, v.told.saved = v.doc.encode(), held
+	if v.unsaved && v.rec != nil {
+		e.SaveLayout = v.rec.encode()
+	} else if v.unsaved {
+		e.SaveLayout = v.doc.encode()
 	}
-	if formed := v.formedOnly(held); formed != v.told.held {
-		e.LayoutChanged, v.told.held = true, formed
+	v.unsaved, v.voiced = false, false
+	if phase := v.phaseName(); phase != v.told.phase {
+		e.LayoutChanged, v.told.phase = true, phase
 	}
 	if peers := encodePeers(v.remembered()); !bytes.Equal(peers, v.told.peers) {
 		e.SavePeers, v.told.peers = peers, peers
 	}
-	if meta := metaOf(v.cfg.Self, held).Append(nil); !bytes.Equal(meta, v.told.meta) {
+	if meta := metaOf(v.cfg.Self, v.held()).Append(nil); !bytes.Equal(meta, v.told.meta) {
 		e.Announce, v.told.meta = meta, meta
 	}
 	if dial := v.dial(); v.told.dial == nil || !maps.Equal(dial, v.told.dial) {
@@ -174,11 +231,32 @@ func (v *View) effects() Effects {
 	return e
 }
 
-func (v *View) formedOnly(h Held) Held {
-	if !h.Formed {
-		return Held{}
+// held names what this node holds.
+func (v *View) held() Held {
+	held := v.doc.held()
+	if v.rec != nil {
+		held.Version, held.Hash = v.rec.course.Tip().Version(), v.rec.hash
 	}
-	return h
+	return held
+}
+
+// phaseName tells one phase from another.
+type phaseName struct {
+	cluster          [16]byte
+	tip, base        ring.Version
+	step             ring.Step
+	settled, removed bool
+}
+
+func (v *View) phaseName() phaseName {
+	if v.rec == nil {
+		return phaseName{}
+	}
+	p, c := v.rec.course.Phase(), v.rec.course
+	return phaseName{
+		cluster: v.doc.layout.ClusterID(), tip: c.Tip().Version(), base: c.Base().Version(),
+		step: p.Progress().Step, settled: p.Settled(), removed: p.Removed(),
+	}
 }
 
 // remembered returns the peers worth saving, by name.
@@ -205,7 +283,27 @@ func (v *View) dial() map[string]string {
 
 // wanted reports whether a member is to be dialled and remembered (M4).
 func (v *View) wanted(m *member) bool {
-	return !v.foreign(m) && (m.gossip != left || v.doc.has(m.Name))
+	switch {
+	case v.foreign(m):
+		return false
+	case v.needed[m.Name] || m.gossip == alive:
+		return true // also one that was removed and is there, so that it is told
+	}
+	return m.gossip != left && !v.former(m.Name)
+}
+
+// former reports whether a node was a member once, and was let go or removed.
+func (v *View) former(name string) bool {
+	return v.rec != nil && !v.needed[name] && v.rec.course.Tip().Former(name)
+}
+
+// dropFormer forgets former members that are not there any more.
+func (v *View) dropFormer() {
+	for name, m := range v.members {
+		if m.gossip != alive && !m.linked && v.former(name) {
+			v.forget(name)
+		}
+	}
 }
 
 // foreign reports whether a member belongs to another cluster (M2).

@@ -35,6 +35,8 @@ type control struct {
 	peers     atomic.Pointer[[]membership.Peer]
 	cluster   atomic.Pointer[[16]byte]
 	buckets   atomic.Pointer[buckets.Registry]
+	// after is to be called once the effects of an event were carried out.
+	after []func()
 	// changes are those of buckets that have not been answered; only run touches
 	// them.
 	changes map[uint64]func(kindred.BucketChanged)
@@ -162,8 +164,13 @@ func (c *control) run() {
 			c.node.checkSpace()
 			c.node.checkSiblings()
 			c.node.checkTrust()
+			c.node.checkComplete()
 		}
 		c.perform(c.core.Take())
+		for _, done := range c.after {
+			done()
+		}
+		c.after = c.after[:0]
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,7 @@ type Node struct {
 	addrs       addresses
 
 	layout atomic.Pointer[ring.Layout]
-	// recovered counts the shards that work by the current layout.
+	// recovered counts the shards that have begun to work by a layout.
 	recovered atomic.Int32
 	malformed atomic.Uint64
 	full      atomic.Pointer[kindred.Error]
@@ -232,9 +233,9 @@ func (n *Node) Send(to string, msg []byte) error { return n.transport.Send(to, m
 func (n *Node) SendBulk(to string, msg []byte) error { return n.transport.SendBulk(to, msg) }
 
 // setPhase makes every shard work by the phase, recovering the replicas that it gives to
-// this node. The layouts in it are durable by now.
+// this node and that it has not read yet. The layouts in it are durable by now. A node
+// that is ready stays so: the shards serve all along what they have.
 func (n *Node) setPhase(phase *ring.Phase) {
-	n.recovered.Store(0)
 	layout := phase.Tip()
 	owned := phase.Owned(n.cfg.Name, layout.Replicas())
 	n.spoilt.own(owned, uint8(layout.Replicas()))
@@ -247,7 +248,10 @@ func (n *Node) setPhase(phase *ring.Phase) {
 				return
 			}
 			w.work(s, phase, recovered)
-			n.recovered.Add(1)
+			if !w.begun {
+				w.begun = true
+				n.recovered.Add(1)
+			}
 		})
 	}
 	n.layout.Store(layout)
@@ -255,6 +259,12 @@ func (n *Node) setPhase(phase *ring.Phase) {
 
 // recover reads the replicas that fall to shard i and that it does not hold.
 func (n *Node) recover(s *recording.Shard, i int, owned []ring.Partition, copies uint8) ([]*replica.Replica, error) {
+	lacks := func(p ring.Partition) bool {
+		return int(p)%len(n.workers) == i && !s.Has(replica.ID{Partition: uint32(p), N: copies})
+	}
+	if n.workers[i].begun && !slices.ContainsFunc(owned, lacks) {
+		return nil, nil
+	}
 	snapshot, err := n.store.Snapshot()
 	if err != nil {
 		return nil, err
@@ -270,7 +280,7 @@ func (n *Node) recover(s *recording.Shard, i int, owned []ring.Partition, copies
 	var recovered []*replica.Replica
 	for _, p := range owned {
 		id := replica.ID{Partition: uint32(p), N: copies}
-		if int(p)%len(n.workers) != i || s.Has(id) {
+		if !lacks(p) {
 			continue
 		}
 		r, err := s.Recover(id, snapshot)

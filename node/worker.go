@@ -27,10 +27,11 @@ const (
 	deadlineGrain = 5 * time.Millisecond
 )
 
-// sender is what a worker needs of the transport.
+// sender is what a worker needs of the transport, and of who tells peers of layouts.
 type sender interface {
 	Send(to string, msg []byte) error
 	SendBulk(to string, msg []byte) error
+	Differ(peer string)
 }
 
 // worker runs one shard: it feeds it events and carries out its effects in the
@@ -53,6 +54,8 @@ type worker struct {
 	// broken is set by an event that leaves the shard half of what it has to be: it is
 	// given nothing more.
 	broken error
+	// begun: the shard works by a layout.
+	begun bool
 
 	mu      sync.Mutex
 	pending map[uint64]func(*kindred.Response)
@@ -239,6 +242,9 @@ func (w *worker) perform() error {
 		}
 	}
 	w.release(out)
+	for _, peer := range out.Differ {
+		w.peers.Differ(peer)
+	}
 	for _, r := range out.Replies {
 		w.reply(r.Token, r.Response)
 	}

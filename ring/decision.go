@@ -54,6 +54,9 @@ func (d *Decision) Settled() bool { return d.settled }
 // Loss reports whether the operator has accepted that acknowledged writes may be lost.
 func (d *Decision) Loss() bool { return d.loss }
 
+// Former reports whether a node was a member once, and was let go or removed.
+func (d *Decision) Former(name string) bool { return !d.has(name) && d.took(name) != (Stamp{}) }
+
 func (d *Decision) isGone(name string) bool { return slices.Contains(d.gone, name) }
 
 // owns reports whether a node owns something.

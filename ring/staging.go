@@ -119,6 +119,9 @@ func MergeStaging(a, b Staging) Staging {
 	return a
 }
 
+// Equal reports whether two stagings say the same.
+func (s Staging) Equal(t Staging) bool { return slices.Equal(s.entries, t.entries) }
+
 // Clashes lists the nodes for which two stagings say different things that did not know
 // of one another: of each, one is dropped.
 func Clashes(a, b Staging) (names []string) {

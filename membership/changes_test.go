@@ -1,0 +1,291 @@
+package membership
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
+)
+
+func own(name string, capacity uint32) ring.Node {
+	return ring.Node{Name: name, Zone: "z" + name[len(name)-1:], Capacity: capacity}
+}
+
+func TestANodeJoinsInThreeSteps(t *testing.T) {
+	w := newTown(t, 3)
+	w.start("n4")
+	n1 := w.views["n1"]
+	require.Equal(t, n1.Layout().Version(), w.views["n4"].Layout().Version(), "a newcomer routes by what it was told")
+	require.Contains(t, w.notes["n4"], Note{Text: "this node is a member without partitions until a plan gives it some"})
+
+	w.stage("n2", own("n4", 1), ring.Own)
+	require.Equal(t, []kindred.NodeChange{{Node: "n4", Intent: kindred.IntentOwn, Zone: "z4", Capacity: 1}}, n1.Changes().Staged, "what is staged is known everywhere")
+	version := w.commit("n1")
+	for _, name := range w.names() {
+		require.Empty(t, w.views[name].Changes().Staged)
+		p := w.views[name].Changes().Progress
+		require.Equal(t, version.String(), p.Tip, name)
+		require.Equal(t, kindred.NodeProgress{Node: "n3", Holds: true, Step: kindred.StepBoth}, p.Nodes[2])
+		require.False(t, p.Settled)
+		require.True(t, epoch.Equal(p.Since))
+		require.Equal(t, "does not have all yet that it is to own", p.Waits[0].Reason)
+	}
+	w.complete("n1", "n2", "n3")
+	require.Len(t, n1.Changes().Progress.Waits, 1)
+	require.Equal(t, "n4", n1.Changes().Progress.Waits[0].Node)
+	w.complete("n4")
+	w.settledOn(version)
+	require.Equal(t, 4, len(n1.Layout().Nodes()))
+	require.True(t, n1.Phase().Settled())
+	require.Zero(t, w.tick(10), "all know the same, so nobody tells anything")
+
+	past := n1.Changes().History
+	require.Len(t, past, 1)
+	require.Equal(t, "n4", past[0].Changes[0].Node)
+	require.Equal(t, "settled", past[0].Outcome)
+	require.Positive(t, past[0].Copies)
+	require.Zero(t, n1.Changes().Progress.Since)
+	require.Equal(t, past, w.views["n4"].Changes().History)
+}
+
+// M1 for layouts: whatever a node tells, it would tell again after a crash.
+func TestAVoteIsSavedBeforeItIsToldInAFormedClusterToo(t *testing.T) {
+	w := newTown(t, 3)
+	w.stage("n1", own("n2", 2), ring.Own)
+	_, d, err := w.views["n1"].Plan(w.now, false, nil)
+	require.NoError(t, err)
+	e, err := w.views["n1"].Commit(w.now, d.Version(), false)
+	require.NoError(t, err)
+	require.NotNil(t, e.SaveLayout)
+	require.Len(t, e.Send, 2)
+	told, err := decodeTold(e.Send[0].Document)
+	require.NoError(t, err)
+
+	again, err := New(config("n1", 0), e.SaveLayout, nil)
+	require.NoError(t, err)
+	require.Equal(t, d.Version(), again.rec.course.Holds().Version())
+	require.Equal(t, told.encode(), again.rec.told)
+	require.Equal(t, e.Announce, metaOf(again.cfg.Self, again.held()).Append(nil))
+	require.Nil(t, again.Start(w.now).SaveLayout, "nothing has changed")
+}
+
+// Lesson 26: of what two operators commit on two sides of a cut nobody uses anything
+// before they hear one another, and then all use one of the two. What the other was to
+// change is staged again.
+func TestLesson26_TwoLayoutsWithOneNumber(t *testing.T) {
+	w := newTown(t, 4)
+	w.sever([]string{"n1", "n2"}, []string{"n3", "n4"})
+	w.stage("n1", own("n1", 2), ring.Own)
+	w.stage("n3", own("n3", 2), ring.Own)
+	left, right := w.commit("n1"), w.commit("n3")
+	require.True(t, left.Rivals(right))
+	for _, name := range w.names() {
+		require.Equal(t, uint64(1), w.views[name].rec.course.Tip().Version().Counter)
+	}
+	w.mend()
+	w.complete(w.names()...)
+	version := left
+	if right.Compare(left) > 0 {
+		version = right
+	}
+	w.settledOn(version)
+	for _, name := range w.names() {
+		require.Len(t, w.views[name].Changes().Staged, 1)
+		past := w.views[name].Changes().History
+		require.Equal(t, []string{"settled", "replaced"}, []string{past[0].Outcome, past[1].Outcome})
+	}
+}
+
+func TestCommitsAreOfThePlanThatWasSeen(t *testing.T) {
+	w := newTown(t, 3)
+	v := w.views["n1"]
+	plan, d, err := v.Plan(w.now, false, nil)
+	require.NoError(t, err)
+	require.Equal(t, ring.NothingStaged, plan.Refusals[0].Kind)
+	_, err = v.Commit(w.now, d.Version(), false)
+	require.ErrorContains(t, err, "nothing is staged")
+
+	w.stage("n1", own("n2", 2), ring.Own)
+	_, d, err = v.Plan(w.now, false, nil)
+	require.NoError(t, err)
+	w.stage("n3", own("n3", 2), ring.Own)
+	_, err = v.Commit(w.now, d.Version(), false)
+	var refused *ring.CommitError
+	require.ErrorAs(t, err, &refused)
+	require.ErrorContains(t, err, "look at the plan again")
+
+	e, err := w.views["n2"].Clear(w.now)
+	require.NoError(t, err)
+	w.carry("n2", e)
+	w.deliver()
+	require.Empty(t, v.Changes().Staged)
+}
+
+func TestStagingWhatMakesNoSenseIsRefused(t *testing.T) {
+	w := newTown(t, 3)
+	refused := func(n ring.Node, intent ring.Intent, why string) {
+		t.Helper()
+		_, err := w.views["n1"].Stage(w.now, n, intent)
+		var refused *StageError
+		require.ErrorAs(t, err, &refused)
+		require.ErrorContains(t, err, why)
+		require.NotEmpty(t, refused.Fix)
+	}
+	refused(own("n9", 1), ring.Own, "no such node is up")
+	refused(own("n9", 0), ring.Leave, "it is no member")
+	refused(own("n2", 0), ring.Remove, "it is up")
+	refused(own("n2", 0), ring.Keep, "nothing to take back")
+	w.stop("n2")
+	w.stage("n1", own("n2", 0), ring.Remove)
+	w.stage("n3", own("n2", 0), ring.Keep)
+	require.Empty(t, w.views["n1"].Changes().Staged)
+
+	v := fresh(t, "n7", 3)
+	_, err := v.Stage(w.now, own("n7", 1), ring.Own)
+	require.ErrorContains(t, err, "has no layout yet")
+	require.Empty(t, v.Changes().Progress.Tip)
+}
+
+// A node is declared gone while it is only away. When it comes back it is told, refuses
+// everything, drops nothing, and says so.
+func TestARemovedNodeThatComesBackIsTold(t *testing.T) {
+	w := newTown(t, 4)
+	w.stop("n4")
+	require.Contains(t, w.views["n1"].dial(), "n4")
+	w.stage("n1", own("n4", 0), ring.Remove)
+	version := w.commit("n2")
+	w.complete("n1", "n2", "n3")
+	w.settledOn(version)
+	require.NotContains(t, w.views["n1"].dial(), "n4", "who is gone is not dialled")
+	require.NotContains(t, w.views["n1"].members, "n4")
+	require.Equal(t, []string{"n4"}, w.views["n1"].Changes().Progress.Gone)
+
+	w.start("n4")
+	v := w.views["n4"]
+	require.True(t, v.Phase().Removed())
+	require.Contains(t, v.Problems()[0], "was removed from the cluster by layout "+version.String())
+	require.True(t, w.notes["n4"][len(w.notes["n4"])-1].Loud)
+	require.Contains(t, w.views["n1"].dial(), "n4", "it is there, so it is told")
+	_, err := v.Stage(w.now, own("n4", 1), ring.Own)
+	require.ErrorContains(t, err, "ask a member")
+
+	t.Log("also after a restart; and it may be taken in again")
+	w.stop("n4")
+	w.start("n4")
+	require.True(t, w.views["n4"].Phase().Removed())
+	w.stage("n1", own("n4", 1), ring.Own)
+	version = w.commit("n1")
+	w.complete(w.names()...)
+	w.settledOn(version)
+	require.False(t, w.views["n4"].Phase().Removed())
+}
+
+func TestANodeThatLeftIsForgottenOnceItIsStopped(t *testing.T) {
+	w := newTown(t, 4)
+	w.stage("n1", own("n4", 0), ring.Leave)
+	version := w.commit("n1")
+	require.Contains(t, w.views["n1"].dial(), "n4", "an owner of the base")
+	w.complete("n1", "n2", "n3")
+	w.settledOn(version)
+	require.False(t, w.views["n4"].Phase().Removed())
+	require.Contains(t, w.views["n1"].dial(), "n4")
+	w.stop("n4")
+	require.NotContains(t, w.views["n1"].dial(), "n4")
+	require.NotContains(t, w.views["n1"].members, "n4")
+}
+
+func TestALostDiskEntersWhereItsNameWas(t *testing.T) {
+	w := newTown(t, 4)
+	w.stage("n1", own("n2", 2), ring.Own)
+	version := w.commit("n1")
+	w.stop("n2")
+	delete(w.saved, "n2")
+	w.start("n2")
+	require.Equal(t, version, w.views["n2"].rec.course.Tip().Version())
+	require.Equal(t, ring.Both, w.views["n2"].Phase().Progress().Step)
+	w.complete(w.names()...)
+	w.settledOn(version)
+}
+
+// A node without a disk may have voted: it hears all who are there before it goes by what
+// one of them tells.
+func TestANewcomerHearsAllWhoAreThere(t *testing.T) {
+	w := newTown(t, 3)
+	held := w.views["n1"].held()
+	v := fresh(t, "n4", 0)
+	for _, peer := range w.names() {
+		v.Gossip(epoch, joined(peer, held))
+		v.LinkUp(epoch, peer)
+	}
+	v.LayoutReceived(epoch, "n1", w.views["n1"].rec.told)
+	v.LayoutReceived(epoch, "n2", w.views["n2"].rec.told)
+	require.Nil(t, v.Layout(), "n3 was not heard")
+	require.Nil(t, v.Tick(epoch.Add(EnterPatience-1)).SaveLayout)
+	require.NotNil(t, v.Tick(epoch.Add(EnterPatience)).SaveLayout, "it was waited for long enough")
+	require.NotNil(t, v.Layout())
+}
+
+func TestWhoDiffersIsToldAtOnceButNotAllTheTime(t *testing.T) {
+	w := newTown(t, 3)
+	v := w.views["n1"]
+	w.tick(3)
+	require.Len(t, v.Differ(w.now, "n2").Send, 1)
+	require.Empty(t, v.Differ(w.now.Add(DifferEvery-1), "n2").Send)
+	require.Len(t, v.Differ(w.now.Add(DifferEvery), "n2").Send, 1)
+	require.Empty(t, v.Differ(w.now, "n9").Send, "nobody has heard of it")
+	v.LinkDown(w.now, "n2")
+	require.Empty(t, v.Differ(w.now.Add(time.Second), "n2").Send)
+}
+
+// What gets lost is sent again, ever more rarely where it changes nothing.
+func TestWhatIsLostIsSentAgain(t *testing.T) {
+	w := newTown(t, 2)
+	w.gossips = false
+	e, err := w.views["n1"].Stage(w.now, own("n2", 2), ring.Own)
+	require.NoError(t, err)
+	require.Len(t, e.Send, 1) // and is lost
+	v, times := w.views["n1"], []time.Duration(nil)
+	for now := w.now; now.Before(w.now.Add(3 * time.Minute)); now = now.Add(time.Second) {
+		if len(v.Tick(now).Send) > 0 {
+			times = append(times, now.Sub(w.now))
+		}
+	}
+	require.Equal(t, []time.Duration{2 * time.Second, 6 * time.Second, 14 * time.Second, 30 * time.Second, 62 * time.Second, 122 * time.Second}, times)
+	w.now = w.now.Add(5 * time.Minute)
+	w.tick(1)
+	require.Len(t, w.views["n2"].Changes().Staged, 1)
+	require.Zero(t, w.tick(10), "its answer has shown that it arrived")
+}
+
+func TestWhatBecameOfAChangeIsReported(t *testing.T) {
+	w := newTown(t, 3)
+	w.stage("n1", own("n2", 2), ring.Own)
+	v := w.views["n1"]
+	v.cfg.Rates = ring.Rates{In: 1000, Out: 1000}
+	plan, d, err := v.Plan(w.now, false, func(ring.Partition) uint64 { return 500 })
+	require.NoError(t, err)
+	e, err := v.Commit(w.now, d.Version(), false)
+	require.NoError(t, err)
+	w.carry("n1", e)
+	w.deliver()
+	w.now = w.now.Add(time.Minute)
+	w.complete("n1", "n3")
+	w.now = w.now.Add(time.Minute)
+	w.complete("n2")
+	w.carry("n2", w.views["n2"].Report(w.now, d.Version(), 1234))
+	w.deliver()
+	past := w.views["n2"].Changes().History[0]
+	require.Equal(t, plan.Bytes, past.Bytes)
+	require.Equal(t, plan.Copies, past.Copies)
+	require.Equal(t, plan.Duration(v.cfg.Rates), past.Expected)
+	require.Equal(t, uint64(1234), past.Moved)
+	require.True(t, epoch.Equal(past.Committed))
+	require.True(t, epoch.Add(2*time.Minute).Equal(past.Ended))
+	require.Equal(t, "1-", past.From[:2])
+	nodes := w.views["n3"].rec.history[0].nodes
+	require.Equal(t, outcome{bytes: 1234, complete: epoch.Add(2 * time.Minute).UnixMilli(), alone: epoch.Add(2 * time.Minute).UnixMilli()}, nodes["n2"])
+	require.Equal(t, epoch.Add(time.Minute).UnixMilli(), nodes["n1"].complete)
+}

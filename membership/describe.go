@@ -1,0 +1,127 @@
+package membership
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
+)
+
+// Changes is how the layout changes, as this node knows it, but for what only its shards
+// know.
+func (v *View) Changes() kindred.Changes {
+	all := kindred.Changes{Node: v.cfg.Self.Name}
+	if v.rec == nil {
+		return all
+	}
+	c := v.rec.course
+	all.Staged = nodeChanges(v.rec.staging.Pending(c.Tip()))
+	all.Progress = kindred.LayoutProgress{
+		Tip: c.Tip().Version().String(), Base: c.Base().Version().String(), Settled: !v.changing(),
+		Gone: slices.Clone(c.Tip().Gone()), Loss: c.Tip().Loss(), Since: v.since, Waits: v.waits(),
+	}
+	if d := c.Holds(); d != nil {
+		all.Progress.Next = d.Version().String()
+	}
+	for _, name := range v.concerned() {
+		all.Progress.Nodes = append(all.Progress.Nodes, v.progress(name))
+	}
+	for _, p := range slices.Backward(v.rec.history) {
+		all.History = append(all.History, p.describe(v.cfg.Self.Name, c.Tip().Version()))
+	}
+	return all
+}
+
+// changing reports whether anybody has to do anything before all go by one layout.
+func (v *View) changing() bool {
+	c := v.rec.course
+	return !c.Settled() || c.Holds() != nil
+}
+
+func nodeChanges(staged []ring.Staged) (all []kindred.NodeChange) {
+	for _, e := range staged {
+		all = append(all, kindred.NodeChange{Node: e.Name, Intent: kindred.Intent(e.Intent.String()), Zone: e.Zone, Capacity: e.Capacity})
+	}
+	return all
+}
+
+// concerned are all nodes that have a part in the base, the tip, or what is held.
+func (v *View) concerned() []string {
+	c := v.rec.course
+	names := map[string]bool{}
+	for _, d := range []*ring.Decision{c.Base(), c.Tip(), c.Holds()} {
+		if d == nil {
+			continue
+		}
+		for _, n := range d.Layout().Nodes() {
+			names[n.Name] = true
+		}
+		for _, name := range d.Gone() {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func (v *View) progress(name string) kindred.NodeProgress {
+	c := v.rec.course
+	tip, _ := c.File(c.Tip().Version())
+	mark := tip.Mark(name)
+	p := kindred.NodeProgress{Node: name, Complete: mark.Complete, Gone: slices.Contains(c.Tip().Gone(), name), Holds: mark.Held}
+	if mark.Step != 0 {
+		p.Step = kindred.Step(mark.Step.String())
+	}
+	if d := c.Holds(); d != nil {
+		next, _ := c.File(d.Version())
+		p.Holds, p.Gone = next.Mark(name).Held, p.Gone || slices.Contains(d.Gone(), name)
+	}
+	return p
+}
+
+// waits says for whom the next thing waits, and why.
+func (v *View) waits() (all []kindred.NodeFailure) {
+	c := v.rec.course
+	tip, _ := c.File(c.Tip().Version())
+	for _, name := range c.Waits() {
+		mark, why := tip.Mark(name), ""
+		switch d := c.Holds(); {
+		case d != nil:
+			why = fmt.Sprintf("is not known to hold layout %v", d.Version())
+		case mark.Step == 0:
+			why = fmt.Sprintf("is not known to work by layout %v", c.Tip().Version())
+		case c.Step() == ring.Both && mark.Step >= ring.Both:
+			why = "does not have all yet that it is to own"
+		default:
+			why = fmt.Sprintf("is at step %v", mark.Step)
+		}
+		if !v.Up(name) {
+			why += ", and cannot be reached"
+		}
+		all = append(all, kindred.NodeFailure{Node: name, Reason: why})
+	}
+	return all
+}
+
+func (p past) describe(self string, tip ring.Version) kindred.PastChange {
+	all := kindred.PastChange{
+		Version: p.version.String(), From: p.from.String(), Changes: slices.Clone(p.changes), Outcome: "replaced", Loss: p.loss,
+		Committed: time.UnixMilli(p.at), Copies: int(p.copies), Bytes: p.bytes, Expected: p.duration, Moved: p.nodes[self].bytes,
+	}
+	switch {
+	case p.settled:
+		all.Outcome = "settled"
+		var last int64
+		for _, o := range p.nodes {
+			last = max(last, o.alone)
+		}
+		if last > 0 {
+			all.Ended = time.UnixMilli(last)
+		}
+	case p.version.Compare(tip) >= 0:
+		all.Outcome = "running"
+	}
+	return all
+}
