@@ -305,3 +305,36 @@ func TestI11_TheOldestOfALongLogGo(t *testing.T) {
 	log.Close(vclock.Actor{Disk: 2})
 	require.EqualValues(t, 100, Count(log), "closed actors have no rows")
 }
+
+// What is rare is counted by what the others have said to be on their disks, and by
+// nothing else: a home that was not heard of holds nothing.
+func TestRareDotsAreThoseThatFewHomesHaveSaidToHold(t *testing.T) {
+	b := newTable(t, "a", "b", "c", "d")
+	a := b.homes["a"]
+	b.write("a", 4)
+	rare := func() [2]uint64 {
+		alone, paired := a.Rare(a.clock)
+		return [2]uint64{Count(alone), Count(paired)}
+	}
+	require.Equal(t, [2]uint64{4, 0}, rare(), "nobody was heard of")
+	require.EqualValues(t, 4, Count(a.Unshared(a.clock)))
+
+	b.link("a", "b", true)
+	b.pass(3)
+	require.Equal(t, [2]uint64{0, 4}, rare())
+	b.write("a", 1)
+	require.Equal(t, [2]uint64{1, 4}, rare())
+
+	b.link("a", "c", true)
+	b.pass(3)
+	require.Equal(t, [2]uint64{0, 0}, rare(), "three homes have them")
+	require.EqualValues(t, 5, Count(a.Unshared(a.clock)), "and the fourth has not")
+	b.link("a", "d", true)
+	b.pass(3)
+	require.Zero(t, Count(a.Unshared(a.clock)))
+
+	// Who is an only home shares with nobody, and lacks nobody.
+	alone := newTable(t, "a")
+	alone.write("a", 3)
+	require.True(t, alone.homes["a"].Unshared(alone.homes["a"].clock).IsEmpty())
+}

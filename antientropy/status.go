@@ -26,3 +26,28 @@ func (e *Exchange) Silent(now time.Time) time.Time {
 	}
 	return now
 }
+
+// Unshared are those of the dots that not every other home is known to hold for
+// certain: none without other homes.
+func (e *Exchange) Unshared(dots vclock.DotSet) vclock.DotSet {
+	if len(e.peers) == 0 {
+		return vclock.DotSet{}
+	}
+	return finite(dots.Minus(e.Others()))
+}
+
+// Rare are those of the dots that no other home is known to hold for certain, and
+// those that just one is, of several.
+func (e *Exchange) Rare(dots vclock.DotSet) (alone, paired vclock.DotSet) {
+	alone = e.Unshared(dots)
+	var more vclock.DotSet
+	for _, p := range e.peers {
+		if alone.IsEmpty() && paired.IsEmpty() {
+			break
+		}
+		more.Union(paired.Intersect(p.durable))
+		paired.Union(alone.Intersect(p.durable))
+		alone = alone.Minus(p.durable)
+	}
+	return alone, paired.Minus(more)
+}

@@ -406,3 +406,10 @@ func TestEnumsKeepTheOrderOfOurWords(t *testing.T) {
 	require.Equal(t, []kindred.Stage{0, 1, 2, 3, 4, 5}, []kindred.Stage{kindred.StageNone, kindred.Accepted,
 		kindred.Replicated, kindred.Propagated, kindred.Settled, kindred.Audited})
 }
+
+func TestHoldingsTravel(t *testing.T) {
+	sent := filled[kindred.Holdings]()
+	got := api.ParseHoldingsResponse(travel(t, api.FormatHoldingsResponse(sent)))
+	require.Equal(t, *sent, got)
+	require.Equal(t, sent.Holdings, api.ParseHoldings(travel(t, api.FormatHoldings(sent.Holdings))))
+}

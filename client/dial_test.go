@@ -204,6 +204,18 @@ func TestTheClusterIsShown(t *testing.T) {
 	require.ErrorContains(t, err, `no node is called "n9"`)
 }
 
+func TestANodeIsAskedWhatItHolds(t *testing.T) {
+	c := dial(t, cluster(t, 3))
+	asked := []kindred.Holding{{Partition: 7, N: 3, Dots: []byte{1}}}
+	h, err := c.Holdings(t.Context(), "n2", asked)
+	require.NoError(t, err)
+	require.Equal(t, asked, h.Holdings)
+	_, err = c.Holdings(t.Context(), "n3", nil)
+	require.ErrorContains(t, err, "ask for the holdings of n3")
+	_, err = c.Holdings(t.Context(), "n9", nil)
+	require.ErrorContains(t, err, `no node is called "n9"`)
+}
+
 func TestQuestionsAboutTheClusterGoElsewhereToo(t *testing.T) {
 	f := cluster(t, 3)
 	c := dial(t, f)

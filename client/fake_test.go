@@ -478,6 +478,15 @@ func (n *fakeNode) RepairNode(_ context.Context, m *kindredv1.RepairNodeRequest)
 	return &kindredv1.RepairNodeResponse{Replicas: 64}, nil
 }
 
+// Holdings implements kindredv1.ClusterServer: n3 is silent, the others hold what they
+// are asked for.
+func (n *fakeNode) Holdings(_ context.Context, m *kindredv1.HoldingsRequest) (*kindredv1.HoldingsResponse, error) {
+	if n.name == "n3" {
+		return nil, api.Status(&kindred.Error{Code: kindred.CodeOverloaded, Message: "not now"}).Err()
+	}
+	return api.FormatHoldingsResponse(&kindred.Holdings{Holdings: api.ParseHoldings(m)}), nil
+}
+
 // RepairKey implements kindredv1.ClusterServer.
 func (n *fakeNode) RepairKey(_ context.Context, m *kindredv1.InspectRequest) (*kindredv1.InspectResponse, error) {
 	views := []kindred.ReplicaView{{Node: "n1", Context: string(m.GetKey())}, {Node: "n2", Repaired: true}}

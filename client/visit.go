@@ -70,6 +70,23 @@ func (c *Client) RepairNode(ctx context.Context, name string, partition int) (re
 	return int(m.GetReplicas()), nil
 }
 
+// Holdings asks one node, by name, what it holds of some write events: all of it is on
+// its disk by then. Without any it lists those that it holds and does not know to be on
+// the disk of every other home.
+func (c *Client) Holdings(ctx context.Context, name string, of []kindred.Holding) (kindred.Holdings, error) {
+	n := c.routes.Load().byName[name]
+	if n == nil {
+		return kindred.Holdings{}, c.unknownNode(name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, describeMax)
+	defer cancel()
+	m, err := kindredv1.NewClusterClient(n.connection()).Holdings(ctx, api.FormatHoldings(of))
+	if err != nil {
+		return kindred.Holdings{}, &nodeError{"ask for the holdings of", n.name, n.addr, err}
+	}
+	return api.ParseHoldingsResponse(m), nil
+}
+
 func (c *Client) unknownNode(name string) *kindred.Error {
 	return kindred.Invalid("node", "no node is called %q, or it has no client address: the nodes are %q", name, c.Nodes())
 }

@@ -50,6 +50,10 @@ type exchange struct {
 	prunedAt time.Time
 	// lagSince is since when every look has found something missing.
 	lagSince time.Time
+	// old were held here at oldSince, and not every other home is known to hold them
+	// yet.
+	old      vclock.DotSet
+	oldSince time.Time
 	// rebuildAt is when a rebuild may be tried again that nobody could begin.
 	rebuildAt time.Time
 }
@@ -235,6 +239,7 @@ func (e *exchanger) tick(s *Shard, now time.Time) {
 		}
 		x.Tick(now, x.clock())
 		x.noteLag(now)
+		x.noteUnshared(now)
 		s.rebuildLost(now, x)
 		e.prune(s, now, x)
 		s.recall(now, x.replica)

@@ -197,7 +197,7 @@ func (n *Node) openStore() error {
 func (n *Node) serve(clients, web net.Listener) error {
 	registry := prometheus.NewRegistry()
 	n.register(registry)
-	config := server.Config{Backend: n, Repairs: n, Founder: n, Buckets: n, Security: n.keeper, GRPCOnly: n.cfg.GRPCOnly, Logger: n.log, Registerer: registry, Gatherer: registry}
+	config := server.Config{Backend: n, Repairs: n, Holder: n, Founder: n, Buckets: n, Security: n.keeper, GRPCOnly: n.cfg.GRPCOnly, Logger: n.log, Registerer: registry, Gatherer: registry}
 	if n.faults != nil {
 		config.Faults = n
 	}

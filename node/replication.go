@@ -20,11 +20,18 @@ type shardStatus struct {
 	replicas []kindred.ReplicaStatus
 	hints    kindred.HintStatus
 	repairs  kindred.Repairs
+	exposure core.Exposure
 }
 
 // Replication is what this node knows of its replicas, now.
 func (n *Node) Replication() kindred.Replication {
-	r := kindred.Replication{At: time.Now().UTC()}
+	r, _ := n.replication()
+	return r
+}
+
+// replication adds how few nodes hold what this one holds.
+func (n *Node) replication() (r kindred.Replication, exposure core.Exposure) {
+	r.At = time.Now().UTC()
 	patience := time.NewTimer(statusPatience)
 	defer patience.Stop()
 	answers, asked := n.askStatus()
@@ -32,12 +39,13 @@ func (n *Node) Replication() kindred.Replication {
 		select {
 		case s := <-answers:
 			add(&r, s)
+			exposure.Add(s.exposure)
 		case <-patience.C:
 			r.Unknown = fmt.Sprintf("a shard of %s has not said how its replicas are within %v", n.cfg.Name, statusPatience)
-			return r
+			return r, exposure
 		case <-n.quit:
 			r.Unknown = n.cfg.Name + " is shutting down"
-			return r
+			return r, exposure
 		}
 	}
 	switch {
@@ -52,7 +60,7 @@ func (n *Node) Replication() kindred.Replication {
 		return cmp.Or(a.Partition-b.Partition, a.N-b.N)
 	})
 	slices.SortFunc(r.Hints.Debts, func(a, b kindred.HintDebt) int { return cmp.Compare(a.Target, b.Target) })
-	return r
+	return r, exposure
 }
 
 // askStatus puts the question to all shards and returns how many will answer.
@@ -60,7 +68,7 @@ func (n *Node) askStatus() (answers chan shardStatus, asked int) {
 	answers = make(chan shardStatus, len(n.workers))
 	for _, w := range n.workers {
 		if w.inbox.put(func(now time.Time, s *recording.Shard) {
-			answers <- shardStatus{s.Status(now), s.HintStatus(), s.Repairs()}
+			answers <- shardStatus{s.Status(now), s.HintStatus(), s.Repairs(), s.Exposure()}
 		}) {
 			asked++
 		}

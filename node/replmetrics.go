@@ -65,7 +65,7 @@ func repairMetrics() []metric[kindred.Repairs] {
 // collectReplication leaves out what could not be found out: a number that is
 // missing is not a good one (I12).
 func (n *Node) collectReplication(out chan<- prometheus.Metric) {
-	r := n.Replication()
+	r, exposure := n.replication()
 	known := 0.0
 	if r.Unknown == "" {
 		known = 1
@@ -85,11 +85,15 @@ func (n *Node) collectReplication(out chan<- prometheus.Metric) {
 	for _, m := range repairMetrics() {
 		m.collect(out, r.Repairs)
 	}
+	exposed := desc("exposed_dots", "Write events held here that no other home (holders 1), or just one of several (holders 2), is known to have on its disk; writes on their way for two seconds.", "holders")
+	out <- prometheus.MustNewConstMetric(exposed, gauge, float64(exposure.Alone), "1")
+	out <- prometheus.MustNewConstMetric(exposed, gauge, float64(exposure.Paired), "2")
 	for _, age := range []struct {
 		name, help string
 		since      time.Time
 	}{
 		{"replica_behind_seconds", "How long some replica has been behind without pause; 0 if none is.", sum.BehindSince},
+		{"exposed_seconds", "How long, at least, the oldest of the exposed write events has been waiting for other homes; 0 if there is none.", exposure.Since},
 		{"replica_missing_seconds", "How long the oldest of the missing write events has been missed; 0 if none is.", sum.MissingSince},
 	} {
 		seconds := 0.0

@@ -386,6 +386,15 @@ func (s *Shard) Hints() core.HintStatus { return s.shard.Hints() }
 // Repairs is that of core.Shard.
 func (s *Shard) Repairs() kindred.Repairs { return s.shard.Repairs() }
 
+// Unshared is that of core.Shard.
+func (s *Shard) Unshared() []core.Holding { return s.shard.Unshared() }
+
+// Holds is that of core.Shard.
+func (s *Shard) Holds(of []core.Holding) []core.Holding { return s.shard.Holds(of) }
+
+// Exposure is that of core.Shard.
+func (s *Shard) Exposure() core.Exposure { return s.shard.Exposure() }
+
 // Untrusted is that of core.Shard.
 func (s *Shard) Untrusted() []core.ExchangeStatus { return s.shard.Untrusted() }
 

@@ -34,6 +34,12 @@ type Repairer interface {
 	Repair(partition int) (replicas int, err *kindred.Error)
 }
 
+// Holder says what the node holds of some write events; without any, which of its own
+// it does not know to be on the disk of every other home.
+type Holder interface {
+	Holdings(of []kindred.Holding) (kindred.Holdings, *kindred.Error)
+}
+
 // FaultInjector makes the node's links to its peers fail on purpose.
 type FaultInjector interface {
 	// Faults is what is wrong now.
@@ -58,6 +64,8 @@ type Config struct {
 	Buckets BucketKeeper
 	// Repairs takes orders for repairs. Default: they are refused.
 	Repairs Repairer
+	// Holder tells what the node holds. Default: that is refused.
+	Holder Holder
 	// Founder makes the first layout when it is told to. Default: that is refused.
 	Founder Founder
 	// Planner changes the layout when it is told to. Default: that is refused.

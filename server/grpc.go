@@ -184,6 +184,18 @@ func (d *clusterDoor) RepairNode(_ context.Context, m *pb.RepairNodeRequest) (*p
 	return &pb.RepairNodeResponse{Replicas: uint32(replicas)}, nil
 }
 
+// Holdings says what the node holds of some write events.
+func (d *clusterDoor) Holdings(_ context.Context, m *pb.HoldingsRequest) (*pb.HoldingsResponse, error) {
+	if d.cfg.Holder == nil {
+		return nil, api.Status(kindred.Invalid("holdings", "this node does not say what it holds")).Err()
+	}
+	h, err := d.cfg.Holder.Holdings(api.ParseHoldings(m))
+	if err != nil {
+		return nil, api.Status(err).Err()
+	}
+	return api.FormatHoldingsResponse(&h), nil
+}
+
 // newHealth knows the process to be up, and nothing of the node yet: unknown is
 // not healthy (I12).
 func newHealth() *health.Server {

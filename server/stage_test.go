@@ -95,3 +95,24 @@ func TestReplicasAreShownOneByOne(t *testing.T) {
 	require.Len(t, local.Replication.Replicas, 2)
 	require.Equal(t, "n3", local.Replication.Hints.Debts[0].Target)
 }
+
+// holder holds what it is asked for.
+type holder struct{}
+
+func (holder) Holdings(of []kindred.Holding) (kindred.Holdings, *kindred.Error) {
+	if len(of) == 0 {
+		return kindred.Holdings{}, kindred.Invalid("dots", "nothing was asked")
+	}
+	return kindred.Holdings{Holdings: of}, nil
+}
+
+func TestANodeSaysWhatItHolds(t *testing.T) {
+	c := pb.NewClusterClient(open(t, func(c *server.Config) { c.Holder = holder{} }).dial(t))
+	m, err := c.Holdings(within(t), &pb.HoldingsRequest{Of: []*pb.Holding{{Partition: 3, N: 3, Dots: []byte{1}}}})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, m.Holdings[0].Partition)
+	_, err = c.Holdings(within(t), &pb.HoldingsRequest{})
+	require.Equal(t, "dots", api.ErrorOf(err).Field)
+	_, err = pb.NewClusterClient(open(t).dial(t)).Holdings(within(t), &pb.HoldingsRequest{})
+	require.Equal(t, "holdings", api.ErrorOf(err).Field)
+}

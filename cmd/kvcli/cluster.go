@@ -18,8 +18,9 @@ const defaultTimeout = 10 * time.Second
 
 func (a *app) clusterCommand() *cobra.Command {
 	return parent("cluster", "Make a cluster, show how it is, and wait for it",
-		"  kvcli cluster init\n  kvcli cluster health\n  kvcli cluster wait --for settled\n  kvcli cluster status\n  kvcli cluster members\n  kvcli cluster ring",
-		a.clusterInit(), a.clusterHealth(), a.clusterWait(), a.clusterStatus(), a.clusterMembers(), a.clusterRing())
+		"  kvcli cluster init\n  kvcli cluster health\n  kvcli cluster wait --for settled\n  kvcli cluster status\n  kvcli cluster members\n  kvcli cluster ring\n  kvcli cluster safe-to-stop n3\n  kvcli cluster exposure",
+		a.clusterInit(), a.clusterHealth(), a.clusterWait(), a.clusterStatus(), a.clusterMembers(), a.clusterRing(),
+		a.clusterSafeToStop(), a.clusterExposure())
 }
 
 // onCluster makes a command that shows something of the asked node's view.

@@ -40,6 +40,17 @@ type fakeCluster struct {
 	apart  string
 	change func(node string, round int, l *kindred.Local)
 	rounds map[string]int
+
+	// known: gossip knows n4 too.
+	known bool
+
+	// disks are what nodes have, silent the nodes that do not say so, and why. Arrives
+	// is called before each answer about them.
+	disks   []disk
+	silent  map[string]string
+	arrives func(f *fakeCluster)
+	// ail alters what a node of a stopCluster says.
+	ail func(node string, l *kindred.Local)
 }
 
 // layoutHex is a layout of four nodes in three zones. It is kept as bytes: the
@@ -79,7 +90,7 @@ func (f *fakeCluster) Cluster(context.Context) (kindred.Cluster, error) {
 		if n.Name == "n3" {
 			m.State = kindred.Suspect
 		}
-		if n.Name != "n4" { // it owns partitions and gossip does not know it
+		if n.Name != "n4" || f.known { // it owns partitions and gossip does not know it
 			info.Members = append(info.Members, m)
 		}
 	}

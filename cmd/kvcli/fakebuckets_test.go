@@ -9,10 +9,17 @@ import (
 	"github.com/kindredkv/kindred/client"
 )
 
-// fakeBuckets is a registry of buckets of which n3 never hears.
-type fakeBuckets struct{ registry *buckets.Registry }
+// fakeBuckets is a registry of buckets of which n3 never hears. Lost is why nobody
+// lists them, if not nil.
+type fakeBuckets struct {
+	registry *buckets.Registry
+	lost     error
+}
 
 func (f *fakeBuckets) Buckets(context.Context) ([]kindred.Bucket, error) {
+	if f.lost != nil {
+		return nil, f.lost
+	}
 	return f.registry.Buckets(), nil
 }
 

@@ -48,7 +48,15 @@ func TestSessions(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			want, err := os.ReadFile(path)
 			require.NoError(t, err)
-			got := replay(t, string(want))
+			f := newFakeCluster()
+			if filepath.Base(path) == "stop.session" {
+				f = stopCluster()
+				f.hold(1, events(1, 9), "n1", "n2", "n3")
+				f.hold(4, events(1, 9), "n4")
+				f.hold(4, events(1, 7), "n3")
+				f.owe(4, events(1, 8), "n1")
+			}
+			got := replay(t, f, string(want))
 			if *update {
 				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
 				return
@@ -64,8 +72,7 @@ var contextPrinted = regexp.MustCompile(`(?:"context": "|--context )([A-Za-z0-9_
 var timed = regexp.MustCompile(`("seconds": ?)[0-9.e-]+|( in )[0-9.]+[mµ]?s \([0-9,]+/s\)|( after )[0-9.]+ s`)
 
 // replay keeps comments and commands and writes the answers anew.
-func replay(t *testing.T, text string) string {
-	f := newFakeCluster()
+func replay(t *testing.T, f *fakeCluster, text string) string {
 	var b strings.Builder
 	token := ""
 	for line := range strings.Lines(text) {

@@ -3134,6 +3134,192 @@ func (x *RepairNodeResponse) GetReplicas() uint32 {
 	return 0
 }
 
+type HoldingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to look for, 4 MiB of dots at most; n and partition as they were listed.
+	Of            []*Holding `protobuf:"bytes,1,rep,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldingsRequest) Reset() {
+	*x = HoldingsRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldingsRequest) ProtoMessage() {}
+
+func (x *HoldingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldingsRequest.ProtoReflect.Descriptor instead.
+func (*HoldingsRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *HoldingsRequest) GetOf() []*Holding {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+type HoldingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why this could not be found out; the rest is then not the whole truth.
+	Unknown       string     `protobuf:"bytes,1,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	AtUnixMs      int64      `protobuf:"varint,2,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	Holdings      []*Holding `protobuf:"bytes,3,rep,name=holdings,proto3" json:"holdings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldingsResponse) Reset() {
+	*x = HoldingsResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldingsResponse) ProtoMessage() {}
+
+func (x *HoldingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldingsResponse.ProtoReflect.Descriptor instead.
+func (*HoldingsResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *HoldingsResponse) GetUnknown() string {
+	if x != nil {
+		return x.Unknown
+	}
+	return ""
+}
+
+func (x *HoldingsResponse) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
+func (x *HoldingsResponse) GetHoldings() []*Holding {
+	if x != nil {
+		return x.Holdings
+	}
+	return nil
+}
+
+// Holding is a set of write events of one partition.
+type Holding struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Partition uint32                 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	N         uint32                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	// The events are hints, which the node owes to homes.
+	Guest bool `protobuf:"varint,3,opt,name=guest,proto3" json:"guest,omitempty"`
+	// The encoded set of dots (package vclock).
+	Dots []byte `protobuf:"bytes,4,opt,name=dots,proto3" json:"dots,omitempty"`
+	// When the oldest was there at the latest; 0 if nobody knows.
+	SinceUnixMs   int64 `protobuf:"varint,5,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holding) Reset() {
+	*x = Holding{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holding) ProtoMessage() {}
+
+func (x *Holding) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holding.ProtoReflect.Descriptor instead.
+func (*Holding) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Holding) GetPartition() uint32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *Holding) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Holding) GetGuest() bool {
+	if x != nil {
+		return x.Guest
+	}
+	return false
+}
+
+func (x *Holding) GetDots() []byte {
+	if x != nil {
+		return x.Dots
+	}
+	return nil
+}
+
+func (x *Holding) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
 type InitRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3142,7 +3328,7 @@ type InitRequest struct {
 
 func (x *InitRequest) Reset() {
 	*x = InitRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3340,7 @@ func (x *InitRequest) String() string {
 func (*InitRequest) ProtoMessage() {}
 
 func (x *InitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3353,7 @@ func (x *InitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitRequest.ProtoReflect.Descriptor instead.
 func (*InitRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
 }
 
 type InspectRequest struct {
@@ -3181,7 +3367,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3379,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3392,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *InspectRequest) GetBucket() string {
@@ -3239,7 +3425,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3437,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3450,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *InspectResponse) GetReplicas() []*ReplicaView {
@@ -3291,7 +3477,7 @@ type ReplicaView struct {
 
 func (x *ReplicaView) Reset() {
 	*x = ReplicaView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3303,7 +3489,7 @@ func (x *ReplicaView) String() string {
 func (*ReplicaView) ProtoMessage() {}
 
 func (x *ReplicaView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3316,7 +3502,7 @@ func (x *ReplicaView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaView.ProtoReflect.Descriptor instead.
 func (*ReplicaView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReplicaView) GetNode() string {
@@ -3383,7 +3569,7 @@ type SiblingView struct {
 
 func (x *SiblingView) Reset() {
 	*x = SiblingView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3395,7 +3581,7 @@ func (x *SiblingView) String() string {
 func (*SiblingView) ProtoMessage() {}
 
 func (x *SiblingView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3408,7 +3594,7 @@ func (x *SiblingView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiblingView.ProtoReflect.Descriptor instead.
 func (*SiblingView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{36}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SiblingView) GetDot() string {
@@ -3481,7 +3667,7 @@ type BucketOptions struct {
 
 func (x *BucketOptions) Reset() {
 	*x = BucketOptions{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +3679,7 @@ func (x *BucketOptions) String() string {
 func (*BucketOptions) ProtoMessage() {}
 
 func (x *BucketOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,7 +3692,7 @@ func (x *BucketOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketOptions.ProtoReflect.Descriptor instead.
 func (*BucketOptions) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{37}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *BucketOptions) GetN() uint32 {
@@ -3582,7 +3768,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3594,7 +3780,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3607,7 +3793,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{38}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Bucket) GetName() string {
@@ -3662,7 +3848,7 @@ type BucketsRequest struct {
 
 func (x *BucketsRequest) Reset() {
 	*x = BucketsRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3674,7 +3860,7 @@ func (x *BucketsRequest) String() string {
 func (*BucketsRequest) ProtoMessage() {}
 
 func (x *BucketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3687,7 +3873,7 @@ func (x *BucketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketsRequest.ProtoReflect.Descriptor instead.
 func (*BucketsRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{39}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *BucketsRequest) GetBucket() string {
@@ -3706,7 +3892,7 @@ type BucketsResponse struct {
 
 func (x *BucketsResponse) Reset() {
 	*x = BucketsResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +3904,7 @@ func (x *BucketsResponse) String() string {
 func (*BucketsResponse) ProtoMessage() {}
 
 func (x *BucketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +3917,7 @@ func (x *BucketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketsResponse.ProtoReflect.Descriptor instead.
 func (*BucketsResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{40}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *BucketsResponse) GetBuckets() []*Bucket {
@@ -3755,7 +3941,7 @@ type ChangeBucketRequest struct {
 
 func (x *ChangeBucketRequest) Reset() {
 	*x = ChangeBucketRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3767,7 +3953,7 @@ func (x *ChangeBucketRequest) String() string {
 func (*ChangeBucketRequest) ProtoMessage() {}
 
 func (x *ChangeBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3780,7 +3966,7 @@ func (x *ChangeBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeBucketRequest.ProtoReflect.Descriptor instead.
 func (*ChangeBucketRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{41}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ChangeBucketRequest) GetBucket() string {
@@ -3823,7 +4009,7 @@ type ChangeBucketResponse struct {
 
 func (x *ChangeBucketResponse) Reset() {
 	*x = ChangeBucketResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3835,7 +4021,7 @@ func (x *ChangeBucketResponse) String() string {
 func (*ChangeBucketResponse) ProtoMessage() {}
 
 func (x *ChangeBucketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3848,7 +4034,7 @@ func (x *ChangeBucketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeBucketResponse.ProtoReflect.Descriptor instead.
 func (*ChangeBucketResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{42}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ChangeBucketResponse) GetBucket() *Bucket {
@@ -3887,7 +4073,7 @@ type NodeChange struct {
 
 func (x *NodeChange) Reset() {
 	*x = NodeChange{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3899,7 +4085,7 @@ func (x *NodeChange) String() string {
 func (*NodeChange) ProtoMessage() {}
 
 func (x *NodeChange) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3912,7 +4098,7 @@ func (x *NodeChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeChange.ProtoReflect.Descriptor instead.
 func (*NodeChange) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{43}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *NodeChange) GetNode() string {
@@ -3951,7 +4137,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3963,7 +4149,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3976,7 +4162,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{44}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{47}
 }
 
 type StageChangesRequest struct {
@@ -3988,7 +4174,7 @@ type StageChangesRequest struct {
 
 func (x *StageChangesRequest) Reset() {
 	*x = StageChangesRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4000,7 +4186,7 @@ func (x *StageChangesRequest) String() string {
 func (*StageChangesRequest) ProtoMessage() {}
 
 func (x *StageChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4013,7 +4199,7 @@ func (x *StageChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChangesRequest.ProtoReflect.Descriptor instead.
 func (*StageChangesRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{45}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StageChangesRequest) GetChanges() []*NodeChange {
@@ -4031,7 +4217,7 @@ type ClearChangesRequest struct {
 
 func (x *ClearChangesRequest) Reset() {
 	*x = ClearChangesRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4043,7 +4229,7 @@ func (x *ClearChangesRequest) String() string {
 func (*ClearChangesRequest) ProtoMessage() {}
 
 func (x *ClearChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4056,7 +4242,7 @@ func (x *ClearChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearChangesRequest.ProtoReflect.Descriptor instead.
 func (*ClearChangesRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{46}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
 }
 
 type ChangesResponse struct {
@@ -4072,7 +4258,7 @@ type ChangesResponse struct {
 
 func (x *ChangesResponse) Reset() {
 	*x = ChangesResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4084,7 +4270,7 @@ func (x *ChangesResponse) String() string {
 func (*ChangesResponse) ProtoMessage() {}
 
 func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4097,7 +4283,7 @@ func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesResponse.ProtoReflect.Descriptor instead.
 func (*ChangesResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{47}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ChangesResponse) GetNode() string {
@@ -4153,7 +4339,7 @@ type LayoutProgress struct {
 
 func (x *LayoutProgress) Reset() {
 	*x = LayoutProgress{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4165,7 +4351,7 @@ func (x *LayoutProgress) String() string {
 func (*LayoutProgress) ProtoMessage() {}
 
 func (x *LayoutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4178,7 +4364,7 @@ func (x *LayoutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LayoutProgress.ProtoReflect.Descriptor instead.
 func (*LayoutProgress) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LayoutProgress) GetTip() string {
@@ -4265,7 +4451,7 @@ type NodeProgress struct {
 
 func (x *NodeProgress) Reset() {
 	*x = NodeProgress{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4277,7 +4463,7 @@ func (x *NodeProgress) String() string {
 func (*NodeProgress) ProtoMessage() {}
 
 func (x *NodeProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4290,7 +4476,7 @@ func (x *NodeProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeProgress.ProtoReflect.Descriptor instead.
 func (*NodeProgress) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *NodeProgress) GetNode() string {
@@ -4343,7 +4529,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4355,7 +4541,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4368,7 +4554,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{50}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Transfer) GetCopies() uint32 {
@@ -4430,7 +4616,7 @@ type PastChange struct {
 
 func (x *PastChange) Reset() {
 	*x = PastChange{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4442,7 +4628,7 @@ func (x *PastChange) String() string {
 func (*PastChange) ProtoMessage() {}
 
 func (x *PastChange) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4455,7 +4641,7 @@ func (x *PastChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastChange.ProtoReflect.Descriptor instead.
 func (*PastChange) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{51}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PastChange) GetVersion() string {
@@ -4545,7 +4731,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4557,7 +4743,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4570,7 +4756,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlanRequest) GetAcceptLoss() bool {
@@ -4608,7 +4794,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4620,7 +4806,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4633,7 +4819,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PlanResponse) GetNode() string {
@@ -4754,7 +4940,7 @@ type PlannedNode struct {
 
 func (x *PlannedNode) Reset() {
 	*x = PlannedNode{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4766,7 +4952,7 @@ func (x *PlannedNode) String() string {
 func (*PlannedNode) ProtoMessage() {}
 
 func (x *PlannedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4779,7 +4965,7 @@ func (x *PlannedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedNode.ProtoReflect.Descriptor instead.
 func (*PlannedNode) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PlannedNode) GetNode() string {
@@ -4872,7 +5058,7 @@ type PlanProblem struct {
 
 func (x *PlanProblem) Reset() {
 	*x = PlanProblem{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4884,7 +5070,7 @@ func (x *PlanProblem) String() string {
 func (*PlanProblem) ProtoMessage() {}
 
 func (x *PlanProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4897,7 +5083,7 @@ func (x *PlanProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanProblem.ProtoReflect.Descriptor instead.
 func (*PlanProblem) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PlanProblem) GetKind() string {
@@ -4932,7 +5118,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4944,7 +5130,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4957,7 +5143,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CommitRequest) GetVersion() string {
@@ -5234,7 +5420,20 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\n" +
 	"_partition\"0\n" +
 	"\x12RepairNodeResponse\x12\x1a\n" +
-	"\breplicas\x18\x01 \x01(\rR\breplicas\"\r\n" +
+	"\breplicas\x18\x01 \x01(\rR\breplicas\"6\n" +
+	"\x0fHoldingsRequest\x12#\n" +
+	"\x02of\x18\x01 \x03(\v2\x13.kindred.v1.HoldingR\x02of\"{\n" +
+	"\x10HoldingsResponse\x12\x18\n" +
+	"\aunknown\x18\x01 \x01(\tR\aunknown\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x02 \x01(\x03R\batUnixMs\x12/\n" +
+	"\bholdings\x18\x03 \x03(\v2\x13.kindred.v1.HoldingR\bholdings\"\x83\x01\n" +
+	"\aHolding\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\f\n" +
+	"\x01n\x18\x02 \x01(\rR\x01n\x12\x14\n" +
+	"\x05guest\x18\x03 \x01(\bR\x05guest\x12\x12\n" +
+	"\x04dots\x18\x04 \x01(\fR\x04dots\x12\"\n" +
+	"\rsince_unix_ms\x18\x05 \x01(\x03R\vsinceUnixMs\"\r\n" +
 	"\vInitRequest\"Y\n" +
 	"\x0eInspectRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x10\n" +
@@ -5435,13 +5634,14 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06Delete\x12\x19.kindred.v1.DeleteRequest\x1a\x1a.kindred.v1.DeleteResponse\x12I\n" +
 	"\bPipeline\x12\x1b.kindred.v1.PipelineRequest\x1a\x1c.kindred.v1.PipelineResponse(\x010\x01\x12;\n" +
 	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x01\x12<\n" +
-	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xda\x06\n" +
+	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xa1\a\n" +
 	"\aCluster\x12E\n" +
 	"\bDescribe\x12\x1b.kindred.v1.DescribeRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12D\n" +
 	"\tRepairKey\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12K\n" +
 	"\n" +
-	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponse\x12=\n" +
+	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponse\x12E\n" +
+	"\bHoldings\x12\x1b.kindred.v1.HoldingsRequest\x1a\x1c.kindred.v1.HoldingsResponse\x12=\n" +
 	"\x04Init\x12\x17.kindred.v1.InitRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aBuckets\x12\x1a.kindred.v1.BucketsRequest\x1a\x1b.kindred.v1.BucketsResponse\x12Q\n" +
 	"\fChangeBucket\x12\x1f.kindred.v1.ChangeBucketRequest\x1a .kindred.v1.ChangeBucketResponse\x12B\n" +
@@ -5464,7 +5664,7 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),              // 0: kindred.v1.Durability
 	(Cause)(0),                   // 1: kindred.v1.Cause
@@ -5504,31 +5704,34 @@ var file_kindred_v1_kindred_proto_goTypes = []any{
 	(*Repairs)(nil),              // 35: kindred.v1.Repairs
 	(*RepairNodeRequest)(nil),    // 36: kindred.v1.RepairNodeRequest
 	(*RepairNodeResponse)(nil),   // 37: kindred.v1.RepairNodeResponse
-	(*InitRequest)(nil),          // 38: kindred.v1.InitRequest
-	(*InspectRequest)(nil),       // 39: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),      // 40: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),          // 41: kindred.v1.ReplicaView
-	(*SiblingView)(nil),          // 42: kindred.v1.SiblingView
-	(*BucketOptions)(nil),        // 43: kindred.v1.BucketOptions
-	(*Bucket)(nil),               // 44: kindred.v1.Bucket
-	(*BucketsRequest)(nil),       // 45: kindred.v1.BucketsRequest
-	(*BucketsResponse)(nil),      // 46: kindred.v1.BucketsResponse
-	(*ChangeBucketRequest)(nil),  // 47: kindred.v1.ChangeBucketRequest
-	(*ChangeBucketResponse)(nil), // 48: kindred.v1.ChangeBucketResponse
-	(*NodeChange)(nil),           // 49: kindred.v1.NodeChange
-	(*ChangesRequest)(nil),       // 50: kindred.v1.ChangesRequest
-	(*StageChangesRequest)(nil),  // 51: kindred.v1.StageChangesRequest
-	(*ClearChangesRequest)(nil),  // 52: kindred.v1.ClearChangesRequest
-	(*ChangesResponse)(nil),      // 53: kindred.v1.ChangesResponse
-	(*LayoutProgress)(nil),       // 54: kindred.v1.LayoutProgress
-	(*NodeProgress)(nil),         // 55: kindred.v1.NodeProgress
-	(*Transfer)(nil),             // 56: kindred.v1.Transfer
-	(*PastChange)(nil),           // 57: kindred.v1.PastChange
-	(*PlanRequest)(nil),          // 58: kindred.v1.PlanRequest
-	(*PlanResponse)(nil),         // 59: kindred.v1.PlanResponse
-	(*PlannedNode)(nil),          // 60: kindred.v1.PlannedNode
-	(*PlanProblem)(nil),          // 61: kindred.v1.PlanProblem
-	(*CommitRequest)(nil),        // 62: kindred.v1.CommitRequest
+	(*HoldingsRequest)(nil),      // 38: kindred.v1.HoldingsRequest
+	(*HoldingsResponse)(nil),     // 39: kindred.v1.HoldingsResponse
+	(*Holding)(nil),              // 40: kindred.v1.Holding
+	(*InitRequest)(nil),          // 41: kindred.v1.InitRequest
+	(*InspectRequest)(nil),       // 42: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),      // 43: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),          // 44: kindred.v1.ReplicaView
+	(*SiblingView)(nil),          // 45: kindred.v1.SiblingView
+	(*BucketOptions)(nil),        // 46: kindred.v1.BucketOptions
+	(*Bucket)(nil),               // 47: kindred.v1.Bucket
+	(*BucketsRequest)(nil),       // 48: kindred.v1.BucketsRequest
+	(*BucketsResponse)(nil),      // 49: kindred.v1.BucketsResponse
+	(*ChangeBucketRequest)(nil),  // 50: kindred.v1.ChangeBucketRequest
+	(*ChangeBucketResponse)(nil), // 51: kindred.v1.ChangeBucketResponse
+	(*NodeChange)(nil),           // 52: kindred.v1.NodeChange
+	(*ChangesRequest)(nil),       // 53: kindred.v1.ChangesRequest
+	(*StageChangesRequest)(nil),  // 54: kindred.v1.StageChangesRequest
+	(*ClearChangesRequest)(nil),  // 55: kindred.v1.ClearChangesRequest
+	(*ChangesResponse)(nil),      // 56: kindred.v1.ChangesResponse
+	(*LayoutProgress)(nil),       // 57: kindred.v1.LayoutProgress
+	(*NodeProgress)(nil),         // 58: kindred.v1.NodeProgress
+	(*Transfer)(nil),             // 59: kindred.v1.Transfer
+	(*PastChange)(nil),           // 60: kindred.v1.PastChange
+	(*PlanRequest)(nil),          // 61: kindred.v1.PlanRequest
+	(*PlanResponse)(nil),         // 62: kindred.v1.PlanResponse
+	(*PlannedNode)(nil),          // 63: kindred.v1.PlannedNode
+	(*PlanProblem)(nil),          // 64: kindred.v1.PlanProblem
+	(*CommitRequest)(nil),        // 65: kindred.v1.CommitRequest
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
@@ -5564,68 +5767,72 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	31, // 30: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
 	32, // 31: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
 	34, // 32: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
-	41, // 33: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	42, // 34: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
-	2,  // 35: kindred.v1.BucketOptions.sloppy:type_name -> kindred.v1.Sloppiness
-	3,  // 36: kindred.v1.BucketOptions.siblings:type_name -> kindred.v1.SiblingRule
-	0,  // 37: kindred.v1.BucketOptions.durability:type_name -> kindred.v1.Durability
-	43, // 38: kindred.v1.Bucket.options:type_name -> kindred.v1.BucketOptions
-	44, // 39: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
-	43, // 40: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
-	44, // 41: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
-	49, // 42: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
-	49, // 43: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
-	54, // 44: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
-	57, // 45: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
-	55, // 46: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
-	15, // 47: kindred.v1.LayoutProgress.waits:type_name -> kindred.v1.NodeFailure
-	56, // 48: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
-	49, // 49: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
-	49, // 50: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
-	60, // 51: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
-	61, // 52: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
-	61, // 53: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
-	6,  // 54: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	9,  // 55: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	11, // 56: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	16, // 57: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	20, // 58: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	23, // 59: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
-	25, // 60: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	39, // 61: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	39, // 62: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
-	36, // 63: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	38, // 64: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
-	45, // 65: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
-	47, // 66: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
-	50, // 67: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
-	51, // 68: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
-	52, // 69: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
-	58, // 70: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
-	62, // 71: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
-	8,  // 72: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	10, // 73: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	12, // 74: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	18, // 75: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	21, // 76: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	24, // 77: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	26, // 78: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	40, // 79: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	40, // 80: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	37, // 81: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	26, // 82: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
-	46, // 83: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
-	48, // 84: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
-	53, // 85: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
-	53, // 86: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
-	53, // 87: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
-	59, // 88: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
-	53, // 89: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
-	72, // [72:90] is the sub-list for method output_type
-	54, // [54:72] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	40, // 33: kindred.v1.HoldingsRequest.of:type_name -> kindred.v1.Holding
+	40, // 34: kindred.v1.HoldingsResponse.holdings:type_name -> kindred.v1.Holding
+	44, // 35: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	45, // 36: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	2,  // 37: kindred.v1.BucketOptions.sloppy:type_name -> kindred.v1.Sloppiness
+	3,  // 38: kindred.v1.BucketOptions.siblings:type_name -> kindred.v1.SiblingRule
+	0,  // 39: kindred.v1.BucketOptions.durability:type_name -> kindred.v1.Durability
+	46, // 40: kindred.v1.Bucket.options:type_name -> kindred.v1.BucketOptions
+	47, // 41: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
+	46, // 42: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
+	47, // 43: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
+	52, // 44: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
+	52, // 45: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
+	57, // 46: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
+	60, // 47: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
+	58, // 48: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
+	15, // 49: kindred.v1.LayoutProgress.waits:type_name -> kindred.v1.NodeFailure
+	59, // 50: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
+	52, // 51: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
+	52, // 52: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
+	63, // 53: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
+	64, // 54: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
+	64, // 55: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
+	6,  // 56: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	9,  // 57: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	11, // 58: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	16, // 59: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	20, // 60: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	23, // 61: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
+	25, // 62: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	42, // 63: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	42, // 64: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	36, // 65: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
+	38, // 66: kindred.v1.Cluster.Holdings:input_type -> kindred.v1.HoldingsRequest
+	41, // 67: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
+	48, // 68: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
+	50, // 69: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
+	53, // 70: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
+	54, // 71: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
+	55, // 72: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
+	61, // 73: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
+	65, // 74: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
+	8,  // 75: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	10, // 76: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	12, // 77: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	18, // 78: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	21, // 79: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	24, // 80: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	26, // 81: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	43, // 82: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	43, // 83: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	37, // 84: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	39, // 85: kindred.v1.Cluster.Holdings:output_type -> kindred.v1.HoldingsResponse
+	26, // 86: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
+	49, // 87: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
+	51, // 88: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
+	56, // 89: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
+	56, // 90: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
+	56, // 91: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
+	62, // 92: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
+	56, // 93: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
+	75, // [75:94] is the sub-list for method output_type
+	56, // [56:75] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_kindred_v1_kindred_proto_init() }
@@ -5655,7 +5862,7 @@ func file_kindred_v1_kindred_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   57,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -338,6 +338,7 @@ const (
 	Cluster_Inspect_FullMethodName      = "/kindred.v1.Cluster/Inspect"
 	Cluster_RepairKey_FullMethodName    = "/kindred.v1.Cluster/RepairKey"
 	Cluster_RepairNode_FullMethodName   = "/kindred.v1.Cluster/RepairNode"
+	Cluster_Holdings_FullMethodName     = "/kindred.v1.Cluster/Holdings"
 	Cluster_Init_FullMethodName         = "/kindred.v1.Cluster/Init"
 	Cluster_Buckets_FullMethodName      = "/kindred.v1.Cluster/Buckets"
 	Cluster_ChangeBucket_FullMethodName = "/kindred.v1.Cluster/ChangeBucket"
@@ -365,6 +366,10 @@ type ClusterClient interface {
 	// its replicas at once. It does not wait for them: Describe shows how far they
 	// are.
 	RepairNode(ctx context.Context, in *RepairNodeRequest, opts ...grpc.CallOption) (*RepairNodeResponse, error)
+	// Holdings says what the node that is spoken to holds of some write events: all of
+	// it is on its disk when it answers. Without any it lists those that it holds and
+	// does not know to be on the disk of every other home.
+	Holdings(ctx context.Context, in *HoldingsRequest, opts ...grpc.CallOption) (*HoldingsResponse, error)
 	// Init makes the first layout of a new cluster: of the node that is spoken to and
 	// of all that it sees, however many are expected. It is refused where there is one.
 	// Ask one node of a cluster, once: the others get the layout from it.
@@ -435,6 +440,16 @@ func (c *clusterClient) RepairNode(ctx context.Context, in *RepairNodeRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RepairNodeResponse)
 	err := c.cc.Invoke(ctx, Cluster_RepairNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) Holdings(ctx context.Context, in *HoldingsRequest, opts ...grpc.CallOption) (*HoldingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldingsResponse)
+	err := c.cc.Invoke(ctx, Cluster_Holdings_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -538,6 +553,10 @@ type ClusterServer interface {
 	// its replicas at once. It does not wait for them: Describe shows how far they
 	// are.
 	RepairNode(context.Context, *RepairNodeRequest) (*RepairNodeResponse, error)
+	// Holdings says what the node that is spoken to holds of some write events: all of
+	// it is on its disk when it answers. Without any it lists those that it holds and
+	// does not know to be on the disk of every other home.
+	Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error)
 	// Init makes the first layout of a new cluster: of the node that is spoken to and
 	// of all that it sees, however many are expected. It is refused where there is one.
 	// Ask one node of a cluster, once: the others get the layout from it.
@@ -585,6 +604,9 @@ func (UnimplementedClusterServer) RepairKey(context.Context, *InspectRequest) (*
 }
 func (UnimplementedClusterServer) RepairNode(context.Context, *RepairNodeRequest) (*RepairNodeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RepairNode not implemented")
+}
+func (UnimplementedClusterServer) Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Holdings not implemented")
 }
 func (UnimplementedClusterServer) Init(context.Context, *InitRequest) (*DescribeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Init not implemented")
@@ -699,6 +721,24 @@ func _Cluster_RepairNode_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ClusterServer).RepairNode(ctx, req.(*RepairNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_Holdings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).Holdings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_Holdings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).Holdings(ctx, req.(*HoldingsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -869,6 +909,10 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RepairNode",
 			Handler:    _Cluster_RepairNode_Handler,
+		},
+		{
+			MethodName: "Holdings",
+			Handler:    _Cluster_Holdings_Handler,
 		},
 		{
 			MethodName: "Init",
