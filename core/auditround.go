@@ -256,7 +256,7 @@ func (a *audit) work(s *Shard, now time.Time) {
 func (s *Shard) repairKey(now time.Time, head wire.Head, name wire.AuditName, then func(time.Time, repaired)) {
 	req := &kindred.Request{Op: kindred.OpRepair, Bucket: name.Bucket, Key: name.Key}
 	base := request{req: req, head: head, deadline: now.Add(s.timeout(req))}
-	s.startRepair(now, base, s.layout.Homes(ring.Partition(head.Partition), int(head.N)), then)
+	s.startRepair(now, base, s.holdersOf(head), then)
 }
 
 // onObjects restores what a peer has sent.

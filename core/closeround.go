@@ -20,14 +20,14 @@ func (c *closer) begin(p *place, actors []vclock.Actor) {
 		}
 	}
 	layout := c.s.layout
-	if layout == nil || running >= closeAttempts || c.s.full != nil || c.s.stopping {
+	if layout == nil || !c.s.phase.Settled() || running >= closeAttempts || c.s.full != nil || c.s.stopping {
 		return
 	}
 	var members []string
 	away := false
-	for _, n := range layout.Nodes() {
-		away = away || !c.s.reachable(n.Name)
-		members = append(members, n.Name)
+	for _, n := range c.s.phase.Members() {
+		away = away || !c.s.reachable(n)
+		members = append(members, n)
 	}
 	last := p.number
 	if away {

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -127,7 +126,7 @@ func (c *closer) touch(r *replica.Replica, bucket, key string, k *replica.Key) {
 		Head: wire.Head{Partition: id.Partition, N: id.N}, Bucket: bucket, Key: key,
 		Delta: delta, Rounds: c.s.Promised(id, delta.Dots),
 	}
-	for _, h := range c.s.layout.Homes(ring.Partition(id.Partition), int(id.N)) {
+	for _, h := range c.s.holdersOf(wire.Head(id)) {
 		if h != c.s.cfg.Node && c.s.linked[h] {
 			c.s.send(h, m, true)
 		}

@@ -8,7 +8,6 @@ import (
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -44,11 +43,6 @@ type delivery struct {
 	bucket, key string
 	durable     vclock.DotSet
 	open        int
-}
-
-// homesOf lists the homes of a partition now.
-func (s *Shard) homesOf(head wire.Head) []string {
-	return s.layout.Homes(ring.Partition(head.Partition), int(head.N))
 }
 
 // targetOf is the node that has the slot of a line now; a new layout re-aims what

@@ -7,7 +7,6 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -132,7 +131,7 @@ func (e *expirer) distance(s *Shard, now time.Time, r *replica.Replica) time.Dur
 // expiryRank is this node's place among the homes of a replica, -1 if it is none.
 func (s *Shard) expiryRank(r *replica.Replica) int {
 	id := r.ID()
-	return slices.Index(s.layout.Homes(ring.Partition(id.Partition), int(id.N)), s.cfg.Node)
+	return slices.Index(s.homesOf(wire.Head(id)), s.cfg.Node)
 }
 
 func (s *Shard) expiryWait(rank int) time.Duration {
@@ -180,7 +179,7 @@ func (e *expirer) begin(s *Shard, now time.Time, r *replica.Replica) bool {
 		return false
 	}
 	id, wait := r.ID(), s.expiryWait(rank)
-	e.round = &expiryRound{replica: r, homes: s.layout.Homes(ring.Partition(id.Partition), int(id.N)), wait: wait}
+	e.round = &expiryRound{replica: r, homes: s.homesOf(wire.Head(id)), wait: wait}
 	ask := r.Expiries().Read(id, s.wall(now)-wait.Milliseconds(), expiriesPerRound)
 	s.look(func() Reading {
 		return func(store storage.Snapshot) func(time.Time) {
@@ -304,13 +303,13 @@ func (e *expirer) endKey(s *Shard, k *replica.Key, due replica.DueKey, clock int
 		return
 	}
 	s.stats.Expiries++
-	s.tellEnd(r.replica.ID(), r.homes, due.Bucket, due.Key, delta)
+	s.tellEnd(r.replica.ID(), due.Bucket, due.Key, delta)
 }
 
 // tellEnd sends the other homes an event that no client asked for. Nobody waits for
 // them to have it: an exchange brings it to those who miss it.
-func (s *Shard) tellEnd(id replica.ID, homes []string, bucket, key string, delta wire.Delta) {
-	for _, h := range homes {
+func (s *Shard) tellEnd(id replica.ID, bucket, key string, delta wire.Delta) {
+	for _, h := range s.holdersOf(wire.Head(id)) {
 		if h != s.cfg.Node {
 			s.send(h, &wire.Write{
 				Head: wire.Head(id), Durability: kindred.Batch, Bucket: bucket, Key: key, Delta: delta,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -18,9 +19,11 @@ import (
 type forwardOp struct {
 	request
 	homes  []string
+	at     ring.Progress
 	quorum kindred.Quorum
-	to     string
-	tried  []string
+	// to has been asked last, "" if it is certain that nobody has the write.
+	to    string
+	tried []string
 	// last is the latest refusal.
 	last *kindred.Error
 }
@@ -34,7 +37,7 @@ func (s *Shard) startForward(now time.Time, base request, homes []string, quorum
 		s.refuse(base.ask, s.wrongRing("is not a home of the key"))
 		return
 	}
-	o := &forwardOp{request: base, homes: homes, quorum: quorum}
+	o := &forwardOp{request: base, homes: s.holdersOf(base.head), at: s.phase.Progress(), quorum: quorum}
 	// A home turns to its fallbacks before that.
 	o.nudged = now.Add(2 * s.cfg.Limits.GuestAfter)
 	s.register(o)
@@ -62,11 +65,11 @@ func (o *forwardOp) nextHome(s *Shard, now time.Time, can func(node string) bool
 }
 
 func (o *forwardOp) nextGuest(s *Shard, now time.Time, can func(node string) bool) bool {
-	places := s.standIns(o.head, o.homes, can)
+	places := s.standIns(s.layout, o.head, s.homesOf(o.head), can)
 	for _, p := range places {
 		if p.Node == s.cfg.Node {
 			s.finish(o)
-			s.startGuest(now, o.request, o.homes, o.quorum)
+			s.startGuest(now, o.request, s.homesOf(o.head), o.quorum)
 			return true
 		}
 	}
@@ -89,7 +92,7 @@ func (o *forwardOp) send(s *Shard, now time.Time, to string, guest bool) {
 	forwarded := *o.req
 	// The home knows more about a failure than this node: let it answer first.
 	forwarded.Timeout = o.deadline.Sub(now) * 9 / 10
-	s.send(to, &wire.Forward{Head: o.head, Op: s.opID(o.seq), Request: forwarded, Guest: guest}, false)
+	s.send(to, &wire.Forward{Head: o.head, Op: s.opID(o.seq), Request: forwarded, Guest: guest, At: o.at}, false)
 }
 
 // giveUp answers when nobody is left to be tried.
@@ -113,11 +116,15 @@ func (o *forwardOp) giveUp(s *Shard) {
 func (s *Shard) wrongRing(why string) *kindred.Error {
 	return &kindred.Error{
 		Code: kindred.CodeWrongRing, Outcome: kindred.NotApplied,
-		Message: s.cfg.Node + " got a forwarded request and " + why + " by layout " + s.layout.Version().String() + ": read the layout again",
+		Message: s.cfg.Node + " got a request and " + why + " by layout " + s.layout.Version().String() + ": read the layout again",
 	}
 }
 
 func (s *Shard) onForward(now time.Time, from string, m *wire.Forward) {
+	if why, own := s.refusal(from, m.At); why != "" {
+		s.send(from, &wire.ForwardReply{Head: m.Head, Op: m.Op, Response: kindred.Response{Err: s.wrongRing(why)}, At: own}, false)
+		return
+	}
 	s.start(now, asker{peer: from, op: m.Op, head: m.Head, guest: m.Guest}, &m.Request)
 }
 
@@ -127,6 +134,9 @@ func (o *forwardOp) heard(s *Shard, now time.Time, from string, m *wire.ForwardR
 	switch {
 	case from != o.to:
 		s.stats.Stray++
+	case m.At.Step != 0 && err != nil:
+		o.last, o.to = err, ""
+		s.putOff(now, o, o.at, from, err.Message)
 	case err != nil && o.quorum.Sloppy && elsewhere(err):
 		if o.last = err; !o.next(s, now) {
 			o.giveUp(s)
@@ -152,6 +162,10 @@ func elsewhere(err *kindred.Error) bool {
 
 // expire answers for a home that did not: the write may have been made there.
 func (o *forwardOp) expire(s *Shard, _ time.Time) {
+	if o.to == "" {
+		o.giveUp(s)
+		return
+	}
 	s.finish(o)
 	outcome := kindred.Unknown
 	if o.req.Op == kindred.OpStage {

@@ -15,7 +15,7 @@ import (
 // standIns are the fallbacks of the homes that are not up, or silent: for each a
 // node, and the slot that it stands in for. A silent fallback is taken where there is
 // no other.
-func (s *Shard) standIns(head wire.Head, homes []string, up func(node string) bool) []ring.Place {
+func (s *Shard) standIns(layout *ring.Layout, head wire.Head, homes []string, up func(node string) bool) []ring.Place {
 	live := func(node string) bool { return up(node) && !s.silences.silent[node] }
 	down := 0
 	for _, h := range homes {
@@ -26,28 +26,37 @@ func (s *Shard) standIns(head wire.Head, homes []string, up func(node string) bo
 	if down == 0 {
 		return nil
 	}
-	places := s.fallbacks(head, live)
+	places := s.fallbacks(layout, head, live)
 	if len(places) < down {
-		places = s.fallbacks(head, func(node string) bool {
+		places = s.fallbacks(layout, head, func(node string) bool {
 			return live(node) || up(node) && !slices.Contains(homes, node)
 		})
 	}
 	return places
 }
 
-func (s *Shard) fallbacks(head wire.Head, up func(node string) bool) []ring.Place {
-	places := s.layout.Preference(ring.Partition(head.Partition), int(head.N), up)
+// fallbacks leaves out those who hold the partition by another layout: they have the
+// write as homes.
+func (s *Shard) fallbacks(layout *ring.Layout, head wire.Head, up func(node string) bool) []ring.Place {
+	can := up
+	if s.moves(head) {
+		homes, holders := layout.Homes(ring.Partition(head.Partition), int(head.N)), s.holdersOf(head)
+		can = func(node string) bool {
+			return up(node) && (slices.Contains(homes, node) || !slices.Contains(holders, node))
+		}
+	}
+	places := layout.Preference(ring.Partition(head.Partition), int(head.N), can)
 	return slices.DeleteFunc(places, func(p ring.Place) bool { return p.Home })
 }
 
 // unavailable refuses what cannot meet its quorum now, before anything is done: need
 // nodes of those that count, and primary of them homes.
-func (s *Shard) unavailable(base *request, homes []string, sloppy bool, need, primary int) *kindred.Error {
+func (s *Shard) unavailable(base *request, layout *ring.Layout, homes []string, sloppy bool, need, primary int) *kindred.Error {
 	if !sloppy {
 		return replica.Unavailable(base.req.Op, homes, need, s.reachable)
 	}
 	nodes := homes
-	for _, p := range s.standIns(base.head, homes, s.reachable) {
+	for _, p := range s.standIns(layout, base.head, homes, s.reachable) {
 		nodes = append(nodes[:len(nodes):len(nodes)], p.Node)
 	}
 	if !slices.Contains(nodes, s.cfg.Node) && base.guest {
@@ -96,7 +105,8 @@ func (s *Shard) admitGuest(base *request, homes []string, quorum kindred.Quorum)
 		s.stats.HintsRefused++
 		return err
 	}
-	return s.unavailable(base, homes, true, quorum.W, quorum.PW)
+	quorum.Sloppy = true
+	return s.unwritable(base, homes, quorum)
 }
 
 // guestOf is the guest that this node is of a partition.
@@ -114,6 +124,10 @@ func (s *Shard) guestOf(head wire.Head) *hintedhandoff.Guest {
 // for every home, and sends it to those that may yet hear it.
 func (o *writeOp) mintAsGuest(s *Shard, now time.Time, h *hintedhandoff.Hint, err error) {
 	if _, waiting := s.operations[o.seq]; !waiting {
+		return
+	}
+	if o.at != s.phase.Progress() {
+		s.restart(now, o)
 		return
 	}
 	if err != nil {
@@ -157,26 +171,46 @@ func (o *writeOp) owe(s *Shard, now time.Time, h *hintedhandoff.Hint) (vclock.Do
 		delta.Siblings = vclock.New(dot, rec, o.seen)
 	}
 	ids := o.requestIDs(dot, delta)
-	h.Owe(wire.AllSlots(len(o.homes)), delta, ids, now)
+	h.Owe(wire.AllSlots(max(len(o.homes), len(o.base))), delta, ids, now)
 	return dot, delta, ids, nil
 }
 
 // turn asks the fallbacks of homes that cannot be reached, have refused, or stay
 // silent, each to keep the write for the home that it stands in for. Their answers
 // count in a sloppy quorum only; a strict one has the hints for its safety.
+//
+// As long as the homes of two layouts count, each of the two has fallbacks of its own,
+// and an answer counts where its sender stands in for somebody.
 func (o *writeOp) turn(s *Shard) {
-	for _, p := range s.standIns(o.head, o.homes, func(node string) bool { return o.expects(s, node) }) {
-		slots := wire.Slots(0).With(p.For)
-		if p.Node == s.cfg.Node || o.hints[p.Node].Has(p.For) {
-			continue // a guest that coordinates keeps it for everybody
+	expects := func(node string) bool { return o.expects(s, node) }
+	for _, p := range s.standIns(s.layout, o.head, o.homes, expects) {
+		if p.Node != s.cfg.Node { // a guest that coordinates keeps it for everybody
+			o.put.Invite(p.Node)
+			o.hint(s, p)
 		}
-		if o.hints == nil {
-			o.hints = map[string]wire.Slots{}
-		}
-		o.hints[p.Node] |= slots
-		o.put.Invite(p.Node)
-		s.sendHint(p.Node, o.write, slots, o.whole)
 	}
+	if o.base == nil {
+		return
+	}
+	for _, p := range s.standIns(s.phase.Base(), o.head, o.base, expects) {
+		if p.Node != s.cfg.Node {
+			o.put.InviteBase(p.Node)
+			o.hint(s, p)
+		}
+	}
+}
+
+// hint asks a fallback to keep the write, once.
+func (o *writeOp) hint(s *Shard, p ring.Place) {
+	if o.hints[p.Node].Has(p.For) {
+		return
+	}
+	if o.hints == nil {
+		o.hints = map[string]wire.Slots{}
+	}
+	slots := wire.Slots(0).With(p.For)
+	o.hints[p.Node] |= slots
+	s.sendHint(p.Node, o.write, slots, o.whole)
 }
 
 // expects reports whether the node can be expected to take the write, or has done
@@ -200,7 +234,7 @@ func (s *Shard) sendHint(to string, w *wire.Write, slots wire.Slots, sync bool) 
 	s.stats.HintsAsked++
 	s.send(to, &wire.Hint{
 		Head: w.Head, Op: w.Op, Durability: w.Durability, Bucket: w.Bucket, Key: w.Key,
-		Slots: slots, Delta: w.Delta, RequestIDs: w.RequestIDs, Rounds: w.Rounds,
+		Slots: slots, Delta: w.Delta, RequestIDs: w.RequestIDs, Rounds: w.Rounds, At: w.At,
 	}, sync)
 }
 
@@ -213,7 +247,7 @@ func (o *readOp) turn(s *Shard, now time.Time) (asked bool) {
 	up := func(node string) bool {
 		return s.reachable(node) && !o.get.Failed(node) && !slices.Contains(o.silent, node)
 	}
-	for _, p := range s.standIns(o.head, o.get.Homes(), up) {
+	for _, p := range s.standIns(o.layout, o.head, o.get.Homes(), up) {
 		if slices.Contains(o.guests, p.Node) {
 			continue
 		}
@@ -255,7 +289,8 @@ func (o *scanOp) turn(s *Shard, homes []string) {
 	if !o.sloppy {
 		return
 	}
-	for _, p := range s.standIns(o.head, homes, s.reachable) {
+	layout, _ := s.readersOf(o.head)
+	for _, p := range s.standIns(layout, o.head, homes, s.reachable) {
 		o.page.Invite(p.Node)
 		ask := o.question(s)
 		ask.Guest = true

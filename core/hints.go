@@ -99,6 +99,10 @@ func (s *Shard) onHint(from string, m *wire.Hint) {
 	ack := func(sync bool, refused string) {
 		s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
 	}
+	if why, own := s.refusal(from, m.At); why != "" {
+		s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: why, At: own}, false)
+		return
+	}
 	w := &wire.Write{Bucket: m.Bucket, Key: m.Key, Delta: m.Delta}
 	if why := s.refuseStep(w); why != "" {
 		ack(false, why)
@@ -140,8 +144,8 @@ func (s *Shard) refuseHint(m *wire.Hint) string {
 	case s.full != nil:
 		return s.full.Message
 	}
-	homes := s.homesOf(m.Head)
-	if len(homes) == 0 || m.Slots > wire.AllSlots(len(homes)) {
+	homes := max(len(s.homesOf(m.Head)), len(s.baseOf(m.Head)))
+	if homes == 0 || m.Slots > wire.AllSlots(homes) {
 		return "names slots that the partition does not have by layout " + s.layout.Version().String()
 	}
 	if err := replica.CheckDelta(m.Delta); err != nil {

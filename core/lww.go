@@ -5,7 +5,6 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -41,16 +40,16 @@ func (s *Shard) endBeaten(o *openKey, k *replica.Key) {
 		return
 	}
 	id := o.replica.ID()
-	homes := s.layout.Homes(ring.Partition(id.Partition), int(id.N))
-	if slices.Index(homes, s.cfg.Node) != 0 || s.Rebuilding(id) {
-		return
+	homes := s.homesOf(wire.Head(id))
+	if slices.Index(homes, s.cfg.Node) != 0 || s.Rebuilding(id) || !s.phase.Settled() {
+		return // another home may be the first by another layout
 	}
 	delta, ended := k.EndBeaten(&s.out.Rows)
 	if ended == 0 {
 		return
 	}
 	s.stats.Beaten += ended
-	s.tellEnd(id, homes, o.bucket, o.key, delta)
+	s.tellEnd(id, o.bucket, o.key, delta)
 }
 
 // withoutConflicts shows keys as the bucket has them: with one value each.

@@ -36,6 +36,10 @@ type request struct {
 	guest bool
 	// held is the bytes of values that the operation keeps in memory.
 	held int
+	// differing are the nodes that have refused it because of the layout (R24), and
+	// again, if set, is when they are asked again.
+	differing []kindred.NodeFailure
+	again     time.Time
 }
 
 func (r *request) common() *request { return r }

@@ -101,6 +101,8 @@ func (s *Shard) onWriteAck(now time.Time, from string, m *wire.WriteAck) {
 	case *writeOp:
 		switch {
 		case o.put == nil:
+		case m.Refused != "" && m.At.Step != 0:
+			s.putOff(now, o, o.at, from, m.Refused)
 		case m.Refused != "":
 			o.fail(s, from, m.Refused)
 		default:
@@ -123,6 +125,10 @@ func own[O operation](s *Shard, id wire.OpID) (o O, ok bool) {
 }
 
 func (s *Shard) onWrite(from string, m *wire.Write) {
+	if why, own := s.refusal(from, m.At); why != "" {
+		s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: why, At: own}, false)
+		return
+	}
 	if why := s.refuseStep(m); why != "" {
 		s.answerWrite(from, m, false, why)
 		return
@@ -134,9 +140,14 @@ func (s *Shard) onWrite(from string, m *wire.Write) {
 
 // answerWrite tells a peer what became of its write, if it wants to know.
 func (s *Shard) answerWrite(from string, m *wire.Write, sync bool, refused string) {
-	if !m.Op.IsZero() {
-		s.send(from, &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}, sync)
+	if m.Op.IsZero() {
+		return
 	}
+	ack := &wire.WriteAck{Head: m.Head, Op: m.Op, Refused: refused}
+	if refused != "" {
+		_, ack.At = s.refusal(from, m.At) // the phase may have changed while it waited
+	}
+	s.send(from, ack, sync)
 }
 
 // refuseStep says why a delta of a peer cannot wait for the disk here, if it cannot.
@@ -199,7 +210,14 @@ func (s *Shard) enterJoin(x *joinStep) {
 }
 
 // act implements step.
+//
+// What this replica has told others to be its all of before a change must be that
+// (R25), so a write that waited for the disk meanwhile comes too late.
 func (x *joinStep) act(s *Shard, _ time.Time, k *replica.Key, err error) {
+	if why := s.refuseFrom(x.m.At); why != "" {
+		x.end(s, false, why)
+		return
+	}
 	if err == nil {
 		if err = joinKey(k, x.m, &s.out.Rows); err != nil {
 			s.stats.RefusedJoins++
@@ -231,15 +249,17 @@ func joinKey(k *replica.Key, m *wire.Write, rows *storage.Batch) error {
 }
 
 func (s *Shard) onRead(from string, m *wire.Read) {
-	failed, home := "", s.Has(replica.ID(m.Head))
+	failed, own := s.refusal(from, m.At)
+	home := s.Has(replica.ID(m.Head))
 	switch {
+	case failed != "":
 	case !home && !m.Guest:
 		failed = notHome
 	case s.steps >= s.cfg.Limits.Steps:
 		failed = s.overloaded("steps waiting for the disk", s.cfg.Limits.Steps).Message
 	}
 	if failed != "" {
-		s.send(from, &wire.ReadReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
+		s.send(from, &wire.ReadReply{Head: m.Head, Op: m.Op, Failed: failed, At: own}, false)
 		return
 	}
 	if home {

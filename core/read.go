@@ -6,6 +6,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -14,8 +15,11 @@ import (
 // and mends with what comes until all that were asked have.
 type readOp struct {
 	request
-	get   *replica.Get
-	views map[string]kindred.ReplicaView
+	get *replica.Get
+	// at is the phase that it goes by, layout the one whose homes are asked.
+	at     ring.Progress
+	layout *ring.Layout
+	views  map[string]kindred.ReplicaView
 	// spare are the homes that are asked only if others fail, or are slow.
 	spare []string
 	// answered: the client has its answer. Lingers: more is waited for.
@@ -33,7 +37,7 @@ func (s *Shard) startRead(now time.Time, base request, homes []string, quorum ki
 	if base.req.Op == kindred.OpInspect {
 		o.views = map[string]kindred.ReplicaView{}
 		quorum.R, quorum.Sloppy = len(homes), false
-	} else if err := s.unavailable(&base, homes, quorum.Sloppy, quorum.R, quorum.PR); err != nil {
+	} else if err := s.unreadable(&base, homes, quorum); err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
@@ -53,12 +57,18 @@ func (s *Shard) startRead(now time.Time, base request, homes []string, quorum ki
 // noHomes are the nodes of the layout that are not among the homes: any of them may
 // keep hints for these.
 func (s *Shard) noHomes(homes []string) (names []string) {
-	for _, n := range s.layout.Nodes() {
-		if !slices.Contains(homes, n.Name) {
-			names = append(names, n.Name)
+	for _, n := range s.phase.Members() {
+		if !slices.Contains(homes, n) {
+			names = append(names, n)
 		}
 	}
 	return names
+}
+
+// unreadable refuses a read that cannot meet its quorum now.
+func (s *Shard) unreadable(base *request, homes []string, quorum kindred.Quorum) *kindred.Error {
+	layout, _ := s.readersOf(base.head)
+	return s.unavailable(base, layout, homes, quorum.Sloppy, quorum.R, quorum.PR)
 }
 
 // inspectGuests asks what an inspection invited besides the homes.
@@ -85,18 +95,32 @@ func (o *readOp) inspectGuests(s *Shard, now time.Time) {
 // readThenDelete gives a delete without a context the context of a quorum read:
 // it removes what that read sees, as somebody who deletes by name expects.
 func (s *Shard) readThenDelete(now time.Time, base request, homes []string, quorum kindred.Quorum) {
-	if err := s.unavailable(&base, homes, quorum.Sloppy, quorum.R, quorum.PR); err != nil {
+	_, readers := s.readersOf(base.head)
+	needs, err := kindred.Resolve(len(readers), base.req.R, base.req.W, base.req.PR, base.req.PW)
+	needs.Sloppy = quorum.Sloppy
+	if err == nil {
+		err = s.unreadable(&base, readers, needs)
+	}
+	if err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
-	o := &readOp{request: base, get: replica.NewGet(homes, quorum), sloppy: quorum.Sloppy}
+	at := s.phase.Progress()
+	o := &readOp{request: base, get: replica.NewGet(readers, needs), sloppy: needs.Sloppy}
 	o.then = func(s *Shard, now time.Time, get *replica.Get) {
-		s.coordinate(now, &writeOp{request: base, homes: homes, quorum: quorum, seen: get.Merged().Seen()})
+		w := &writeOp{request: base, homes: homes, quorum: quorum, seen: get.Merged().Seen()}
+		if at != s.phase.Progress() { // the homes may be others now
+			s.startAgain(now, &base)
+			return
+		}
+		s.coordinate(now, w)
 	}
-	s.read(now, o, homes)
+	s.read(now, o, readers)
 }
 
 func (s *Shard) read(now time.Time, o *readOp, homes []string) {
+	o.at = s.phase.Progress()
+	o.layout, _ = s.readersOf(o.head)
 	if o.sloppy {
 		o.nudged = s.nudgeAfter(now, &o.request)
 	}
@@ -153,7 +177,11 @@ func (o *readOp) unlinked(s *Shard, now time.Time, node string) {
 }
 
 func (o *readOp) question(s *Shard) *wire.Read {
-	return &wire.Read{Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Key: o.req.Key, Inspect: o.views != nil}
+	ask := &wire.Read{Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Key: o.req.Key, Inspect: o.views != nil}
+	if !ask.Inspect { // which looks at what is there, whoever counts
+		ask.At = o.at
+	}
+	return ask
 }
 
 // readStep reads an object at this replica and gives the filled reply (R5).
@@ -181,6 +209,8 @@ func (x *readStep) act(s *Shard, now time.Time, k *replica.Key, err error) {
 		m.Failed = beingRebuilt
 	case !x.ask.Inspect && !s.trusted(r.ID()):
 		m.Failed = catchingUp
+	case !s.readable(r.ID(), x.ask.At):
+		m.Failed = notComplete
 	case k.Damaged():
 		m.Failed = isDamaged
 	default:
@@ -201,6 +231,9 @@ func (o *readOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply) 
 	switch {
 	case s.operations[o.seq] == nil:
 		return // this node's own reply came after the end
+	case m.Failed != "" && m.At.Step != 0 && !o.answered:
+		o.differs(s, now, node, m.Failed)
+		return
 	case m.Failed != "":
 		o.fail(s, now, node, m.Failed)
 		return
@@ -214,6 +247,16 @@ func (o *readOp) heard(s *Shard, now time.Time, node string, m *wire.ReadReply) 
 		o.views[node] = viewOf(node, m)
 	}
 	o.proceed(s, now)
+}
+
+// differs puts the read off until the node and this one work by the same layout,
+// unless others answer.
+func (o *readOp) differs(s *Shard, now time.Time, node, why string) {
+	if len(o.spare) > 0 {
+		s.hedge.avoid(now, node)
+		o.askSpare(s, now)
+	}
+	s.putOff(now, o, o.at, node, why)
 }
 
 func (o *readOp) fail(s *Shard, now time.Time, node, reason string) {
@@ -319,6 +362,9 @@ func (o *readOp) end(s *Shard) {
 
 func (o *readOp) expire(s *Shard, now time.Time) {
 	if !o.answered {
+		for _, f := range o.differing {
+			o.get.Fail(f.Node, f.Reason)
+		}
 		o.get.Late()
 		o.reply(s, now, true)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -171,8 +170,8 @@ func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string) *rebu
 	if from != "" {
 		homes = append(homes, from)
 	}
-	for _, h := range s.layout.Homes(ring.Partition(id.Partition), int(id.N)) {
-		if h != s.cfg.Node && h != from {
+	for _, h := range s.holdersOf(wire.Head(id)) {
+		if h != s.cfg.Node && h != from && !s.phase.Gone(h) {
 			homes = append(homes, h)
 		}
 	}

@@ -38,6 +38,8 @@ type rig struct {
 	holdDiscards bool
 	// seen is what a node sees of its disk.
 	seen func(node string, disk storage.Snapshot) storage.Snapshot
+	// differed is told which peer a node works by another layout than.
+	differed func(node, peer string)
 }
 
 type rigNode struct {
@@ -56,17 +58,24 @@ type letter struct {
 }
 
 // newRig is a cluster of that many nodes with three replicas of each partition.
-func newRig(t testing.TB, nodes int, limits Limits) *rig {
+func newRig(t testing.TB, nodes int, limits Limits) *rig { return newRigOf(t, nodes, 0, limits) }
+
+// newRigOf is such a cluster with more nodes that own nothing.
+func newRigOf(t testing.TB, owners, spare int, limits Limits) *rig {
 	r := &rig{
 		t: t, now: time.Unix(1_790_000_000, 0), nodes: map[string]*rigNode{}, answers: map[uint64]*kindred.Response{},
 		lose:  func(string, string, wire.Message) bool { return false },
-		heard: func(wire.Message) {},
+		heard: func(wire.Message) {}, differed: func(string, string) {},
 		seen:  func(_ string, disk storage.Snapshot) storage.Snapshot { return disk },
 	}
 	var members []ring.Node
-	for i := range nodes {
+	for i := range owners + spare {
 		name := fmt.Sprintf("n%d", i+1)
-		members = append(members, ring.Node{Name: name, Zone: name, Capacity: 1})
+		capacity := uint32(1)
+		if i >= owners {
+			capacity = 0
+		}
+		members = append(members, ring.Node{Name: name, Zone: name, Capacity: capacity})
 		r.names = append(r.names, name)
 		r.nodes[name] = &rigNode{name: name, engine: memstore.New()}
 	}
@@ -171,6 +180,9 @@ func (r *rig) perform(n *rigNode) bool {
 	for _, reply := range out.Replies {
 		require.NotContains(r.t, r.answers, reply.Token, "answered twice")
 		r.answers[reply.Token] = reply.Response
+	}
+	for _, peer := range out.Differ {
+		r.differed(n.name, peer)
 	}
 	n.loads = append(n.loads, out.Loads...)
 	pages := append([]*wire.ScanRead(nil), out.Pages...)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -43,6 +44,7 @@ func (c Cursor) Bytes() []byte {
 type scanOp struct {
 	request
 	page   *replica.ScanPage
+	at     ring.Progress
 	cursor Cursor
 	limit  int
 	sloppy bool
@@ -51,11 +53,11 @@ type scanOp struct {
 // startScan reads a page of the cursor's partition. It ends where the partition
 // ends: the shell goes on with the cursor, on the shard of the next one.
 func (s *Shard) startScan(base request, cursor Cursor, homes []string, quorum kindred.Quorum) {
-	if err := s.unavailable(&base, homes, quorum.Sloppy, quorum.R, quorum.PR); err != nil {
+	if err := s.unreadable(&base, homes, quorum); err != nil {
 		s.refuse(base.ask, err)
 		return
 	}
-	o := &scanOp{request: base, page: replica.NewScanPage(homes, quorum), cursor: cursor, limit: base.req.Scan.Limit, sloppy: quorum.Sloppy}
+	o := &scanOp{request: base, page: replica.NewScanPage(homes, quorum), at: s.phase.Progress(), cursor: cursor, limit: base.req.Scan.Limit, sloppy: quorum.Sloppy}
 	if o.limit <= 0 || o.limit > kindred.ScanPageMax {
 		o.limit = kindred.ScanPageMax
 	}
@@ -75,6 +77,8 @@ func (s *Shard) askPages(o *scanOp, homes []string) {
 			o.fail(s, h, catchingUp)
 		case h == s.cfg.Node && s.IsDamaged(replica.ID{Partition: ask.Partition, N: ask.N}):
 			o.fail(s, h, isDamaged)
+		case h == s.cfg.Node && !s.readable(replica.ID(ask.Head), ask.At):
+			o.fail(s, h, notComplete)
 		case h == s.cfg.Node:
 			s.out.Pages = append(s.out.Pages, ask)
 		case s.linked[h]:
@@ -88,13 +92,15 @@ func (s *Shard) askPages(o *scanOp, homes []string) {
 func (o *scanOp) question(s *Shard) *wire.ScanRead {
 	return &wire.ScanRead{
 		Head: o.head, Op: s.opID(o.seq), Bucket: o.req.Bucket, Prefix: o.req.Scan.Prefix,
-		After: o.cursor.After, From: o.cursor.From, Limit: uint32(o.limit),
+		After: o.cursor.After, From: o.cursor.From, Limit: uint32(o.limit), At: o.at,
 	}
 }
 
 func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
-	failed, home := "", s.Has(replica.ID(m.Head))
+	failed, own := s.refusal(from, m.At)
+	home := s.Has(replica.ID(m.Head))
 	switch {
+	case failed != "":
 	case !home && !m.Guest:
 		failed = notHome
 	case !s.trusted(replica.ID{Partition: m.Partition, N: m.N}):
@@ -105,9 +111,11 @@ func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 		failed = s.overloaded("pages being read", s.cfg.Limits.Pages).Message
 	case s.Rebuilding(replica.ID{Partition: m.Partition, N: m.N}):
 		failed = beingRebuilt
+	case home && !s.readable(replica.ID(m.Head), m.At):
+		failed = notComplete
 	}
 	if failed != "" {
-		s.send(from, &wire.ScanReply{Head: m.Head, Op: m.Op, Failed: failed}, false)
+		s.send(from, &wire.ScanReply{Head: m.Head, Op: m.Op, Failed: failed, At: own}, false)
 		return
 	}
 	s.pageFor[m] = from
@@ -131,6 +139,10 @@ func (s *Shard) Paged(now time.Time, ask *wire.ScanRead, page *wire.ScanReply) {
 }
 
 func (o *scanOp) heard(s *Shard, now time.Time, node string, page *wire.ScanReply) {
+	if page.Failed != "" && page.At.Step != 0 {
+		s.putOff(now, o, o.at, node, page.Failed)
+		return
+	}
 	o.page.Add(node, page)
 	switch {
 	case o.page.Enough():
@@ -174,5 +186,8 @@ func (o *scanOp) expire(s *Shard, _ time.Time) {
 		return
 	}
 	s.finish(o)
+	for _, f := range o.differing {
+		o.page.Fail(f.Node, f.Reason)
+	}
 	s.refuse(o.ask, o.page.Timeout())
 }

@@ -33,8 +33,10 @@ type Config struct {
 type Shard struct {
 	cfg Config
 	// phase says by whose owners it works, layout is the tip of it.
-	phase    *ring.Phase
-	layout   *ring.Layout
+	phase  *ring.Phase
+	layout *ring.Layout
+	// turned: operations in progress have to go on by another phase than they began.
+	turned   bool
 	buckets  *buckets.Registry
 	linked   map[string]bool
 	replicas map[replica.ID]*replica.Replica
@@ -121,6 +123,7 @@ func (s *Shard) Has(id replica.ID) bool { return s.replicas[id] != nil }
 // SetPhase begins to work by the owners of that phase. Recovered are the replicas of it
 // that the shard did not hold yet; replicas it holds stay, whatever the layout says.
 func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
+	s.turned = s.turned || s.phase != nil && s.phase.Progress() != phase.Progress()
 	s.phase, s.layout = phase, phase.Tip()
 	for _, r := range recovered {
 		s.replicas[r.ID()] = r
@@ -276,7 +279,13 @@ func (s *Shard) start(now time.Time, ask asker, req *kindred.Request) {
 		s.refuse(ask, s.wrongRing("has the key in another partition"))
 		return
 	}
-	homes := s.layout.Homes(ring.Partition(base.head.Partition), int(base.head.N))
+	homes := s.homesOf(base.head)
+	switch req.Op {
+	case kindred.OpGet, kindred.OpScan:
+		_, homes = s.readersOf(base.head)
+	case kindred.OpInspect, kindred.OpRepair:
+		homes = s.holdersOf(base.head)
+	}
 	quorum, err := kindred.Resolve(len(homes), req.R, req.W, req.PR, req.PW)
 	if err != nil {
 		s.refuse(ask, err)
@@ -323,6 +332,8 @@ func (s *Shard) admit(req *kindred.Request) *kindred.Error {
 		return &kindred.Error{Code: kindred.CodeStopping, Outcome: kindred.NotApplied, Message: s.cfg.Node + " is shutting down: ask another node"}
 	case s.layout == nil:
 		return NoLayout(s.cfg.Node)
+	case s.phase.Removed():
+		return s.wrongRing("was removed from the cluster")
 	case s.Busy() >= s.cfg.Limits.Operations:
 		return s.overloaded("operations in progress", s.cfg.Limits.Operations)
 	case s.bytes+load(req) > s.cfg.Limits.OperationBytes:
@@ -392,6 +403,9 @@ func (s *Shard) Deadline() (time.Time, bool) {
 	if look, wanted := s.exchange.deadline(); wanted && (!ok || look.Before(at)) {
 		at, ok = look, true
 	}
+	if s.turned {
+		return atOnce, true
+	}
 	return at, ok
 }
 
@@ -399,6 +413,7 @@ func (s *Shard) Deadline() (time.Time, bool) {
 // has expired. Operations come first: the audit that waited for one may end by it,
 // and then the next may be due at once.
 func (s *Shard) Tick(now time.Time) {
+	s.followPhase(now)
 	s.expireOperations(now)
 	s.sweep(now)
 	s.expirer.tick(s, now)
@@ -432,7 +447,13 @@ func (s *Shard) expireOperations(now time.Time) {
 // and says when to look at it again.
 func (s *Shard) nudge(now time.Time, o operation) time.Time {
 	c := o.common()
-	if n, ok := o.(nudger); ok && !c.nudged.IsZero() && !c.nudged.After(now) {
+	if due(c.again, now) {
+		c.again = time.Time{}
+		if f, ok := o.(follower); ok {
+			f.follow(s, now)
+		}
+	}
+	if n, ok := o.(nudger); ok && !c.nudged.IsZero() && !c.nudged.After(now) && s.operations[c.seq] == o {
 		c.nudged = n.nudge(s, now)
 	}
 	if at := c.nudged; at.After(now) && at.Before(c.deadline) {

@@ -33,6 +33,9 @@ type Stats struct {
 	AuditStats
 	// Stray counts messages that belong to no operation in progress.
 	Stray uint64
+	// Differ are requests that were refused because of the layout of their coordinator
+	// (R24), Restarts those that were begun anew after such a refusal or a change.
+	Differ, Restarts uint64
 	// GuestWrites were coordinated without being a home, GuestReads answered so.
 	GuestWrites, GuestReads uint64
 	// HintsAsked are deltas that fallbacks were asked to keep, HintsKept those that
@@ -75,6 +78,8 @@ func (a Stats) Plus(b Stats) Stats {
 	a.PrunedUnshared += b.PrunedUnshared
 	a.AuditStats = a.AuditStats.plus(b.AuditStats)
 	a.Stray += b.Stray
+	a.Differ += b.Differ
+	a.Restarts += b.Restarts
 	a.GuestWrites += b.GuestWrites
 	a.GuestReads += b.GuestReads
 	a.HintsAsked += b.HintsAsked

@@ -7,6 +7,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -15,9 +16,12 @@ import (
 // guest.
 type writeOp struct {
 	request
-	homes  []string
-	quorum kindred.Quorum
-	seen   vclock.DotSet
+	// at is the phase that the write goes by, homes and base are those of its layouts
+	// that count, each with the quorum that it needs; base is mostly nil.
+	at                 ring.Progress
+	homes, base        []string
+	quorum, baseQuorum kindred.Quorum
+	seen               vclock.DotSet
 	// put is nil until the dot is minted: so long nothing has been applied.
 	put   *replica.Put
 	write *wire.Write
@@ -29,11 +33,13 @@ type writeOp struct {
 	whole bool
 	// unread: what the write had seen is not known here (see context).
 	unread bool
+	// renewed: it goes on by another layout than that by which it was made.
+	renewed bool
 }
 
 func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum kindred.Quorum) {
 	r := s.replicas[replica.ID(base.head)]
-	if r == nil || !slices.Contains(homes, s.cfg.Node) {
+	if r == nil || !slices.Contains(homes, s.cfg.Node) && !slices.Contains(s.baseOf(base.head), s.cfg.Node) {
 		s.startForward(now, base, homes, quorum)
 		return
 	}
@@ -61,10 +67,47 @@ func (s *Shard) admitWrite(base *request, homes []string, quorum kindred.Quorum)
 	if s.full != nil {
 		return s.full
 	}
-	return s.unavailable(base, homes, quorum.Sloppy, quorum.W, quorum.PW)
+	return s.unwritable(base, homes, quorum)
+}
+
+// unwritable refuses a write that cannot meet its quorum among the homes of each layout
+// that counts.
+func (s *Shard) unwritable(base *request, homes []string, quorum kindred.Quorum) *kindred.Error {
+	old, needs, err := s.baseQuorum(base, quorum.Sloppy)
+	if err == nil {
+		err = s.unavailable(base, s.layout, homes, quorum.Sloppy, quorum.W, quorum.PW)
+	}
+	if err == nil && old != nil {
+		err = s.unavailable(base, s.phase.Base(), old, quorum.Sloppy, needs.W, needs.PW)
+	}
+	return err
+}
+
+// baseQuorum is what a request needs of the homes by the layout before, if these count.
+func (s *Shard) baseQuorum(base *request, sloppy bool) (homes []string, quorum kindred.Quorum, err *kindred.Error) {
+	if homes = s.baseOf(base.head); homes == nil {
+		return nil, quorum, nil
+	}
+	quorum, err = kindred.Resolve(len(homes), base.req.R, base.req.W, base.req.PR, base.req.PW)
+	quorum.Sloppy = sloppy
+	return homes, quorum, err
+}
+
+// aim finds out whose quorums the write needs now.
+func (o *writeOp) aim(s *Shard) (err *kindred.Error) {
+	sloppy := o.quorum.Sloppy
+	o.at, o.homes = s.phase.Progress(), s.homesOf(o.head)
+	if o.quorum, err = kindred.Resolve(len(o.homes), o.req.R, o.req.W, o.req.PR, o.req.PW); err != nil {
+		return err
+	}
+	o.quorum.Sloppy = sloppy
+	o.base, o.baseQuorum, err = s.baseQuorum(&o.request, sloppy)
+	return err
 }
 
 func (s *Shard) coordinate(now time.Time, o *writeOp) {
+	o.at = s.phase.Progress()
+	o.base, o.baseQuorum, _ = s.baseQuorum(&o.request, o.quorum.Sloppy)
 	if o.quorum.Sloppy {
 		o.nudged = s.nudgeAfter(now, &o.request)
 	}
@@ -84,6 +127,10 @@ func (s *Shard) coordinate(now time.Time, o *writeOp) {
 // to the other homes.
 func (o *writeOp) act(s *Shard, now time.Time, k *replica.Key, err error) {
 	if _, waiting := s.operations[o.seq]; !waiting {
+		return
+	}
+	if o.at != s.phase.Progress() {
+		s.restart(now, o)
 		return
 	}
 	if err != nil {
@@ -117,26 +164,54 @@ func (o *writeOp) requestIDs(dot vclock.Dot, delta wire.Delta) []wire.DotRequest
 
 // minted sends what the step at this node has made to everybody else, and waits.
 func (o *writeOp) minted(s *Shard, dot vclock.Dot, delta wire.Delta, ids []wire.DotRequest) {
-	o.put = replica.NewPut(o.homes, o.quorum, dot)
 	o.write = &wire.Write{
 		Head: o.head, Op: s.opID(o.seq), Durability: o.durability(),
 		Bucket: o.req.Bucket, Key: o.req.Key, Delta: delta, RequestIDs: ids,
-		Rounds: s.Promised(replica.ID(o.head), delta.Dots),
+		Rounds: s.Promised(replica.ID(o.head), delta.Dots), At: o.at,
+	}
+	o.spread(s, dot)
+}
+
+// spread sends the write to those whose quorums count now, and waits.
+func (o *writeOp) spread(s *Shard, dot vclock.Dot) {
+	o.put = replica.NewPut(o.homes, o.quorum, dot)
+	if o.base != nil {
+		o.put.SetBase(o.base, o.baseQuorum)
 	}
 	for _, h := range o.homes {
 		if h != s.cfg.Node { // also to one that may not be able to answer
 			s.send(h, o.write, o.whole)
 		}
 	}
+	for _, h := range o.base {
+		if h != s.cfg.Node && !slices.Contains(o.homes, h) {
+			s.send(h, o.write, o.whole)
+		}
+	}
 	if o.guest {
 		o.put.Invite(s.cfg.Node)
+		o.put.InviteBase(s.cfg.Node)
 	}
 	o.turn(s)
+	if !o.holds(s, dot) {
+		return
+	}
 	if o.durability() == kindred.Sync {
 		s.out.Syncs = append(s.out.Syncs, o.seq)
 		return
 	}
 	o.ack(s, s.cfg.Node)
+}
+
+// holds reports whether this node has the write event, as it has when it has just
+// minted it: as a guest it may have delivered it since, and as a home given up its
+// replica.
+func (o *writeOp) holds(s *Shard, dot vclock.Dot) bool {
+	if o.guest {
+		return !o.renewed || s.debts.ledger.Held(o.head).Contains(dot)
+	}
+	r := s.replicas[replica.ID(o.head)]
+	return !o.renewed || r != nil && r.Clock().Contains(dot)
 }
 
 // apply changes the object, unless the request has been served before (R19).
@@ -256,6 +331,11 @@ func (s *Shard) Synced(seqs []uint64) {
 
 func (o *writeOp) ack(s *Shard, node string) {
 	o.put.Ack(node)
+	o.look(s)
+}
+
+// look answers if the quorums are met.
+func (o *writeOp) look(s *Shard) {
 	if !o.put.Enough() {
 		o.giveUp(s)
 		return
@@ -313,7 +393,7 @@ func (o *writeOp) resend(s *Shard, peer string) {
 	if o.put == nil {
 		return
 	}
-	if slices.Contains(o.homes, peer) && slices.Contains(o.put.Waiting(), peer) {
+	if (slices.Contains(o.homes, peer) || slices.Contains(o.base, peer)) && slices.Contains(o.put.Waiting(), peer) {
 		s.stats.Resends++
 		s.send(peer, o.write, o.whole)
 	}
@@ -330,6 +410,9 @@ func (o *writeOp) refuse(s *Shard, err *kindred.Error) {
 
 func (o *writeOp) expire(s *Shard, _ time.Time) {
 	if o.put != nil {
+		for _, f := range o.differing {
+			o.put.Fail(f.Node, f.Reason)
+		}
 		o.refuse(s, o.put.Timeout(o.req.Op))
 		return
 	}

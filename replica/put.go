@@ -12,34 +12,77 @@ import (
 // home replica once, and each guest that was invited, whatever is repeated, and
 // never fewer than asked.
 type Put struct {
-	homes  []string
-	guests []string
-	quorum kindred.Quorum
+	group
+	// base are the homes of the layout before, as long as they count too: each group
+	// needs a quorum of its own (R23).
+	base   *group
 	dot    vclock.Dot
 	acked  []string
 	failed []kindred.NodeFailure
 }
 
+// group are the homes of a partition by one layout, and who stands in for some.
+type group struct {
+	homes  []string
+	guests []string
+	quorum kindred.Quorum
+}
+
 // NewPut waits for quorum.W nodes to acknowledge the write event d, quorum.PW of
 // them homes. In a strict quorum every one is a home.
 func NewPut(homes []string, quorum kindred.Quorum, d vclock.Dot) *Put {
-	return &Put{homes: homes, quorum: quorum, dot: d, acked: make([]string, 0, len(homes))}
+	return &Put{group: group{homes: homes, quorum: quorum}, dot: d, acked: make([]string, 0, len(homes))}
 }
+
+// SetBase demands a quorum of these homes as well, those of the layout before.
+func (p *Put) SetBase(homes []string, quorum kindred.Quorum) {
+	p.base = &group{homes: homes, quorum: quorum}
+}
+
+// DropBase demands it no more.
+func (p *Put) DropBase() { p.base = nil }
 
 // Dot names the write event.
 func (p *Put) Dot() vclock.Dot { return p.dot }
 
 // Invite lets a node acknowledge that is no home and keeps the write for one that
 // cannot be reached. A strict quorum takes no guests.
-func (p *Put) Invite(guest string) {
-	if p.quorum.Sloppy && !p.counts(guest) {
-		p.guests = append(p.guests, guest)
+func (p *Put) Invite(guest string) { p.group.invite(guest) }
+
+// InviteBase lets a node acknowledge in the place of a home of the layout before.
+func (p *Put) InviteBase(guest string) {
+	if p.base != nil {
+		p.base.invite(guest)
+	}
+}
+
+func (g *group) invite(guest string) {
+	if g.quorum.Sloppy && !g.counts(guest) {
+		g.guests = append(g.guests, guest)
 	}
 }
 
 // counts reports whether an answer of the node means anything.
+func (g *group) counts(node string) bool {
+	return slices.Contains(g.homes, node) || slices.Contains(g.guests, node)
+}
+
+// met counts the nodes of the group among those, and reports whether they are enough.
+func (g *group) met(acked []string) (got int, enough bool) {
+	homes := 0
+	for _, node := range acked {
+		switch {
+		case slices.Contains(g.homes, node):
+			got, homes = got+1, homes+1
+		case slices.Contains(g.guests, node):
+			got++
+		}
+	}
+	return got, got >= g.quorum.W && homes >= g.quorum.PW
+}
+
 func (p *Put) counts(node string) bool {
-	return slices.Contains(p.homes, node) || slices.Contains(p.guests, node)
+	return p.group.counts(node) || p.base != nil && p.base.counts(node)
 }
 
 // Ack counts an acknowledgement. It reports whether it was the first of a node
@@ -68,16 +111,36 @@ func (p *Put) Failed(node string) bool {
 // Waiting lists the homes and guests that have not acknowledged.
 func (p *Put) Waiting() []string { return without(p.asked(), p.acked) }
 
-func (p *Put) asked() []string { return slices.Concat(p.homes, p.guests) }
+func (p *Put) asked() []string {
+	if p.base == nil {
+		return slices.Concat(p.homes, p.guests)
+	}
+	asked := slices.Clone(p.homes)
+	for _, list := range [...][]string{p.base.homes, p.guests, p.base.guests} {
+		asked = append(asked, without(list, asked)...)
+	}
+	return asked
+}
 
-// Enough reports whether the write quorum is met.
+// Enough reports whether the write quorum is met, that of each layout that counts.
 func (p *Put) Enough() bool {
-	return len(p.acked) >= p.quorum.W && len(p.acked)-len(p.Guests()) >= p.quorum.PW
+	_, enough := p.met(p.acked)
+	if enough && p.base != nil {
+		_, enough = p.base.met(p.acked)
+	}
+	return enough
 }
 
 // Hopeless reports whether everybody has answered and the quorum is not met.
 func (p *Put) Hopeless() bool {
-	return !p.Enough() && len(p.acked)+len(p.failed) >= len(p.homes)+len(p.guests)
+	if p.Enough() {
+		return false
+	}
+	asked := len(p.homes) + len(p.guests)
+	if p.base != nil {
+		asked = len(p.asked())
+	}
+	return len(p.acked)+len(p.failed) >= asked
 }
 
 // Acked lists the nodes that acknowledged, in the order in which they did.
@@ -85,10 +148,14 @@ func (p *Put) Acked() []string { return p.acked }
 
 // Guests lists those of them that are no homes.
 func (p *Put) Guests() []string {
-	if len(p.guests) == 0 {
+	if len(p.guests) == 0 && (p.base == nil || len(p.base.guests) == 0) {
 		return nil
 	}
-	return without(p.acked, p.homes)
+	guests := without(p.acked, p.homes)
+	if p.base != nil {
+		guests = without(guests, p.base.homes)
+	}
+	return guests
 }
 
 // without lists the nodes of all that are not in some.
@@ -108,10 +175,19 @@ func (p *Put) Timeout(op kindred.Op) *kindred.Error {
 	if p.Hopeless() {
 		code = kindred.CodeUnavailable
 	}
+	short, of := &p.group, ""
+	got, enough := p.met(p.acked)
+	if p.base != nil {
+		of = " of the new layout"
+		if enough {
+			short, of = p.base, " of the layout before"
+			got, _ = short.met(p.acked)
+		}
+	}
 	return &kindred.Error{
 		Code: code, Outcome: kindred.Unknown, Dot: p.dot.String(),
-		Need: p.quorum.W, Got: len(p.acked), Failed: unanswered(p.failed, p.Waiting()),
-		Message: fmt.Sprintf("%s: %d of %d replicas acknowledged, %d wanted", op, len(p.acked), len(p.homes)+len(p.guests), p.quorum.W),
+		Need: short.quorum.W, Got: got, Failed: unanswered(p.failed, p.Waiting()),
+		Message: fmt.Sprintf("%s: %d of %d replicas%s acknowledged, %d wanted", op, got, len(short.homes)+len(short.guests), of, short.quorum.W),
 	}
 }
 
