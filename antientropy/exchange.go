@@ -1,7 +1,6 @@
 package antientropy
 
 import (
-	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -30,10 +29,10 @@ const (
 
 // Config is what an Exchange is made of.
 type Config struct {
-	// Self is this node, Homes are all home replicas of the partition.
-	Self  string
-	Homes []string
-	Head  wire.Head
+	// Self is this node, Owners are all home replicas of the partition.
+	Self   string
+	Owners Owners
+	Head   wire.Head
 	// Actor is the replica's incarnation, Process the nonce of the node's start.
 	Actor   vclock.Actor
 	Process uint64
@@ -46,9 +45,11 @@ type Config struct {
 
 // Exchange is one home replica's knowledge of the others.
 type Exchange struct {
-	cfg   Config
-	w     int
-	peers []*peer
+	cfg    Config
+	owners Owners
+	peers  []*peer
+	// former: this node is no home any more.
+	former bool
 	// captured is the clock as it was last advertised, durable what of it is known
 	// to be durable here. Both are never changed, only replaced.
 	captured, durable vclock.DotSet
@@ -58,6 +59,9 @@ type Exchange struct {
 	seq, ops uint64
 	clean    bool
 	trusted  bool
+	// earned: it was trusted by what homes have vouched for or were caught up with,
+	// before the owners changed. Complete is of the present tip.
+	earned, complete bool
 	// missing was lacking at the last look, wanted at the one before as well.
 	missing, wanted vclock.DotSet
 	// refused are dots that were brought and could not be taken, left alone until
@@ -81,27 +85,8 @@ type Send struct {
 func NewExchange(cfg Config) *Exchange {
 	clock := cfg.Clock.Clone()
 	e := &Exchange{cfg: cfg, captured: clock, durable: clock, clean: cfg.Clean}
-	e.SetHomes(cfg.Homes, clock)
+	e.SetOwners(cfg.Owners, clock)
 	return e
-}
-
-// SetHomes takes another list of homes. What is known of those that stay is kept.
-func (e *Exchange) SetHomes(homes []string, clock vclock.DotSet) {
-	var peers []*peer
-	for _, name := range homes {
-		if name == e.cfg.Self {
-			continue
-		}
-		at := slices.IndexFunc(e.peers, func(p *peer) bool { return p.name == name })
-		if at >= 0 {
-			peers = append(peers, e.peers[at])
-		} else {
-			peers = append(peers, &peer{name: name})
-		}
-	}
-	e.peers, e.w = peers, len(homes)/2+1
-	e.recount()
-	e.consider(clock)
 }
 
 func (e *Exchange) peer(name string) *peer {
@@ -133,7 +118,9 @@ func (e *Exchange) SetLink(now time.Time, name string, up bool, clock vclock.Dot
 func (e *Exchange) Heard(now time.Time, name string, m *wire.Clock, clock vclock.DotSet) {
 	p := e.peer(name)
 	if p == nil {
-		return
+		if p = e.welcome(now, name, m); p == nil {
+			return
+		}
 	}
 	known := m.EchoActor == e.cfg.Actor
 	if m.Actor != p.actor {
@@ -153,6 +140,7 @@ func (e *Exchange) Heard(now time.Time, name string, m *wire.Clock, clock vclock
 	}
 	p.learn(m)
 	p.heardAt = now
+	e.fence(p, m)
 	if m.Lost {
 		e.doubt()
 	}
@@ -235,6 +223,7 @@ func (e *Exchange) greeting(p *peer, clock vclock.DotSet) *wire.Clock {
 	return &wire.Clock{
 		Head: e.cfg.Head, Actor: e.cfg.Actor, Seq: e.seq, EchoActor: p.actor, EchoSeq: p.heardSeq,
 		Lost: p.lost, Vouch: p.complete && !p.lost, Digest: digest(e.captured, e.announced),
+		At: e.owners.At, Trusted: e.trusted, Former: e.former,
 	}
 }
 
@@ -249,6 +238,7 @@ func (e *Exchange) Synced(clock vclock.DotSet) {
 	if !e.durable.Covers(clock) {
 		e.durable = clock
 		e.recount()
+		e.contain()
 	}
 }
 
@@ -256,7 +246,9 @@ func (e *Exchange) Synced(clock vclock.DotSet) {
 func (e *Exchange) recount() {
 	common := e.durable
 	for _, p := range e.peers {
-		common = common.Intersect(p.durable)
+		if !p.former {
+			common = common.Intersect(p.durable)
+		}
 	}
 	e.common = common
 	if !e.announced.Covers(common) {
@@ -276,6 +268,7 @@ func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
 		e.refused = vclock.DotSet{}
 	}
 	mine := state{e.captured, e.announced}
+	e.part(now)
 	for _, p := range e.peers {
 		p.replies = 0
 		if p.pull != nil && now.After(p.pull.until) {
@@ -301,7 +294,7 @@ func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
 func (e *Exchange) look(clock vclock.DotSet) {
 	var missing vclock.DotSet
 	for _, p := range e.peers {
-		if !clock.Covers(p.durable) {
+		if !e.former && !clock.Covers(p.durable) {
 			missing.Union(finite(p.durable.Minus(clock)))
 		}
 	}
@@ -324,7 +317,9 @@ func (e *Exchange) Hurry() { e.hurry = true }
 func (e *Exchange) Lag(clock vclock.DotSet) uint64 {
 	var missing vclock.DotSet
 	for _, p := range e.peers {
-		missing.Union(finite(p.durable.Minus(clock)))
+		if !e.former {
+			missing.Union(finite(p.durable.Minus(clock)))
+		}
 	}
 	return Count(missing)
 }
@@ -336,12 +331,15 @@ func (e *Exchange) Common() vclock.DotSet { return e.common }
 // Others are the dots that are durable at every other home, as far as is known here.
 // The caller must not change it.
 func (e *Exchange) Others() (others vclock.DotSet) {
-	for i, p := range e.peers {
-		if i == 0 {
-			others = p.durable
-			continue
+	first := true
+	for _, p := range e.peers {
+		switch {
+		case p.former:
+		case first:
+			others, first = p.durable, false
+		default:
+			others = others.Intersect(p.durable)
 		}
-		others = others.Intersect(p.durable)
 	}
 	return others
 }
@@ -358,7 +356,7 @@ func (e *Exchange) Stage(d vclock.Dot, clock vclock.DotSet) kindred.Stage {
 		return kindred.Accepted
 	}
 	for _, p := range e.peers {
-		if !p.common.Contains(d) {
+		if !p.former && !p.common.Contains(d) {
 			return kindred.Propagated
 		}
 	}

@@ -45,7 +45,7 @@ func newTable(t *testing.T, names ...string) *table {
 
 func (b *table) start(name string, disk, nonce uint64, clock vclock.DotSet, clean bool) {
 	b.homes[name] = &home{name: name, clock: clock.Clone(), Exchange: NewExchange(Config{
-		Self: name, Homes: b.names, Head: wire.Head{N: uint8(len(b.names))},
+		Self: name, Owners: Owners{Tip: b.names}, Head: wire.Head{N: uint8(len(b.names))},
 		Actor: vclock.Actor{Disk: disk, Nonce: nonce}, Process: nonce, Clock: clock, Clean: clean,
 	})}
 }

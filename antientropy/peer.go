@@ -14,6 +14,9 @@ import (
 type peer struct {
 	name   string
 	linked bool
+	// tip and base: it is a home by that layout. Former: by none, and it goes on
+	// until the homes have what it has (R27).
+	tip, base, former bool
 
 	// actor is its incarnation, heardSeq the last of its advertisements. A
 	// candidate has been met and must echo the challenge to become the actor.
@@ -40,6 +43,11 @@ type peer struct {
 	target                    vclock.DotSet
 	answered, caught, vouched bool
 
+	// fence is a clock of it, if it is fenced, of after it began to refuse what comes
+	// by the layout before; within says that this home has contained one (R25).
+	fence          vclock.DotSet
+	fenced, within bool
+
 	// urgent: what it has is wanted at once when all of its clock is known. HeardAt
 	// is when its known incarnation last advertised.
 	urgent  bool
@@ -61,6 +69,7 @@ func (p *peer) accept(a vclock.Actor) {
 	p.durable, p.common, p.absent = vclock.DotSet{}, vclock.DotSet{}, vclock.DotSet{}
 	p.complete, p.lost, p.vouched = false, false, false
 	p.answered, p.target = false, vclock.DotSet{}
+	p.fenced, p.fence = false, vclock.DotSet{} // its disk may be lost, and what it had with it
 	p.told, p.wholeAt = state{}, time.Time{}
 	p.urgent = true
 }

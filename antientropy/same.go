@@ -21,7 +21,7 @@ func (e *Exchange) Clone() *Exchange {
 func (p *peer) clone() *peer {
 	c := *p
 	c.durable, c.common, c.claimed = p.durable.Clone(), p.common.Clone(), p.claimed.Clone()
-	c.target, c.absent = p.target.Clone(), p.absent.Clone()
+	c.target, c.absent, c.fence = p.target.Clone(), p.absent.Clone(), p.fence.Clone()
 	if p.pull != nil {
 		asked := *p.pull
 		asked.dots = asked.dots.Clone()
@@ -36,7 +36,7 @@ func (e *Exchange) AppendTo(b []byte) []byte {
 	b = e.announced.AppendTo(e.durable.AppendTo(e.captured.AppendTo(b)))
 	b = e.wanted.AppendTo(e.missing.AppendTo(b))
 	b = binary.AppendUvarint(binary.AppendUvarint(b, e.seq), e.ops)
-	b = fmt.Append(b, e.clean, e.trusted, e.hurry)
+	b = fmt.Append(b, e.clean, e.trusted, e.hurry, e.earned, e.complete, e.former)
 	for _, p := range e.peers {
 		b = p.appendTo(b)
 	}
@@ -49,6 +49,7 @@ func (p *peer) appendTo(b []byte) []byte {
 	b = p.claimed.AppendTo(p.common.AppendTo(p.durable.AppendTo(b)))
 	b = p.absent.AppendTo(p.target.AppendTo(b))
 	b = p.told.common.AppendTo(p.told.durable.AppendTo(b))
+	b = fmt.Append(p.fence.AppendTo(b), p.fenced, p.within, p.former)
 	b = fmt.Append(b, p.linked, p.complete, p.lost, p.answered, p.caught, p.vouched, p.urgent, p.pull != nil)
 	if p.pull != nil {
 		b = fmt.Append(p.pull.dots.AppendTo(b), p.pull.op.Seq, p.pull.joining)

@@ -11,7 +11,9 @@ import (
 func (e *Exchange) Settled() vclock.DotSet {
 	settled := e.announced
 	for _, p := range e.peers {
-		settled = settled.Intersect(p.common)
+		if !p.former {
+			settled = settled.Intersect(p.common)
+		}
 	}
 	return settled
 }
@@ -20,7 +22,7 @@ func (e *Exchange) Settled() vclock.DotSet {
 // there is one that this process has not heard of. Without other homes it is now.
 func (e *Exchange) Silent(now time.Time) time.Time {
 	for _, p := range e.peers {
-		if p.heardAt.Before(now) {
+		if !p.former && p.heardAt.Before(now) {
 			now = p.heardAt
 		}
 	}

@@ -1,6 +1,10 @@
 package antientropy
 
-import "github.com/kindredkv/kindred/vclock"
+import (
+	"slices"
+
+	"github.com/kindredkv/kindred/vclock"
+)
 
 // Trusted reports whether this replica may count toward a read quorum (R17).
 //
@@ -9,32 +13,73 @@ import "github.com/kindredkv/kindred/vclock"
 // is linked has to vouch for it first.
 func (e *Exchange) Trusted() bool { return e.trusted }
 
-// needs is how many other homes must have been caught up with: among so many
-// there is a holder of every write that W homes have acknowledged.
-func (e *Exchange) needs() int {
-	return min(len(e.peers)+1-e.w+1, len(e.peers))
+// needs is how many other homes of a layout must have been caught up with: among so
+// many there is a holder of every write that W homes have acknowledged.
+func (e *Exchange) needs(homes []string) int {
+	others := len(homes)
+	if slices.Contains(homes, e.cfg.Self) {
+		others--
+	}
+	return min(len(homes)-len(homes)/2, others)
 }
 
 func (e *Exchange) satisfied(p *peer) bool {
 	return p.caught || e.clean && (p.vouched || !p.linked)
 }
 
-// consider finds out anew whether the replica may be trusted.
+// sure is to be satisfied for good, whoever is linked.
+func (e *Exchange) sure(p *peer) bool { return p.caught || e.clean && p.vouched }
+
+// consider finds out anew whether the replica may be trusted: by the homes of each
+// layout that counts (R26).
 func (e *Exchange) consider(clock vclock.DotSet) {
-	satisfied := 0
 	for _, p := range e.peers {
 		if p.answered && !p.caught && clock.Covers(p.target) {
 			p.caught, p.target = true, vclock.DotSet{}
 		}
-		if e.satisfied(p) {
-			satisfied++
+	}
+	before := e.trusted
+	e.trusted = e.earned || e.enough(e.satisfied)
+	if e.trusted && !before && len(e.owners.Base) > 0 { // they may wait for a clock to go by
+		e.announce()
+	}
+	e.contain()
+}
+
+// enough reports whether so many homes of each layout that counts are as asked.
+func (e *Exchange) enough(is func(*peer) bool) bool {
+	tip, base, left := 0, 0, 0
+	for _, p := range e.peers {
+		if p.base {
+			left++
+		}
+		if p.former || !is(p) {
+			continue
+		}
+		if p.tip {
+			tip++
+		}
+		if p.base {
+			base++
 		}
 	}
-	e.trusted = satisfied >= e.needs()
+	if tip < e.needs(e.owners.Tip) {
+		return false
+	}
+	needs := e.needs(e.owners.Base)
+	if e.owners.Loss {
+		needs = min(needs, left)
+	}
+	return base >= needs
 }
 
 // doubt is the answer to a peer who knows of dots that this replica has lost.
-func (e *Exchange) doubt() { e.clean = false }
+func (e *Exchange) doubt() {
+	e.clean, e.earned, e.complete = false, false, false
+	for _, p := range e.peers {
+		p.within = false
+	}
+}
 
 // Waits lists the homes that this replica still has to catch up with, and of
 // those the ones that cannot be reached. Both are empty if it is trusted.
@@ -43,7 +88,7 @@ func (e *Exchange) Waits() (homes, unreachable []string) {
 		return nil, nil
 	}
 	for _, p := range e.peers {
-		if e.satisfied(p) {
+		if p.former || e.satisfied(p) {
 			continue
 		}
 		homes = append(homes, p.name)

@@ -302,7 +302,7 @@ func (a *auditor) begin(s *Shard, now time.Time) {
 	var first *replica.Replica
 	for _, id := range s.Replicas() {
 		at, ok := a.due[id]
-		if ok && !at.After(now) && s.Rebuilding(id) && !a.status[id].Wanted && !s.IsDamaged(id) {
+		if ok && !at.After(now) && (s.Rebuilding(id) || s.incoming(id)) && !a.status[id].Wanted && !s.IsDamaged(id) {
 			a.due[id] = now.Add(auditRetry) // what is there is not all yet
 			continue
 		}
@@ -355,7 +355,7 @@ func (a *auditor) wake(now time.Time) {
 
 // survey reads the whole replica and compares it with its own hash tree.
 func (s *Shard) survey(a *audit) {
-	s.look(func() Reading {
+	s.lookAt(a.r.ID(), func() Reading {
 		surveyor := a.r.Surveyor()
 		a.r.Watch()
 		return func(store storageSnapshot) func(time.Time) {

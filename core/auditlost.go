@@ -159,7 +159,7 @@ func (a *audit) conclude(s *Shard, now time.Time) {
 // giveUp declares dots lost, and goes on. The requests that they served are taken
 // from them: a retry that was made elsewhere lives (R19).
 func (s *Shard) giveUp(a *audit, lost vclock.DotSet) {
-	s.look(func() Reading {
+	s.lookAt(a.r.ID(), func() Reading {
 		return func(store storageSnapshot) func(time.Time) {
 			disowned, err := replica.Disown(store, a.r.ID(), lost)
 			return func(now time.Time) {

@@ -118,7 +118,7 @@ func (a *auditor) onKeys(s *Shard, now time.Time, from string, m *wire.AuditKeys
 		}
 	}
 	leaves := run.leaves
-	s.look(func() Reading {
+	s.lookAt(run.r.ID(), func() Reading {
 		surveyor := run.r.Surveyor()
 		if run.restoring {
 			surveyor.Remember()

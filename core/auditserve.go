@@ -38,8 +38,17 @@ func (s *Shard) cannotSpeak(id replica.ID) string {
 		return notHome
 	case s.Rebuilding(id):
 		return beingRebuilt
+	case s.incoming(id):
+		return notComplete
 	}
 	return ""
+}
+
+// incoming reports whether this node is to become a home, and has not yet all that was
+// acknowledged before: what is not there says nothing.
+func (s *Shard) incoming(id replica.ID) bool {
+	base := s.baseOf(wire.Head(id))
+	return base != nil && !slices.Contains(base, s.cfg.Node) && !s.complete(id)
 }
 
 // cannotTell says why a replica cannot tell another what that has lost. Once all pages
@@ -53,6 +62,8 @@ func (s *Shard) cannotTell(id replica.ID, asker string) string {
 		return notHome
 	case s.auditor.status[id].waits: // to look would only meet the damage again
 		return isDamaged
+	case s.incoming(id):
+		return notComplete
 	}
 	if _, _, _, copying := r.Copying(); copying && !s.lastToAsk(id, asker) {
 		return beingRebuilt
@@ -106,7 +117,7 @@ func (s *Shard) onAuditList(from string, m *wire.AuditList) {
 		return
 	}
 	s.auditor.surveys++
-	s.look(func() Reading {
+	s.lookAt(r.ID(), func() Reading {
 		surveyor, leaves := r.Surveyor(), hashtree.Set{}
 		damage, ahead := r.Damage(), vclock.DotSet{}
 		if !m.Known.IsEmpty() {
@@ -191,7 +202,7 @@ func (s *Shard) onAuditFetch(from string, m *wire.AuditFetch) {
 		return
 	}
 	s.auditor.surveys++
-	s.look(func() Reading {
+	s.lookAt(r.ID(), func() Reading {
 		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())
 		return func(store storageSnapshot) func(time.Time) {
 			reply := &wire.AuditObjects{Head: m.Head, Op: m.Op, Clock: moment.Clock(), Rounds: rounds}

@@ -52,7 +52,7 @@ func (c *closer) survey(p *place) {
 	p.sweep.reading = true
 	c.stats.Surveys++
 	id, void, from := p.id, p.sweep.void, p.sweep.from
-	c.s.look(func() Reading {
+	c.s.lookAt(id, func() Reading {
 		return func(store storage.Snapshot) func(now time.Time) {
 			page := replica.Remembering(store, id, void, from)
 			return func(now time.Time) { c.surveyed(now, p, page) }

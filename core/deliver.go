@@ -16,10 +16,12 @@ import (
 // session is one page of hints on its way to the home of a slot: it is read,
 // offered, and what the home lacks is sent.
 type session struct {
-	seq    uint64
-	line   hintedhandoff.Line
-	target string
-	page   *hintedhandoff.Page
+	seq  uint64
+	line hintedhandoff.Line
+	// target is the home that the page is offered to. As long as the slot has another
+	// home by the layout before, that gets it first, and then is the next one to pay.
+	target, then string
+	page         *hintedhandoff.Page
 	// promises are those of the moment at which the page was read (R14).
 	promises *antientropy.Promises
 	until    time.Time
@@ -53,6 +55,20 @@ func (s *Shard) targetOf(line hintedhandoff.Line) string {
 		return ""
 	}
 	return homes[line.Slot%len(homes)]
+}
+
+// targetsOf are those who get what is owed on a line: the home by the tip, who pays,
+// and before it the one by the base as long as that counts and can be reached.
+func (s *Shard) targetsOf(line hintedhandoff.Line) (first, then string) {
+	target := s.targetOf(line)
+	base := s.baseOf(line.Head)
+	if len(base) == 0 {
+		return target, ""
+	}
+	if old := base[line.Slot%len(base)]; old != target && s.reachable(old) {
+		return old, target
+	}
+	return target, ""
 }
 
 func (s *Shard) deliverable(line hintedhandoff.Line) bool {
@@ -161,7 +177,8 @@ func (s *Shard) deliver(now time.Time) {
 func (s *Shard) beginSession(now time.Time, ask *hintedhandoff.Ask) {
 	s.seq++
 	seq := s.seq
-	s.debts.sessions[seq] = &session{seq: seq, line: ask.Line, target: s.targetOf(ask.Line), until: now.Add(s.debts.courier.Patience())}
+	target, then := s.targetsOf(ask.Line)
+	s.debts.sessions[seq] = &session{seq: seq, line: ask.Line, target: target, then: then, until: now.Add(s.debts.courier.Patience())}
 	s.look(func() Reading {
 		promises := s.closer.place(replica.ID(ask.Line.Head)).promises.Clone()
 		if ses := s.debts.sessions[seq]; ses != nil {
@@ -183,9 +200,16 @@ func (s *Shard) pageRead(now time.Time, seq uint64, page *hintedhandoff.Page) {
 	ses.page = page
 	if page.Err != nil {
 		s.stats.HintPagesFailed++
+		ses.then = ""
 		s.endSession(now, seq, true)
 		return
 	}
+	s.offer(now, ses)
+}
+
+// offer offers a page to the target of a session.
+func (s *Shard) offer(now time.Time, ses *session) {
+	seq, page := ses.seq, ses.page
 	var dots vclock.DotSet
 	for i := range page.Found {
 		dots.Union(page.Found[i].Hint.Dots())
@@ -282,7 +306,7 @@ func (s *Shard) parcelUp(now time.Time, seq uint64, lacks vclock.DotSet) {
 		if f.Hint.Dots().Intersect(lacks).IsEmpty() {
 			s.stats.HintsContained++
 			d.durable = f.Hint.Dots()
-			s.pay(ses.line, d)
+			s.pay(ses, d)
 			continue
 		}
 		bytes += f.Hint.Entry().Bytes
@@ -341,7 +365,7 @@ func (s *Shard) parcelEnded(now time.Time, seq uint64, refused string) {
 	} else {
 		p.hint.durable.Union(p.dots)
 		if p.hint.open--; p.hint.open == 0 {
-			s.pay(p.session.line, p.hint)
+			s.pay(p.session, p.hint)
 		}
 	}
 	if p.session.parcels--; p.session.parcels == 0 {
@@ -349,8 +373,13 @@ func (s *Shard) parcelEnded(now time.Time, seq uint64, refused string) {
 	}
 }
 
-// pay drops what is owed to the slot, if the hint has not grown meanwhile.
-func (s *Shard) pay(line hintedhandoff.Line, d *delivery) {
+// pay drops what is owed to the slot, if the hint has not grown meanwhile, and the home
+// that has it is still the one that the slot belongs to.
+func (s *Shard) pay(ses *session, d *delivery) {
+	line := ses.line
+	if ses.target != s.targetOf(line) {
+		return
+	}
 	s.enterHint(line.Head, d.bucket, d.key, func(_ time.Time, h *hintedhandoff.Hint, err error) {
 		if err == nil && h.Pay(line.Slot, d.durable) {
 			s.stats.HintsPaid++
@@ -371,13 +400,21 @@ func (s *Shard) rest(now time.Time, ses *session) {
 func (s *Shard) endSession(now time.Time, seq uint64, failed bool) {
 	d := &s.debts
 	ses := d.sessions[seq]
-	delete(d.sessions, seq)
 	if failed {
 		for number, p := range d.parcels {
 			if p.session == ses {
 				delete(d.parcels, number)
 			}
 		}
+	}
+	if ses.then != "" && ses.page != nil && s.reachable(ses.then) {
+		ses.target, ses.then, ses.until = ses.then, "", now.Add(d.courier.Patience())
+		ses.parcels, ses.failed, ses.refused = 0, false, false
+		s.offer(now, ses)
+		return
+	}
+	delete(d.sessions, seq)
+	if failed {
 		s.rest(now, ses)
 	} else if oldest, through := d.courier.Done(now, ses.line, ses.page.Last, ses.page.More); through && !oldest.IsZero() {
 		d.ledger.Aged(ses.line, oldest)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -67,28 +66,25 @@ type capture struct {
 // come with the record that made them void.
 func (x *exchange) clock() vclock.DotSet { return x.replica.Held() }
 
-// setLayout begins or corrects the exchange of every home replica.
-func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
+// setPhase begins or corrects the exchange of every replica. One that is at home
+// nowhere any more goes on until the homes have what it has (R27).
+func (e *exchanger) setPhase(s *Shard) {
 	// Replicas that a later layout brings are new here, however the last life ended.
 	clean := s.cfg.Clean && e.of == nil
 	if e.of == nil {
 		e.of, e.syncs = map[replica.ID]*exchange{}, map[uint64][]capture{}
 	}
 	for _, id := range s.Replicas() {
-		homes := layout.Homes(ring.Partition(id.Partition), int(id.N))
-		x, known := e.of[id]
-		switch r := s.replicas[id]; {
-		case !slices.Contains(homes, s.cfg.Node):
-			delete(e.of, id)
-		case known:
-			x.SetHomes(homes, x.clock())
-		default:
-			x = &exchange{replica: r, Exchange: antientropy.NewExchange(antientropy.Config{
-				Self: s.cfg.Node, Homes: homes, Head: wire.Head{Partition: id.Partition, N: id.N},
-				Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Held(), Clean: clean,
-			})}
-			e.of[id] = x
+		owners := s.ownersOf(id)
+		if x, known := e.of[id]; known {
+			x.SetOwners(owners, x.clock())
+			continue
 		}
+		r := s.replicas[id]
+		e.of[id] = &exchange{replica: r, Exchange: antientropy.NewExchange(antientropy.Config{
+			Self: s.cfg.Node, Owners: owners, Head: wire.Head{Partition: id.Partition, N: id.N},
+			Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Held(), Clean: clean,
+		})}
 	}
 	e.order = e.order[:0]
 	for _, id := range s.Replicas() {
@@ -97,6 +93,17 @@ func (e *exchanger) setLayout(s *Shard, layout *ring.Layout) {
 		}
 	}
 	e.turn, e.at, e.unlinked = 0, time.Time{}, true
+}
+
+// ownersOf are the homes of a replica by the present phase.
+func (s *Shard) ownersOf(id replica.ID) antientropy.Owners {
+	o := antientropy.Owners{At: s.phase.Progress(), Tip: s.homesOf(wire.Head(id)), Base: s.baseOf(wire.Head(id)), Loss: s.phase.Loss()}
+	for _, h := range o.Base {
+		if s.phase.Gone(h) {
+			o.Gone = append(o.Gone, h)
+		}
+	}
+	return o
 }
 
 // setLink tells every exchange that a peer can, or cannot, be reached.
@@ -109,7 +116,7 @@ func (e *exchanger) setLink(s *Shard, now time.Time, peer string, up bool) {
 
 func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
 	x := s.exchange.of[replica.ID{Partition: m.Partition, N: m.N}]
-	if x == nil {
+	if x == nil || s.removed() {
 		s.stats.Stray++
 		return
 	}
@@ -146,7 +153,7 @@ func (s *Shard) onPull(now time.Time, from string, m *wire.Pull) {
 func (s *Shard) servePull(from string, r *replica.Replica, m *wire.Pull) {
 	s.stats.PullsServed++
 	s.exchange.pulled++
-	s.look(func() Reading {
+	s.lookAt(r.ID(), func() Reading {
 		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())
 		// Void dots come with the record that made them void, not from a log.
 		m.Dots = m.Dots.Minus(r.Voided())
@@ -330,7 +337,7 @@ type ExchangeStatus struct {
 // Untrusted lists the replicas that do not count toward read quorums.
 func (s *Shard) Untrusted() (list []ExchangeStatus) {
 	for _, x := range s.exchange.order {
-		if !x.Trusted() || x.replica.Rebuilding() {
+		if !x.Former() && (!x.Trusted() || x.replica.Rebuilding()) {
 			list = append(list, x.status())
 		}
 	}

@@ -181,7 +181,7 @@ func (e *expirer) begin(s *Shard, now time.Time, r *replica.Replica) bool {
 	id, wait := r.ID(), s.expiryWait(rank)
 	e.round = &expiryRound{replica: r, homes: s.homesOf(wire.Head(id)), wait: wait}
 	ask := r.Expiries().Read(id, s.wall(now)-wait.Milliseconds(), expiriesPerRound)
-	s.look(func() Reading {
+	s.lookAt(id, func() Reading {
 		return func(store storage.Snapshot) func(time.Time) {
 			reply := replica.Due(store, ask)
 			return func(now time.Time) { e.found(s, now, ask, reply) }

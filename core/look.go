@@ -3,6 +3,7 @@ package core
 import (
 	"time"
 
+	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/storage"
 )
 
@@ -21,3 +22,20 @@ type Reading func(store storage.Snapshot) (seen func(now time.Time))
 
 // look asks for something to be read.
 func (s *Shard) look(begin func() Reading) { s.out.Looks = append(s.out.Looks, Look{Begin: begin}) }
+
+// lookAt is look for what reads a replica, which is not given up before the end.
+func (s *Shard) lookAt(id replica.ID, begin func() Reading) {
+	s.looking[id]++
+	s.look(func() Reading {
+		reading := begin()
+		return func(store storage.Snapshot) func(now time.Time) {
+			seen := reading(store)
+			return func(now time.Time) {
+				if s.looking[id]--; s.looking[id] == 0 {
+					delete(s.looking, id)
+				}
+				seen(now)
+			}
+		}
+	})
+}

@@ -250,7 +250,7 @@ func joinKey(k *replica.Key, m *wire.Write, rows *storage.Batch) error {
 
 func (s *Shard) onRead(from string, m *wire.Read) {
 	failed, own := s.refusal(from, m.At)
-	home := s.Has(replica.ID(m.Head))
+	home := s.isHome(replica.ID(m.Head))
 	switch {
 	case failed != "":
 	case !home && !m.Guest:

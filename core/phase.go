@@ -85,6 +85,10 @@ func (s *Shard) refusal(from string, theirs ring.Progress) (why string, own ring
 	return why, own
 }
 
+// removed reports whether this node has no place any more. It keeps what it has, and
+// gives and takes nothing.
+func (s *Shard) removed() bool { return s.phase != nil && s.phase.Removed() }
+
 // follower is an operation that goes on when the phase has changed, or when those who
 // have refused it for the layout may have learned better.
 type follower interface {
@@ -225,11 +229,21 @@ func (s *Shard) readable(id replica.ID, theirs ring.Progress) bool {
 	if theirs.Step == ring.Both {
 		return slices.Contains(s.baseOf(wire.Head(id)), s.cfg.Node)
 	}
-	return slices.Contains(s.homesOf(wire.Head(id)), s.cfg.Node) && s.complete(id)
+	return s.owns(id) && s.complete(id)
+}
+
+// isHome reports whether this node holds a replica by a layout that counts. One that is
+// only kept until others have all of it answers nobody.
+func (s *Shard) isHome(id replica.ID) bool {
+	x := s.exchange.of[id]
+	return s.Has(id) && (x == nil || !x.Former())
 }
 
 // complete reports whether a replica has all that was acknowledged before the tip.
-func (s *Shard) complete(id replica.ID) bool { return false }
+func (s *Shard) complete(id replica.ID) bool {
+	x := s.exchange.of[id]
+	return x != nil && x.Complete() && !x.replica.Rebuilding()
+}
 
 // Complete reports whether this shard has all that was acknowledged before the tip that
 // it works by, of every partition that its node owns there (R25). Once all shards of a
@@ -238,15 +252,16 @@ func (s *Shard) Complete() (tip ring.Version, complete bool) {
 	if s.phase == nil {
 		return ring.Version{}, false
 	}
-	return s.phase.Progress().Tip, s.phase.Settled()
+	tip = s.phase.Progress().Tip
+	for _, x := range s.exchange.order {
+		if id := x.replica.ID(); s.owns(id) && !s.complete(id) {
+			return tip, false
+		}
+	}
+	return tip, true
 }
 
-// Droppable lists the replicas of partitions that this node does not own any more and
-// of which every owner has all (R27), in order.
-func (s *Shard) Droppable() []replica.ID { return nil }
-
-// Drop gives up a replica that is droppable, and refuses the partition from then on.
-// It reports false, and does nothing, if the replica is not droppable now. Otherwise
-// the shell deletes the rows of the replica: not before it has carried out the effects
-// that there are, and before it gives the replica to SetPhase again.
-func (s *Shard) Drop(id replica.ID) bool { return false }
+// owns reports whether this node is a home of a replica by the tip.
+func (s *Shard) owns(id replica.ID) bool {
+	return slices.Contains(s.homesOf(wire.Head(id)), s.cfg.Node)
+}

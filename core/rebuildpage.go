@@ -63,7 +63,7 @@ func (s *Shard) onRebuildRead(from string, m *wire.RebuildRead) {
 		return
 	}
 	s.rebuilds.serving++
-	s.look(func() Reading {
+	s.lookAt(r.ID(), func() Reading {
 		moment, rounds := r.Moment(), s.Promised(r.ID(), r.Clock())
 		return func(store storage.Snapshot) func(time.Time) {
 			page := moment.Serve(store, m)
@@ -140,7 +140,7 @@ func (s *Shard) readOwn(j *rebuildJob) {
 	}
 	j.looking = true
 	id, page := j.r.ID(), j.taking
-	s.look(func() Reading {
+	s.lookAt(id, func() Reading {
 		j.touched = map[string]bool{}
 		return func(store storage.Snapshot) func(time.Time) {
 			own, err := replica.ReadRange(store, id, within, ownPages*s.cfg.Limits.RebuildPageBytes)

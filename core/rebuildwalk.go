@@ -41,7 +41,7 @@ func (s *Shard) settle(now time.Time, j *rebuildJob) {
 // through their latch.
 func (s *Shard) walkOn(_ time.Time, j *rebuildJob) {
 	id, within := j.r.ID(), j.walk
-	s.look(func() Reading {
+	s.lookAt(id, func() Reading {
 		return func(store storage.Snapshot) func(time.Time) {
 			own, err := replica.ReadRange(store, id, within, ownPages*s.cfg.Limits.RebuildPageBytes)
 			return func(now time.Time) {

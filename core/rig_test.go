@@ -34,6 +34,8 @@ type rig struct {
 	noExchange bool
 	// holdReads keeps loads unanswered, holdSyncs syncs.
 	holdReads, holdSyncs bool
+	// slowDisk is a node that waits for its syncs.
+	slowDisk string
 	// holdDiscards keeps what cannot be read where it is.
 	holdDiscards bool
 	// seen is what a node sees of its disk.
@@ -66,7 +68,7 @@ func newRigOf(t testing.TB, owners, spare int, limits Limits) *rig {
 		t: t, now: time.Unix(1_790_000_000, 0), nodes: map[string]*rigNode{}, answers: map[uint64]*kindred.Response{},
 		lose:  func(string, string, wire.Message) bool { return false },
 		heard: func(wire.Message) {}, differed: func(string, string) {},
-		seen:  func(_ string, disk storage.Snapshot) storage.Snapshot { return disk },
+		seen: func(_ string, disk storage.Snapshot) storage.Snapshot { return disk },
 	}
 	var members []ring.Node
 	for i := range owners + spare {
@@ -223,7 +225,7 @@ func (r *rig) readAndSync(n *rigNode) (moved bool) {
 			moved = true
 		}
 	}
-	if !r.holdSyncs && len(n.syncs)+len(n.held) > 0 {
+	if !r.holdSyncs && r.slowDisk != n.name && len(n.syncs)+len(n.held) > 0 {
 		require.NoError(r.t, n.engine.Sync())
 		n.shard.Synced(n.syncs)
 		for _, s := range n.held {

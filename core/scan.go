@@ -98,7 +98,7 @@ func (o *scanOp) question(s *Shard) *wire.ScanRead {
 
 func (s *Shard) onScanRead(from string, m *wire.ScanRead) {
 	failed, own := s.refusal(from, m.At)
-	home := s.Has(replica.ID(m.Head))
+	home := s.isHome(replica.ID(m.Head))
 	switch {
 	case failed != "":
 	case !home && !m.Guest:

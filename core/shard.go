@@ -47,6 +47,8 @@ type Shard struct {
 	// spares are latches and key is an object for the next steps.
 	spares []*openKey
 	key    replica.Key
+	// looking counts the readings of each replica that are under way.
+	looking map[replica.ID]int
 	// stepBytes is the weight of the deltas among the steps.
 	stepBytes int
 	// pageFor is the peer that asked for a page which is being read.
@@ -93,6 +95,7 @@ func New(cfg Config) *Shard {
 		replicas:   map[replica.ID]*replica.Replica{},
 		recent:     replica.NewRecent(cfg.Limits.Requests),
 		open:       map[string]*openKey{},
+		looking:    map[replica.ID]int{},
 		pageFor:    map[*wire.ScanRead]string{},
 		operations: map[uint64]operation{},
 		debts:      newDebtor(cfg.Limits),
@@ -130,7 +133,7 @@ func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 		s.expirer.watch(r)
 		s.auditor.watch(s, r)
 	}
-	s.exchange.setLayout(s, s.layout)
+	s.exchange.setPhase(s)
 	s.resumeRebuilds(recovered)
 	s.debts.at = atOnce // what is owed may have other targets now
 	s.closer.began(recovered)
@@ -395,6 +398,9 @@ func (s *Shard) refuse(ask asker, err *kindred.Error) { s.answer(ask, &kindred.R
 // Deadline is when Tick is wanted next, if at all.
 func (s *Shard) Deadline() (time.Time, bool) {
 	at, ok := s.deadlines.next()
+	if s.removed() {
+		return at, ok
+	}
 	for _, other := range [...]time.Time{s.sweeper.at, s.expirer.at, s.rebuilds.at, s.debts.at, s.auditor.at, s.closer.at, s.pacing.at} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
@@ -415,6 +421,9 @@ func (s *Shard) Deadline() (time.Time, bool) {
 func (s *Shard) Tick(now time.Time) {
 	s.followPhase(now)
 	s.expireOperations(now)
+	if s.removed() {
+		return
+	}
 	s.sweep(now)
 	s.expirer.tick(s, now)
 	s.rebuildsDue(now)

@@ -26,7 +26,7 @@ func (s *Shard) startStage(now time.Time, base request, homes []string, quorum k
 	}
 	o := &stageOp{request: base, id: replica.ID(base.head), dot: dot}
 	switch {
-	case s.exchange.of[o.id] == nil:
+	case s.exchange.of[o.id] == nil || s.exchange.of[o.id].Former():
 		quorum.Sloppy = false // a guest knows nothing of the others
 		s.startForward(now, base, homes, quorum)
 	case s.stageOf(o.id, dot) >= base.req.Stage:

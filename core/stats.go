@@ -36,6 +36,8 @@ type Stats struct {
 	// Differ are requests that were refused because of the layout of their coordinator
 	// (R24), Restarts those that were begun anew after such a refusal or a change.
 	Differ, Restarts uint64
+	// Dropped are replicas that were given up because others own the partition (R27).
+	Dropped uint64
 	// GuestWrites were coordinated without being a home, GuestReads answered so.
 	GuestWrites, GuestReads uint64
 	// HintsAsked are deltas that fallbacks were asked to keep, HintsKept those that
@@ -80,6 +82,7 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Stray += b.Stray
 	a.Differ += b.Differ
 	a.Restarts += b.Restarts
+	a.Dropped += b.Dropped
 	a.GuestWrites += b.GuestWrites
 	a.GuestReads += b.GuestReads
 	a.HintsAsked += b.HintsAsked

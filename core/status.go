@@ -29,6 +29,9 @@ func (s *Shard) Status(now time.Time) []kindred.ReplicaStatus {
 	}
 	list := make([]kindred.ReplicaStatus, 0, len(s.exchange.order))
 	for _, x := range s.exchange.order {
+		if x.Former() {
+			continue
+		}
 		status := x.replicaStatus(now)
 		if a, ok := audits[x.replica.ID()]; ok {
 			status.Audit = kindred.Audit{

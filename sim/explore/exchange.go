@@ -143,7 +143,7 @@ func (w *world) hearAll() error {
 func (w *world) exchange(at int) *antientropy.Exchange {
 	s := &w.sites[at]
 	return antientropy.NewExchange(antientropy.Config{
-		Self: siteNames[at], Homes: siteNames[:len(w.sites)], Head: head,
+		Self: siteNames[at], Owners: antientropy.Owners{Tip: siteNames[:len(w.sites)]}, Head: head,
 		Actor: s.replica.Actor(), Process: s.lives, Clock: s.replica.Held(),
 	})
 }
