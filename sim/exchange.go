@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kindredkv/kindred/antientropy"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
@@ -16,7 +17,8 @@ import (
 
 const (
 	// convergeWithin is how long after the last write, with nothing in the way, all
-	// homes must have become equal by exchange alone (I9). It covers the time until
+	// homes must have become equal by exchange alone (I9), beside the time that the
+	// pace of pulls takes. It covers the time until
 	// links are noticed, two looks, and the answers, and before them the wait of a
 	// rebuild that had just found nobody to begin with, which is 10 s: a log that is
 	// bounded tightly makes one needed without any loss.
@@ -187,6 +189,7 @@ func (o *oracle) demandCommon(who string, d vclock.Dot) {
 
 // converge demands that all homes become equal without a read (I9).
 func (r *run) converge() {
+	within := r.convergeWithin() + r.pulling()
 	for r.oracle.finding == nil {
 		r.pass(time.Second)
 		since := r.agenda.now - max(r.calmAt, r.oracle.mintedAt)
@@ -195,10 +198,31 @@ func (r *run) converge() {
 			r.converged = since
 			return
 		}
-		if since > r.convergeWithin() {
+		if since > within {
 			r.oracle.find("I9", "%v after the last write: %s", since, difference)
 		}
 	}
+}
+
+// pulling is how long the shard that lacks most of what other homes have takes to pull
+// that at its pace. There are no clients any more, but hints that arrive pass for them.
+func (r *run) pulling() time.Duration {
+	lacks, most := map[[2]int]uint64{}, uint64(0)
+	for p := range r.cfg.Partitions {
+		id := replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}
+		homes := r.layout.Homes(ring.Partition(p), r.cfg.Replicas)
+		var all vclock.DotSet
+		for _, name := range homes {
+			all.Union(r.oracle.shadow(r.byName[name], id).clock)
+		}
+		for _, name := range homes {
+			n := r.byName[name]
+			at := [2]int{n.index, n.shardOf(id.Partition)}
+			lacks[at] += antientropy.Count(r.oracle.notVoid(all).Minus(r.oracle.shadow(n, id).clock))
+			most = max(most, lacks[at])
+		}
+	}
+	return time.Duration(most) * time.Second / time.Duration(r.cfg.Limits.PullPace.ItemsPerSecond)
 }
 
 // difference says where two homes of a partition are not equal: in their clocks,
