@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +25,10 @@ func Stored(store storage.Snapshot) ([]ID, error) {
 				lo, more = behind(row[0], partition, n), true
 				return false
 			})
+			if damage := (*storage.CorruptError)(nil); errors.As(err, &damage) && bytes.Compare(damage.Resume, lo) > 0 {
+				lo, more = damage.Resume, true // other tables will name the replica
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("looking for replicas: %w", err)
 			}

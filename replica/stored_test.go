@@ -44,3 +44,22 @@ func TestStoredReplicasAreFoundAndErased(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []byte("hint"), hint)
 }
+
+// A row that cannot be read hides no replica: neither its own nor those behind it.
+func TestStoredReplicasAreFoundBesideDamage(t *testing.T) {
+	store := memstore.New()
+	var rows storage.Batch
+	rotten := storage.ObjectKey(nil, 3, 3, "b", "k")
+	rows.Set(storage.ClockKey(nil, 3, 3), []byte("clock"))
+	rows.Set(rotten, nil)
+	rows.Set(storage.ObjectKey(nil, 4, 3, "b", "k"), nil)
+	require.NoError(t, store.Apply(&rows))
+	require.NoError(t, store.Sync())
+	store.Rot(rotten)
+	snapshot, err := store.Snapshot()
+	require.NoError(t, err)
+	defer snapshot.Close()
+	ids, err := Stored(snapshot)
+	require.NoError(t, err)
+	require.Equal(t, []ID{{3, 3}, {4, 3}}, ids)
+}
