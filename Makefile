@@ -130,8 +130,8 @@ docs-check: check-go ## carry out the console blocks of README.md and docs/, the
 	go test -vet=off -count=1 -run '^(TestDocs|TestTheDescription|TestTheExamples)' ./cmd/... ./server
 
 .PHONY: sim
-sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay SEED; MINUTES=5 for long storms, NODES=5 for those of five nodes; SHRINK=1 makes the finding of SEED short
-	go test -vet=off -count=1 -v -timeout 24h ./sim $(if $(MINUTES),-minutes $(MINUTES)) \
+sim: check-go ## simulate SEEDS (300) clusters from seed FIRST (1) on, or replay SEED; MINUTES=5 for long storms, NODES=5 for those of five nodes; LAYOUTS=always changes layouts in all; SHRINK=1 makes the finding of SEED short
+	go test -vet=off -count=1 -v -timeout 24h ./sim $(if $(MINUTES),-minutes $(MINUTES)) $(if $(filter always,$(LAYOUTS)),-layouts) \
 	  $(if $(SEED),-run 'TestSeed$$' -seed $(SEED) $(if $(SHRINK),-shrink),$(if $(MINUTES),-run 'TestLong$$' -long $(SEEDS) $(if $(NODES),-nodes $(NODES)),-run 'TestSeeds$$' -seeds $(SEEDS)) -first $(FIRST))
 
 .PHONY: explore

@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"slices"
-	"time"
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
@@ -59,6 +58,8 @@ func (o *oracle) countError(a *attempt, e *kindred.Error) {
 		o.judgeAvailability(a, e)
 	case e.Code == kindred.CodeTimeout && !op.intent.IsWrite() && e.Need > 0:
 		hits.add(ReadTimeout)
+	case e.Code == kindred.CodeWrongRing && !o.run.steady():
+		hits.add(RemovedRefused)
 	case e.Code == kindred.CodeNoLayout: // node.reply has judged it
 		hits.add(NoLayoutYet)
 	case e.Code == kindred.CodeInternal, e.Code == kindred.CodeInvalid, e.Code == kindred.CodeWrongRing:
@@ -113,17 +114,11 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 	if w == nil {
 		return
 	}
-	homes := o.run.homes(op.intent.Key)
-	q, err := op.quorum(len(homes))
-	if err != nil {
-		o.find("core", "%v: %v", op, err)
-		return
-	}
 	var acked nodes
 	guests := 0
 	for _, name := range resp.Receipt.Acked {
 		n := o.run.byName[name]
-		if !slices.Contains(homes, name) {
+		if slices.Contains(resp.Receipt.Guests, name) {
 			if !o.judgeGuest(op, w, n, resp) {
 				return
 			}
@@ -136,17 +131,16 @@ func (o *oracle) judgeReceipt(a *attempt, resp *kindred.Response) {
 		}
 		o.judgeHeld(op, w, n, resp.Receipt.Durability)
 	}
-	if acked.len()+guests < q.W {
-		o.find("I1", "%v is acknowledged by %v, %d were wanted", op, resp.Receipt.Acked, q.W)
-	}
-	if acked.len() < q.PW {
-		o.find("I1", "%v is acknowledged by %v, %d homes were wanted", op, resp.Receipt.Acked, q.PW)
+	partition := o.run.idOf(op.intent.Key).Partition
+	if !o.fits(op, a.at, partition, acked, guests) {
+		o.find("I1", "%v is acknowledged by %v, of whom %v are guests: too few of the homes", op, resp.Receipt.Acked, resp.Receipt.Guests)
 	}
 	more := acked&^w.acked != 0
 	w.acked |= acked
 	if !w.isAcked || more { // a read that began before owes nothing to those who acknowledged later
 		w.isAcked, w.ackedAt = true, o.run.agenda.now
 	}
+	o.noteGroups(w, a.at, partition)
 	// A retry may be answered without a context, if its write had seen more than its
 	// client: where the last writer wins, and for a delete by name.
 	if len(resp.Context) > 0 || w.put && !o.run.cfg.LastWins || !w.put && len(op.request.Context) > 0 {
@@ -161,7 +155,7 @@ func (o *oracle) judgeHeld(op *operation, w *write, n *node, durability kindred.
 		o.find("I1", "%v asked for %v and got %v", op, op.request.Durability, durability)
 	case durability == kindred.Sync && !w.durable.has(n) && !w.forgotten.has(n):
 		o.find("I1", "%v is acknowledged as durable at %s, where %v is not", op, n.name, w.dot)
-	case !w.applied.has(n) && !w.lost.has(n):
+	case !w.applied.has(n) && !w.lost.has(n) && !w.givenUp.has(n):
 		o.find("I1", "%v is acknowledged by %s, which has never applied %v", op, n.name, w.dot)
 	case durability == kindred.Sync:
 		o.run.hits.add(SyncAcknowledged)
@@ -208,8 +202,13 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 		// that write had seen.
 		o.judgeSet("a read shows", key, shown, context)
 	}
-	homes := len(o.run.homes(key))
-	q, err := op.quorum(homes)
+	heard, h := o.heard(resp), o.history(key)
+	groups := o.readBy(h.id.Partition, a.at, heard)
+	if len(groups) == 0 {
+		o.find("R23", "%v is answered by %v, who are not the homes to be read by any layout in use", op, resp.Replied)
+		return
+	}
+	q, err := op.quorum(slices.MinFunc(groups, func(a, b nodes) int { return a.len() - b.len() }).len())
 	if err != nil || len(resp.Replied) < q.R || len(resp.Replied)-len(resp.Guests) < q.PR {
 		o.find("R8", "%v is answered by %v, of whom %v are guests, %d and %d homes were wanted (%v)", op, resp.Replied, resp.Guests, q.R, q.PR, err)
 		return
@@ -223,10 +222,13 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 	if len(resp.Replied) == len(resp.Guests) && context.IsEmpty() {
 		o.judgeIdle(a, resp, q)
 	}
-	heard, h := len(resp.Replied)-len(resp.Guests), o.history(key)
+	if heard != 0 && heard&^o.run.gone == 0 {
+		o.run.hits.add(GoneAnswered)
+		return // nobody can keep it from reading what it alone has
+	}
 	seenFrom := o.seenFrom(h, shown)
 	for i, w := range h.writes {
-		if !w.isAcked || w.ackedAt >= a.at || o.held(w, homes, a.at).len()+heard <= homes {
+		if !w.isAcked || w.ackedAt >= a.at || !o.mustKnow(w, heard, groups, a.at) {
 			continue
 		}
 		o.judgeCovered(w, shown, context)
@@ -246,6 +248,9 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 // merely slow must not make a cluster lose sight of its keys.
 func (o *oracle) judgeIdle(a *attempt, resp *kindred.Response, q kindred.Quorum) {
 	n, homes, away := a.node, o.run.homes(a.op.intent.Key), 0
+	if !o.run.resting(a.at) {
+		return
+	}
 	for _, h := range homes {
 		if h == n.name {
 			return // it may be unable to answer itself, which no message shows
@@ -262,23 +267,14 @@ func (o *oracle) judgeIdle(a *attempt, resp *kindred.Response, q kindred.Quorum)
 	o.find("C5", "%v is answered with nothing by the guests %v at %s, which reaches %d of %d homes", a.op, resp.Guests, n.name, len(homes)-away, len(homes))
 }
 
-// held is who must show an acknowledged write when it is read: those who
-// acknowledged it, also one that lost it since, because it does not count toward
-// reads before it has caught up with so many others that one of them has the
-// write (R17). That holds within the fault budget: while no more have lost it than
-// a quorum can spare. Who got it back after the read began may have answered without it.
-func (o *oracle) held(w *write, homes int, began time.Duration) nodes {
-	quorum, lost := homes/2+1, w.lost
-	if w.regainedAt >= began {
-		lost |= w.regained
-	}
-	if w.acked.len() >= quorum && lost.len() <= homes-quorum {
-		if w.acked&lost != 0 {
-			o.run.hits.add(LostAndCaughtUp)
+// heard are the homes that have answered a read.
+func (o *oracle) heard(resp *kindred.Response) (heard nodes) {
+	for _, name := range resp.Replied {
+		if !slices.Contains(resp.Guests, name) {
+			heard.add(o.run.byName[name])
 		}
-		return w.acked
 	}
-	return w.acked &^ lost
+	return heard
 }
 
 // shownAs is the write that a sibling is, as it was written.

@@ -22,16 +22,19 @@ func (r *run) quiet() {
 	r.calm, r.stopped, r.cuts = true, true, nil
 	for _, n := range r.nodes {
 		switch {
+		case n.away:
 		case !n.up:
 			r.restart(n)
 		case n.paused:
 			n.resume()
 		}
-		n.setFull(false)
+		if n.up {
+			n.setFull(false)
+		}
 		n.slow, n.lame = false, false
 	}
 	r.linksChanged()
-	r.awaitLayouts()
+	r.settleLayouts()
 	r.auditEverything()
 	r.calmAt = r.agenda.now
 	r.converge()
@@ -41,6 +44,7 @@ func (r *run) quiet() {
 	r.demandIdle()
 	r.demandNoHints()
 	r.stayEqual()
+	r.demandDropped()
 	r.mend()
 	r.demandEqual()
 	r.finalReads()
@@ -71,7 +75,7 @@ func (r *run) readEverything() {
 	for i, key := range r.allKeys() {
 		r.readFinally(workload.Intent{
 			Kind: history.Get, Bucket: bucket, Key: key, Final: true,
-			Node: r.draw(0xF1AA, uint64(i)).below(len(r.nodes)),
+			Node: r.asked(r.draw(0xF1AA, uint64(i)).below(len(r.nodes))).index,
 		}, nil)
 		r.settle()
 	}
@@ -79,7 +83,10 @@ func (r *run) readEverything() {
 
 // finalReads reads every key at every node.
 func (r *run) finalReads() {
-	for _, intent := range (workload.Config{Bucket: bucket, Keys: r.first + r.cfg.Keys, Nodes: r.cfg.Nodes}).FinalReads() {
+	for _, intent := range (workload.Config{Bucket: bucket, Keys: r.first + r.cfg.Keys, Nodes: len(r.nodes)}).FinalReads() {
+		if r.asked(intent.Node).index != intent.Node {
+			continue // it is no member any more
+		}
 		r.readFinally(intent, r.oracle.judgeFinal)
 		r.settle()
 	}
@@ -108,9 +115,10 @@ func (r *run) readFinally(intent workload.Intent, judge func(*operation)) {
 // has kept (I1).
 func (o *oracle) judgeFinal(op *operation) {
 	for _, w := range o.history(op.intent.Key).writes {
-		if w.applied != 0 { // every hint was delivered
+		if kept := w.applied &^ o.run.gone; kept != 0 { // every hint was delivered
 			// Whoever kept it acknowledges it for this read.
-			w.isAcked, w.acked, w.lost, w.ackedAt = true, w.acked|w.applied, w.lost&^w.applied, min(w.ackedAt, o.run.agenda.now-1)
+			w.isAcked, w.acked, w.lost, w.ackedAt = true, w.acked|kept, w.lost&^kept, min(w.ackedAt, o.run.agenda.now-1)
+			o.noteGroups(w, o.run.agenda.now, o.history(w.key).id.Partition)
 			w.regained = 0
 		}
 	}
@@ -142,7 +150,7 @@ func (r *run) finalScan() {
 		return
 	}
 	r.cfg.Timeout = time.Minute
-	r.scan(kindred.Count(r.cfg.Replicas), func(found map[string]int) {
+	r.scan(kindred.CountAll, func(found map[string]int) {
 		for _, key := range r.allKeys() {
 			object, err := replica.Load(r.byName[r.homes(key)[0]].store, replica.ID{
 				Partition: uint32(r.layout.PartitionOf(bucket, key)), N: uint8(r.cfg.Replicas),
@@ -168,7 +176,7 @@ func (r *run) judgeHistory() {
 	h := r.recorded()
 	complete := r.completeHistory(&h)
 	r.history = h
-	kept := r.hits[CrashLostRows]+r.hits[CrashLostHints] == 0
+	kept := r.hits[CrashLostRows]+r.hits[CrashLostHints] == 0 && r.gone == 0
 	properties := []checker.Property{checker.NotApplied, checker.UniqueDots}
 	switch {
 	case r.cfg.Expire > 0, r.cfg.LastWins:

@@ -198,7 +198,7 @@ func (c *client) begin(intent workload.Intent, then func(workload.Result)) {
 		c.run.oracle.operations[requestKey{op.filedAs(), intent.Key}] = op
 	}
 	c.run.ops++
-	c.send(op, c.run.nodes[intent.Node])
+	c.send(op, c.run.asked(intent.Node))
 }
 
 func (c *client) request(i workload.Intent) kindred.Request {
@@ -389,7 +389,7 @@ func (c *client) consider(op *operation, a *attempt, resp *kindred.Response) {
 		c.finish(op, a, resp)
 	}
 	if op.intent.IsWrite() && op.attempts < attemptsMax && !c.run.stopped && c.rng.Float64() < again && !op.refused {
-		other := c.run.nodes[c.rng.IntN(len(c.run.nodes))]
+		other := c.run.asked(c.rng.IntN(len(c.run.nodes)))
 		c.run.agenda.after(c.pauseBetween(), func() { c.send(op, other) })
 		return
 	}

@@ -18,8 +18,8 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 	o, n := b.oracle, b.shell.node
 	record := o.readRecord(n, op.Key, op.Value)
 	for _, w := range o.voided(record.Void.Minus(o.void)) {
-		if w.applied != 0 {
-			o.find("R15", "%s calls %v of %s void, which %s holds", n.name, w.dot, w.key, o.run.someNode(w.applied))
+		if held := w.applied &^ o.run.gone; held != 0 {
+			o.find("R15", "%s calls %v of %s void, which %s holds", n.name, w.dot, w.key, o.run.someNode(held))
 		}
 	}
 	o.run.promiseSaved(n)
@@ -212,7 +212,8 @@ func (r *run) unclean() string {
 	for partition := range r.cfg.Partitions {
 		id := replica.ID{Partition: uint32(partition), N: uint8(r.cfg.Replicas)}
 		for _, n := range r.nodes {
-			if s := n.shards[n.shardOf(id.Partition)]; s.shard.Has(id) {
+			if r.isHome(n, id) {
+				s := n.shards[n.shardOf(id.Partition)]
 				if text := r.uncleanAt(n, id, s.shard.Clock(id)); text != "" {
 					return text
 				}

@@ -50,6 +50,8 @@ type Config struct {
 	Disk  Disk
 	Fault Faults
 	Loss  Losses
+	// Layouts is what operators do; no seed draws it by itself (see WithLayouts).
+	Layouts Layouts
 	// EventsPerRound is how many events a shard takes before it commits, and
 	// Round the time until it begins.
 	EventsPerRound int
@@ -321,7 +323,7 @@ func often(r *rand.Rand, most float64) float64 {
 // String is a few lines for the report of a failure.
 func (c Config) String() string {
 	return fmt.Sprintf("%d nodes of %d shards in %d zones, %d partitions, n=%d; %d clients %v on %d keys, rotate %v, think %v rate %.0f, storm %v, r=%q w=%q pr=%q pw=%q mixed=%v durability=%q strict %.1f, timeout %v, retry %.2f again %.2f foreign %.2f large %.3f by name %.2f flood %.4f reuse %.2f\n"+
-		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v\n%d events a round after %v, expire %.2f after %v, skew %v, last wins %v, left to the bucket %.2f, its ttl %v and values %d, limits %+v",
+		"network %+v\ndisk %+v\nfaults %+v\nlosses %+v, layouts %+v\n%d events a round after %v, expire %.2f after %v, skew %v, last wins %v, left to the bucket %.2f, its ttl %v and values %d, limits %+v",
 		c.Nodes, c.Shards, c.Zones, c.Partitions, c.Replicas, c.Clients, c.Kinds, c.Keys, c.Rotate, c.Think, c.Rate, c.Storm, c.R, c.W, c.PR, c.PW, c.Mixed, c.Durability, c.Strict, c.Timeout, c.Retry, c.Again, c.Foreign, c.Large, c.ByName, c.Flood, c.Reuse,
-		c.Net, c.Disk, c.Fault, c.Loss, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.LastWins, c.Left, c.BucketTTL, c.ValueBytesMax, c.Limits)
+		c.Net, c.Disk, c.Fault, c.Loss, c.Layouts, c.EventsPerRound, c.Round, c.Expire, c.TTL, c.Skew, c.LastWins, c.Left, c.BucketTTL, c.ValueBytesMax, c.Limits)
 }

@@ -50,6 +50,7 @@ func (n *node) steer() {
 		n.run.oracle.find("M1", "%s cannot read the layout that it saved: %v", n.name, err)
 		return
 	}
+	n.announced, n.rebuiltFor = ring.Version{}, ring.Version{}
 	n.phase, n.helm, n.meta, n.heard = nil, &helm{node: n, core: control}, nil, map[string][]byte{}
 	n.helm.put(func(now time.Time, c *core.Control) { c.Start(now) })
 	n.helm.tick()
@@ -66,11 +67,43 @@ func (h *helm) put(e func(now time.Time, c *core.Control)) {
 }
 
 func (h *helm) tick() {
-	h.node.later(controlEvery, func() {
+	every := controlEvery
+	if r := h.node.run; r.calm && r.steady() && h.node.hasLayout() {
+		every *= 10 // nothing is left to be told, and a calm is long
+	}
+	h.node.later(every, func() {
 		h.put(func(now time.Time, c *core.Control) { c.Tick(now) })
 		h.node.gossip()
+		if !h.node.run.steady() {
+			h.announceComplete()
+			for _, s := range h.node.shards {
+				s.former()
+			}
+		}
 		h.tick()
 	})
+}
+
+// announceComplete says that the node has all that was acknowledged before its tip, once
+// all its shards say so.
+func (h *helm) announceComplete() {
+	n := h.node
+	if n.phase == nil || n.announced == n.phase.Progress().Tip {
+		return
+	}
+	tip := n.phase.Progress().Tip
+	for _, s := range n.shards {
+		if of, complete := s.shard.Complete(); !complete || of != tip {
+			return
+		}
+	}
+	n.announced = tip
+	if n.rebuiltFor == tip {
+		n.run.hits.add(CompleteByRebuild)
+	} else {
+		n.run.hits.add(CompleteByExchange)
+	}
+	h.put(func(now time.Time, c *core.Control) { c.Complete(now, tip) })
 }
 
 // perform carries out effects: what is to be saved is durable before anything else.
@@ -88,6 +121,9 @@ func (h *helm) perform(out core.ControlEffects) {
 			n.run.oracle.find("S1", "%s: apply: %v", n.name, err)
 		}
 		n.disk.touch()
+	}
+	if out.SaveLayout != nil && !n.run.steady() {
+		n.voting = h.core.Changes().Progress.Next != ""
 	}
 	if out.SaveLayout == nil {
 		h.rest(out)
@@ -129,6 +165,12 @@ func (h *helm) rest(out core.ControlEffects) {
 // this node. The layouts in it are durable by now.
 func (n *node) setPhase(phase *ring.Phase) {
 	n.run.trace.say(n.name, "phase", "%v", phase.Progress())
+	if last := n.phase; last != nil && phase.Progress().Tip == last.Progress().Tip && phase.Progress().Step > last.Progress().Step {
+		n.run.hits.add(StepTaken)
+	}
+	if phase.Removed() {
+		n.run.hits.add(RemovedTold)
+	}
 	n.phase = phase
 	n.own(phase)
 	for _, s := range n.shards {
@@ -166,6 +208,7 @@ func (s *shell) begin(phase *ring.Phase) {
 		recovered = append(recovered, r)
 	}
 	s.phase = phase
+	n.run.began(s, phase)
 	s.shard.SetPhase(phase, recovered)
 	s.plan()
 	s.suspect()
@@ -176,7 +219,7 @@ func (r *run) awaitLayouts() {
 	end := r.agenda.now + settleMost
 	lacks := func() *node {
 		for _, n := range r.nodes {
-			if !n.hasLayout() {
+			if !n.away && !n.hasLayout() {
 				return n
 			}
 		}

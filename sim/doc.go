@@ -29,6 +29,8 @@
 //	     after a crash; nobody speaks of dots that do not exist
 //	I5   with E_k, what a replica knows of a key, the versions it shows are the
 //	     puts of E_k that nothing in E_k had seen, with the values written
+//	I8   what was acknowledged by the owners of one layout is read from those of the
+//	     next, and every answer is right by some layout that was in use (R22–R27)
 //	I9   in the calm all homes of a key show the same versions
 //	I10  what was answered as not applied is never applied
 //	R4   what a replica knows of a key it never forgets
@@ -50,7 +52,7 @@
 // # What it does not do
 //
 // It does not run package node, the transport, gossip or Pebble: it plays the
-// shell of package core itself. Layouts do not change. See README.md.
+// shell of package core itself, of its shards and of its control core. See README.md.
 //
 // # Example
 //

@@ -100,7 +100,7 @@ func (b *batch) prunedRow(id replica.ID, op storage.Op) {
 		}
 		d := vclock.Dot{Actor: actor, Counter: counter}
 		if o.run.cfg.Limits.LogRows == core.DefaultLimits().LogRows && !o.void.Contains(d) {
-			o.demandCommon(n.name+" prunes", d)
+			o.demandCommon(n, "prunes", d)
 		}
 		gone.Add(d)
 	}
@@ -167,7 +167,7 @@ func (o *oracle) sentClock(from *node, m *wire.Clock) {
 		return
 	}
 	for d := range m.Common.Minus(*told).Dots() {
-		o.demandCommon(from.name+" advertises as common", d)
+		o.demandCommonOnce(from, d)
 		if w := o.writes[d]; w != nil {
 			w.settled.add(from)
 		}
@@ -175,14 +175,39 @@ func (o *oracle) sentClock(from *node, m *wire.Clock) {
 	told.Union(m.Common)
 }
 
-// demandCommon demands that a dot is durable at every home of its key.
-func (o *oracle) demandCommon(who string, d vclock.Dot) {
+// demandCommonOnce demands that a dot which is advertised as common was durable at all that
+// were its homes together once: what was, a node goes on saying when it has others.
+func (o *oracle) demandCommonOnce(from *node, d vclock.Dot) {
+	if w := o.writes[d]; w != nil {
+		for _, homes := range o.run.ever[o.history(w.key).id.Partition] {
+			if homes&^(w.durable|w.forgotten) == 0 {
+				return
+			}
+		}
+	}
+	o.demandCommon(from, "advertises as common", d)
+}
+
+// demandCommon demands that a dot is durable at every home of its key, by a phase of the
+// node that says so, or by the newest layout.
+func (o *oracle) demandCommon(by *node, what string, d vclock.Dot) {
+	who := what
+	if by != nil {
+		who = by.name + " " + what
+	}
 	w := o.writes[d]
 	if w == nil {
 		o.find("I4", "%s %v, which has not been minted", who, d)
 		return
 	}
-	if missing := w.homes &^ (w.durable | w.forgotten); missing != 0 {
+	homes := o.run.setOf(o.run.homes(w.key))
+	if by != nil {
+		o.run.atNode(by, o.history(w.key).id.Partition, func(p *owners) bool {
+			homes = p.all
+			return homes&^(w.durable|w.forgotten) != 0
+		})
+	}
+	if missing := homes &^ (w.durable | w.forgotten); missing != 0 {
 		o.find("I6", "%s %v of %s, which is not durable at %s", who, d, w.key, o.run.someNode(missing))
 	}
 }
@@ -301,6 +326,9 @@ func (r *run) live(name, key string) vclock.DotSet {
 func (r *run) demandEmptyLogs() {
 	for _, n := range r.nodes {
 		for _, id := range n.owned() {
+			if !r.isHome(n, id) {
+				continue
+			}
 			rows := 0
 			snapshot, err := n.store.Snapshot()
 			if err == nil {

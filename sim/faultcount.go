@@ -32,6 +32,12 @@ const (
 	FaultSwizzle
 	FaultZone
 	FaultLame
+	FaultJoin
+	FaultLeave
+	FaultReplace
+	FaultReshape
+	FaultRemove
+	FaultRivals
 	faultKinds
 )
 
@@ -41,6 +47,7 @@ var faultNames = [faultKinds]string{
 	"pause", "disk full", "disk slow", "wall clock jump",
 	"rotten row", "vanished row or spoilt tree", "disk lost", "old image of a disk",
 	"cut around a zone", "cut with a bridge", "ring of majorities", "nodes cut off one by one", "power loss of a zone", "process slow",
+	"node joins", "node leaves", "node replaced", "other capacity or zone", "dead node removed", "operators on two sides of a cut",
 }
 
 // FaultCount is how many faults of each kind have begun.

@@ -18,6 +18,8 @@ import (
 type guest struct {
 	slots wire.Slots
 	dots  vclock.DotSet
+	// homes are those by slot when it was kept first.
+	homes []string
 }
 
 // debtKey names a hint: the node, the partition and the key.
@@ -67,7 +69,7 @@ func (b *batch) hinted(id replica.ID, op storage.Op) {
 		}
 		b.mintedAsGuest(id, key, before, &stored)
 		o.noteExpiry(n, stored.Delta.Siblings)
-		after = guest{stored.Slots, stored.Delta.Dots.Clone()}
+		after = guest{slots: stored.Slots, dots: stored.Delta.Dots.Clone()}
 		o.checkHint(n, key, &stored)
 		o.noteNameless(&stored)
 		o.run.hits.add(HintKept)
@@ -181,8 +183,7 @@ func (o *oracle) checkHint(n *node, key string, h *wire.StoredHint) {
 // checkPaid demands that what a guest has dropped is durable at the home that it was
 // owed to (I7).
 func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
-	homes := o.run.homes(at.key)
-	for slot, name := range homes {
+	for slot := range o.run.cfg.Replicas {
 		if !before.slots.Has(slot) {
 			continue
 		}
@@ -191,10 +192,18 @@ func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
 			gone = before.dots.Minus(after.dots)
 		} else {
 			o.run.hits.add(HintPaid)
+			if homes := o.run.homes(at.key); slot < min(len(homes), len(before.homes)) && before.homes[slot] != homes[slot] {
+				o.run.hits.add(HintReaimed)
+			}
 		}
 		for d := range gone.Dots() {
-			if !o.writes[d].held.reached.has(o.run.byName[name]) && !o.stale[n.index].Contains(d) {
-				o.find("I7", "%s drops its hint of %v of %s for %s, which has never held it durably", n.name, d, at.key, name)
+			paid := o.stale[n.index].Contains(d)
+			o.run.atNode(n, at.place.id.Partition, func(by *owners) bool {
+				paid = paid || slot >= len(by.names) || o.writes[d].held.reached.has(o.run.byName[by.names[slot]])
+				return !paid
+			})
+			if !paid {
+				o.find("I7", "%s drops its hint of %v of %s for slot %d, whose home has never held it durably", n.name, d, at.key, slot)
 				return
 			}
 		}
@@ -209,6 +218,9 @@ func (o *oracle) keepHint(n *node, at debtKey, after guest) {
 	if after.slots == 0 {
 		delete(o.debts.hints, at)
 		return
+	}
+	if after.homes = o.debts.hints[at].homes; after.homes == nil {
+		after.homes = o.run.homes(at.key)
 	}
 	o.debts.hints[at] = after
 	for d := range after.dots.Dots() {
@@ -299,7 +311,7 @@ func (o *oracle) readHints(n *node) {
 			return false
 		}
 		at := debtKey{place{n.index, replica.ID{Partition: partition, N: copies}}, string(key)}
-		o.keepHint(n, at, guest{stored.Slots, stored.Delta.Dots.Clone()})
+		o.keepHint(n, at, guest{slots: stored.Slots, dots: stored.Delta.Dots.Clone()})
 		return true
 	})
 	if err != nil {
@@ -318,6 +330,9 @@ func (r *run) demandNoHints() {
 		}
 	}
 	for at := range r.oracle.debts.hints {
+		if r.gone.has(r.nodes[at.place.node]) {
+			continue
+		}
 		r.oracle.find("C13", "%s still has a hint of %s", r.nodes[at.place.node].name, at.key)
 	}
 }
@@ -351,7 +366,7 @@ func (o *oracle) judgeGuest(op *operation, w *write, n *node, resp *kindred.Resp
 // that did not change meanwhile (C15).
 func (o *oracle) judgeAvailability(a *attempt, e *kindred.Error) {
 	op, n := a.op, a.node
-	if !op.request.Sloppy.IsSloppy() || e.Outcome != kindred.NotApplied || !n.up || n.linkedAt >= a.at {
+	if !o.run.resting(a.at) || !op.request.Sloppy.IsSloppy() || e.Outcome != kindred.NotApplied || !n.up || n.linkedAt >= a.at {
 		return
 	}
 	if slices.ContainsFunc(e.Failed, func(f kindred.NodeFailure) bool { return f.Reason != "unreachable" }) {

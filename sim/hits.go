@@ -132,6 +132,23 @@ const (
 	HintTakenAgain
 	FullGuestCrashed
 	NoLayoutYet
+	ChangeCommitted
+	ChangeRefused
+	StagingCleared
+	StepTaken
+	RivalLost
+	RefusedBehind
+	ResentUnderNewTip
+	CompleteByExchange
+	CompleteByRebuild
+	ReplicaDropped
+	HintReaimed
+	RemovedTold
+	RemovedCameBack
+	HarmedWhileMoving
+	LostWhileMoving
+	GoneAnswered
+	RemovedRefused
 	branches
 )
 
@@ -169,6 +186,9 @@ var branchNames = [branches]string{
 	"audit cut off from who answers it", "power lost in an audit", "audit asked for in an audit", "message of a later version refused",
 	"hint kept after one was refused", "crash of a guest that had no room for hints",
 	"refused for want of a layout",
+	"change of the layout committed", "change of the layout refused", "staged changes cleared", "step taken with a layout", "committed layout lost against another",
+	"refused as behind", "write sent again under a new layout", "new owner complete by exchange", "new owner complete by a rebuild", "old copy given up",
+	"hint delivered to another home than it was kept for", "removed node told", "removed node came back", "power or disk lost just after a change", "disk lost while owners change", "read answered by a removed node alone", "refused by who is no home",
 }
 
 // String is the branch in words.

@@ -44,6 +44,9 @@ const (
 	IncidentMangled
 	IncidentAfterAudit
 	IncidentForeseen
+	IncidentChange
+	IncidentHarm
+	IncidentComeBack
 	incidentKinds
 )
 
@@ -53,6 +56,7 @@ var incidentNames = [incidentKinds]string{
 	"extra", "after-repair", "after-hint", "after-leak", "after-page", "stillborn",
 	"lost", "repeated", "late", "tail", "replay", "unnoticed", "stall", "audit", "scan", "stage",
 	"swizzle", "lame", "after-kept", "after-promise", "belated", "forged", "mangled", "after-audit", "foreseen",
+	"change", "harm", "come-back",
 }
 
 // occurs counts an incident that is due, and reports whether it happens in this run.

@@ -10,10 +10,10 @@ import (
 
 // keyHistory is everything that ever happened to a key.
 type keyHistory struct {
-	id    replica.ID
+	id replica.ID
+	// homes are those by that layout (see run.homes).
 	homes []string
-	// at are the homes.
-	at nodes
+	by    *ring.Layout
 	// hash is what a ring and hash trees know the key by.
 	hash uint64
 
@@ -32,11 +32,7 @@ type keyHistory struct {
 func (o *oracle) newHistory(key string) *keyHistory {
 	r := o.run
 	p := r.layout.PartitionOf(bucket, key)
-	h := &keyHistory{id: replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}, homes: r.layout.Homes(p, r.cfg.Replicas), hash: ring.Hash(bucket, key)}
-	for _, name := range h.homes {
-		h.at.add(r.byName[name])
-	}
-	return h
+	return &keyHistory{id: replica.ID{Partition: uint32(p), N: uint8(r.cfg.Replicas)}, hash: ring.Hash(bucket, key)}
 }
 
 // add appends a write event.
@@ -45,7 +41,6 @@ func (h *keyHistory) add(w *write) {
 	if h.pasts.Contains(w.dot) {
 		w.seenFrom = 0 // minted in one batch with something that had seen it
 	}
-	w.homes = h.at
 	h.writes = append(h.writes, w)
 	h.pasts.Union(w.past)
 	h.bare = slices.DeleteFunc(h.bare, func(b *write) bool { return w.past.Contains(b.dot) })

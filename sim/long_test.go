@@ -96,7 +96,7 @@ func TestLong(t *testing.T) {
 		if *nodesFlag > 0 && DrawLong(seed, 0).Nodes != *nodesFlag {
 			continue
 		}
-		r := RunLong(seed, longMinutes(), Options{Events: *eventsFlag})
+		r := Play(seed, withLayouts(seed, DrawLong(seed, longMinutes())), Options{Events: *eventsFlag})
 		sum.add(r)
 		if r.Finding != nil {
 			failed = append(failed, r.Seed)

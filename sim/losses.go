@@ -80,9 +80,15 @@ func (n *node) copyStore() *memstore.Store {
 
 func (r *run) wipeOne(draw chance) {
 	n := r.nodes[draw.with(1).below(len(r.nodes))]
-	if !r.mayLose(n) {
+	if !r.mayLose(n) || n.voting {
 		return
 	}
+	r.wipe(n, draw)
+}
+
+// wipe gives a node an empty disk.
+func (r *run) wipe(n *node, draw chance) {
+	r.lostWhileMoving(n)
 	r.trace.say(n.name, "wipe", "")
 	r.hits.add(DiskLost)
 	r.broke(FaultWipe)
@@ -93,14 +99,22 @@ func (r *run) wipeOne(draw chance) {
 func (r *run) restoreOne(draw chance) {
 	n := r.nodes[draw.with(1).below(len(r.nodes))]
 	old := n.image
-	if old == nil || r.agenda.now-old.taken > r.cfg.Loss.ImageAge || !r.mayLose(n) {
+	if old == nil || r.agenda.now-old.taken > r.cfg.Loss.ImageAge || n.voting || !r.mayLose(n) {
 		return
 	}
 	n.image = nil
+	r.lostWhileMoving(n)
 	r.trace.say(n.name, "restore", "the disk of %v", old.taken)
 	r.hits.add(OldImageBack)
 	r.broke(FaultImage)
 	r.replaceDisk(n, old.store, old.disk, draw)
+}
+
+// lostWhileMoving counts a disk that is lost while owners change.
+func (r *run) lostWhileMoving(n *node) {
+	if n.phase != nil && !n.phase.Settled() {
+		r.hits.add(LostWhileMoving)
+	}
 }
 
 // replaceDisk ends what runs on a node and gives it another disk.
@@ -113,6 +127,7 @@ func (r *run) replaceDisk(n *node, store *memstore.Store, disk uint64, draw chan
 	n.phase = nil
 	n.store, n.diskID, n.early = store, disk, nil
 	n.disks++
+	n.recollect()
 	r.oracle.replaced = true
 	r.oracle.crashed(n)
 	r.oracle.replaced = false
@@ -145,34 +160,51 @@ func (r *run) mayLose(n *node) bool {
 	if !o.mayLoseHints(n) {
 		return false
 	}
+	if n.away {
+		return false
+	}
 	for _, m := range r.nodes {
-		if m != n && m.phase == nil {
+		if m != n && !m.away && m.phase == nil {
 			return false // it still has to learn the layout
 		}
 	}
-	spare := r.cfg.Replicas - (r.cfg.Replicas/2 + 1)
 	for _, id := range n.owned() {
-		owing := 0
 		for _, m := range r.nodes {
 			if m.isSpoilt(id) {
 				return false
 			}
-			if m != n && o.owes(m, id) {
-				owing++
-			}
 		}
-		if owing >= spare {
+		if !r.canSpare(n, id) {
 			return false
 		}
 		for d := range o.shadow(n, id).clock.Minus(o.void).Dots() {
 			w := o.writes[d]
-			others := w.applied
+			others := w.applied &^ r.gone
 			if others.remove(n); w.isAcked && others == 0 {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// canSpare reports whether of no owners of a replica so many others have lost something,
+// or are gone, that a quorum could not do without one more.
+func (r *run) canSpare(n *node, id replica.ID) bool {
+	can := true
+	r.inUse(id.Partition, r.agenda.now, func(by *owners) bool {
+		for _, group := range by.writers {
+			owing, spare := 0, (group.len()-1)/2
+			for _, m := range r.nodes {
+				if m != n && group.has(m) && (r.gone.has(m) || r.oracle.owes(m, id)) {
+					owing++
+				}
+			}
+			can = can && (owing < spare || !group.has(n))
+		}
+		return can
+	})
+	return can
 }
 
 // mayLoseHints reports whether all that a node owes and a client was promised is
@@ -184,7 +216,7 @@ func (o *oracle) mayLoseHints(n *node) bool {
 		}
 		for d := range h.dots.Dots() {
 			w := o.writes[d]
-			others := w.applied
+			others := w.applied &^ o.run.gone
 			if others.remove(n); w.isAcked && others == 0 && !o.heldByAnother(at.key, n, d) {
 				return false
 			}
@@ -196,7 +228,7 @@ func (o *oracle) mayLoseHints(n *node) bool {
 // heldByAnother reports whether another guest has a hint of a write.
 func (o *oracle) heldByAnother(key string, n *node, d vclock.Dot) bool {
 	for at, h := range o.debts.hints {
-		if at.key == key && at.place.node != n.index && h.dots.Contains(d) {
+		if at.key == key && at.place.node != n.index && !o.run.gone.has(o.run.nodes[at.place.node]) && h.dots.Contains(d) {
 			return true
 		}
 	}
@@ -208,7 +240,7 @@ func (o *oracle) heldByAnother(key string, n *node, d vclock.Dot) bool {
 func (o *oracle) owes(n *node, id replica.ID) bool {
 	at := place{n.index, id}
 	for d := range o.owed[at].Minus(o.shadow(n, id).clock).Minus(o.void).Dots() {
-		if w := o.writes[d]; w.applied != 0 {
+		if w := o.writes[d]; w.applied&^o.run.gone != 0 {
 			return true
 		}
 	}
@@ -223,7 +255,7 @@ func (o *oracle) lostSome(n *node, id replica.ID, lost vclock.DotSet) {
 	owed := o.owed[at]
 	owed.Union(lost)
 	for _, m := range o.run.nodes {
-		if s := o.shadows[place{m.index, id}]; s != nil {
+		if s := o.shadows[place{m.index, id}]; s != nil && !o.run.gone.has(m) {
 			owed.Union(s.clock)
 		}
 	}
@@ -251,6 +283,9 @@ func (b *batch) rebuilt(id replica.ID, claimed vclock.DotSet) {
 		return
 	}
 	o.run.hits.add(RebuildFinished)
+	if n.phase != nil {
+		n.rebuiltFor = n.phase.Progress().Tip
+	}
 	for d := range fresh.Dots() {
 		w := o.writes[d]
 		if w == nil {

@@ -35,6 +35,17 @@ type node struct {
 	// nil before it knows of a layout.
 	replicas []replica.ID
 	phase    *ring.Phase
+	// ownedCount is how many replicas the phase ownedBy gives it.
+	ownedBy    *ring.Phase
+	ownedCount int
+	// away: nobody starts it, because it has not joined yet or will never come back.
+	away bool
+	// voting: it holds a layout that is not used yet. A disk that is lost with that is
+	// beyond what the protocol bears.
+	voting bool
+	// announced is the layout with which it said that it is complete, rebuiltFor the one
+	// with which a rebuild has ended.
+	announced, rebuiltFor ring.Version
 	// helm drives its control core, meta is what it last told of itself, heard what it
 	// has heard of others.
 	helm  *helm
@@ -77,8 +88,11 @@ type shell struct {
 	// due says that a round is planned, wake when the next deadline is.
 	due  bool
 	wake time.Duration
-	// phase is by whose owners it works.
+	// phase is by whose owners it works, era since when.
 	phase *ring.Phase
+	era   *era
+	// dropping: what it need not hold any more is to be given up.
+	dropping bool
 }
 
 type event func(now time.Time, s *core.Shard)
@@ -114,6 +128,7 @@ func (n *node) boot() {
 	n.up, n.paused, n.stalled = true, false, nil
 	n.noticed, n.links, n.pending = map[string]bool{}, map[string]bool{}, map[uint64]func(*kindred.Response){}
 	n.disk = disk{node: n}
+	n.recollect()
 	draw := chance(n.run.seed).with(0xB007, uint64(n.index), n.lives)
 	start := vclock.Actor{Disk: n.diskID, Nonce: uint64(draw.with(2)) | 1}
 	n.start, n.linkedAt = start, n.run.agenda.now
@@ -196,12 +211,16 @@ func (n *node) owned() []replica.ID { return n.replicas }
 // own adds those that a phase gives it.
 func (n *node) own(phase *ring.Phase) {
 	for _, p := range phase.Owned(n.name, n.run.cfg.Replicas) {
-		id := replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)}
-		if !slices.Contains(n.replicas, id) {
-			n.replicas = append(n.replicas, id)
-		}
+		n.have(replica.ID{Partition: uint32(p), N: uint8(n.run.cfg.Replicas)})
 	}
-	slices.SortFunc(n.replicas, func(a, b replica.ID) int { return cmp.Compare(a.Partition, b.Partition) })
+}
+
+// have adds a replica.
+func (n *node) have(id replica.ID) {
+	if !slices.Contains(n.replicas, id) {
+		n.replicas = append(n.replicas, id)
+		slices.SortFunc(n.replicas, func(a, b replica.ID) int { return cmp.Compare(a.Partition, b.Partition) })
+	}
 }
 
 func (n *node) shardOf(partition uint32) int { return int(partition) % n.run.cfg.Shards }
@@ -270,6 +289,9 @@ func (s *shell) round() {
 		}
 	}
 	s.perform()
+	if s.dropping {
+		s.drop()
+	}
 	if len(s.inbox) > 0 {
 		s.plan()
 	}
@@ -309,6 +331,9 @@ func (s *shell) perform() {
 	}
 	for _, l := range out.Loads {
 		s.load(l)
+	}
+	for _, peer := range out.Differ {
+		n.helm.put(func(now time.Time, c *core.Control) { c.Differ(now, peer) })
 	}
 	s.readPages(out.Pages)
 	s.lookUp(out.Looks)
@@ -401,6 +426,9 @@ func (n *node) crash(share float64) {
 func (n *node) end() {
 	n.lives++
 	n.up, n.paused, n.stalled = false, false, nil
+	for _, s := range n.shards {
+		n.run.ended(s)
+	}
 	waiting := n.pending
 	n.pending = nil
 	if len(waiting) > 0 {

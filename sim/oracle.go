@@ -11,6 +11,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -30,8 +31,9 @@ type oracle struct {
 	writes map[vclock.Dot]*write
 	keys   map[string]*keyHistory
 	// minted is the highest counter of each actor.
-	minted  map[vclock.Actor]uint64
-	started map[vclock.Actor]bool
+	minted map[vclock.Actor]uint64
+	// started says in which life of which node an actor was first used.
+	started map[vclock.Actor]string
 	// void are the dots that some member has called void.
 	void    vclock.DotSet
 	shadows map[place]*shadow
@@ -95,8 +97,12 @@ type write struct {
 	isAcked    bool
 	// forgotten: it was durable there, and the disk was lost.
 	forgotten nodes
-	// homes are those of its key.
-	homes nodes
+	// groups are the homes that counted while it was acknowledged, strong those of which
+	// a majority did. GivenUp: have it no more, because others are its homes.
+	groups, strong []nodes
+	givenUp        nodes
+	// under is the layout under which its coordinator sent it last.
+	under ring.Version
 	// nameless: some hint has brought it without its request.
 	nameless bool
 }
@@ -118,7 +124,9 @@ type place struct {
 // shadow is what a replica must know, from the rows that were applied.
 type shadow struct {
 	actor vclock.Actor
-	clock vclock.DotSet
+	// counted is how many dots the actor had minted when the replica began.
+	counted uint64
+	clock   vclock.DotSet
 	// void are the dots of which the disk says so.
 	void vclock.DotSet
 	// fresh are the dots that came in this life: the replica has their request
@@ -155,9 +163,9 @@ type pending struct {
 func newOracle(r *run) *oracle {
 	o := &oracle{
 		run: r, operations: map[requestKey]*operation{}, reused: map[kindred.RequestID]bool{}, writes: map[vclock.Dot]*write{},
-		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]bool{},
-		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.Nodes),
-		refusedAt: map[uint64]time.Duration{}, debts: newDebts(r.cfg.Nodes), told: make([]vclock.DotSet, r.cfg.Nodes), durable: make([]vclock.DotSet, r.cfg.Nodes), returned: make([]vclock.DotSet, r.cfg.Nodes), stale: make([]vclock.DotSet, r.cfg.Nodes),
+		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]string{},
+		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.everyNode()),
+		refusedAt: map[uint64]time.Duration{}, debts: newDebts(r.cfg.everyNode()), told: make([]vclock.DotSet, r.cfg.everyNode()), durable: make([]vclock.DotSet, r.cfg.everyNode()), returned: make([]vclock.DotSet, r.cfg.everyNode()), stale: make([]vclock.DotSet, r.cfg.everyNode()),
 	}
 	o.batch = newBatch(o)
 	return o
@@ -205,12 +213,14 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 	if s.clock.Compare(r.Clock()) != vclock.Equal {
 		o.find("I4", "%s recovered the clock %v of replica %v, its log says %v", n.name, r.Clock(), r.ID(), s.clock)
 	}
-	if o.started[r.Actor()] {
+	// Who gives up a replica and gets it back in one life goes on counting.
+	life := fmt.Sprint(n.name, " ", n.lives)
+	if before, used := o.started[r.Actor()]; used && before != life {
 		o.find("I2", "%s starts replica %v as %v, which has been used before", n.name, r.ID(), r.Actor())
 	}
 	o.checkTree(n, r.ID(), r.Tree(), nil)
-	o.started[r.Actor()] = true
-	s.actor = r.Actor()
+	o.started[r.Actor()] = life
+	s.actor, s.counted = r.Actor(), o.minted[r.Actor()]
 }
 
 // applied judges a batch once it is in the store.
@@ -370,7 +380,7 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 	}
 	d, key := vclock.Dot{Actor: actor, Counter: counter}, string(entry.Key)
 	s := o.shadow(n, id)
-	if actor == s.actor && !s.clock.Contains(d) {
+	if actor == s.actor && counter > s.counted && !s.clock.Contains(d) {
 		if entry.RequestID == [16]byte{} {
 			o.endExpired(b, d, key)
 		} else {

@@ -9,7 +9,6 @@ import (
 	"github.com/kindredkv/kindred/antientropy/hashtree"
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 )
 
@@ -35,12 +34,11 @@ func (r *run) sound(key string) bool {
 
 // settled reports whether all homes of a key hold every write of it that somebody has.
 func (r *run) settled(key string) bool {
-	for _, name := range r.homes(key) {
-		n := r.byName[name]
-		for _, w := range r.oracle.history(key).writes {
-			if w.applied != 0 && (!w.durable.has(n) || !w.applied.has(n)) {
-				return false
-			}
+	h := r.oracle.history(key)
+	homes := r.everyOwner(h.id.Partition)
+	for _, w := range h.writes {
+		if w.applied != 0 && homes&^(w.durable&w.applied) != 0 {
+			return false
 		}
 	}
 	return true
@@ -61,8 +59,12 @@ func (r *run) settledNear(id replica.ID, leaf int) bool {
 // healthy reports whether no home of a partition has lost anything that it has not
 // got back.
 func (r *run) healthy(id replica.ID) bool {
-	for _, name := range r.layout.Homes(ring.Partition(id.Partition), r.cfg.Replicas) {
-		if n := r.byName[name]; n.isSpoilt(id) || r.oracle.owes(n, id) || n.rebuilding(id) {
+	homes := r.everyOwner(id.Partition)
+	for _, n := range r.nodes {
+		if !homes.has(n) {
+			continue
+		}
+		if n.isSpoilt(id) || r.oracle.owes(n, id) || n.rebuilding(id) {
 			return false
 		}
 	}
@@ -323,7 +325,7 @@ func (n *node) auditAll() {
 func (r *run) spoiltReplica() string {
 	for _, n := range r.nodes {
 		for _, id := range n.owned() {
-			if n.isSpoilt(id) {
+			if !r.gone.has(n) && n.isSpoilt(id) {
 				damage := n.damage(id)
 				text := fmt.Sprintf("%s %v %+v, %d leaves", n.name, id, n.spoilt[id], damage.Len())
 				if n.shards != nil {

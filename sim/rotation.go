@@ -111,8 +111,12 @@ func (u *undertaker) bury(g grave) {
 
 // isGone reports whether no home shows anything of a key.
 func (r *run) isGone(key string) bool {
-	for _, name := range r.homes(key) {
-		object, err := replica.Load(r.byName[name].store, r.idOf(key), bucket, key)
+	homes := r.everyOwner(r.idOf(key).Partition)
+	for _, n := range r.nodes {
+		if !homes.has(n) {
+			continue
+		}
+		object, err := replica.Load(n.store, r.idOf(key), bucket, key)
 		if err != nil || len(object.Versions) > 0 { // a disk may have spoilt it
 			return false
 		}

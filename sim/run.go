@@ -89,7 +89,21 @@ type run struct {
 	cfg    Config
 	agenda agenda
 	trace  *trace
+	// layout is the newest that anybody has worked by, tip its version.
 	layout *ring.Layout
+	tip    ring.Version
+	// eras are the phases that shards work by and have worked by, ownersBy what follows
+	// from each.
+	eras     []*era
+	ownersBy map[*ring.Phase][]*owners
+	// ever are all that have been the homes of each partition together.
+	ever [][]nodes
+	// gone are the nodes that an operator has declared gone for ever.
+	gone nodes
+	// decisions are those that operators have committed, used the layouts that somebody
+	// has worked by.
+	decisions []decided
+	used      map[ring.Version]bool
 	// buckets is what every node goes by.
 	buckets *buckets.Registry
 	nodes   []*node
@@ -140,16 +154,16 @@ type run struct {
 }
 
 func newRun(seed uint64, cfg Config, options Options) *run {
-	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, disks: uint64(cfg.Nodes)}
+	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, ownersBy: map[*ring.Phase][]*owners{}, used: map[ring.Version]bool{}, disks: uint64(cfg.everyNode())}
 	r.trace = newTrace(&r.agenda, options.Events, options.Log)
 	r.oracle = newOracle(r)
-	for i := range cfg.Nodes {
-		n := &node{run: r, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), diskID: uint64(i + 1), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
+	for i := range cfg.everyNode() {
+		n := &node{run: r, away: i >= cfg.Nodes, name: fmt.Sprintf("n%d", i+1), index: i, store: memstore.New(), diskID: uint64(i + 1), rot: map[string]bool{}, spoilt: map[replica.ID]spoilt{}}
 		r.nodes = append(r.nodes, n)
 		r.byName[n.name] = n
 	}
 	r.layout, r.buckets = r.form(), cfg.registry()
-	for _, n := range r.nodes {
+	for _, n := range r.nodes[:cfg.Nodes] {
 		n.own(n.phase)
 	}
 	return r
@@ -160,19 +174,27 @@ func (r *run) draw(words ...uint64) chance {
 	return chance(r.seed).with(uint64(r.agenda.now)).with(words...)
 }
 
-func (r *run) homes(key string) []string { return r.oracle.history(key).homes }
+// homes are those of a key by the newest layout.
+func (r *run) homes(key string) []string {
+	h := r.oracle.history(key)
+	if h.by != r.layout {
+		h.by, h.homes = r.layout, r.layout.Homes(ring.Partition(h.id.Partition), r.cfg.Replicas)
+	}
+	return h.homes
+}
 
 func (r *run) idOf(key string) replica.ID { return r.oracle.history(key).id }
 
 // storm is the first act: clients work, and everything goes wrong.
 func (r *run) storm() {
-	for _, n := range r.nodes {
+	for _, n := range r.nodes[:r.cfg.Nodes] {
 		n.boot()
 	}
 	r.linksChanged()
 	r.startClients()
 	r.startFaults()
 	r.startLosses()
+	r.startChanges()
 	r.until(func() bool { return r.agenda.now >= r.cfg.Storm })
 }
 

@@ -57,7 +57,7 @@ func (r *run) scan(replicas kindred.Count, then func(found map[string]int)) {
 func (s *scanner) page() {
 	r := s.run
 	s.nodes++
-	n := r.nodes[r.draw(0x9A6E, s.nodes).below(len(r.nodes))]
+	n := r.asked(r.draw(0x9A6E, s.nodes).below(len(r.nodes)))
 	ask, answered := s.ask, false
 	r.open++
 	once := func(resp *kindred.Response) {
@@ -145,8 +145,18 @@ func (o *oracle) siblingsMost(key string, s *scanner) int {
 
 // mustSee reports whether every quorum of the scan has a replica that holds w.
 func (o *oracle) mustSee(w *write, s *scanner) bool {
-	homes := w.homes.len()
-	return w.isAcked && w.ackedAt < s.began && o.held(w, homes, s.began).len()+s.homes > homes
+	if !w.isAcked || w.ackedAt >= s.began {
+		return false
+	}
+	if !o.run.resting(s.began) && o.run.agenda.now-s.began > eraKept {
+		return false // by whose owners it began is forgotten
+	}
+	must := true
+	o.run.inUse(o.history(w.key).id.Partition, s.began, func(by *owners) bool {
+		must = o.holders(w, by.readers, s.began).len()+s.homes > by.readers.len()
+		return must
+	})
+	return must
 }
 
 // existed reports whether a scan had to see the key: it has an acknowledged put

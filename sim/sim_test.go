@@ -16,11 +16,12 @@ import (
 )
 
 var (
-	seedFlag   = flag.Uint64("seed", 0, "the seed to replay in TestSeed")
-	seedsFlag  = flag.Int("seeds", 0, "how many seeds TestSeeds runs; 0 is a number that fits into make test")
-	firstFlag  = flag.Uint64("first", 1, "the seed at which TestSeeds begins")
-	eventsFlag = flag.Int("events", 60, "how many of the last events a failure shows")
-	storyFlag  = flag.Bool("story", false, "print every event of TestSeed")
+	seedFlag    = flag.Uint64("seed", 0, "the seed to replay in TestSeed")
+	seedsFlag   = flag.Int("seeds", 0, "how many seeds TestSeeds runs; 0 is a number that fits into make test")
+	firstFlag   = flag.Uint64("first", 1, "the seed at which TestSeeds begins")
+	eventsFlag  = flag.Int("events", 60, "how many of the last events a failure shows")
+	layoutsFlag = flag.Bool("layouts", false, "let the layout change all the time")
+	storyFlag   = flag.Bool("story", false, "print every event of TestSeed")
 )
 
 const (
@@ -45,6 +46,9 @@ func command(r *Result) string {
 	if r.Config.Rotate > 0 {
 		text += fmt.Sprintf(" -minutes=%v", longMinutes().Minutes())
 	}
+	if *layoutsFlag {
+		text += " -layouts"
+	}
 	if r.Config.part != nil {
 		text += fmt.Sprintf(" -part='%v'", *r.Config.part)
 	}
@@ -54,9 +58,17 @@ func command(r *Result) string {
 // drawn is the configuration of a seed, that of a long run if its length is said.
 func drawn(seed uint64) Config {
 	if *minutesFlag > 0 {
-		return DrawLong(seed, longMinutes())
+		return withLayouts(seed, DrawLong(seed, longMinutes()))
 	}
-	return Draw(seed)
+	return withLayouts(seed, Draw(seed))
+}
+
+// withLayouts lets the layout change if that was asked for.
+func withLayouts(seed uint64, c Config) Config {
+	if *layoutsFlag {
+		return WithLayouts(seed, c)
+	}
+	return c
 }
 
 // TestSeed replays one seed, or the part of it that -part names. With -shrink it looks
@@ -111,11 +123,11 @@ func TestSeeds(t *testing.T) {
 	sum := newTally()
 	for i := range seeds {
 		seed := *firstFlag + uint64(i)
-		if seed <= sameSeeds && seeds == seedsInTests {
+		if seed <= sameSeeds && seeds == seedsInTests && !*layoutsFlag {
 			sum.demand(t, firstRuns()[seed-1])
 			continue
 		}
-		sum.demand(t, Run(seed, Options{Events: *eventsFlag}))
+		sum.demand(t, Play(seed, withLayouts(seed, Draw(seed)), Options{Events: *eventsFlag}))
 	}
 	t.Logf("%v", &sum)
 	if seeds < seedsForHits {

@@ -10,7 +10,7 @@ import (
 func (o *oracle) askStage(w *write) {
 	r := o.run
 	draw := r.draw(0x57A6E, w.dot.Counter)
-	n := r.nodes[draw.with(1).below(len(r.nodes))]
+	n := r.asked(draw.with(1).below(len(r.nodes)))
 	if !draw.happens(0.05) || !n.up || !r.occurs(IncidentStage) {
 		return
 	}
@@ -26,10 +26,10 @@ func (o *oracle) askStage(w *write) {
 // judgeStage demands that no stage is claimed early.
 func (o *oracle) judgeStage(w *write, resp *kindred.Response) {
 	stage := resp.Receipt.Stage
-	if resp.Err != nil || stage < kindred.Propagated {
+	if resp.Err != nil || stage < kindred.Propagated || !o.run.resting(w.ackedAt) {
 		return
 	}
-	o.demandCommon("a node calls propagated", w.dot)
+	o.demandCommon(nil, "a node calls propagated", w.dot)
 	o.run.hits.add(StagePropagated)
 	if stage < kindred.Settled {
 		return

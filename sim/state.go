@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -311,10 +312,15 @@ func (o *oracle) readDisk(n *node, id replica.ID, s *shadow) map[string]bool {
 // sent judges what leaves a replica: a filled object stands for itself (R5).
 func (o *oracle) sent(from *node, m wire.Message) {
 	switch m := m.(type) {
+	case *wire.WriteAck:
+		o.countBehind(m.At)
+	case *wire.ForwardReply:
+		o.countBehind(m.At)
 	case *wire.ReadReply:
 		if strings.Contains(m.Failed, "catching up") {
 			o.run.hits.add(ReadUntrusted)
 		}
+		o.countBehind(m.At)
 		if m.Failed != "" {
 			o.refusedAt[m.Op.Process] = o.run.agenda.now
 		} else {
@@ -331,10 +337,23 @@ func (o *oracle) sent(from *node, m wire.Message) {
 			o.run.hits.add(ReadRepairSent)
 		}
 		for d := range m.Delta.Dots.Dots() {
+			if w := o.writes[d]; w != nil && m.At.Step != 0 {
+				if w.under != m.At.Tip && w.under.Counter != 0 {
+					o.run.hits.add(ResentUnderNewTip)
+				}
+				w.under = m.At.Tip
+			}
 			if w := o.writes[d]; w == nil || w.key != m.Key {
 				o.find("R2", "%s sends %v as a write of %s, which it is not", from.name, d, m.Key)
 			}
 		}
+	}
+}
+
+// countBehind counts a refusal because of the layout (R24).
+func (o *oracle) countBehind(at ring.Progress) {
+	if at.Step != 0 {
+		o.run.hits.add(RefusedBehind)
 	}
 }
 

@@ -187,16 +187,25 @@ func (b *batch) seenByExpiry(d vclock.Dot) vclock.DotSet {
 	return vclock.DotSet{}
 }
 
+// expiryAsked is longer than a home asks others for their clocks.
+const expiryAsked = 5 * time.Second
+
 func (o *oracle) majorityOver(w *write) bool {
-	homes, seen := o.run.homes(w.key), 0
-	for _, name := range homes {
-		n := o.run.byName[name]
+	var seen nodes
+	for _, n := range o.run.nodes {
 		n.sawWall()
 		if w.over(n.wallMax) {
-			seen++
+			seen.add(n)
 		}
 	}
-	return seen > len(homes)/2
+	most := false
+	o.run.inUse(o.history(w.key).id.Partition, o.run.agenda.now-expiryAsked, func(by *owners) bool {
+		for _, group := range by.writers {
+			most = most || (seen&group).len() > group.len()/2
+		}
+		return !most
+	})
+	return most
 }
 
 // hidden adds to the dots that an answer shows those that it hides because they

@@ -1,0 +1,341 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
+	"github.com/kindredkv/kindred/vclock"
+)
+
+// Whose owners count, at which moment (R23). Nodes go by different phases of different
+// layouts for a while. The oracle knows all of them, and demands of an answer that it is
+// right by one of those that were in use while it was asked for.
+
+// era is the time in which a shard worked by a phase.
+type era struct {
+	node        *node
+	phase       *ring.Phase
+	from, until time.Duration
+}
+
+// owners are the homes of a partition by a phase.
+type owners struct {
+	// names are those of the tip, by slot, all those of base and tip that are not gone.
+	names   []string
+	all     nodes
+	writers []nodes
+	readers nodes
+}
+
+// still is when an era ends that has not ended.
+const still = time.Duration(1<<63 - 1)
+
+// eraKept is how long an era is remembered after its end: longer than an attempt takes.
+const eraKept = 15 * time.Second
+
+// began notes that a shard works by a phase from now on. Who was removed answers nothing.
+func (r *run) began(s *shell, phase *ring.Phase) {
+	r.ended(s)
+	if phase.Removed() {
+		return
+	}
+	s.era = &era{node: s.node, phase: phase, from: r.agenda.now, until: still}
+	r.eras = append(r.eras, s.era)
+	r.used[phase.Progress().Tip] = true
+	if tip := phase.Progress().Tip; tip.Compare(r.tip) > 0 {
+		r.tip, r.layout = tip, phase.Tip()
+	}
+}
+
+// ended notes that a shard works by its phase no more.
+func (r *run) ended(s *shell) {
+	if s.era != nil {
+		s.era.until = r.agenda.now
+		s.era = nil
+	}
+	r.eras = slices.DeleteFunc(r.eras, func(e *era) bool {
+		over := e.until < r.agenda.now-eraKept
+		if over {
+			delete(r.ownersBy, e.phase)
+		}
+		return over
+	})
+}
+
+// steady reports whether the layout never changes in this run.
+func (r *run) steady() bool { return r.cfg.Layouts.Change == 0 }
+
+// owners are the homes of a partition by a phase.
+func (r *run) owners(phase *ring.Phase, partition uint32) *owners {
+	all := r.ownersBy[phase]
+	if all == nil {
+		all = make([]*owners, r.cfg.Partitions)
+		r.ownersBy[phase] = all
+	}
+	if all[partition] == nil {
+		p, n := ring.Partition(partition), r.cfg.Replicas
+		o := &owners{names: phase.Tip().Homes(p, n), readers: r.setOf(phase.Readers(p, n))}
+		for _, name := range phase.Homes(p, n) {
+			if !phase.Gone(name) {
+				o.all.add(r.byName[name])
+			}
+		}
+		for _, group := range phase.Writers(p, n) {
+			o.writers = append(o.writers, r.setOf(group))
+		}
+		all[partition] = o
+		if r.ever == nil {
+			r.ever = make([][]nodes, r.cfg.Partitions)
+		}
+		if ever := &r.ever[partition]; !slices.Contains(*ever, o.all) {
+			*ever = append(*ever, o.all)
+		}
+	}
+	return all[partition]
+}
+
+func (r *run) setOf(names []string) (set nodes) {
+	for _, name := range names {
+		set.add(r.byName[name])
+	}
+	return set
+}
+
+// inUse calls visit with the homes of a partition by each phase that somebody has worked
+// by since then, until it returns false.
+func (r *run) inUse(partition uint32, since time.Duration, visit func(o *owners) bool) {
+	for i := len(r.eras) - 1; i >= 0; i-- {
+		if e := r.eras[i]; e.until >= since && !visit(r.owners(e.phase, partition)) {
+			return
+		}
+	}
+}
+
+// atNode is inUse for the phases by which one node works now, which are several in the
+// moment of a change.
+func (r *run) atNode(n *node, partition uint32, visit func(o *owners) bool) {
+	for i := len(r.eras) - 1; i >= 0; i-- {
+		if e := r.eras[i]; e.node == n && e.until >= r.agenda.now && !visit(r.owners(e.phase, partition)) {
+			return
+		}
+	}
+}
+
+// everyOwner are the homes of a partition by any phase that is in use now.
+func (r *run) everyOwner(partition uint32) (all nodes) {
+	r.inUse(partition, r.agenda.now, func(o *owners) bool { all |= o.all; return true })
+	for _, n := range r.nodes { // those that are down
+		if !n.up && n.phase != nil && !n.phase.Removed() {
+			all |= r.owners(n.phase, partition).all
+		}
+	}
+	return all &^ r.gone
+}
+
+// resting reports whether all nodes have worked by one settled layout since then.
+func (r *run) resting(since time.Duration) bool {
+	if r.steady() {
+		return true
+	}
+	for _, e := range r.eras {
+		if e.until >= since && (e.phase.Progress().Tip != r.tip || !e.phase.Settled()) {
+			return false
+		}
+	}
+	return true
+}
+
+// fits reports whether a receipt that names these homes, and so many guests, is right by
+// some phase that was in use since the request was sent (R23, R24).
+func (o *oracle) fits(op *operation, since time.Duration, partition uint32, acked nodes, guests int) (ok bool) {
+	o.run.inUse(partition, since, func(by *owners) bool {
+		ok = true
+		for _, group := range by.writers {
+			q, err := op.quorum(group.len())
+			homes := (acked & group).len()
+			ok = ok && err == nil && homes+guests >= q.W && homes >= q.PW
+		}
+		return !ok
+	})
+	return ok
+}
+
+// noteGroups notes by which owners a write counts as kept, and which there were when it
+// was acknowledged.
+func (o *oracle) noteGroups(w *write, since time.Duration, partition uint32) {
+	add := func(list *[]nodes, group nodes) {
+		if !slices.Contains(*list, group) {
+			*list = append(slices.Clip(*list), group)
+		}
+	}
+	o.run.inUse(partition, since, func(by *owners) bool {
+		for _, group := range by.writers {
+			add(&w.groups, group)
+			if (w.acked & group).len() > group.len()/2 {
+				add(&w.strong, group)
+			}
+		}
+		return true
+	})
+}
+
+// readBy are the owners by which a read may have been answered.
+func (o *oracle) readBy(partition uint32, since time.Duration, heard nodes) (groups []nodes) {
+	o.run.inUse(partition, since, func(by *owners) bool {
+		if heard&^by.readers == 0 && !slices.Contains(groups, by.readers) {
+			groups = append(groups, by.readers)
+		}
+		return true
+	})
+	return groups
+}
+
+// mustKnow reports whether a read that these homes have answered has to know an
+// acknowledged write, by whichever of those owners it was made: who acknowledged it knows
+// it, and quorums meet.
+func (o *oracle) mustKnow(w *write, heard nodes, groups []nodes, began time.Duration) bool {
+	if heard&w.acked&^w.lostSince(began) != 0 {
+		return true
+	}
+	for _, readers := range groups {
+		if o.holders(w, readers, began).len()+heard.len() <= readers.len() {
+			return false
+		}
+	}
+	return len(groups) > 0
+}
+
+// lostSince are the nodes that lost a write, also those that got it back after then: one
+// that gets it back while a read goes on may have answered without it.
+func (w *write) lostSince(began time.Duration) nodes {
+	if w.regainedAt >= began {
+		return w.lost | w.regained
+	}
+	return w.lost
+}
+
+// holders are those of some owners who must show an acknowledged write when it is read. Of
+// owners that there were already when it was acknowledged they are those who acknowledged
+// it, also one that lost it since, because it does not count toward reads before it has
+// caught up with so many others that one of them has the write (R17): as long as a
+// majority acknowledged it, and few enough have lost it. Of owners that came later all
+// have it, or they would not be read (R25).
+func (o *oracle) holders(w *write, readers nodes, began time.Duration) nodes {
+	lost := w.lostSince(began)
+	spared := func(group nodes) bool { return (group & w.acked & (lost | o.run.gone)).len() < (group.len()+1)/2 }
+	if !slices.Contains(w.groups, readers) {
+		if slices.ContainsFunc(w.strong, spared) {
+			return readers
+		}
+		return 0
+	}
+	holders := w.acked & readers
+	if holders.len() <= readers.len()/2 || !spared(readers) {
+		return holders &^ lost
+	}
+	if holders&lost != 0 {
+		o.run.hits.add(LostAndCaughtUp)
+	}
+	return holders
+}
+
+// former drops the replicas that a node does not own any more and every owner has all of
+// (R27): effects that there are come first.
+func (s *shell) former() {
+	n := s.node
+	if n.phase == nil || len(n.replicas) == n.ownedNow() {
+		return
+	}
+	s.put(func(time.Time, *core.Shard) { s.dropping = true })
+}
+
+// drop gives up what may go, once all effects are carried out.
+func (s *shell) drop() {
+	s.dropping = false
+	n, o := s.node, s.node.run.oracle
+	for _, id := range s.shard.Droppable() {
+		if !s.shard.Drop(id) {
+			continue
+		}
+		o.judgeDrop(n, id)
+		n.run.hits.add(ReplicaDropped)
+		n.run.trace.say(n.name, "drop", "%v", id)
+		var rows storage.Batch
+		replica.Erase(id, &rows)
+		if err := n.store.Apply(&rows); err != nil {
+			n.run.oracle.find("S1", "%s: apply: %v", n.name, err)
+		}
+		n.disk.touch()
+		o.dropped(n, id)
+	}
+}
+
+// ownedNow is how many replicas the phase gives a node.
+func (n *node) ownedNow() int {
+	if n.ownedBy != n.phase {
+		n.ownedBy, n.ownedCount = n.phase, len(n.phase.Owned(n.name, n.run.cfg.Replicas))
+	}
+	return n.ownedCount
+}
+
+// judgeDrop demands that what goes is at every owner, for certain (R27).
+func (o *oracle) judgeDrop(n *node, id replica.ID) {
+	r := o.run
+	if n.phase.Removed() {
+		o.find("R27", "%s drops %v, and was removed: nobody has asked it to", n.name, id)
+	}
+	homes := r.everyOwner(id.Partition)
+	for d := range o.shadow(n, id).clock.Minus(o.void).Dots() {
+		w := o.writes[d]
+		if missing := homes &^ (w.durable | w.forgotten); missing != 0 && w.applied.has(n) {
+			o.find("R27", "%s drops %v of %s, which is not durable at %s", n.name, d, w.key, r.someNode(missing))
+			return
+		}
+	}
+}
+
+// dropped notes that a node holds nothing of a replica any more.
+func (o *oracle) dropped(n *node, id replica.ID) {
+	for d := range o.shadow(n, id).clock.Minus(o.void).Dots() {
+		w := o.writes[d]
+		if w == nil || !w.applied.has(n) {
+			continue
+		}
+		w.applied.remove(n)
+		w.givenUp.add(n)
+		if w.durable.has(n) {
+			w.durable.remove(n)
+			w.forgotten.add(n)
+		}
+	}
+	o.durable[n.index] = vclock.DotSet{}
+	at := place{n.index, id}
+	delete(o.shadows, at)
+	delete(o.owed, at)
+	delete(n.spoilt, id)
+	n.replicas = slices.DeleteFunc(n.replicas, func(other replica.ID) bool { return other == id })
+}
+
+// recollect finds the replicas that a disk holds, whoever owns them by now.
+func (n *node) recollect() {
+	if n.run.steady() {
+		return
+	}
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		n.run.oracle.find("S5", "%s: %v", n.name, err)
+		return
+	}
+	defer snapshot.Close()
+	stored, err := replica.Stored(snapshot)
+	if err != nil {
+		n.run.oracle.find("S6", "%s: %v", n.name, err)
+	}
+	for _, id := range stored {
+		n.have(id)
+	}
+}
