@@ -41,7 +41,7 @@ var mutants = []mutant{
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "if k.r.asked++; k.r.asked%16 == 1 {\n		k.r.old = k.r.clock.Clone()\n	}\n	return k.object.Fill(k.r.old)"},
 	}},
 	{name: "acknowledged before the sync, by a peer", rule: "R10, I1", edits: []edit{
-		{"core/peers.go", "done(m.Durability == kindred.Sync, \"\")", "done(m.Durability == kindred.Sync && false, \"\")"},
+		{"core/peers.go", "x.end(s, x.m.Durability == kindred.Sync, \"\")", "x.end(s, x.m.Durability == kindred.Sync && false, \"\")"},
 	}},
 	{name: "acknowledged before the sync, by the coordinator", rule: "R10, I1", edits: []edit{
 		{"core/write.go", "if o.durability() == kindred.Sync {", "if o.durability() == kindred.Sync && false {"},
@@ -60,7 +60,7 @@ var mutants = []mutant{
 		{"replica/key.go", "delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}, Dots: vclock.NewDotSet(d)}", "delta := wire.Delta{Siblings: wire.Object{Context: seen.Clone()}}"},
 	}},
 	{name: "live without its dot", small: true, rule: "R8, C7", edits: []edit{
-		{"replica/get.go", "Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: live.Clone()}", "Delta: wire.Delta{Siblings: g.merged.Clone()}"},
+		{"replica/get.go", "Delta: wire.Delta{Siblings: g.merged.Clone(), Dots: g.merged.Dots()}", "Delta: wire.Delta{Siblings: g.merged.Clone()}"},
 		{"vclock/merge.go", "if !d.Dots.Contains(v.Dot) {", "if false {"},
 	}},
 	{name: "context without live dots", rule: "R8", edits: []edit{
@@ -245,7 +245,7 @@ var mutants = []mutant{
 		{"core/close.go", "	if len(long) > 0 && p.attempt == nil {", "	if false {"},
 	}},
 	{name: "damaged replica answers reads", rule: "R20", edits: []edit{
-		{"core/read.go", "		case k.Damaged():\n			m.Failed = isDamaged\n", ""},
+		{"core/read.go", "	case k.Damaged():\n		m.Failed = isDamaged\n", ""},
 	}},
 	{name: "lost rows not noticed", rule: "R20", edits: []edit{
 		{"replica/damage.go", "	for leaf := range doubted.Leaves() {\n		r.damage.leaves.Add(leaf)\n	}\n", ""},
