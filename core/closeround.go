@@ -140,7 +140,7 @@ func (c *closer) lives(id replica.ID, a vclock.Actor) bool {
 	if r := c.s.replicas[id]; r != nil && r.Actor() == a {
 		return true
 	}
-	return replica.New(id, c.s.cfg.Start, nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a
+	return replica.New(id, c.s.startOf(id), nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a
 }
 
 // holds are the dots of an actor that this node holds in any way: those that it keeps,

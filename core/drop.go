@@ -50,15 +50,16 @@ func (s *Shard) unused(r *replica.Replica) bool {
 }
 
 // Drop gives up a replica that is droppable, and refuses the partition from then on.
-// It reports false, and does nothing, if the replica is not droppable now. Otherwise
-// the shell erases what is stored of it: not before it has carried out the effects that
-// there are, and before it recovers the replica again. What this node owes as a guest,
+// It reports false, and does nothing, if the replica is not droppable now. Otherwise what
+// is stored of it is erased with the rows of this take. What this node owes as a guest,
 // and what it has promised, stays.
 func (s *Shard) Drop(id replica.ID) bool {
 	if !slices.Contains(s.Droppable(), id) {
 		return false
 	}
 	delete(s.replicas, id)
+	s.given[id]++
+	replica.Erase(id, &s.out.Rows)
 	delete(s.exchange.of, id)
 	s.exchange.order = slices.DeleteFunc(s.exchange.order, func(x *exchange) bool { return x.replica.ID() == id })
 	s.exchange.turn = 0

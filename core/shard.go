@@ -40,7 +40,9 @@ type Shard struct {
 	buckets  *buckets.Registry
 	linked   map[string]bool
 	replicas map[replica.ID]*replica.Replica
-	recent   *replica.Recent
+	// given counts how often a replica was given up since the start.
+	given  map[replica.ID]uint32
+	recent *replica.Recent
 
 	open  map[string]*openKey
 	steps int
@@ -93,6 +95,7 @@ func New(cfg Config) *Shard {
 		cfg:        cfg,
 		linked:     map[string]bool{},
 		replicas:   map[replica.ID]*replica.Replica{},
+		given:      map[replica.ID]uint32{},
 		recent:     replica.NewRecent(cfg.Limits.Requests),
 		open:       map[string]*openKey{},
 		looking:    map[replica.ID]int{},
@@ -110,7 +113,7 @@ func New(cfg Config) *Shard {
 
 // Recover reads the replica of that id back from the store, for SetPhase.
 func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica, error) {
-	r, err := replica.Recover(id, s.cfg.Start, s.recent, store)
+	r, err := replica.Recover(id, s.startOf(id), s.recent, store)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +121,11 @@ func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica
 		return nil, err
 	}
 	return r, s.closer.restore(r)
+}
+
+// startOf is the start that the present life of a replica is of.
+func (s *Shard) startOf(id replica.ID) vclock.Actor {
+	return replica.StartOf(s.cfg.Start, s.given[id])
 }
 
 // Has reports whether the shard holds that replica.

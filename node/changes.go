@@ -2,11 +2,14 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/kindredkv/kindred/recording"
+	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
 )
 
 // do lets the control core do something, and returns when its effects were carried out:
@@ -41,12 +44,6 @@ func (n *Node) Differ(peer string) {
 	}
 }
 
-// completer is a shard that knows whether it has all that was acknowledged before the
-// layout by which it works (R25).
-type completer interface {
-	Complete() (tip ring.Version, complete bool)
-}
-
 // census asks all shards whether they are complete for one tip.
 type census struct {
 	mu   sync.Mutex
@@ -68,6 +65,43 @@ func (c *census) answer(tip ring.Version, complete bool) bool {
 	return c.left == 0 && c.all
 }
 
+// former are the partitions that an earlier life of the node has owned, and that it has
+// not given up yet: their owners may still lack something that is here (R27).
+func (n *Node) former(store storage.Snapshot, owned []ring.Partition, copies uint8) (former []ring.Partition, err error) {
+	stored, err := replica.Stored(store)
+	for _, id := range stored {
+		if p := ring.Partition(id.Partition); id.N == copies && !slices.Contains(owned, p) {
+			former = append(former, p)
+		}
+	}
+	n.spoilt.own(former, copies)
+	return former, err
+}
+
+// givenAtOnce bounds the replicas that a shard gives up in a second: each leaves ranges
+// of deleted rows behind, which the engine has to clear away.
+const givenAtOnce = 4
+
+// giveUp lets the shards give up what this node does not own any more, when every owner
+// has what it has.
+func (n *Node) giveUp() {
+	phase := n.control.core.Phase()
+	if phase == nil || !phase.Settled() {
+		return
+	}
+	for _, w := range n.workers {
+		w.inbox.put(func(_ time.Time, s *recording.Shard) {
+			given := s.Droppable()
+			given = given[:min(len(given), givenAtOnce)]
+			for _, id := range given {
+				if s.Drop(id) {
+					n.log.Info("gave up a partition that others own; every owner has all of it", "partition", id.Partition)
+				}
+			}
+		})
+	}
+}
+
 // checkComplete asks all shards whether they are complete, while owners change.
 func (n *Node) checkComplete() {
 	phase := n.control.core.Phase()
@@ -77,11 +111,7 @@ func (n *Node) checkComplete() {
 	c := &census{left: len(n.workers)}
 	for _, w := range n.workers {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
-			shard, able := any(s).(completer)
-			if !able {
-				return
-			}
-			if tip, complete := shard.Complete(); c.answer(tip, complete) {
+			if tip, complete := s.Complete(); c.answer(tip, complete) {
 				select {
 				case n.control.events <- func(now time.Time) { n.control.core.Complete(now, tip) }:
 				default: // the next tick asks again

@@ -165,6 +165,7 @@ func (c *control) run() {
 			c.node.checkSiblings()
 			c.node.checkTrust()
 			c.node.checkComplete()
+			c.node.giveUp()
 		}
 		c.perform(c.core.Take())
 		for _, done := range c.after {

@@ -277,6 +277,13 @@ func (n *Node) recover(s *recording.Shard, i int, owned []ring.Partition, copies
 	if err := s.RecoverPromises(snapshot, mine); err != nil {
 		return nil, err
 	}
+	if !n.workers[i].begun {
+		former, err := n.former(snapshot, owned, copies)
+		if err != nil {
+			return nil, err
+		}
+		owned = append(slices.Clone(owned), former...)
+	}
 	var recovered []*replica.Replica
 	for _, p := range owned {
 		id := replica.ID{Partition: uint32(p), N: copies}

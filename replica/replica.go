@@ -83,6 +83,19 @@ func GuestIncarnation(id ID, start vclock.Actor) vclock.Actor {
 	return scatter(asGuest|uint64(id.Partition)<<8|uint64(id.N), start)
 }
 
+// asLater keeps the later lives that a replica has in one start apart from both.
+const asLater = 1 << 25
+
+// StartOf is the start to make a replica of that its node has given up so many times
+// since it started. What such a life has minted is known to others, and nothing of it is
+// here any more: the next one counts its writes as another incarnation (I2).
+func StartOf(start vclock.Actor, given uint32) vclock.Actor {
+	if given == 0 {
+		return start
+	}
+	return scatter(asLater|uint64(given)<<26, start)
+}
+
 func scatter(number uint64, start vclock.Actor) vclock.Actor {
 	x := start.Nonce + number*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

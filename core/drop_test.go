@@ -1,0 +1,54 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+)
+
+// A node that gave a partition up gets it back without having been started anew. What it
+// minted before is known to everybody: the dots of its new writes must be others, or they
+// would pass for seen (I2).
+func TestAPartitionThatComesBackInOneLifeHasAnotherActor(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.commit("n1", false, joins("n4"))
+	m.spread()
+	key, was, is := m.moved("n1")
+	left, id := onlyIn(was, is)[0], m.placeOf(key)
+	for range 3 {
+		require.Nil(t, m.do(left, put(key, "before")).Err)
+	}
+	minted := m.nodes[left].shard.replicas[id].Actor()
+	m.run(30)
+	require.True(t, m.courses["n1"].Settled())
+	require.Contains(t, m.nodes[left].shard.Droppable(), id)
+	require.True(t, m.nodes[left].shard.Drop(id))
+	m.settle()
+	require.False(t, m.nodes[left].shard.Drop(id), "once is enough")
+	snapshot, err := m.nodes[left].engine.Snapshot()
+	require.NoError(t, err)
+	stored, err := replica.Stored(snapshot)
+	require.NoError(t, err)
+	require.NoError(t, snapshot.Close())
+	require.NotContains(t, stored, id)
+
+	m.commit("n1", false, leaves("n4"))
+	m.run(30)
+	require.True(t, m.courses["n1"].Settled())
+	shard := m.nodes[left].shard
+	require.True(t, shard.Has(id))
+	require.NotEqual(t, minted, shard.replicas[id].Actor())
+	require.False(t, shard.closer.lives(id, minted), "the first life has ended: what it left can be closed")
+	require.True(t, shard.closer.lives(id, shard.replicas[id].Actor()))
+	read := m.do(left, get(key))
+	require.Nil(t, read.Err)
+	after := put(key, "after")
+	after.Context, after.W = read.Context, kindred.CountAll
+	require.Nil(t, m.do(left, after).Err)
+	for _, name := range was {
+		require.Equal(t, []string{"after"}, m.valuesAt(name, key), name)
+	}
+}
