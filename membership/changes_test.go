@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -257,7 +258,28 @@ func TestWhatIsLostIsSentAgain(t *testing.T) {
 	w.now = w.now.Add(5 * time.Minute)
 	w.tick(1)
 	require.Len(t, w.views["n2"].Changes().Staged, 1)
-	require.Zero(t, w.tick(10), "its answer has shown that it arrived")
+	require.Positive(t, w.tick(60), "nobody has told that it arrived")
+	require.Zero(t, w.tick(300), "who is told what is no news says what it has")
+}
+
+// Whoever knows something else after a document than its sender says so.
+func TestADocumentIsAnsweredWhenNodesDiffer(t *testing.T) {
+	w := newTown(t, 2)
+	w.gossips = false
+	a, b := w.views["n1"], w.views["n2"]
+	stage := func(v *View, n ring.Node) {
+		_, err := v.Stage(w.now, n, ring.Own)
+		require.NoError(t, err)
+	}
+	stage(a, own("n2", 2))
+	require.Empty(t, b.LayoutReceived(w.now, "n1", a.rec.told).Send, "they hold the same now")
+	stage(a, own("n2", 3))
+	stage(b, own("n1", 3))
+	w.now = w.now.Add(ResendEvery)
+	e := b.LayoutReceived(w.now, "n1", a.rec.told)
+	require.Len(t, e.Send, 1)
+	a.LayoutReceived(w.now, "n2", e.Send[0].Document)
+	require.Equal(t, a.rec.told, b.rec.told)
 }
 
 func TestWhatBecameOfAChangeIsReported(t *testing.T) {
@@ -288,4 +310,136 @@ func TestWhatBecameOfAChangeIsReported(t *testing.T) {
 	nodes := w.views["n3"].rec.history[0].nodes
 	require.Equal(t, outcome{bytes: 1234, complete: epoch.Add(2 * time.Minute).UnixMilli(), alone: epoch.Add(2 * time.Minute).UnixMilli()}, nodes["n2"])
 	require.Equal(t, epoch.Add(time.Minute).UnixMilli(), nodes["n1"].complete)
+}
+
+// A cluster of before layouts could change goes on with what it has saved.
+func TestALayoutThatWasSavedBeforeTheyChangedGoesOn(t *testing.T) {
+	first := formed(proposal(t, 5, "n1", "n2", "n3"))
+	v := holding(t, "n1", first, "n2", "n3")
+	p := v.Phase()
+	require.Equal(t, ring.Progress{Tip: first.layout.Version(), Step: ring.Alone}, p.Progress())
+	require.True(t, p.Settled())
+	e, err := v.Stage(epoch, own("n2", 2), ring.Own)
+	require.NoError(t, err)
+	require.Equal(t, byte(savedVersion), e.SaveLayout[0])
+}
+
+func TestSeveralChangesAreStagedOrNone(t *testing.T) {
+	w := newTown(t, 3)
+	v := w.views["n1"]
+	changes := []ring.Staged{{Node: own("n2", 2), Intent: ring.Own}, {Node: own("n9", 0), Intent: ring.Leave}}
+	e, err := v.StageAll(w.now, changes)
+	require.Error(t, err)
+	require.True(t, e.Empty())
+	require.Empty(t, v.Changes().Staged)
+	changes[1].Name = "n3"
+	_, err = v.StageAll(w.now, changes)
+	require.NoError(t, err)
+	require.Len(t, v.Changes().Staged, 2)
+	e, err = v.Clear(w.now)
+	require.NoError(t, err)
+	require.NotNil(t, e.SaveLayout)
+	e, err = v.Clear(w.now)
+	require.NoError(t, err)
+	require.Nil(t, e.SaveLayout, "nothing was left to take back")
+}
+
+// Two of three owners are dead: only a commit that says so by name goes on, whether its
+// plan had said so or not.
+func TestALossIsAcceptedByName(t *testing.T) {
+	for _, planned := range []bool{false, true} {
+		w := newTown(t, 3)
+		w.stop("n2")
+		w.stop("n3")
+		w.stage("n1", own("n2", 0), ring.Remove)
+		w.stage("n1", own("n3", 0), ring.Remove)
+		v := w.views["n1"]
+		plan, d, err := v.Plan(w.now, planned, nil)
+		require.NoError(t, err)
+		require.Equal(t, planned, len(plan.Refusals) == 0)
+		if !planned {
+			_, err = v.Commit(w.now, d.Version(), false)
+			require.ErrorContains(t, err, "acknowledged writes may have been only there")
+		}
+		e, err := v.Commit(w.now, d.Version(), true)
+		require.NoError(t, err)
+		w.carry("n1", e)
+		require.True(t, v.Phase().Loss())
+		require.True(t, v.Changes().Progress.Loss)
+		require.True(t, v.Changes().History[0].Loss)
+	}
+}
+
+// On two sides of a cut different things are staged for one node.
+func TestWhatIsDroppedOfTwoStagedChangesIsTold(t *testing.T) {
+	w := newTown(t, 2)
+	w.sever([]string{"n1"}, []string{"n2"})
+	w.stage("n1", own("n2", 2), ring.Own)
+	w.stage("n2", own("n2", 3), ring.Own)
+	w.mend()
+	require.Equal(t, w.views["n1"].Changes().Staged, w.views["n2"].Changes().Staged)
+	require.Contains(t, w.notes["n1"], Note{Loud: true, Text: "different changes were staged on two sides of a cut for n2, and one of them is dropped: check what is staged"})
+}
+
+// Two sides stage more together than any node may hold: what was committed makes room, and
+// otherwise each keeps what it has.
+func TestStagingsThatAreTooMuchTogetherDoNotMerge(t *testing.T) {
+	fill := func(r *record, from, to int) {
+		for i := from; i < to; i++ {
+			s, err := r.staging.Stage("n1", r.course.Tip(), own(fmt.Sprintf("x%04d", i), 1), ring.Own)
+			require.NoError(t, err)
+			r.staging = s
+		}
+	}
+	a, b := newTown(t, 2).views["n1"].rec, newTown(t, 2).views["n2"].rec
+	fill(a, 0, ring.StagedMax/2)
+	fill(b, ring.StagedMax/2, ring.StagedMax+1)
+	require.False(t, a.hear(b.tell()))
+	require.Len(t, a.staging.All(), ring.StagedMax/2)
+	a.seal()
+	_, err := decodeTold(a.told)
+	require.NoError(t, err)
+}
+
+func TestWhoIsCompleteIsSoForOneLayout(t *testing.T) {
+	w := newTown(t, 3)
+	w.start("n4")
+	w.stage("n1", own("n2", 2), ring.Own)
+	w.commit("n1")
+	v, other := w.views["n1"], w.views["n4"]
+	require.Nil(t, v.Complete(w.now, ring.Version{Counter: 1, Hash: 1}).SaveLayout)
+	require.Nil(t, other.Complete(w.now, other.rec.course.Tip().Version()).SaveLayout, "it has no part in it")
+	e := v.Complete(w.now, v.rec.course.Tip().Version())
+	require.NotNil(t, e.SaveLayout)
+	require.Len(t, e.Send, 3, "it is told at once")
+	require.Nil(t, v.Complete(w.now, v.rec.course.Tip().Version()).SaveLayout)
+}
+
+// What a node was told the others were told too. It waits for gossip to show that before
+// it tells them: a change would make every node tell it to every other.
+func TestOnlyWhatANodeHasDoneItselfIsToldAtOnce(t *testing.T) {
+	w := newTown(t, 4)
+	w.gossips = false
+	v, sender := w.views["n1"], w.views["n2"]
+	_, err := sender.Stage(w.now, own("n2", 2), ring.Own)
+	require.NoError(t, err)
+	now := w.now.Add(time.Hour)
+	e := v.LayoutReceived(now, "n2", sender.rec.told)
+	require.NotNil(t, e.SaveLayout)
+	require.Empty(t, e.Send)
+	require.Empty(t, v.Tick(now.Add(ResendEvery-1)).Send)
+	e = v.Tick(now.Add(ResendEvery))
+	require.Len(t, e.Send, 2)
+	require.Equal(t, "n3", e.Send[0].To)
+	require.Equal(t, "n4", e.Send[1].To)
+}
+
+// A node with a new disk is told again what the cluster began with: that is no vote of its.
+func TestANewDiskDoesNotBeginWhereTheClusterDid(t *testing.T) {
+	first := proposal(t, 5, "n1", "n2", "n3")
+	v := fresh(t, "n3", 0)
+	v.Gossip(epoch, joined("n1", formed(first).held()))
+	require.Nil(t, v.LayoutReceived(epoch, "n2", first.encode()).SaveLayout)
+	v.Gossip(epoch, joined("n2", Held{}))
+	require.Nil(t, v.LayoutReceived(epoch, "n2", first.encode()).SaveLayout)
 }

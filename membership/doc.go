@@ -1,5 +1,6 @@
 // Package membership decides whom a node knows, whom it dials, who is up, and
-// which layout it goes by; it makes the first layout of a cluster.
+// which layout it goes by; it makes the first layout of a cluster, and takes part in
+// changing it.
 //
 // It is a pure machine: [View] takes events with the time at which they
 // happened and returns [Effects] for its owner to carry out.
@@ -12,8 +13,10 @@
 // left: links are the better witness, because they carry what is to be sent.
 // When gossip and link disagree the member is suspect.
 //
-// A document is a layout and whether it has been formed. Gossip carries only
-// which document a node holds ([Meta]); the documents travel over links.
+// A document is what a node holds of layouts: the proposal of a first layout, or,
+// once that is formed, all that it knows of decisions (ring.Course), what operators have
+// staged, and what was committed before. Gossip carries only a hash of it ([Meta]); the
+// documents travel over links.
 //
 // # Invariants
 //
@@ -21,17 +24,18 @@
 //     other effect of the same call is carried out: a node never announces,
 //     uses or sends a layout that it could forget.
 //   - M2 One cluster. A node that has a formed layout never takes one of
-//     another cluster, and of two layouts of its own cluster it takes the one
-//     that ring.Merge picks. Foreign members are not dialled and not up; they
-//     are a standing problem.
+//     another cluster. Foreign members are not dialled and not up; they are a
+//     standing problem.
 //   - M3 Formed once. Two first layouts that have a member in common are never
 //     both formed (see below).
-//   - M4 Dialled for ever. A member is in the dial set until it is removed:
-//     members in the layout for ever, others until they leave. A member that
-//     returns at another address is dialled there.
+//   - M4 Dialled for ever. Who has a part in a layout that is in use, or in the next
+//     one, is in the dial set for ever: members, and owners of the base. Others are until
+//     they leave; who was removed, or has left the layout, only while gossip sees it, so
+//     that it is told. A member that returns at another address is dialled there.
 //   - M5 Bounded. At most MembersMax members are known, and fields of what
-//     peers send have limits (metas MetaBytesMax, documents by package ring).
-//     At the limit, members that are neither alive, nor linked, nor in the
+//     peers send have limits (metas MetaBytesMax, documents by package ring, and
+//     HistoryMax layouts of before).
+//     At the limit, members that are neither alive, nor linked, nor in a
 //     layout make room; if there are none, newcomers are ignored and reported.
 //
 // # The first layout
@@ -76,19 +80,54 @@
 // every disk, a cluster that is set up again from empty disks has a new id, and
 // a node left over from the old one is recognised as foreign.
 //
+// # Layouts that change
+//
+// From then on the rules are R22 and R23 of the protocol, and package ring does them
+// ([ring.Course]); see decision 0029. This package saves the course after every change,
+// tells it, hears others, and turns it as far as it goes. Operators stage changes at any
+// node ([View.Stage]), see what a commit would do ([View.Plan]) and commit that very plan
+// ([View.Commit]). A layout that was saved before layouts could change is the first
+// decision.
+//
+// Who tells whom:
+//
+//  1. What a node has done itself (staged, committed, a vote, a step, that it is complete)
+//     it tells all linked members at once. What it was told others were told too; it
+//     tells those whose gossip still shows another hash after ResendEvery.
+//  2. A document is answered when that of the receiver is another one afterwards, or when
+//     it was no news: then the sender does not know that it had arrived.
+//  3. What is sent in vain is sent again, after ResendEvery, then twice that, up to
+//     ResendMax.
+//  4. [View.Differ] tells a peer at once, when a refused request has shown that the two
+//     differ.
+//
+// A whole document travels each time, some ten kilobytes for a thousand partitions, and a
+// change makes each node tell each other about five times.
+//
+// What was staged is not dropped here when a decision has taken it: so all nodes hold the
+// same, and what a losing decision took waits again by itself. The history is the newest
+// HistoryMax commits, what became of them at each node for the newest OutcomesMax; it
+// merges like all else.
+//
 // # Lost disks
 //
 // A node that lost its disk comes back under its name with another replica id and
-// no layout. It takes the formed layout from its peers, in which its name is a
-// member, and owns what that name owns; package core copies the data anew. Its
+// no layout. It enters the cluster with what its peers tell (ring.Enter), where its name
+// was, and owns what that name owns; package core copies the data anew. Its
 // old disk may come back later in its place: that is another replica id again, and
 // an old image. Two disks must not run under one name at the same time; gossip
 // reports that as a conflict.
 //
+// A layout may have been formed with its vote, and a peer that is behind not know of it.
+// So it waits until all members that are there have told it, for EnterPatience at most. A
+// vote for a layout that is not formed yet is lost with its disk: if it votes for another
+// one then, and both are formed, that is a fault beyond this protocol.
+//
 // # What it does not do
 //
-// It does not plan changes of the layout, move data, detect failures or talk to
-// anyone. It does not know who may join: whoever reaches the gossip may.
+// It does not choose changes of the layout, move data, know what is complete, detect
+// failures or talk to anyone. It does not know who may join: whoever reaches the gossip
+// may be staged.
 //
 // # Example
 //

@@ -38,7 +38,8 @@ func (v *View) consider(doc document) {
 	mine, theirs := v.doc.held(), doc.held()
 	switch {
 	case mine.None():
-		if doc.has(v.cfg.Self.Name) {
+		// A node whose disk is new does not begin where the cluster did.
+		if doc.has(v.cfg.Self.Name) && !v.clusters()[theirs.Cluster] {
 			v.hold(doc)
 		}
 	case mine.Formed || mine.Cluster == theirs.Cluster:
@@ -252,10 +253,10 @@ func (v *View) noteTurn(before, after standing, rivals []*ring.Decision) {
 func (v *View) refresh() {
 	v.rec.seal()
 	c := v.rec.course
-	if l := c.Tip().Layout(); v.doc.layout != l {
+	if l := c.Tip().Layout(); v.doc.layout != l || v.owned == nil {
 		v.doc = document{layout: l, formed: true}
+		v.recount()
 	}
-	v.recount()
 	switch busy := v.changing(); {
 	case !busy:
 		v.busy, v.since = false, time.Time{}

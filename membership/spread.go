@@ -23,9 +23,10 @@ func (v *View) spread() {
 		switch {
 		case asked && (again || lacks):
 			v.answer(m)
-		case lacks && v.due(m):
+		case lacks && (!m.met || v.due(m)):
 			v.send(m)
 		}
+		m.met = true
 	}
 }
 
@@ -49,8 +50,6 @@ func (v *View) lacks(m *member) bool {
 func (v *View) due(m *member) bool {
 	held := v.held()
 	switch {
-	case m.sentAt.IsZero(): // the link is new
-		return true
 	case m.sent == held && m.sentTo == m.holds:
 		return v.now.Sub(m.sentAt) >= m.resend
 	case v.voiced || !held.Formed:

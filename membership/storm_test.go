@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -26,20 +27,25 @@ func TestStorm(t *testing.T) {
 		return
 	}
 	// Rivals are rare: a run goes on until it has seen some.
-	base, rivals := rand.Uint64(), 0
-	for i := 0; i < *stormsFor || rivals == 0 && i < 50**stormsFor; i++ {
+	var all happened
+	base := rand.Uint64()
+	for i := 0; i < *stormsFor || all.rivals == 0 && i < 50**stormsFor; i++ {
 		seed := base + uint64(i)
-		if !t.Run(fmt.Sprint(i), func(t *testing.T) { rivals += storm(t, seed) }) {
+		if !t.Run(fmt.Sprint(i), func(t *testing.T) { all.add(storm(t, seed)) }) {
 			t.Fatalf("reproduce with -run TestStorm -seed %d", seed)
 		}
 	}
-	require.Positive(t, rivals, "no node ever left a proposal for another one")
+	t.Logf("%+v", all)
+	all.require(t)
 }
 
-// storm runs one storm and returns how often a proposal was left for another.
-func storm(t *testing.T, seed uint64) int {
+// storm runs one storm and returns what has happened.
+func storm(t *testing.T, seed uint64) happened {
 	w := newWorld(t, seed)
 	steps := 50 + w.rng.IntN(400)
+	if w.rng.IntN(2) == 0 {
+		steps *= 4
+	}
 	for range steps {
 		w.step()
 		w.check()
@@ -47,7 +53,7 @@ func storm(t *testing.T, seed uint64) int {
 	w.calm()
 	w.check()
 	w.checkEnd()
-	return w.rivals
+	return w.happened
 }
 
 // world is all nodes and the network between them.
@@ -66,9 +72,8 @@ type world struct {
 	// crashOnce in so many chances a node crashes; it differs between storms.
 	crashOnce int
 	// formed are the members of each cluster that was ever formed.
-	formed map[[16]byte][]string
-	// rivals counts the proposals that were left for another.
-	rivals int
+	formed   map[[16]byte][]string
+	happened happened
 }
 
 // simNode is one node: its disk, and its view while it runs.
@@ -76,6 +81,11 @@ type simNode struct {
 	cfg           Config
 	moves         int
 	layout, peers []byte
+	// record is what layout says, once it is in a cluster; doc what read says, which is what
+	// layout was.
+	record *record
+	read   []byte
+	doc    document
 
 	view  *View // nil while it is down
 	metas [][]byte
@@ -157,6 +167,7 @@ func (w *world) carryOut(name string, e Effects) {
 	for _, s := range e.Send {
 		w.docs = append(w.docs, simDoc{name, s.To, s.Document})
 	}
+	w.checkTold(name, e)
 	if !e.Empty() && crashes() {
 		w.crash(name)
 	}
@@ -170,7 +181,17 @@ func (w *world) severed(a, b string) bool { return w.cut[[2]string{a, b}] }
 func (w *world) step() {
 	w.now = w.now.Add(time.Duration(w.rng.IntN(1000)) * time.Millisecond)
 	a, b := w.pick(), w.pick()
-	switch w.rng.IntN(20) {
+	switch w.rng.IntN(30) {
+	case 20, 21, 22:
+		w.operate(a)
+	case 23, 24:
+		w.complete(a)
+	case 25:
+		if w.rng.IntN(10) == 0 {
+			w.loseDisk(a)
+		}
+	case 26, 27: // for a moment all goes well
+		w.hour()
 	case 0:
 		w.cut[[2]string{a, b}] = true // one way
 	case 1:
@@ -267,15 +288,16 @@ func (w *world) deliver() {
 
 // check holds all that must be true at any time.
 func (w *world) check() {
+	w.checkRivals()
 	for _, name := range w.names {
 		n := w.nodes[name]
 		if n.layout == nil {
 			continue
 		}
-		doc := savedDocument(w.t, name, n.layout)
+		doc := w.savedDocument(name)
 		if id := doc.layout.ClusterID(); !n.votes[id] {
 			n.votes[id] = true
-			w.rivals += min(1, len(n.votes)-1)
+			w.happened.rivals += min(1, len(n.votes)-1)
 		}
 		if !doc.formed {
 			require.Zero(w.t, n.cluster, "%s fell back to a proposal", name)
@@ -286,11 +308,11 @@ func (w *world) check() {
 			require.Equal(w.t, n.cluster, id, "%s changed its cluster", name)
 		}
 		n.cluster = id
-		var members []string
-		for _, m := range doc.layout.Nodes() {
-			members = append(members, m.Name)
+		if w.formed[id] == nil {
+			for _, m := range doc.layout.Nodes() {
+				w.formed[id] = append(w.formed[id], m.Name)
+			}
 		}
-		w.formed[id] = members
 	}
 	for id, members := range w.formed {
 		for _, m := range members {
@@ -309,10 +331,14 @@ func (w *world) check() {
 }
 
 // savedDocument is the layout by which a node would go on.
-func savedDocument(t *testing.T, name string, saved []byte) document {
-	v, err := New(config(name, 0), saved, nil)
-	require.NoError(t, err)
-	return v.doc
+func (w *world) savedDocument(name string) document {
+	n := w.nodes[name]
+	if !bytes.Equal(n.read, n.layout) {
+		v, err := New(config(name, 0), n.layout, nil)
+		require.NoError(w.t, err)
+		n.read, n.doc = n.layout, v.doc
+	}
+	return n.doc
 }
 
 // calm ends all faults and lets time pass.
@@ -326,19 +352,25 @@ func (w *world) calm() {
 				w.start(a)
 			}
 		}
-		for _, a := range w.names {
-			for _, b := range w.names {
-				w.nodes[b].heard[a] = max(0, len(w.nodes[a].metas)-1)
-				w.gossip(a, b)
-				w.relink(a, b)
-			}
-			if n := w.nodes[a]; n.view != nil {
-				w.carryOut(a, n.view.Tick(w.now))
-			}
+		w.hour()
+	}
+}
+
+// hour lets all that can be told be told, and nodes be complete.
+func (w *world) hour() {
+	for _, a := range w.names {
+		for _, b := range w.names {
+			w.nodes[b].heard[a] = max(0, len(w.nodes[a].metas)-1)
+			w.gossip(a, b)
+			w.relink(a, b)
 		}
-		for range 3 * len(w.docs) {
-			w.deliver()
+		w.complete(a)
+		if n := w.nodes[a]; n.view != nil {
+			w.carryOut(a, n.view.Tick(w.now))
 		}
+	}
+	for range 3 * len(w.docs) {
+		w.deliver()
 	}
 }
 
@@ -368,5 +400,8 @@ func (w *world) checkEnd() {
 			}
 		}
 		require.Equal(w.t, want, n.dial)
+	}
+	if len(w.formed) == 1 {
+		w.checkChanged()
 	}
 }

@@ -103,7 +103,9 @@ type member struct {
 	// unreadable is why its meta could not be read.
 	unreadable string
 	// sent is the document last sent to it, at sentAt, when it held sentTo; it is sent
-	// again after resend. Differs is since when it has held another one.
+	// again after resend. Differs is since when it has held another one. Met: something was
+	// or could have been sent since its link is up.
+	met             bool
 	sent, sentTo    Held
 	sentAt, differs time.Time
 	resend          time.Duration
@@ -182,7 +184,7 @@ func (v *View) LinkDown(now time.Time, peer string) Effects { return v.link(now,
 func (v *View) link(now time.Time, peer string, up bool) Effects {
 	v.now = now
 	if m := v.members[peer]; m != nil {
-		m.linked, m.sent, m.sentAt, m.resend = up, Held{}, time.Time{}, 0
+		m.linked, m.met, m.sent, m.sentAt, m.resend = up, false, Held{}, time.Time{}, 0
 	}
 	return v.settle()
 }

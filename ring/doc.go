@@ -46,8 +46,7 @@
 //
 // # Changing a layout together
 //
-// What follows is for changes of layout, which the product does not make yet
-// (protocol, R22 and R23; decision 0029).
+// The rules are R22 and R23 of the protocol; why they are so is decision 0029.
 //
 // A [Staging] is what operators want changed; it merges across any number of sides
 // of a cut. A [Decision] is a layout with what it follows on, which nodes are gone
@@ -55,7 +54,8 @@
 // again by itself. A [Course] is one node's way: it holds the greatest successor of
 // its tip, uses it when all its voters were seen to hold it, and goes with all
 // others from the old owners to the new in three steps. What nodes know of one
-// decision is a [File]; files merge. A [Plan] says what a decision would move and
+// decision is a [File]; files merge. A [Phase] is by whose owners a course works at one
+// moment. A [Plan] says what a decision would move and
 // why it is refused.
 //
 // # What this package does not do
