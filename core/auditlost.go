@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred/antientropy"
@@ -85,22 +86,18 @@ func (a *audit) noneKnows(s *Shard) bool {
 	return true
 }
 
-// allReachable reports whether every member of the layout can be asked.
+// allReachable reports whether everybody can be asked who may hold something: as long as
+// owners change, those that leave too.
 func (s *Shard) allReachable() bool {
-	for _, n := range s.layout.Nodes() {
-		if !s.reachable(n.Name) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.phase.Members(), func(n string) bool { return !s.reachable(n) })
 }
 
 // inquire begins an asking. Nothing is promised: the round is none.
 func (a *audit) inquire(s *Shard, now time.Time) {
 	var members []string
-	for _, n := range s.layout.Nodes() {
-		if n.Name != s.cfg.Node {
-			members = append(members, n.Name)
+	for _, n := range s.phase.Members() {
+		if n != s.cfg.Node {
+			members = append(members, n)
 		}
 	}
 	var actors []vclock.Actor

@@ -76,8 +76,18 @@ func (s *Shard) cannotTell(id replica.ID, asker string) string {
 // from here or not at all. All that the pass has brought of a key is in what is told of
 // it: versions that live, and what is known to be gone.
 func (s *Shard) lastToAsk(id replica.ID, asker string) bool {
-	others := s.others(id)
-	return len(others) == 1 && others[0] == asker && s.gaveUp(id)
+	return s.onlyOther(id, asker) && s.gaveUp(id)
+}
+
+// onlyOther reports whether a replica has no other home than one, by the tip or, as long
+// as that counts, by the base.
+func (s *Shard) onlyOther(id replica.ID, home string) bool {
+	for _, h := range s.holdersOf(wire.Head(id)) {
+		if h != s.cfg.Node && h != home && !s.phase.Gone(h) {
+			return false
+		}
+	}
+	return slices.Contains(s.others(id), home)
 }
 
 // onAuditTree answers with the parts of the hash tree that differ.

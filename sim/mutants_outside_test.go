@@ -72,7 +72,10 @@ var mutantsOutside = []mutant{
 		{"core/closeround.go", "		holds = c.keeps\n", ""},
 	}},
 	{name: "half-built home is the last to ask though there is a third", directed: "core:TestWhatAHalfBuiltHomeKnowsIsNotLostToAThird", rule: "R20, I5", edits: []edit{
-		{"core/auditserve.go", "len(others) == 1 && others[0] == asker && s.gaveUp(id)", "len(others) > 0 && s.gaveUp(id)"},
+		{"core/auditserve.go", "return s.onlyOther(id, asker) && s.gaveUp(id)", "return s.gaveUp(id)"},
+	}},
+	{name: "who leaves is not asked what was lost", directed: "core:TestR20_WhatALeavingOwnerHoldsIsNotLost", rule: "R20, I1", edits: []edit{
+		{"core/auditlost.go", "	for _, n := range s.phase.Members() {\n", "	for _, m := range s.layout.Nodes() {\n		n := m.Name\n"},
 	}},
 	{name: "half-built home promises without what it could not claim", directed: "core:TestOfTwoHomesTheHalfBuiltOneTellsWhatItCouldNotClaim", rule: "R15, I1", edits: []edit{
 		{"core/closeround.go", "m.Round.IsZero() && c.s.lastToAsk(p.id, from)", "c.s.lastToAsk(p.id, from)"},
