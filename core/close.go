@@ -127,12 +127,17 @@ func (s *Shard) Promised(id replica.ID, dots vclock.DotSet) wire.Rounds {
 	return nil
 }
 
-// promisedOf is Promised for the live versions of an object.
-func (s *Shard) promisedOf(id replica.ID, o *wire.Object) wire.Rounds {
-	if p := s.closer.places[id]; p != nil && len(p.promises.All()) > 0 {
-		return p.promises.Rounds(o.Dots())
+// vouched is what this node has promised about the live versions of an object, and
+// the digest of what it knows to be void.
+func (s *Shard) vouched(id replica.ID, o *wire.Object) (promised wire.Rounds, void uint64) {
+	p := s.closer.places[id]
+	if p == nil {
+		return nil, 0
 	}
-	return nil
+	if len(p.promises.All()) > 0 { // or the dots need not be gathered
+		promised = p.promises.Rounds(o.Dots())
+	}
+	return promised, p.promises.VoidDigest()
 }
 
 // voidDigest is of what this node knows to be void.

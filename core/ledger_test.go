@@ -137,7 +137,7 @@ func TestTheLedger(t *testing.T) {
 			l.sum = before
 			l.operation(seen(put(key(i), value), read.Context))
 		}},
-		{"get", cost{loads: 2, messages: 2, messageBytes: 215, allocations: 35}, func(l *ledger, i int) { l.operation(get(key(i))) }},
+		{"get", cost{loads: 2, messages: 2, messageBytes: 215, allocations: 34}, func(l *ledger, i int) { l.operation(get(key(i))) }},
 		{"delete of what was read", cost{rows: 3, removed: 3, rowBytes: 156, loads: 3, messages: 4, messageBytes: 210, allocations: 44}, func(l *ledger, i int) {
 			before := l.sum
 			read := l.operation(get(key(i)))

@@ -205,7 +205,7 @@ func (x *readStep) act(s *Shard, now time.Time, k *replica.Key, err error) {
 	switch {
 	case err != nil:
 		m.Failed = err.Error()
-	case !x.ask.Inspect && s.Rebuilding(r.ID()):
+	case !x.ask.Inspect && r.Rebuilding():
 		m.Failed = beingRebuilt
 	case !x.ask.Inspect && !s.trusted(r.ID()):
 		m.Failed = catchingUp
@@ -215,7 +215,7 @@ func (x *readStep) act(s *Shard, now time.Time, k *replica.Key, err error) {
 		m.Failed = isDamaged
 	default:
 		m.Object = k.Filled()
-		m.Rounds, m.Void = s.promisedOf(r.ID(), &m.Object), s.voidDigest(r.ID())
+		m.Rounds, m.Void = s.vouched(r.ID(), &m.Object)
 		if x.ask.Inspect {
 			m.Context, m.Clock = k.Object().Context.String(), r.Clock().String()
 		}

@@ -47,8 +47,6 @@ type cache struct {
 	seed       maphash.Seed
 }
 
-type entry struct{ row []byte }
-
 func newCache(bytesMax int) *cache {
 	fresh := bytesMax / freshShare
 	return &cache{fresh: newGenerations(fresh), used: newGenerations(bytesMax - fresh), seed: maphash.MakeSeed()}
@@ -56,18 +54,18 @@ func newCache(bytesMax int) *cache {
 
 // get is the stored row of an object, nil if it is not here.
 func (c *cache) get(key string) []byte {
-	if e := c.used.young[key]; e != nil {
-		return e.row
+	if row := c.used.young[key]; row != nil {
+		return row
 	}
-	e := c.used.take(key)
-	if e == nil {
-		e = c.fresh.take(key)
+	row := c.used.take(key)
+	if row == nil {
+		row = c.fresh.take(key)
 	}
-	if e == nil {
+	if row == nil {
 		return nil
 	}
-	c.used.keep(key, e)
-	return e.row
+	c.used.keep(key, row)
+	return row
 }
 
 // bytes is the memory that the rows take, about.
@@ -113,7 +111,7 @@ func (c *cache) write(key string, op storage.Op) {
 		c.fresh.take(key)
 	}
 	if op.Kind == storage.OpSet && len(op.Value) <= cachedBytesMax {
-		where.keep(key, &entry{bytes.Clone(op.Value)})
+		where.keep(key, bytes.Clone(op.Value))
 	}
 }
 
@@ -123,48 +121,49 @@ func (c *cache) add(key string, row []byte, then uint64) {
 	if stale || len(row) == 0 || len(row) > cachedBytesMax || c.fresh.has(key) || c.used.has(key) {
 		return
 	}
-	c.fresh.keep(key, &entry{row})
+	c.fresh.keep(key, row)
 }
 
 // generations keep rows in two maps: what comes goes into the young one, and once
 // that has half of the room, the old one is forgotten and the young one grows old.
 type generations struct {
-	young, old                 map[string]*entry
+	young, old                 map[string][]byte
 	youngBytes, oldBytes, room int
 }
 
 func newGenerations(room int) generations {
-	return generations{young: map[string]*entry{}, room: room}
+	return generations{young: map[string][]byte{}, room: room}
 }
 
 func (g *generations) bytes() int { return g.youngBytes + g.oldBytes }
 
-func (e *entry) bytes(key string) int { return len(key) + len(e.row) + entryBytes }
+// weigh is the memory that an entry takes, about.
+func weigh(key string, row []byte) int { return len(key) + len(row) + entryBytes }
 
 func (g *generations) has(key string) bool { return g.young[key] != nil || g.old[key] != nil }
 
-func (g *generations) keep(key string, e *entry) {
-	g.young[key] = e
-	g.youngBytes += e.bytes(key)
+func (g *generations) keep(key string, row []byte) {
+	g.young[key] = row
+	g.youngBytes += weigh(key, row)
 	if 2*g.youngBytes > g.room {
-		g.young, g.old = make(map[string]*entry, len(g.young)), g.young
+		g.young, g.old = make(map[string][]byte, len(g.young)), g.young
 		g.youngBytes, g.oldBytes = 0, g.youngBytes
 	}
 }
 
 // take removes a key and returns what was kept for it, nil if nothing was.
-func (g *generations) take(key string) *entry {
-	if e := g.young[key]; e != nil {
-		g.youngBytes -= e.bytes(key)
+func (g *generations) take(key string) []byte {
+	if row := g.young[key]; row != nil {
+		g.youngBytes -= weigh(key, row)
 		delete(g.young, key)
-		return e
+		return row
 	}
-	e := g.old[key]
-	if e != nil {
-		g.oldBytes -= e.bytes(key)
+	row := g.old[key]
+	if row != nil {
+		g.oldBytes -= weigh(key, row)
 		delete(g.old, key)
 	}
-	return e
+	return row
 }
 
 // cachedReader reads objects from the cache alone.

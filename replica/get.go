@@ -16,8 +16,10 @@ type Get struct {
 	guests  []string
 	quorum  kindred.Quorum
 	replies []reply
-	failed  []kindred.NodeFailure
-	merged  wire.Object
+	// few is room for the replies, which are seldom more.
+	few    [3]reply
+	failed []kindred.NodeFailure
+	merged wire.Object
 	// unlinked are the homes that no question reaches. Late: there is no time to
 	// wait for the others.
 	unlinked []string
@@ -46,7 +48,9 @@ type Repair struct {
 // NewGet waits for quorum.R answers, quorum.PR of them of homes. In a strict quorum
 // every one is a home's.
 func NewGet(homes []string, quorum kindred.Quorum) *Get {
-	return &Get{homes: homes, quorum: quorum, replies: make([]reply, 0, len(homes))}
+	g := &Get{homes: homes, quorum: quorum}
+	g.replies = g.few[:0]
+	return g
 }
 
 // Invite lets a node answer that is no home and may hold hints for one that cannot
