@@ -188,8 +188,11 @@ func (o *operation) take(r reply) *kindred.Response {
 		}
 		return resp
 	}
-	if resp.Err.Code == kindred.CodeWrongRing {
+	switch resp.Err.Code {
+	case kindred.CodeWrongRing:
 		o.c.refreshNow(r.call.node)
+	case kindred.CodeStopping:
+		r.call.node.stops(now)
 	}
 	o.p.refused(now, r.call.round, r.call.node.name, resp.Err, rand.Float64())
 	o.traceFailure()

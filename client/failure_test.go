@@ -430,3 +430,18 @@ func TestANodeWithoutLinksIsAskedOverGRPC(t *testing.T) {
 	require.EqualValues(t, 20, f.nodes[0].calls.Load(), "each is sent once")
 	require.LessOrEqual(t, dials.Load(), int64(3), "the seed, a try, and gRPC")
 }
+
+// A node that is drained refuses for long. It is not asked again and again: each of
+// these questions would cost a retry, and the budget for those would be spent.
+func TestADrainedNodeIsLeftAlone(t *testing.T) {
+	f := cluster(t, 3)
+	c := dial(t, f)
+	require.NoError(t, c.Drain(t.Context(), "n1", false, false))
+	for i := range 100 {
+		_, err := c.Bucket("carts").Put(t.Context(), fmt.Sprint("key", i), nil)
+		require.NoError(t, err)
+	}
+	require.Less(t, f.calls()["n1"], int64(10), "a hundred operations")
+	require.NoError(t, c.Drain(t.Context(), "n1", true, false))
+	require.ErrorContains(t, c.Drain(t.Context(), "n9", false, false), `no node is called "n9"`)
+}

@@ -487,6 +487,17 @@ func (n *fakeNode) Holdings(_ context.Context, m *kindredv1.HoldingsRequest) (*k
 	return api.FormatHoldingsResponse(&kindred.Holdings{Holdings: api.ParseHoldings(m)}), nil
 }
 
+// DrainNode implements kindredv1.ClusterServer: what it refuses later says that it was
+// drained.
+func (n *fakeNode) DrainNode(_ context.Context, m *kindredv1.DrainNodeRequest) (*kindredv1.DrainNodeResponse, error) {
+	if m.GetUndo() {
+		n.refusal.Store(nil)
+	} else {
+		n.refusal.Store(&kindred.Error{Code: kindred.CodeStopping, Message: n.name + " is drained", Outcome: kindred.NotApplied})
+	}
+	return &kindredv1.DrainNodeResponse{}, nil
+}
+
 // RepairKey implements kindredv1.ClusterServer.
 func (n *fakeNode) RepairKey(_ context.Context, m *kindredv1.InspectRequest) (*kindredv1.InspectResponse, error) {
 	views := []kindred.ReplicaView{{Node: "n1", Context: string(m.GetKey())}, {Node: "n2", Repaired: true}}

@@ -22,6 +22,9 @@ const (
 	// probeGap is how long a node that answered a probe is left alone: slow
 	// nodes have enough to do.
 	probeGap = time.Second
+	// stoppingFor is how long a node is asked last that has said that it is stopping or
+	// drained: without that every request to it would cost a retry.
+	stoppingFor = 2 * time.Second
 	// silenceMax is how long a probe waits before the connection is replaced. A
 	// connection whose packets vanish would otherwise sit in TCP's back-off
 	// long after a cut has healed.
@@ -70,6 +73,7 @@ type node struct {
 	gone        atomic.Bool  // the other nodes call it dead
 	met         atomic.Bool  // a stream was opened or failed to
 	silent      atomic.Bool  // it was asked and says nothing
+	stopping    atomic.Int64 // until when it is asked last, having said that it stops or is drained
 	askedAt     atomic.Int64 // first question since it spoke last; 0 for none
 	silentAt    atomic.Int64 // when silent became true
 
@@ -122,7 +126,7 @@ func (n *node) line(bytes int) *pipeline {
 // rank says how much is to be hoped of the node now.
 func (n *node) rank() rank {
 	switch {
-	case n.silent.Load():
+	case n.silent.Load() || n.isStopping(time.Now()):
 		return doubted
 	case n.small.up.Load():
 		return healthy // our own connection knows better than gossip
@@ -132,6 +136,15 @@ func (n *node) rank() rank {
 		return doubted
 	}
 	return unmet
+}
+
+// stops notes that the node refuses requests because it stops or is drained. The first
+// request after a while finds out whether it still does: a drain can be undone.
+func (n *node) stops(now time.Time) { n.stopping.Store(int64(now.Add(stoppingFor).Sub(n.epoch))) }
+
+func (n *node) isStopping(now time.Time) bool {
+	until := n.stopping.Load()
+	return until != 0 && int64(now.Sub(n.epoch)) < until
 }
 
 // asked notes that the node owes an answer.

@@ -3,6 +3,7 @@ package client
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -94,12 +95,17 @@ func TestWithoutALayoutEveryNodeTakesTurns(t *testing.T) {
 }
 
 func TestGossipCountsUntilWeKnowBetter(t *testing.T) {
-	n := &node{small: newPipeline(1, nil)}
+	n := &node{small: newPipeline(1, nil), epoch: time.Now().Add(-time.Hour)}
 	require.Equal(t, unmet, n.rank())
 	n.gone.Store(true)
 	require.Equal(t, doubted, n.rank())
 	n.small.up.Store(true)
 	require.Equal(t, healthy, n.rank(), "our own connection knows better than gossip")
+	n.stops(time.Now().Add(-stoppingFor))
+	require.Equal(t, healthy, n.rank(), "it may have been taken back by now")
+	n.stops(time.Now())
+	require.Equal(t, doubted, n.rank(), "it said that it stops")
+	n.stopping.Store(0)
 	n.silent.Store(true)
 	require.Equal(t, doubted, n.rank())
 }

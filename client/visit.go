@@ -87,6 +87,23 @@ func (c *Client) Holdings(ctx context.Context, name string, of []kindred.Holding
 	return api.ParseHoldingsResponse(m), nil
 }
 
+// Drain asks one node, by name, for one of: to refuse the requests of clients and say
+// that it is not ready; to undo that; to do it and stop. It does not wait: what the
+// node holds reaches the others by itself, and [Client.Holdings] shows whether it has.
+func (c *Client) Drain(ctx context.Context, name string, undo, stop bool) error {
+	n := c.routes.Load().byName[name]
+	if n == nil {
+		return c.unknownNode(name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, describeMax)
+	defer cancel()
+	_, err := kindredv1.NewClusterClient(n.connection()).DrainNode(ctx, &kindredv1.DrainNodeRequest{Undo: undo, Stop: stop})
+	if err != nil {
+		return fmt.Errorf("kindred: drain %s at %s: %w", n.name, n.addr, answer(err))
+	}
+	return nil
+}
+
 func (c *Client) unknownNode(name string) *kindred.Error {
 	return kindred.Invalid("node", "no node is called %q, or it has no client address: the nodes are %q", name, c.Nodes())
 }

@@ -212,6 +212,9 @@ func (s *Shard) Drain() {
 	s.stages = nil
 }
 
+// Resume makes a drained shard take requests again.
+func (s *Shard) Resume() { s.stopping = false }
+
 // Busy is the number of requests that have not been answered.
 func (s *Shard) Busy() int { return len(s.operations) - s.late }
 
@@ -340,7 +343,7 @@ func (s *Shard) locate(base *request) (cursor Cursor, err *kindred.Error) {
 func (s *Shard) admit(req *kindred.Request) *kindred.Error {
 	switch {
 	case s.stopping:
-		return &kindred.Error{Code: kindred.CodeStopping, Outcome: kindred.NotApplied, Message: s.cfg.Node + " is shutting down: ask another node"}
+		return &kindred.Error{Code: kindred.CodeStopping, Outcome: kindred.NotApplied, Message: s.cfg.Node + " is shutting down or drained: ask another node"}
 	case s.layout == nil:
 		return NoLayout(s.cfg.Node)
 	case s.phase.Removed():

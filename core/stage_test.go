@@ -157,3 +157,11 @@ func TestTheStatusOfReplicas(t *testing.T) {
 	require.Zero(t, at(behind).LagSince)
 	require.True(t, func() bool { s := at(behind); return s.IsSettled() }())
 }
+
+func TestADrainEnds(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	r.nodes["n1"].shard.Drain()
+	require.Equal(t, kindred.CodeStopping, r.do("n1", put("k", "v")).Err.Code)
+	r.nodes["n1"].shard.Resume()
+	require.Nil(t, r.do("n1", put("k", "v")).Err)
+}

@@ -61,6 +61,10 @@ type Node struct {
 	full      atomic.Pointer[kindred.Error]
 	// untrusted says which partitions are not read here, nil if all are.
 	untrusted atomic.Pointer[string]
+	// draining: requests of clients are refused because somebody ordered it.
+	draining atomic.Bool
+	// ordered: a client has told the node to stop.
+	ordered atomic.Bool
 	// greeted is set once the node has its links, or has waited for them enough.
 	greeted atomic.Bool
 	// manySiblings is the count that was last logged; only the control
@@ -197,7 +201,7 @@ func (n *Node) openStore() error {
 func (n *Node) serve(clients, web net.Listener) error {
 	registry := prometheus.NewRegistry()
 	n.register(registry)
-	config := server.Config{Backend: n, Repairs: n, Holder: n, Founder: n, Buckets: n, Security: n.keeper, GRPCOnly: n.cfg.GRPCOnly, Logger: n.log, Registerer: registry, Gatherer: registry}
+	config := server.Config{Backend: n, Repairs: n, Holder: n, Drainer: n, Founder: n, Buckets: n, Security: n.keeper, GRPCOnly: n.cfg.GRPCOnly, Logger: n.log, Registerer: registry, Gatherer: registry}
 	if n.faults != nil {
 		config.Faults = n
 	}

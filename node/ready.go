@@ -28,6 +28,9 @@ func (n *Node) notReady() string {
 	case int(n.recovered.Load()) < len(n.workers):
 		return "reading the clocks of its partitions"
 	}
+	if n.draining.Load() {
+		return "it is drained; kvcli node drain " + n.cfg.Name + " --undo ends that"
+	}
 	up := time.Since(n.started)
 	if reason := n.catchingUp().reason(up); reason != "" {
 		return reason

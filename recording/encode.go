@@ -249,7 +249,7 @@ func (d *decoder) body(e *Event) {
 		e.Low, e.High = d.optional("low"), d.optional("high")
 	case Repair:
 		e.Partition = int(d.varint("partition"))
-	case Drain, Tick, Discarded, Checkpoint, Taken:
+	case Drain, Resume, Tick, Discarded, Checkpoint, Taken:
 	default:
 		d.fail("kind that is known")
 	}

@@ -64,12 +64,13 @@ const (
 	Checkpoint
 	Drop
 	Taken
+	Resume
 )
 
 var kinds = [...]string{
 	"", "recover", "recover-hints", "recover-promises", "phase", "buckets", "wall", "link", "full", "drain",
 	"request", "message", "loaded", "paged", "read", "seen", "synced", "tick", "audit-range", "discarded",
-	"repair", "checkpoint", "drop", "taken",
+	"repair", "checkpoint", "drop", "taken", "resume",
 }
 
 // String is a lower-case word.

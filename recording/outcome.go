@@ -239,6 +239,8 @@ func (e *Event) Text() string {
 		return "writes are refused: " + e.Full.Error()
 	case Drain:
 		return "no new requests are taken"
+	case Resume:
+		return "new requests are taken again"
 	case Request:
 		return requestText(e)
 	case Message:

@@ -117,6 +117,8 @@ func (p *Player) give(e *Event) error {
 		s.SetFull(e.Full)
 	case Drain:
 		s.Drain()
+	case Resume:
+		s.Resume()
 	case Request:
 		s.Request(now, e.Number, e.Request)
 	case Message:

@@ -158,6 +158,7 @@ func (s *solo) work() {
 	s.shard.SetFull(nil)
 	s.step(func(time.Time) { s.shard.Checkpoint() })
 	s.step(func(time.Time) { s.shard.Drain() })
+	s.step(func(time.Time) { s.shard.Resume() })
 }
 
 func TestAShardIsPlayedAgain(t *testing.T) {

@@ -233,6 +233,15 @@ func (s *Shard) Drain() {
 	s.after()
 }
 
+// Resume is that of core.Shard.
+func (s *Shard) Resume() {
+	if s.tape != nil {
+		s.before(&Event{Kind: Resume})
+	}
+	s.shard.Resume()
+	s.after()
+}
+
 // Request is that of core.Shard.
 func (s *Shard) Request(now time.Time, token uint64, req *kindred.Request) {
 	if s.tape != nil {

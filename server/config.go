@@ -40,6 +40,16 @@ type Holder interface {
 	Holdings(of []kindred.Holding) (kindred.Holdings, *kindred.Error)
 }
 
+// Drainer makes the node refuse requests, or take them again, or end.
+type Drainer interface {
+	// Drain refuses the requests of clients from now on.
+	Drain()
+	// Resume takes them again.
+	Resume()
+	// StopSoon ends the node in order. It does not wait for the end.
+	StopSoon()
+}
+
 // FaultInjector makes the node's links to its peers fail on purpose.
 type FaultInjector interface {
 	// Faults is what is wrong now.
@@ -66,6 +76,8 @@ type Config struct {
 	Repairs Repairer
 	// Holder tells what the node holds. Default: that is refused.
 	Holder Holder
+	// Drainer takes orders to drain. Default: they are refused.
+	Drainer Drainer
 	// Founder makes the first layout when it is told to. Default: that is refused.
 	Founder Founder
 	// Planner changes the layout when it is told to. Default: that is refused.

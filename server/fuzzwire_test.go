@@ -67,7 +67,7 @@ func requests(s *Server) []func(context.Context, decode) (proto.Message, error) 
 	kv, cluster := &kvDoor{Server: s}, &clusterDoor{Server: s}
 	return []func(context.Context, decode) (proto.Message, error){
 		handled(kv.Get), handled(kv.Put), handled(kv.Delete), handled(kv.Stage),
-		handled(cluster.Describe), handled(cluster.Inspect), handled(cluster.RepairKey), handled(cluster.RepairNode), handled(cluster.Holdings),
+		handled(cluster.Describe), handled(cluster.Inspect), handled(cluster.RepairKey), handled(cluster.RepairNode), handled(cluster.Holdings), handled(cluster.DrainNode),
 		handled(cluster.Buckets), handled(cluster.ChangeBucket),
 		handled(kv.firstPage), handled(kv.eachCall),
 	}
@@ -123,7 +123,7 @@ func FuzzGRPC(f *testing.F) {
 		&pb.StageRequest{Bucket: "b", Key: []byte("k"), Dot: "a:1", Stage: 4},
 		&pb.DescribeRequest{Replication: true}, &pb.InspectRequest{Bucket: "b", Key: []byte("k")},
 		&pb.InspectRequest{Bucket: "b", Key: []byte("k")}, &pb.RepairNodeRequest{Partition: proto.Uint32(7)},
-		&pb.HoldingsRequest{Of: []*pb.Holding{{Partition: 3, N: 3, Dots: []byte{1, 2}}}},
+		&pb.HoldingsRequest{Of: []*pb.Holding{{Partition: 3, N: 3, Dots: []byte{1, 2}}}}, &pb.DrainNodeRequest{Undo: true},
 		&pb.BucketsRequest{Bucket: "b"}, &pb.ChangeBucketRequest{Bucket: "b"},
 		&pb.ScanRequest{Bucket: "b", Prefix: []byte("p"), Limit: 3, Cursor: []byte("c")},
 		&pb.PipelineRequest{Calls: []*pb.Call{{Id: 1, Op: &pb.Call_Get{Get: &pb.GetRequest{Bucket: "b", Key: []byte("k")}}}, {}}},

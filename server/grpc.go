@@ -196,6 +196,25 @@ func (d *clusterDoor) Holdings(_ context.Context, m *pb.HoldingsRequest) (*pb.Ho
 	return api.FormatHoldingsResponse(&h), nil
 }
 
+// DrainNode passes on an order.
+func (d *clusterDoor) DrainNode(_ context.Context, m *pb.DrainNodeRequest) (*pb.DrainNodeResponse, error) {
+	switch {
+	case d.cfg.Drainer == nil:
+		return nil, api.Status(kindred.Invalid("drain", "this node takes no orders to drain")).Err()
+	case m.GetUndo() && m.GetStop():
+		return nil, api.Status(kindred.Invalid("undo", "a node cannot take requests again and stop: ask for one of them")).Err()
+	case m.GetUndo():
+		d.cfg.Drainer.Resume()
+	case m.GetStop():
+		d.cfg.Drainer.Drain()
+		d.cfg.Drainer.StopSoon()
+	default:
+		d.cfg.Drainer.Drain()
+	}
+	d.showReadiness()
+	return &pb.DrainNodeResponse{}, nil
+}
+
 // newHealth knows the process to be up, and nothing of the node yet: unknown is
 // not healthy (I12).
 func newHealth() *health.Server {

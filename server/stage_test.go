@@ -116,3 +116,24 @@ func TestANodeSaysWhatItHolds(t *testing.T) {
 	_, err = pb.NewClusterClient(open(t).dial(t)).Holdings(within(t), &pb.HoldingsRequest{})
 	require.Equal(t, "holdings", api.ErrorOf(err).Field)
 }
+
+// drainer notes its orders.
+type drainer struct{ orders []string }
+
+func (d *drainer) Drain()    { d.orders = append(d.orders, "drain") }
+func (d *drainer) Resume()   { d.orders = append(d.orders, "resume") }
+func (d *drainer) StopSoon() { d.orders = append(d.orders, "stop") }
+
+func TestANodeIsOrderedToDrain(t *testing.T) {
+	d := &drainer{}
+	c := pb.NewClusterClient(open(t, func(c *server.Config) { c.Drainer = d }).dial(t))
+	for _, m := range []*pb.DrainNodeRequest{{}, {Undo: true}, {Stop: true}} {
+		_, err := c.DrainNode(within(t), m)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"drain", "resume", "drain", "stop"}, d.orders)
+	_, err := c.DrainNode(within(t), &pb.DrainNodeRequest{Undo: true, Stop: true})
+	require.Equal(t, "undo", api.ErrorOf(err).Field)
+	_, err = pb.NewClusterClient(open(t).dial(t)).DrainNode(within(t), &pb.DrainNodeRequest{})
+	require.Equal(t, "drain", api.ErrorOf(err).Field)
+}

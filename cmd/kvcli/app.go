@@ -116,7 +116,7 @@ value was asked for, 4 outcome unknown, 5 refused as unsafe, 6 unavailable
 	grouped(root, "machine", a.localCommand(), a.demoCommand(), a.jepsenCommand(), a.certCommand())
 	grouped(root, "data", a.getCommand(), a.putCommand(), a.delCommand(), a.resolveCommand(), a.updateCommand(), a.scanCommand(),
 		a.batchCommand(), a.importCommand(), a.exportCommand(), a.bucketCommand())
-	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand(), a.benchCommand())
+	grouped(root, "look", a.keyCommand(), a.clusterCommand(), a.repairCommand(), a.hintsCommand(), a.nodeCommand(), a.benchCommand())
 	root.AddCommand(a.versionCommand(), a.completionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(a.helpCommand())

@@ -49,6 +49,8 @@ type fakeCluster struct {
 	disks   []disk
 	silent  map[string]string
 	arrives func(f *fakeCluster)
+	// drains are the orders to drain.
+	drains []string
 	// ail alters what a node of a stopCluster says.
 	ail func(node string, l *kindred.Local)
 }

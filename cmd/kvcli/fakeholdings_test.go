@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -108,4 +109,12 @@ func (f *fakeCluster) hold(partition int, dots vclock.DotSet, nodes ...string) {
 // owe makes a node a guest that keeps write events as hints.
 func (f *fakeCluster) owe(partition int, dots vclock.DotSet, guest string) {
 	f.disks = append(f.disks, disk{node: guest, partition: partition, guest: true, dots: dots})
+}
+
+// Drain notes what was ordered; what stops is not safe to ask any more.
+func (f *fakeCluster) Drain(_ context.Context, node string, undo, stop bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drains = append(f.drains, fmt.Sprintf("%s undo=%v stop=%v", node, undo, stop))
+	return nil
 }

@@ -19,6 +19,7 @@ type cluster interface {
 	RepairKey(ctx context.Context, bucket, key string, opts ...client.CallOption) ([]kindred.ReplicaView, error)
 	RepairNode(ctx context.Context, node string, partition int) (int, error)
 	Holdings(ctx context.Context, node string, of []kindred.Holding) (kindred.Holdings, error)
+	Drain(ctx context.Context, node string, undo, stop bool) error
 	Init(ctx context.Context, node string) error
 	Buckets(ctx context.Context) ([]kindred.Bucket, error)
 	BucketOptions(ctx context.Context, bucket string) (kindred.Bucket, error)

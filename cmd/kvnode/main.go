@@ -112,6 +112,9 @@ func serve(cfg node.Config, signals <-chan os.Signal, stdout io.Writer, log *slo
 			if err := n.Err(); err != nil {
 				return fmt.Errorf("node %s failed and stopped: %w", cfg.Name, err)
 			}
+			if n.Ordered() {
+				return nil
+			}
 			return fmt.Errorf("node %s stopped without being told to", cfg.Name)
 		case <-hangups:
 			_ = n.ReloadSecurity() // the node says what came of it

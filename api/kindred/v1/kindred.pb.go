@@ -3134,6 +3134,97 @@ func (x *RepairNodeResponse) GetReplicas() uint32 {
 	return 0
 }
 
+type DrainNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Take requests again instead.
+	Undo bool `protobuf:"varint,1,opt,name=undo,proto3" json:"undo,omitempty"`
+	// End the process besides, as SIGTERM does. It does not wait for anything to arrive
+	// elsewhere: Holdings shows whether it has.
+	Stop          bool `protobuf:"varint,2,opt,name=stop,proto3" json:"stop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeRequest) Reset() {
+	*x = DrainNodeRequest{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeRequest) ProtoMessage() {}
+
+func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
+func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *DrainNodeRequest) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
+}
+
+func (x *DrainNodeRequest) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+type DrainNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeResponse) Reset() {
+	*x = DrainNodeResponse{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeResponse) ProtoMessage() {}
+
+func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
+func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
+}
+
 type HoldingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to look for, 4 MiB of dots at most; n and partition as they were listed.
@@ -3144,7 +3235,7 @@ type HoldingsRequest struct {
 
 func (x *HoldingsRequest) Reset() {
 	*x = HoldingsRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3156,7 +3247,7 @@ func (x *HoldingsRequest) String() string {
 func (*HoldingsRequest) ProtoMessage() {}
 
 func (x *HoldingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[32]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3169,7 +3260,7 @@ func (x *HoldingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldingsRequest.ProtoReflect.Descriptor instead.
 func (*HoldingsRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{32}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HoldingsRequest) GetOf() []*Holding {
@@ -3191,7 +3282,7 @@ type HoldingsResponse struct {
 
 func (x *HoldingsResponse) Reset() {
 	*x = HoldingsResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3294,7 @@ func (x *HoldingsResponse) String() string {
 func (*HoldingsResponse) ProtoMessage() {}
 
 func (x *HoldingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[33]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3307,7 @@ func (x *HoldingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldingsResponse.ProtoReflect.Descriptor instead.
 func (*HoldingsResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{33}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HoldingsResponse) GetUnknown() string {
@@ -3257,7 +3348,7 @@ type Holding struct {
 
 func (x *Holding) Reset() {
 	*x = Holding{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3269,7 +3360,7 @@ func (x *Holding) String() string {
 func (*Holding) ProtoMessage() {}
 
 func (x *Holding) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[34]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3282,7 +3373,7 @@ func (x *Holding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holding.ProtoReflect.Descriptor instead.
 func (*Holding) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{34}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Holding) GetPartition() uint32 {
@@ -3328,7 +3419,7 @@ type InitRequest struct {
 
 func (x *InitRequest) Reset() {
 	*x = InitRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3340,7 +3431,7 @@ func (x *InitRequest) String() string {
 func (*InitRequest) ProtoMessage() {}
 
 func (x *InitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[35]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3353,7 +3444,7 @@ func (x *InitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitRequest.ProtoReflect.Descriptor instead.
 func (*InitRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{35}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{37}
 }
 
 type InspectRequest struct {
@@ -3367,7 +3458,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3379,7 +3470,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[36]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3392,7 +3483,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{36}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *InspectRequest) GetBucket() string {
@@ -3425,7 +3516,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3528,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[37]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3541,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{37}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InspectResponse) GetReplicas() []*ReplicaView {
@@ -3477,7 +3568,7 @@ type ReplicaView struct {
 
 func (x *ReplicaView) Reset() {
 	*x = ReplicaView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3489,7 +3580,7 @@ func (x *ReplicaView) String() string {
 func (*ReplicaView) ProtoMessage() {}
 
 func (x *ReplicaView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[38]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3502,7 +3593,7 @@ func (x *ReplicaView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaView.ProtoReflect.Descriptor instead.
 func (*ReplicaView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{38}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReplicaView) GetNode() string {
@@ -3569,7 +3660,7 @@ type SiblingView struct {
 
 func (x *SiblingView) Reset() {
 	*x = SiblingView{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3581,7 +3672,7 @@ func (x *SiblingView) String() string {
 func (*SiblingView) ProtoMessage() {}
 
 func (x *SiblingView) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[39]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3594,7 +3685,7 @@ func (x *SiblingView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SiblingView.ProtoReflect.Descriptor instead.
 func (*SiblingView) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{39}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SiblingView) GetDot() string {
@@ -3667,7 +3758,7 @@ type BucketOptions struct {
 
 func (x *BucketOptions) Reset() {
 	*x = BucketOptions{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3770,7 @@ func (x *BucketOptions) String() string {
 func (*BucketOptions) ProtoMessage() {}
 
 func (x *BucketOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[40]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3783,7 @@ func (x *BucketOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketOptions.ProtoReflect.Descriptor instead.
 func (*BucketOptions) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{40}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *BucketOptions) GetN() uint32 {
@@ -3768,7 +3859,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3780,7 +3871,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[41]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3793,7 +3884,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{41}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Bucket) GetName() string {
@@ -3848,7 +3939,7 @@ type BucketsRequest struct {
 
 func (x *BucketsRequest) Reset() {
 	*x = BucketsRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3860,7 +3951,7 @@ func (x *BucketsRequest) String() string {
 func (*BucketsRequest) ProtoMessage() {}
 
 func (x *BucketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[42]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3873,7 +3964,7 @@ func (x *BucketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketsRequest.ProtoReflect.Descriptor instead.
 func (*BucketsRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{42}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *BucketsRequest) GetBucket() string {
@@ -3892,7 +3983,7 @@ type BucketsResponse struct {
 
 func (x *BucketsResponse) Reset() {
 	*x = BucketsResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3904,7 +3995,7 @@ func (x *BucketsResponse) String() string {
 func (*BucketsResponse) ProtoMessage() {}
 
 func (x *BucketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[43]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3917,7 +4008,7 @@ func (x *BucketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketsResponse.ProtoReflect.Descriptor instead.
 func (*BucketsResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{43}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *BucketsResponse) GetBuckets() []*Bucket {
@@ -3941,7 +4032,7 @@ type ChangeBucketRequest struct {
 
 func (x *ChangeBucketRequest) Reset() {
 	*x = ChangeBucketRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3953,7 +4044,7 @@ func (x *ChangeBucketRequest) String() string {
 func (*ChangeBucketRequest) ProtoMessage() {}
 
 func (x *ChangeBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[44]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3966,7 +4057,7 @@ func (x *ChangeBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeBucketRequest.ProtoReflect.Descriptor instead.
 func (*ChangeBucketRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{44}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ChangeBucketRequest) GetBucket() string {
@@ -4009,7 +4100,7 @@ type ChangeBucketResponse struct {
 
 func (x *ChangeBucketResponse) Reset() {
 	*x = ChangeBucketResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4112,7 @@ func (x *ChangeBucketResponse) String() string {
 func (*ChangeBucketResponse) ProtoMessage() {}
 
 func (x *ChangeBucketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[45]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4125,7 @@ func (x *ChangeBucketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeBucketResponse.ProtoReflect.Descriptor instead.
 func (*ChangeBucketResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{45}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ChangeBucketResponse) GetBucket() *Bucket {
@@ -4073,7 +4164,7 @@ type NodeChange struct {
 
 func (x *NodeChange) Reset() {
 	*x = NodeChange{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4085,7 +4176,7 @@ func (x *NodeChange) String() string {
 func (*NodeChange) ProtoMessage() {}
 
 func (x *NodeChange) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[46]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4098,7 +4189,7 @@ func (x *NodeChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeChange.ProtoReflect.Descriptor instead.
 func (*NodeChange) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{46}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *NodeChange) GetNode() string {
@@ -4137,7 +4228,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4149,7 +4240,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[47]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4162,7 +4253,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{47}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
 }
 
 type StageChangesRequest struct {
@@ -4174,7 +4265,7 @@ type StageChangesRequest struct {
 
 func (x *StageChangesRequest) Reset() {
 	*x = StageChangesRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4186,7 +4277,7 @@ func (x *StageChangesRequest) String() string {
 func (*StageChangesRequest) ProtoMessage() {}
 
 func (x *StageChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[48]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4199,7 +4290,7 @@ func (x *StageChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChangesRequest.ProtoReflect.Descriptor instead.
 func (*StageChangesRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{48}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *StageChangesRequest) GetChanges() []*NodeChange {
@@ -4217,7 +4308,7 @@ type ClearChangesRequest struct {
 
 func (x *ClearChangesRequest) Reset() {
 	*x = ClearChangesRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4229,7 +4320,7 @@ func (x *ClearChangesRequest) String() string {
 func (*ClearChangesRequest) ProtoMessage() {}
 
 func (x *ClearChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[49]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4242,7 +4333,7 @@ func (x *ClearChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearChangesRequest.ProtoReflect.Descriptor instead.
 func (*ClearChangesRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{49}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{51}
 }
 
 type ChangesResponse struct {
@@ -4258,7 +4349,7 @@ type ChangesResponse struct {
 
 func (x *ChangesResponse) Reset() {
 	*x = ChangesResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4361,7 @@ func (x *ChangesResponse) String() string {
 func (*ChangesResponse) ProtoMessage() {}
 
 func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[50]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +4374,7 @@ func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesResponse.ProtoReflect.Descriptor instead.
 func (*ChangesResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{50}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ChangesResponse) GetNode() string {
@@ -4339,7 +4430,7 @@ type LayoutProgress struct {
 
 func (x *LayoutProgress) Reset() {
 	*x = LayoutProgress{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4351,7 +4442,7 @@ func (x *LayoutProgress) String() string {
 func (*LayoutProgress) ProtoMessage() {}
 
 func (x *LayoutProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[51]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4364,7 +4455,7 @@ func (x *LayoutProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LayoutProgress.ProtoReflect.Descriptor instead.
 func (*LayoutProgress) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{51}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *LayoutProgress) GetTip() string {
@@ -4451,7 +4542,7 @@ type NodeProgress struct {
 
 func (x *NodeProgress) Reset() {
 	*x = NodeProgress{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4463,7 +4554,7 @@ func (x *NodeProgress) String() string {
 func (*NodeProgress) ProtoMessage() {}
 
 func (x *NodeProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[52]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4476,7 +4567,7 @@ func (x *NodeProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeProgress.ProtoReflect.Descriptor instead.
 func (*NodeProgress) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{52}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *NodeProgress) GetNode() string {
@@ -4529,7 +4620,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4541,7 +4632,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[53]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4554,7 +4645,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{53}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Transfer) GetCopies() uint32 {
@@ -4616,7 +4707,7 @@ type PastChange struct {
 
 func (x *PastChange) Reset() {
 	*x = PastChange{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4628,7 +4719,7 @@ func (x *PastChange) String() string {
 func (*PastChange) ProtoMessage() {}
 
 func (x *PastChange) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4641,7 +4732,7 @@ func (x *PastChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastChange.ProtoReflect.Descriptor instead.
 func (*PastChange) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PastChange) GetVersion() string {
@@ -4731,7 +4822,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4743,7 +4834,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4756,7 +4847,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PlanRequest) GetAcceptLoss() bool {
@@ -4794,7 +4885,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4806,7 +4897,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4819,7 +4910,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PlanResponse) GetNode() string {
@@ -4940,7 +5031,7 @@ type PlannedNode struct {
 
 func (x *PlannedNode) Reset() {
 	*x = PlannedNode{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4952,7 +5043,7 @@ func (x *PlannedNode) String() string {
 func (*PlannedNode) ProtoMessage() {}
 
 func (x *PlannedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4965,7 +5056,7 @@ func (x *PlannedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedNode.ProtoReflect.Descriptor instead.
 func (*PlannedNode) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PlannedNode) GetNode() string {
@@ -5058,7 +5149,7 @@ type PlanProblem struct {
 
 func (x *PlanProblem) Reset() {
 	*x = PlanProblem{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5070,7 +5161,7 @@ func (x *PlanProblem) String() string {
 func (*PlanProblem) ProtoMessage() {}
 
 func (x *PlanProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5083,7 +5174,7 @@ func (x *PlanProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanProblem.ProtoReflect.Descriptor instead.
 func (*PlanProblem) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{58}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PlanProblem) GetKind() string {
@@ -5118,7 +5209,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5130,7 +5221,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5143,7 +5234,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{59}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CommitRequest) GetVersion() string {
@@ -5420,7 +5511,11 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\n" +
 	"_partition\"0\n" +
 	"\x12RepairNodeResponse\x12\x1a\n" +
-	"\breplicas\x18\x01 \x01(\rR\breplicas\"6\n" +
+	"\breplicas\x18\x01 \x01(\rR\breplicas\":\n" +
+	"\x10DrainNodeRequest\x12\x12\n" +
+	"\x04undo\x18\x01 \x01(\bR\x04undo\x12\x12\n" +
+	"\x04stop\x18\x02 \x01(\bR\x04stop\"\x13\n" +
+	"\x11DrainNodeResponse\"6\n" +
 	"\x0fHoldingsRequest\x12#\n" +
 	"\x02of\x18\x01 \x03(\v2\x13.kindred.v1.HoldingR\x02of\"{\n" +
 	"\x10HoldingsResponse\x12\x18\n" +
@@ -5634,14 +5729,15 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x06Delete\x12\x19.kindred.v1.DeleteRequest\x1a\x1a.kindred.v1.DeleteResponse\x12I\n" +
 	"\bPipeline\x12\x1b.kindred.v1.PipelineRequest\x1a\x1c.kindred.v1.PipelineResponse(\x010\x01\x12;\n" +
 	"\x04Scan\x12\x17.kindred.v1.ScanRequest\x1a\x18.kindred.v1.ScanResponse0\x01\x12<\n" +
-	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xa1\a\n" +
+	"\x05Stage\x12\x18.kindred.v1.StageRequest\x1a\x19.kindred.v1.StageResponse2\xeb\a\n" +
 	"\aCluster\x12E\n" +
 	"\bDescribe\x12\x1b.kindred.v1.DescribeRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aInspect\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12D\n" +
 	"\tRepairKey\x12\x1a.kindred.v1.InspectRequest\x1a\x1b.kindred.v1.InspectResponse\x12K\n" +
 	"\n" +
 	"RepairNode\x12\x1d.kindred.v1.RepairNodeRequest\x1a\x1e.kindred.v1.RepairNodeResponse\x12E\n" +
-	"\bHoldings\x12\x1b.kindred.v1.HoldingsRequest\x1a\x1c.kindred.v1.HoldingsResponse\x12=\n" +
+	"\bHoldings\x12\x1b.kindred.v1.HoldingsRequest\x1a\x1c.kindred.v1.HoldingsResponse\x12H\n" +
+	"\tDrainNode\x12\x1c.kindred.v1.DrainNodeRequest\x1a\x1d.kindred.v1.DrainNodeResponse\x12=\n" +
 	"\x04Init\x12\x17.kindred.v1.InitRequest\x1a\x1c.kindred.v1.DescribeResponse\x12B\n" +
 	"\aBuckets\x12\x1a.kindred.v1.BucketsRequest\x1a\x1b.kindred.v1.BucketsResponse\x12Q\n" +
 	"\fChangeBucket\x12\x1f.kindred.v1.ChangeBucketRequest\x1a .kindred.v1.ChangeBucketResponse\x12B\n" +
@@ -5664,7 +5760,7 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),              // 0: kindred.v1.Durability
 	(Cause)(0),                   // 1: kindred.v1.Cause
@@ -5704,34 +5800,36 @@ var file_kindred_v1_kindred_proto_goTypes = []any{
 	(*Repairs)(nil),              // 35: kindred.v1.Repairs
 	(*RepairNodeRequest)(nil),    // 36: kindred.v1.RepairNodeRequest
 	(*RepairNodeResponse)(nil),   // 37: kindred.v1.RepairNodeResponse
-	(*HoldingsRequest)(nil),      // 38: kindred.v1.HoldingsRequest
-	(*HoldingsResponse)(nil),     // 39: kindred.v1.HoldingsResponse
-	(*Holding)(nil),              // 40: kindred.v1.Holding
-	(*InitRequest)(nil),          // 41: kindred.v1.InitRequest
-	(*InspectRequest)(nil),       // 42: kindred.v1.InspectRequest
-	(*InspectResponse)(nil),      // 43: kindred.v1.InspectResponse
-	(*ReplicaView)(nil),          // 44: kindred.v1.ReplicaView
-	(*SiblingView)(nil),          // 45: kindred.v1.SiblingView
-	(*BucketOptions)(nil),        // 46: kindred.v1.BucketOptions
-	(*Bucket)(nil),               // 47: kindred.v1.Bucket
-	(*BucketsRequest)(nil),       // 48: kindred.v1.BucketsRequest
-	(*BucketsResponse)(nil),      // 49: kindred.v1.BucketsResponse
-	(*ChangeBucketRequest)(nil),  // 50: kindred.v1.ChangeBucketRequest
-	(*ChangeBucketResponse)(nil), // 51: kindred.v1.ChangeBucketResponse
-	(*NodeChange)(nil),           // 52: kindred.v1.NodeChange
-	(*ChangesRequest)(nil),       // 53: kindred.v1.ChangesRequest
-	(*StageChangesRequest)(nil),  // 54: kindred.v1.StageChangesRequest
-	(*ClearChangesRequest)(nil),  // 55: kindred.v1.ClearChangesRequest
-	(*ChangesResponse)(nil),      // 56: kindred.v1.ChangesResponse
-	(*LayoutProgress)(nil),       // 57: kindred.v1.LayoutProgress
-	(*NodeProgress)(nil),         // 58: kindred.v1.NodeProgress
-	(*Transfer)(nil),             // 59: kindred.v1.Transfer
-	(*PastChange)(nil),           // 60: kindred.v1.PastChange
-	(*PlanRequest)(nil),          // 61: kindred.v1.PlanRequest
-	(*PlanResponse)(nil),         // 62: kindred.v1.PlanResponse
-	(*PlannedNode)(nil),          // 63: kindred.v1.PlannedNode
-	(*PlanProblem)(nil),          // 64: kindred.v1.PlanProblem
-	(*CommitRequest)(nil),        // 65: kindred.v1.CommitRequest
+	(*DrainNodeRequest)(nil),     // 38: kindred.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),    // 39: kindred.v1.DrainNodeResponse
+	(*HoldingsRequest)(nil),      // 40: kindred.v1.HoldingsRequest
+	(*HoldingsResponse)(nil),     // 41: kindred.v1.HoldingsResponse
+	(*Holding)(nil),              // 42: kindred.v1.Holding
+	(*InitRequest)(nil),          // 43: kindred.v1.InitRequest
+	(*InspectRequest)(nil),       // 44: kindred.v1.InspectRequest
+	(*InspectResponse)(nil),      // 45: kindred.v1.InspectResponse
+	(*ReplicaView)(nil),          // 46: kindred.v1.ReplicaView
+	(*SiblingView)(nil),          // 47: kindred.v1.SiblingView
+	(*BucketOptions)(nil),        // 48: kindred.v1.BucketOptions
+	(*Bucket)(nil),               // 49: kindred.v1.Bucket
+	(*BucketsRequest)(nil),       // 50: kindred.v1.BucketsRequest
+	(*BucketsResponse)(nil),      // 51: kindred.v1.BucketsResponse
+	(*ChangeBucketRequest)(nil),  // 52: kindred.v1.ChangeBucketRequest
+	(*ChangeBucketResponse)(nil), // 53: kindred.v1.ChangeBucketResponse
+	(*NodeChange)(nil),           // 54: kindred.v1.NodeChange
+	(*ChangesRequest)(nil),       // 55: kindred.v1.ChangesRequest
+	(*StageChangesRequest)(nil),  // 56: kindred.v1.StageChangesRequest
+	(*ClearChangesRequest)(nil),  // 57: kindred.v1.ClearChangesRequest
+	(*ChangesResponse)(nil),      // 58: kindred.v1.ChangesResponse
+	(*LayoutProgress)(nil),       // 59: kindred.v1.LayoutProgress
+	(*NodeProgress)(nil),         // 60: kindred.v1.NodeProgress
+	(*Transfer)(nil),             // 61: kindred.v1.Transfer
+	(*PastChange)(nil),           // 62: kindred.v1.PastChange
+	(*PlanRequest)(nil),          // 63: kindred.v1.PlanRequest
+	(*PlanResponse)(nil),         // 64: kindred.v1.PlanResponse
+	(*PlannedNode)(nil),          // 65: kindred.v1.PlannedNode
+	(*PlanProblem)(nil),          // 66: kindred.v1.PlanProblem
+	(*CommitRequest)(nil),        // 67: kindred.v1.CommitRequest
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
@@ -5767,29 +5865,29 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	31, // 30: kindred.v1.ReplicaStatus.rebuild:type_name -> kindred.v1.Rebuild
 	32, // 31: kindred.v1.ReplicaStatus.audit:type_name -> kindred.v1.Audit
 	34, // 32: kindred.v1.HintStatus.debts:type_name -> kindred.v1.HintDebt
-	40, // 33: kindred.v1.HoldingsRequest.of:type_name -> kindred.v1.Holding
-	40, // 34: kindred.v1.HoldingsResponse.holdings:type_name -> kindred.v1.Holding
-	44, // 35: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
-	45, // 36: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
+	42, // 33: kindred.v1.HoldingsRequest.of:type_name -> kindred.v1.Holding
+	42, // 34: kindred.v1.HoldingsResponse.holdings:type_name -> kindred.v1.Holding
+	46, // 35: kindred.v1.InspectResponse.replicas:type_name -> kindred.v1.ReplicaView
+	47, // 36: kindred.v1.ReplicaView.siblings:type_name -> kindred.v1.SiblingView
 	2,  // 37: kindred.v1.BucketOptions.sloppy:type_name -> kindred.v1.Sloppiness
 	3,  // 38: kindred.v1.BucketOptions.siblings:type_name -> kindred.v1.SiblingRule
 	0,  // 39: kindred.v1.BucketOptions.durability:type_name -> kindred.v1.Durability
-	46, // 40: kindred.v1.Bucket.options:type_name -> kindred.v1.BucketOptions
-	47, // 41: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
-	46, // 42: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
-	47, // 43: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
-	52, // 44: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
-	52, // 45: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
-	57, // 46: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
-	60, // 47: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
-	58, // 48: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
+	48, // 40: kindred.v1.Bucket.options:type_name -> kindred.v1.BucketOptions
+	49, // 41: kindred.v1.BucketsResponse.buckets:type_name -> kindred.v1.Bucket
+	48, // 42: kindred.v1.ChangeBucketRequest.options:type_name -> kindred.v1.BucketOptions
+	49, // 43: kindred.v1.ChangeBucketResponse.bucket:type_name -> kindred.v1.Bucket
+	54, // 44: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
+	54, // 45: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
+	59, // 46: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
+	62, // 47: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
+	60, // 48: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
 	15, // 49: kindred.v1.LayoutProgress.waits:type_name -> kindred.v1.NodeFailure
-	59, // 50: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
-	52, // 51: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
-	52, // 52: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
-	63, // 53: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
-	64, // 54: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
-	64, // 55: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
+	61, // 50: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
+	54, // 51: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
+	54, // 52: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
+	65, // 53: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
+	66, // 54: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
+	66, // 55: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
 	6,  // 56: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
 	9,  // 57: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
 	11, // 58: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
@@ -5797,39 +5895,41 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	20, // 60: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
 	23, // 61: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
 	25, // 62: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	42, // 63: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	42, // 64: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	44, // 63: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	44, // 64: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
 	36, // 65: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	38, // 66: kindred.v1.Cluster.Holdings:input_type -> kindred.v1.HoldingsRequest
-	41, // 67: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
-	48, // 68: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
-	50, // 69: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
-	53, // 70: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
-	54, // 71: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
-	55, // 72: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
-	61, // 73: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
-	65, // 74: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
-	8,  // 75: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	10, // 76: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	12, // 77: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	18, // 78: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	21, // 79: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	24, // 80: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	26, // 81: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	43, // 82: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	43, // 83: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	37, // 84: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	39, // 85: kindred.v1.Cluster.Holdings:output_type -> kindred.v1.HoldingsResponse
-	26, // 86: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
-	49, // 87: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
-	51, // 88: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
-	56, // 89: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
-	56, // 90: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
-	56, // 91: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
-	62, // 92: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
-	56, // 93: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
-	75, // [75:94] is the sub-list for method output_type
-	56, // [56:75] is the sub-list for method input_type
+	40, // 66: kindred.v1.Cluster.Holdings:input_type -> kindred.v1.HoldingsRequest
+	38, // 67: kindred.v1.Cluster.DrainNode:input_type -> kindred.v1.DrainNodeRequest
+	43, // 68: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
+	50, // 69: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
+	52, // 70: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
+	55, // 71: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
+	56, // 72: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
+	57, // 73: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
+	63, // 74: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
+	67, // 75: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
+	8,  // 76: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	10, // 77: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	12, // 78: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	18, // 79: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	21, // 80: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	24, // 81: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	26, // 82: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	45, // 83: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	45, // 84: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	37, // 85: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	41, // 86: kindred.v1.Cluster.Holdings:output_type -> kindred.v1.HoldingsResponse
+	39, // 87: kindred.v1.Cluster.DrainNode:output_type -> kindred.v1.DrainNodeResponse
+	26, // 88: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
+	51, // 89: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
+	53, // 90: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
+	58, // 91: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
+	58, // 92: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
+	58, // 93: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
+	64, // 94: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
+	58, // 95: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
+	76, // [76:96] is the sub-list for method output_type
+	56, // [56:76] is the sub-list for method input_type
 	56, // [56:56] is the sub-list for extension type_name
 	56, // [56:56] is the sub-list for extension extendee
 	0,  // [0:56] is the sub-list for field type_name
@@ -5862,7 +5962,7 @@ func file_kindred_v1_kindred_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   60,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -339,6 +339,7 @@ const (
 	Cluster_RepairKey_FullMethodName    = "/kindred.v1.Cluster/RepairKey"
 	Cluster_RepairNode_FullMethodName   = "/kindred.v1.Cluster/RepairNode"
 	Cluster_Holdings_FullMethodName     = "/kindred.v1.Cluster/Holdings"
+	Cluster_DrainNode_FullMethodName    = "/kindred.v1.Cluster/DrainNode"
 	Cluster_Init_FullMethodName         = "/kindred.v1.Cluster/Init"
 	Cluster_Buckets_FullMethodName      = "/kindred.v1.Cluster/Buckets"
 	Cluster_ChangeBucket_FullMethodName = "/kindred.v1.Cluster/ChangeBucket"
@@ -370,6 +371,11 @@ type ClusterClient interface {
 	// it is on its disk when it answers. Without any it lists those that it holds and
 	// does not know to be on the disk of every other home.
 	Holdings(ctx context.Context, in *HoldingsRequest, opts ...grpc.CallOption) (*HoldingsResponse, error)
+	// DrainNode makes the node that is spoken to refuse the requests of clients with
+	// "stopping", and say that it is not ready: they turn to other nodes. It goes on as
+	// a replica and as a guest, so what it holds reaches the others. It lasts until it is
+	// undone, or the node starts again.
+	DrainNode(ctx context.Context, in *DrainNodeRequest, opts ...grpc.CallOption) (*DrainNodeResponse, error)
 	// Init makes the first layout of a new cluster: of the node that is spoken to and
 	// of all that it sees, however many are expected. It is refused where there is one.
 	// Ask one node of a cluster, once: the others get the layout from it.
@@ -450,6 +456,16 @@ func (c *clusterClient) Holdings(ctx context.Context, in *HoldingsRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HoldingsResponse)
 	err := c.cc.Invoke(ctx, Cluster_Holdings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterClient) DrainNode(ctx context.Context, in *DrainNodeRequest, opts ...grpc.CallOption) (*DrainNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainNodeResponse)
+	err := c.cc.Invoke(ctx, Cluster_DrainNode_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -557,6 +573,11 @@ type ClusterServer interface {
 	// it is on its disk when it answers. Without any it lists those that it holds and
 	// does not know to be on the disk of every other home.
 	Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error)
+	// DrainNode makes the node that is spoken to refuse the requests of clients with
+	// "stopping", and say that it is not ready: they turn to other nodes. It goes on as
+	// a replica and as a guest, so what it holds reaches the others. It lasts until it is
+	// undone, or the node starts again.
+	DrainNode(context.Context, *DrainNodeRequest) (*DrainNodeResponse, error)
 	// Init makes the first layout of a new cluster: of the node that is spoken to and
 	// of all that it sees, however many are expected. It is refused where there is one.
 	// Ask one node of a cluster, once: the others get the layout from it.
@@ -607,6 +628,9 @@ func (UnimplementedClusterServer) RepairNode(context.Context, *RepairNodeRequest
 }
 func (UnimplementedClusterServer) Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Holdings not implemented")
+}
+func (UnimplementedClusterServer) DrainNode(context.Context, *DrainNodeRequest) (*DrainNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DrainNode not implemented")
 }
 func (UnimplementedClusterServer) Init(context.Context, *InitRequest) (*DescribeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Init not implemented")
@@ -739,6 +763,24 @@ func _Cluster_Holdings_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ClusterServer).Holdings(ctx, req.(*HoldingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Cluster_DrainNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).DrainNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_DrainNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).DrainNode(ctx, req.(*DrainNodeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -913,6 +955,10 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Holdings",
 			Handler:    _Cluster_Holdings_Handler,
+		},
+		{
+			MethodName: "DrainNode",
+			Handler:    _Cluster_DrainNode_Handler,
 		},
 		{
 			MethodName: "Init",
