@@ -262,23 +262,28 @@ func (c *Control) Describe() kindred.Cluster {
 		return info
 	}
 	if c.layout.of != l {
-		c.layout = examine(l, c.node)
+		c.layout = examine(l)
 	}
 	id := l.ClusterID()
 	info.ClusterID = hex.EncodeToString(id[:])
 	info.Layout, info.LayoutVersion = c.layout.encoded, l.Version().String()
 	info.Partitions, info.Replicas = l.Partitions(), l.Replicas()
 	info.Problems = append(info.Problems, c.layout.problems...)
+	switch own, member := l.Node(c.node); {
+	case c.view.Phase().Removed():
+		// The view has said so.
+	case c.view.Left():
+		info.Problems = append(info.Problems, c.node+" has left the layout: stop it once it has no partitions and owes no hints")
+	case !member || own.Capacity == 0:
+		info.Problems = append(info.Problems, c.node+" is a member without partitions until a plan gives it some")
+	}
 	return info
 }
 
-func examine(l *ring.Layout, node string) layoutInfo {
+func examine(l *ring.Layout) layoutInfo {
 	info := layoutInfo{of: l, encoded: l.AppendTo(nil)}
 	for _, p := range l.Check() {
 		info.problems = append(info.problems, p.Text)
-	}
-	if own, ok := l.Node(node); !ok || own.Capacity == 0 {
-		info.problems = append(info.problems, node+" is a member without partitions until a plan gives it some")
 	}
 	return info
 }

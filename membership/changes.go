@@ -194,7 +194,7 @@ func (p past) words() string {
 func (v *View) Complete(now time.Time, tip ring.Version) Effects {
 	v.now = now
 	if v.rec != nil && v.rec.course.Tip().Version() == tip {
-		file, _ := v.rec.course.File(tip)
+		file, _ := v.rec.course.File(v.rec.course.Tip().Version())
 		if mark := file.Mark(v.cfg.Self.Name); !mark.Complete && mark.Step != 0 {
 			v.rec.course.SetComplete()
 			v.unsaved, v.voiced = true, true

@@ -168,6 +168,7 @@ func TestARemovedNodeThatComesBackIsTold(t *testing.T) {
 	v := w.views["n4"]
 	require.True(t, v.Phase().Removed())
 	require.Contains(t, v.Problems()[0], "was removed from the cluster by layout "+version.String())
+	require.False(t, v.Left())
 	require.True(t, w.notes["n4"][len(w.notes["n4"])-1].Loud)
 	require.Contains(t, w.views["n1"].dial(), "n4", "it is there, so it is told")
 	_, err := v.Stage(w.now, own("n4", 1), ring.Own)
@@ -192,6 +193,7 @@ func TestANodeThatLeftIsForgottenOnceItIsStopped(t *testing.T) {
 	w.complete("n1", "n2", "n3")
 	w.settledOn(version)
 	require.False(t, w.views["n4"].Phase().Removed())
+	require.True(t, w.views["n4"].Left())
 	require.Contains(t, w.views["n1"].dial(), "n4")
 	w.stop("n4")
 	require.NotContains(t, w.views["n1"].dial(), "n4")
@@ -283,18 +285,19 @@ func TestADocumentIsAnsweredWhenNodesDiffer(t *testing.T) {
 }
 
 func TestWhatBecameOfAChangeIsReported(t *testing.T) {
-	w := newTown(t, 3)
-	w.stage("n1", own("n2", 2), ring.Own)
+	w := newTown(t, 4)
+	w.stage("n1", own("n4", 2), ring.Own)
 	v := w.views["n1"]
 	v.cfg.Rates = ring.Rates{In: 1000, Out: 1000}
 	plan, d, err := v.Plan(w.now, false, func(ring.Partition) uint64 { return 500 })
 	require.NoError(t, err)
+	require.Positive(t, plan.Bytes)
 	e, err := v.Commit(w.now, d.Version(), false)
 	require.NoError(t, err)
 	w.carry("n1", e)
 	w.deliver()
 	w.now = w.now.Add(time.Minute)
-	w.complete("n1", "n3")
+	w.complete("n1", "n3", "n4")
 	w.now = w.now.Add(time.Minute)
 	w.complete("n2")
 	w.carry("n2", w.views["n2"].Report(w.now, d.Version(), 1234))
@@ -342,6 +345,21 @@ func TestSeveralChangesAreStagedOrNone(t *testing.T) {
 	e, err = v.Clear(w.now)
 	require.NoError(t, err)
 	require.Nil(t, e.SaveLayout, "nothing was left to take back")
+}
+
+// A change that waits for a node which is away is a problem, with what to do.
+func TestAChangeThatHangsIsAProblem(t *testing.T) {
+	w := newTown(t, 3)
+	v := w.views["n1"]
+	w.stop("n3")
+	hangs := "the change of the layout waits for n3, which cannot be reached: start it, or remove it if it will never come back (kvcli cluster remove n3)"
+	require.NotContains(t, v.Problems(), hangs)
+	w.stage("n1", own("n2", 2), ring.Own)
+	w.commit("n1")
+	require.Contains(t, v.Problems(), hangs)
+	require.Equal(t, []kindred.NodeFailure{{Node: "n3", Reason: "is not known to hold layout " + v.Changes().Progress.Next + ", and cannot be reached"}}, v.Changes().Progress.Waits)
+	w.start("n3")
+	require.NotContains(t, v.Problems(), hangs)
 }
 
 // Two of three owners are dead: only a commit that says so by name goes on, whether its

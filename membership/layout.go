@@ -190,7 +190,7 @@ func (v *View) noteJoined() {
 }
 
 func (v *View) noteMembership() {
-	if !v.doc.has(v.cfg.Self.Name) {
+	if !v.doc.has(v.cfg.Self.Name) && !v.Left() && v.rec.course.Removed() == nil {
 		v.note("this node is a member without partitions until a plan gives it some")
 	}
 }

@@ -105,6 +105,11 @@ func (v *View) Problems() []string {
 	if v.rec != nil && v.rec.course.Removed() != nil {
 		say("%s", v.removedText())
 	}
+	if v.rec != nil {
+		for _, name := range v.hangsOn() {
+			say("the change of the layout waits for %s, which cannot be reached: start it, or remove it if it will never come back (kvcli cluster remove %s)", name, name)
+		}
+	}
 	if n := len(v.clusters()); v.doc.layout == nil && n > 1 {
 		say("members of %d clusters were found, so this node joins none: give it the addresses of one cluster only", n)
 	}
@@ -152,6 +157,19 @@ func (v *View) problemsOf(m *member) []string {
 		say("%s", text)
 	}
 	return all
+}
+
+// hangsOn are the nodes for which a change waits and that cannot be reached.
+func (v *View) hangsOn() []string {
+	if !v.changing() || v.rec.course.Removed() != nil {
+		return nil
+	}
+	return slices.DeleteFunc(v.rec.course.Waits(), v.Up)
+}
+
+// Left reports whether this node was a member once, and was let go.
+func (v *View) Left() bool {
+	return v.rec != nil && v.rec.course.Removed() == nil && v.rec.course.Tip().Former(v.cfg.Self.Name)
 }
 
 func (v *View) layoutNode(name string) (ring.Node, bool) {

@@ -291,7 +291,7 @@ func (v *View) wanted(m *member) bool {
 	case v.needed[m.Name] || m.gossip == alive:
 		return true // also one that was removed and is there, so that it is told
 	}
-	return m.gossip != left && !v.former(m.Name)
+	return m.gossip != left
 }
 
 // former reports whether a node was a member once, and was let go or removed.

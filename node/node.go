@@ -55,6 +55,8 @@ type Node struct {
 	addrs       addresses
 
 	layout atomic.Pointer[ring.Layout]
+	// removed: this node has no place in the cluster any more.
+	removed atomic.Bool
 	// recovered counts the shards that have begun to work by a layout.
 	recovered atomic.Int32
 	malformed atomic.Uint64
@@ -258,6 +260,7 @@ func (n *Node) setPhase(phase *ring.Phase) {
 			}
 		})
 	}
+	n.removed.Store(phase.Removed())
 	n.layout.Store(layout)
 }
 

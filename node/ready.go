@@ -25,6 +25,8 @@ func (n *Node) notReady() string {
 			return p[0]
 		}
 		return "no layout yet"
+	case n.removed.Load():
+		return "it was removed from the cluster"
 	case int(n.recovered.Load()) < len(n.workers):
 		return "reading the clocks of its partitions"
 	}
