@@ -2,12 +2,14 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -76,14 +78,13 @@ func (m *mover) complete(node, key string) bool { return m.nodes[node].shard.com
 
 // clocksFrom keeps what some nodes say of their clocks from arriving.
 func (m *mover) clocksFrom(names ...string) {
-	m.lose = func(from, _ string, msg wire.Message) bool {
+	m.loseClocks(func(from, _ string) bool { return slices.Contains(names, from) })
+}
+
+func (m *mover) loseClocks(which func(from, to string) bool) {
+	m.lose = func(from, to string, msg wire.Message) bool {
 		_, clock := msg.(*wire.Clock)
-		for _, name := range names {
-			if clock && from == name {
-				return true
-			}
-		}
-		return false
+		return clock && which(from, to)
 	}
 }
 
@@ -162,4 +163,203 @@ func TestWhoIsNotCompleteAnswersNoRead(t *testing.T) {
 	require.NotNil(t, resp.Err)
 	require.Contains(t, resp.Err.Error(), notComplete)
 	require.False(t, m.complete(w, key))
+}
+
+// R25: who is gone is made up for by the others, if these are enough that every
+// acknowledged write was at one of them. Otherwise nobody is ever complete, unless the
+// operator accepts the loss.
+func TestWhoIsGoneIsMadeUpFor(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		gone     []string
+		loss     bool
+		complete bool
+	}{
+		{"one of three", []string{"n3"}, false, true},
+		{"two of three", []string{"n2", "n3"}, false, false},
+		{"two of three, which is accepted", []string{"n2", "n3"}, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMover(t, 3, 2)
+			m.run(2)
+			for i := range 40 {
+				key := fmt.Sprint("key ", i)
+				require.Nil(t, m.do("n1", strict(put(key, key))).Err)
+			}
+			changes := []ring.Staged{joins("n4"), joins("n5")}
+			for _, name := range c.gone {
+				m.deaf[name] = true
+				m.cut(name)
+				changes = append(changes, removes(name))
+			}
+			m.lose = func(from, to string, _ wire.Message) bool { return m.deaf[from] || m.deaf[to] }
+			m.commit("n1", c.loss, changes...)
+			m.run(20)
+			require.Equal(t, c.complete, m.nodes["n1"].shard.phase.Settled())
+			if !c.complete {
+				require.Equal(t, ring.Both, m.at("n1"))
+				_, complete := m.nodes["n4"].shard.Complete()
+				require.False(t, complete)
+				return
+			}
+			tip := m.nodes["n1"].shard.layout
+			for i := range 40 {
+				key := fmt.Sprint("key ", i)
+				for _, home := range tip.Homes(tip.PartitionOf("b", key), 3) {
+					require.Equal(t, []string{key}, m.valuesAt(home, key), "%s at %s", key, home)
+				}
+			}
+		})
+	}
+}
+
+// R25: an old owner that has lost its disk speaks for a clock that it has not got. It
+// counts with the one of its new life, once it is trusted.
+func TestAnOldOwnerThatLostItsDiskIsWaitedFor(t *testing.T) {
+	m, key, x, _, z, w := completing(t)
+	require.Nil(t, m.do(x, strict(put(key, "milk"))).Err)
+	m.loseClocks(func(from, to string) bool { return to == z }) // so that it is not trusted
+	m.restart(z, 99, true, false)
+	m.run(3)
+	require.False(t, m.nodes[z].shard.trusted(m.placeOf(key)))
+	require.Equal(t, []string{"milk"}, m.valuesAt(w, key))
+	require.False(t, m.complete(w, key))
+	m.clocksFrom()
+	m.run(6)
+	require.True(t, m.nodes[z].shard.trusted(m.placeOf(key)))
+	require.True(t, m.complete(w, key))
+	require.Equal(t, []string{"milk"}, m.valuesAt(w, key))
+}
+
+// R26: who has lost its disk is trusted when it has caught up with homes of both layouts.
+func TestTrustIsAskedOfBothLayouts(t *testing.T) {
+	m, key, x, y, z, w := completing(t)
+	require.Nil(t, m.do(x, strict(put(key, "milk"))).Err)
+	m.run(2)
+	for i, silent := range []string{w, z} {
+		m.clocksFrom(silent)
+		m.restart(x, uint64(99+i), true, false)
+		m.run(4)
+		require.False(t, m.nodes[x].shard.trusted(m.placeOf(key)), "%s and %s are homes by one layout, and only %s by the other", y, []string{z, w}[i], y)
+	}
+	m.clocksFrom()
+	m.run(4)
+	require.True(t, m.nodes[x].shard.trusted(m.placeOf(key)))
+	require.Equal(t, []string{"milk"}, m.valuesAt(x, key))
+}
+
+// R12: nothing goes from a log before the homes by both layouts have it.
+func TestLogsAreKeptForTheHomesOfBoth(t *testing.T) {
+	m, key, x, y, z, w := completing(t)
+	for _, name := range []string{z, w} {
+		t.Run(name, func(t *testing.T) {
+			m.deafTo(name)
+			m.lose = also(m.lose, func(from, to string, msg wire.Message) bool {
+				_, pieces := msg.(*wire.Pieces)
+				return pieces && to == name
+			})
+			resp := m.do(x, strict(put(key, name)))
+			require.Nil(t, resp.Err)
+			m.run(5)
+			dot, err := vclock.ParseDot(resp.Receipt.Dot)
+			require.NoError(t, err)
+			common := m.nodes[x].shard.exchange.of[m.placeOf(key)].Common()
+			require.False(t, common.Contains(dot), "%s has it not", name)
+			m.lose = func(string, string, wire.Message) bool { return false }
+			m.run(5)
+			common = m.nodes[x].shard.exchange.of[m.placeOf(key)].Common()
+			require.True(t, common.Contains(dot))
+		})
+	}
+	_ = y
+}
+
+func also(a, b func(from, to string, m wire.Message) bool) func(from, to string, m wire.Message) bool {
+	return func(from, to string, m wire.Message) bool { return a(from, to, m) || b(from, to, m) }
+}
+
+// R15 waits: during a change nobody begins to close incarnations.
+func TestClosesWaitForASettledPhase(t *testing.T) {
+	m, key, x, _, _, _ := completing(t)
+	resp := m.do(x, put(key, "milk"))
+	require.Nil(t, resp.Err)
+	s := m.nodes[x].shard
+	p := s.closer.place(m.placeOf(key))
+	dead := vclock.Actor{Disk: 7, Nonce: 7}
+	s.closer.begin(p, []vclock.Actor{dead})
+	require.Nil(t, p.attempt)
+	m.hush = false
+	m.run(20)
+	require.True(t, s.phase.Settled())
+	s.closer.begin(p, []vclock.Actor{dead})
+	require.NotZero(t, s.closer.stats.Attempts)
+}
+
+// R20: a new owner that is not complete says nothing in audits: what is not there yet is
+// no reason to believe that it was deleted.
+func TestWhoIsNotCompleteSaysNothingInAudits(t *testing.T) {
+	m, key, x, _, z, w := completing(t)
+	m.clocksFrom(z)
+	m.run(2)
+	require.Equal(t, notComplete, m.nodes[w].shard.cannotSpeak(m.placeOf(key)))
+	require.Equal(t, notComplete, m.nodes[w].shard.cannotTell(m.placeOf(key), x))
+	require.Empty(t, m.nodes[x].shard.cannotSpeak(m.placeOf(key)), "an old owner does")
+	m.clocksFrom()
+	m.run(3)
+	require.Empty(t, m.nodes[w].shard.cannotSpeak(m.placeOf(key)))
+}
+
+// R25: what an old owner had before it lost its disk, and nobody else has, is nothing
+// that anybody could ever contain. The clock of its new life counts.
+func TestNobodyWaitsForAClockThatIsLost(t *testing.T) {
+	m, key, _, _, z, w := completing(t)
+	id := m.placeOf(key)
+	require.NoError(t, m.joinAt(z, key, wire.Delta{Dots: m.aDot(z, id)}))
+	m.lose = func(_, _ string, msg wire.Message) bool {
+		_, pieces := msg.(*wire.Pieces)
+		return pieces && wire.HeadOf(msg) == m.head(key)
+	}
+	m.run(3)
+	require.False(t, m.complete(w, key), "it has heard of a dot that it cannot get")
+	m.restart(z, 99, true, false)
+	m.lose = func(string, string, wire.Message) bool { return false }
+	m.run(6)
+	require.True(t, m.complete(w, key))
+}
+
+// Trust is of the disk and not of the layout: a change takes it from nobody.
+func TestWhoIsTrustedStaysSo(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.run(2)
+	m.hush = true
+	m.commit("n1", false, joins("n4"), leaves("n3"))
+	m.cut("n4") // nobody can catch up with it
+	m.lose = func(string, string, wire.Message) bool { return false }
+	m.spread()
+	for _, name := range m.names[:3] {
+		require.Equal(t, ring.Both, m.at(name))
+		for _, id := range m.nodes[name].shard.Replicas() {
+			require.True(t, m.nodes[name].shard.trusted(id), "%s %v", name, id)
+		}
+	}
+}
+
+// R25: to be complete is of one tip. The next asks again.
+func TestCompleteIsOfOneTip(t *testing.T) {
+	m, key, x, z, w := settled(t)
+	require.True(t, m.complete(w, key))
+	m.hush = true
+	m.commit("n1", false, joins(z), leaves("n2"))
+	m.clocksFrom(m.names...)
+	m.spread()
+	require.Equal(t, ring.Both, m.at(w))
+	moved := 0
+	for _, id := range m.nodes[w].shard.Replicas() {
+		if s := m.nodes[w].shard; s.moves(wire.Head(id)) {
+			moved++
+			require.False(t, s.complete(id))
+		}
+	}
+	require.Positive(t, moved)
+	_ = x
 }

@@ -68,21 +68,26 @@ func removes(name string) ring.Staged {
 // spread lets everybody who is not deaf tell everybody, and go on as far as the rules
 // allow, until nothing moves.
 func (m *mover) spread() {
-	for moved := true; moved; {
-		moved = false
-		for _, name := range m.names {
-			if m.deaf[name] {
-				continue
-			}
-			c := m.courses[name]
-			for _, other := range m.names {
-				if other != name && !m.deaf[other] {
-					moved = c.Hear(m.courses[other].Files()) || moved
-				}
-			}
-			moved = m.step(name) || moved
-		}
+	for m.spread1() {
+		continue
 	}
+}
+
+// spread1 lets everybody hear what is known by now and take one step.
+func (m *mover) spread1() (moved bool) {
+	for _, name := range m.names {
+		if m.deaf[name] {
+			continue
+		}
+		c := m.courses[name]
+		for _, other := range m.names {
+			if other != name && !m.deaf[other] {
+				moved = c.Hear(m.courses[other].Files()) || moved
+			}
+		}
+		moved = m.step(name) || moved
+	}
+	return moved
 }
 
 // step lets one node do what it may by what it has heard.
@@ -180,6 +185,11 @@ func (m *mover) run(seconds int) {
 // moved is a key of a partition that gets another owner: the homes by the layout before
 // and by the one that a node works by.
 func (m *mover) moved(at string) (key string, was, is []string) {
+	return m.movedWhere(at, func(ring.Partition, []string, []string) bool { return true })
+}
+
+// movedWhere is one of which more is wanted.
+func (m *mover) movedWhere(at string, fits func(p ring.Partition, was, is []string) bool) (key string, was, is []string) {
 	phase := m.courses[at].Phase()
 	for _, key := range keysOf(m.rig) {
 		p := m.layout.PartitionOf("b", key)
@@ -187,7 +197,7 @@ func (m *mover) moved(at string) (key string, was, is []string) {
 			continue
 		}
 		was, is := phase.Base().Homes(p, 3), phase.Tip().Homes(p, 3)
-		if len(onlyIn(was, is)) > 0 && len(onlyIn(is, was)) > 0 {
+		if len(onlyIn(was, is)) > 0 && len(onlyIn(is, was)) > 0 && fits(p, was, is) {
 			return key, was, is
 		}
 	}

@@ -239,10 +239,12 @@ func (s *Shard) isHome(id replica.ID) bool {
 	return s.Has(id) && (x == nil || !x.Former())
 }
 
-// complete reports whether a replica has all that was acknowledged before the tip.
+// complete reports whether a replica has all that was acknowledged before the tip. One
+// that was rebuilt may wait for dots that nobody has any more, until they are closed,
+// which waits for a settled phase.
 func (s *Shard) complete(id replica.ID) bool {
 	x := s.exchange.of[id]
-	return x != nil && x.Complete() && !x.replica.Rebuilding()
+	return x != nil && x.Complete()
 }
 
 // Complete reports whether this shard has all that was acknowledged before the tip that

@@ -34,8 +34,8 @@ type rig struct {
 	noExchange bool
 	// holdReads keeps loads unanswered, holdSyncs syncs.
 	holdReads, holdSyncs bool
-	// slowDisk is a node that waits for its syncs.
-	slowDisk string
+	// slowDisk is a node that waits for its syncs, slowReads one for its loads.
+	slowDisk, slowReads string
 	// holdDiscards keeps what cannot be read where it is.
 	holdDiscards bool
 	// seen is what a node sees of its disk.
@@ -216,7 +216,7 @@ func (r *rig) readPages(n *rigNode, pages []*wire.ScanRead) {
 }
 
 func (r *rig) readAndSync(n *rigNode) (moved bool) {
-	if !r.holdReads {
+	if !r.holdReads && r.slowReads != n.name {
 		for len(n.loads) > 0 {
 			load := n.loads[0]
 			n.loads = n.loads[1:]
