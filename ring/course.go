@@ -169,7 +169,7 @@ func (c *Course) SetComplete() {
 
 // Turn does the next thing that the rules allow, and reports whether there was one.
 func (c *Course) Turn() bool {
-	return c.form() || c.follow() || c.choose() || c.advance() || c.forget()
+	return c.recall() || c.form() || c.follow() || c.choose() || c.advance() || c.forget()
 }
 
 // Settled reports whether nobody goes by anything older than the tip.
@@ -205,6 +205,17 @@ func (c *Course) Waits() []string {
 }
 
 func (c *Course) mark(v Version, m Mark) { c.files[v] = c.files[v].with(c.self, m) }
+
+// recall notes for the successor held that this node is beyond Both, if it learned that
+// from others: an old image of its disk had forgotten it, and may have committed or held
+// something before anybody told.
+func (c *Course) recall() bool {
+	if c.vote == (Version{}) || c.Step() <= Both || c.files[c.vote].marks[c.self].Beyond {
+		return false
+	}
+	c.mark(c.vote, Mark{Beyond: true})
+	return true
+}
 
 // form notes which successors of the tip are formed.
 func (c *Course) form() bool {

@@ -213,6 +213,28 @@ func TestANodeThatLostItsDiskEntersWhereItsNameWas(t *testing.T) {
 	require.Error(t, err)
 }
 
+// An old image of a disk has forgotten how far its node was, and what is committed at it
+// says so. Once it has learned better its vote is like those of the others.
+func TestAnOldImageThatCommitsLearnsHowFarItWas(t *testing.T) {
+	c := three(t, "dog")
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	c.settle("ant", "bee", "cat")
+	image := c.courses["ant"].AppendTo(nil)
+	c.settle(c.names()...)
+	require.Equal(t, Alone, c.courses["ant"].Step())
+
+	old, err := DecodeCourse("ant", image)
+	require.NoError(t, err)
+	require.Equal(t, Both, old.Step())
+	c.courses["ant"] = old
+	require.NoError(t, c.commit(t, "ant", Node{"bee", "", 2}, Own))
+	c.settle(c.names()...)
+	for _, course := range c.courses {
+		require.Equal(t, uint64(3), course.Tip().Version().Counter)
+		require.True(t, course.Settled())
+	}
+}
+
 func TestCommitsThatCannotBeAreRefused(t *testing.T) {
 	c := three(t, "dog")
 	ant := c.courses["ant"]
