@@ -410,7 +410,7 @@ func (a *audit) quarantine(s *Shard, now time.Time, found *replica.Survey) bool 
 
 // others are the other homes of a replica.
 func (s *Shard) others(id replica.ID) []string {
-	homes := slices.Clone(s.homesOf(wire.Head(id)))
+	homes := slices.Clone(s.holdersOf(wire.Head(id)))
 	return slices.DeleteFunc(homes, func(h string) bool { return h == s.cfg.Node })
 }
 
