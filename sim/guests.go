@@ -199,7 +199,13 @@ func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
 		for d := range gone.Dots() {
 			paid := o.stale[n.index].Contains(d)
 			o.run.atNode(n, at.place.id.Partition, func(by *owners) bool {
-				paid = paid || slot >= len(by.names) || o.writes[d].held.reached.has(o.run.byName[by.names[slot]])
+				if slot >= len(by.names) {
+					paid = true // there is no such home any more
+					return false
+				}
+				// Who has become the home itself takes it in before the hint goes.
+				w, home := o.writes[d], o.run.byName[by.names[slot]]
+				paid = paid || w.held.reached.has(home) || home == n && w.applied.has(n)
 				return !paid
 			})
 			if !paid {

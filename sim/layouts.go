@@ -384,7 +384,7 @@ func (r *run) settleLayouts() {
 	if r.steady() || r.oracle.finding != nil {
 		return
 	}
-	began, revived := r.agenda.now, false
+	began, revived, lossAfter := r.agenda.now, false, settleWithin/5
 	for r.oracle.finding == nil {
 		text := r.unsettled()
 		if text == "" {
@@ -397,6 +397,10 @@ func (r *run) settleLayouts() {
 		if !revived && since > settleWithin/10 {
 			revived = true
 			r.revive()
+		}
+		if revived && r.gone != 0 && since > lossAfter {
+			lossAfter *= 2
+			r.acceptLoss()
 		}
 		r.pass(time.Second)
 	}
@@ -420,6 +424,33 @@ func (r *run) revive() {
 			n.away = false
 			r.restart(n)
 		}
+	}
+}
+
+// acceptLoss has an operator accept what may be lost: where a node is gone, and another
+// one cannot be sure of what it had, nobody can tell what only these two had (R25).
+func (r *run) acceptLoss() {
+	for _, n := range r.nodes {
+		if !n.up || !r.isMember(n) || n.phase == nil || n.phase.Removed() {
+			continue
+		}
+		n.helm.put(func(now time.Time, c *core.Control) {
+			own, _ := r.layout.Node(n.name)
+			own.Capacity = own.Capacity%4 + 1
+			err := c.Clear(now) // what was staged may make no sense any more
+			if err == nil {
+				err = c.Stage(now, own, ring.Own)
+			}
+			if err == nil {
+				var d *ring.Decision
+				if _, d, err = c.Plan(now, true, nil); err == nil {
+					err = c.Commit(now, d.Version(), true)
+				}
+			}
+			r.trace.say(n.name, "accept", "loss: %v", err)
+			r.hits.add(LossAccepted)
+		})
+		return
 	}
 }
 

@@ -33,7 +33,7 @@ var mutants = []mutant{
 	}},
 	{name: "clock newer than the object", rule: "R5, C3", edits: []edit{
 		{"replica/key.go", "	dirty        bool\n", "	dirty        bool\n	stale        wire.Object\n"},
-		{"replica/key.go", "	return k\n}\n\n// hash is", "	k.stale = k.object.Clone()\n	return k\n}\n\n// hash is"},
+		{"replica/key.go", "	k.dropVoid()\n}\n\n// hash is", "	k.dropVoid()\n	k.stale = k.object.Clone()\n}\n\n// hash is"},
 		{"replica/key.go", "return k.object.Fill(k.r.clock)", "return k.stale.Fill(k.r.clock)"},
 	}},
 	{name: "clock older than the object", rule: "R5, C3", edits: []edit{

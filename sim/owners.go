@@ -288,7 +288,7 @@ func (o *oracle) judgeDrop(n *node, id replica.ID) {
 	if n.phase.Removed() {
 		o.find("R27", "%s drops %v, and was removed: nobody has asked it to", n.name, id)
 	}
-	homes := r.everyOwner(id.Partition)
+	homes := r.owners(n.phase, id.Partition).all
 	for d := range o.shadow(n, id).clock.Minus(o.void).Dots() {
 		w := o.writes[d]
 		if missing := homes &^ (w.durable | w.forgotten); missing != 0 && w.applied.has(n) {
