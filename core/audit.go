@@ -408,10 +408,10 @@ func (a *audit) quarantine(s *Shard, now time.Time, found *replica.Survey) bool 
 	return !a.status.waits
 }
 
-// others are the other homes of a replica.
+// others are the other homes of a replica, by both layouts as long as both count.
 func (s *Shard) others(id replica.ID) []string {
 	homes := slices.Clone(s.holdersOf(wire.Head(id)))
-	return slices.DeleteFunc(homes, func(h string) bool { return h == s.cfg.Node })
+	return slices.DeleteFunc(homes, func(h string) bool { return h == s.cfg.Node || s.phase.Gone(h) })
 }
 
 // next goes on with what is left to do: restoring comes first, because a replica

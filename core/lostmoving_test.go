@@ -20,7 +20,9 @@ func TestR20_WhatALeavingOwnerHoldsIsNotLost(t *testing.T) {
 	one := strict(seen(put(key, "new"), read.Context))
 	one.W = 1
 	require.Nil(t, m.do(x, one).Err)
-	m.lose = func(string, string, wire.Message) bool { return false }
+	m.lose = func(_, to string, msg wire.Message) bool { // it cannot restore it yet
+		return to == z && wire.KindOf(msg) == wire.KindAuditList
+	}
 	require.Equal(t, []string{"new"}, m.valuesAt(z, key))
 	m.forgets(x, key)
 	m.wait(2 * time.Minute)
@@ -45,7 +47,7 @@ func TestR20_WhoLeavesIsAnotherHome(t *testing.T) {
 	m.hush = true
 	m.commit("n1", false, leaves("n3"))
 	m.spread()
-	require.Equal(t, []string{"n1"}, n2.others(id))
+	require.ElementsMatch(t, []string{"n1", "n3"}, n2.others(id))
 	require.False(t, n2.onlyOther(id, "n1"), "n3 was a home and is one still")
 	m.hush = false
 	m.run(60)
