@@ -211,7 +211,7 @@ func (s *shell) begin(phase *ring.Phase) {
 	n.run.began(s, phase)
 	s.shard.SetPhase(phase, recovered)
 	s.plan()
-	s.suspect()
+	s.suspect(recovered)
 }
 
 // awaitLayouts lets every node learn the layout: one that lost its disk asks the others.

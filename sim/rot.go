@@ -241,12 +241,11 @@ func (r *run) settledIn(id replica.ID, part int, is, was []byte) bool {
 	return differs
 }
 
-// suspect tells a shard that starts what the disk has lost.
-func (s *shell) suspect() {
-	n := s.node
-	for _, id := range n.owned() {
-		if _, known := n.spoilt[id]; known && n.shardOf(id.Partition) == s.number {
-			s.shard.Suspect(id)
+// suspect tells a shard what the disk has lost of replicas that begin.
+func (s *shell) suspect(began []*replica.Replica) {
+	for _, r := range began {
+		if _, known := s.node.spoilt[r.ID()]; known {
+			s.shard.Suspect(r.ID())
 			s.plan()
 		}
 	}
