@@ -325,10 +325,24 @@ func load(store replica.Reader, id replica.ID, key string) found {
 	return found{id, key, object, err}
 }
 
+// erases reports whether a row takes a whole table of a replica that is given up.
+func erases(id replica.ID, op storage.Op) bool {
+	if op.Kind != storage.OpDeleteRange {
+		return false
+	}
+	ranges := storage.ReplicaRanges(id.Partition, id.N)
+	return slices.ContainsFunc(ranges[:], func(r storage.KeyRange) bool {
+		return bytes.Equal(r.Low, op.Key) && bytes.Equal(r.High, op.Value)
+	})
+}
+
 func (b *batch) row(op storage.Op) {
 	table, partition, n, _ := storage.ParseReplica(op.Key)
 	id := replica.ID{Partition: partition, N: n}
 	hits := &b.oracle.run.hits
+	if erases(id, op) {
+		return // the shell says what has gone
+	}
 	switch table {
 	case storage.TableLog:
 		if op.Kind != storage.OpSet {
