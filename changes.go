@@ -182,9 +182,8 @@ type LayoutPlan struct {
 	// Waits are the nodes that cannot be reached: nothing begins without them.
 	Waits []string
 	// AtRisk partitions lose so many owners for ever that acknowledged writes may
-	// have been only there. Loss says that this is accepted.
+	// have been only there. Only who accepts that can commit it.
 	AtRisk int
-	Loss   bool
 }
 
 // PlannedNode is what a plan means for one node.
@@ -208,5 +207,16 @@ type PlanProblem struct {
 	Text string
 }
 
-// Committable reports whether nothing speaks against a commit.
-func (p *LayoutPlan) Committable() bool { return len(p.Refusals) == 0 }
+// PlanOrphaned is the kind of a refusal: acknowledged writes may be lost.
+const PlanOrphaned = "orphaned"
+
+// RefusedForLoss reports whether nothing speaks against a commit but that acknowledged
+// writes may be lost, which an operator can accept.
+func (p *LayoutPlan) RefusedForLoss() bool {
+	for _, r := range p.Refusals {
+		if r.Kind != PlanOrphaned {
+			return false
+		}
+	}
+	return len(p.Refusals) > 0
+}

@@ -38,7 +38,7 @@ func FormatPlan(p *kindred.LayoutPlan) *pb.PlanResponse {
 		Node: text(&p.Node), Version: text(&p.Version), From: text(&p.From), Changes: each(p.Changes, formatNodeChange),
 		Nodes: each(p.Nodes, formatPlanned), Copies: small(p.Copies), Bytes: p.Bytes, ExpectedMs: longMillis(p.Expected),
 		Guarantees: each(p.Guarantees, text), Refusals: each(p.Refusals, formatProblem), Notes: each(p.Notes, formatProblem),
-		Waits: each(p.Waits, text), AtRisk: small(p.AtRisk), Loss: p.Loss,
+		Waits: each(p.Waits, text), AtRisk: small(p.AtRisk),
 	}
 }
 
@@ -48,7 +48,7 @@ func ParsePlan(m *pb.PlanResponse) kindred.LayoutPlan {
 		Node: m.GetNode(), Version: m.GetVersion(), From: m.GetFrom(), Changes: each(m.GetChanges(), parseNodeChange),
 		Nodes: each(m.GetNodes(), parsePlanned), Copies: int(m.GetCopies()), Bytes: m.GetBytes(), Expected: fromMillis(m.GetExpectedMs()),
 		Guarantees: m.GetGuarantees(), Refusals: each(m.GetRefusals(), parseProblem), Notes: each(m.GetNotes(), parseProblem),
-		Waits: m.GetWaits(), AtRisk: int(m.GetAtRisk()), Loss: m.GetLoss(),
+		Waits: m.GetWaits(), AtRisk: int(m.GetAtRisk()),
 	}
 }
 

@@ -93,7 +93,6 @@ type PlanDoc struct {
 	Notes      []PlanProblemDoc `json:"notes"`
 	Waits      []string         `json:"waits_for"`
 	AtRisk     int              `json:"partitions_at_risk"`
-	Loss       bool             `json:"loss_accepted"`
 }
 
 // PlannedNodeDoc is what a plan means for one node.
@@ -146,7 +145,7 @@ func NewPlanDoc(p *kindred.LayoutPlan) PlanDoc {
 		Node: p.Node, Version: p.Version, From: p.From, Changes: docs(p.Changes, newNodeChangeDoc),
 		Nodes:  docs(p.Nodes, func(n *kindred.PlannedNode) PlannedNodeDoc { return PlannedNodeDoc(*n) }),
 		Copies: p.Copies, Bytes: p.Bytes, Expected: seconds(p.Expected), Guarantees: append([]string{}, p.Guarantees...),
-		Refusals: docs(p.Refusals, problem), Notes: docs(p.Notes, problem), Waits: append([]string{}, p.Waits...), AtRisk: p.AtRisk, Loss: p.Loss,
+		Refusals: docs(p.Refusals, problem), Notes: docs(p.Notes, problem), Waits: append([]string{}, p.Waits...), AtRisk: p.AtRisk,
 	}
 }
 

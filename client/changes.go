@@ -41,12 +41,11 @@ func (c *Client) ClearStaged(ctx context.Context, name string) (kindred.Changes,
 	})
 }
 
-// Plan says what a commit of all that is staged would do. With acceptLoss it is planned
-// as if it were accepted that acknowledged writes may be lost.
-func (c *Client) Plan(ctx context.Context, name string, acceptLoss bool) (kindred.LayoutPlan, error) {
+// Plan says what a commit of all that is staged would do.
+func (c *Client) Plan(ctx context.Context, name string) (kindred.LayoutPlan, error) {
 	var plan kindred.LayoutPlan
 	err := c.askNode(ctx, "plan", name, func(ctx context.Context, at kindredv1.ClusterClient) error {
-		m, err := at.Plan(ctx, &kindredv1.PlanRequest{AcceptLoss: acceptLoss})
+		m, err := at.Plan(ctx, &kindredv1.PlanRequest{})
 		if err == nil {
 			plan = api.ParsePlan(m)
 		}
@@ -56,7 +55,8 @@ func (c *Client) Plan(ctx context.Context, name string, acceptLoss bool) (kindre
 }
 
 // Commit proposes a plan to all nodes. It is refused with [kindred.CodeUnsafe] if the plan
-// is another by now, or has refusals. The layout is used when all voters hold it:
+// is another by now, or has refusals; acceptLoss takes it for no refusal that acknowledged
+// writes may be lost. The layout is used when all voters hold it:
 // [Client.Changes] shows how far that is.
 func (c *Client) Commit(ctx context.Context, name, version string, acceptLoss bool) (kindred.Changes, error) {
 	return c.order(ctx, "commit", name, func(ctx context.Context, at kindredv1.ClusterClient) (*kindredv1.ChangesResponse, error) {

@@ -45,8 +45,8 @@ func (n *fakeNode) ClearChanges(context.Context, *kindredv1.ClearChangesRequest)
 }
 
 // Plan implements kindredv1.ClusterServer.
-func (n *fakeNode) Plan(_ context.Context, m *kindredv1.PlanRequest) (*kindredv1.PlanResponse, error) {
-	return api.FormatPlan(&kindred.LayoutPlan{Node: n.name, Version: "2-ab", Loss: m.GetAcceptLoss()}), nil
+func (n *fakeNode) Plan(context.Context, *kindredv1.PlanRequest) (*kindredv1.PlanResponse, error) {
+	return api.FormatPlan(&kindred.LayoutPlan{Node: n.name, Version: "2-ab"}), nil
 }
 
 // Commit implements kindredv1.ClusterServer. A lost answer is asked for once.
@@ -71,9 +71,8 @@ func TestAChangeIsOrderedAtOneNode(t *testing.T) {
 	require.Equal(t, staged.Staged, seen.Staged)
 	require.Equal(t, f.layout.Version().String(), seen.Progress.Tip)
 
-	plan, err := c.Plan(t.Context(), "n1", true)
+	plan, err := c.Plan(t.Context(), "n1")
 	require.NoError(t, err)
-	require.True(t, plan.Loss)
 	_, err = c.Commit(t.Context(), "n1", "1-00", false)
 	require.True(t, kindred.HasCode(err, kindred.CodeUnsafe), "%v", err)
 	require.Equal(t, kindred.NotApplied, kindred.OutcomeOf(err))
@@ -92,7 +91,7 @@ func TestBadChangesAreRefusedBeforeTheyAreSent(t *testing.T) {
 	require.ErrorContains(t, err, "there is nothing to stage")
 	_, err = c.Stage(t.Context(), "n1", kindred.NodeChange{Node: "n1", Intent: "fly"})
 	require.ErrorContains(t, err, `"fly" is no intent: use own, leave, remove or keep`)
-	_, err = c.Plan(t.Context(), "n7", false)
+	_, err = c.Plan(t.Context(), "n7")
 	require.ErrorContains(t, err, `no node is called "n7"`)
 	_, err = c.Changes(t.Context(), "n7")
 	require.ErrorContains(t, err, `no node is called "n7"`)

@@ -18,8 +18,9 @@ type Planner interface {
 	// Stage stages changes, all or none; none takes back all that is staged.
 	Stage(ctx context.Context, changes []kindred.NodeChange) *kindred.Error
 	// Plan says what a commit would do.
-	Plan(ctx context.Context, acceptLoss bool) (kindred.LayoutPlan, *kindred.Error)
-	// Commit proposes the plan of that version to all nodes.
+	Plan(ctx context.Context) (kindred.LayoutPlan, *kindred.Error)
+	// Commit proposes the plan of that version to all nodes. AcceptLoss takes it for no
+	// refusal that acknowledged writes may be lost.
 	Commit(ctx context.Context, version string, acceptLoss bool) *kindred.Error
 }
 
@@ -49,12 +50,12 @@ func (s *Server) order(ctx context.Context, bad *kindred.Error, give func(Planne
 	return p.Changes(ctx)
 }
 
-func (s *Server) plan(ctx context.Context, acceptLoss bool) (kindred.LayoutPlan, *kindred.Error) {
+func (s *Server) plan(ctx context.Context) (kindred.LayoutPlan, *kindred.Error) {
 	p, err := s.planner()
 	if err != nil {
 		return kindred.LayoutPlan{}, err
 	}
-	return p.Plan(ctx, acceptLoss)
+	return p.Plan(ctx)
 }
 
 func (d *clusterDoor) ordered(ctx context.Context, bad *kindred.Error, give func(Planner) *kindred.Error) (*pb.ChangesResponse, error) {
@@ -87,8 +88,8 @@ func (d *clusterDoor) Commit(ctx context.Context, m *pb.CommitRequest) (*pb.Chan
 }
 
 // Plan implements the gRPC service.
-func (d *clusterDoor) Plan(ctx context.Context, m *pb.PlanRequest) (*pb.PlanResponse, error) {
-	p, err := d.plan(ctx, m.GetAcceptLoss())
+func (d *clusterDoor) Plan(ctx context.Context, _ *pb.PlanRequest) (*pb.PlanResponse, error) {
+	p, err := d.plan(ctx)
 	if err != nil {
 		return nil, api.Status(err).Err()
 	}
@@ -148,11 +149,10 @@ func (d *httpDoor) commit(w http.ResponseWriter, r *http.Request, _ target) {
 
 // showPlan answers GET /v1/cluster/plan.
 func (d *httpDoor) showPlan(w http.ResponseWriter, r *http.Request, _ target) {
-	var acceptLoss bool
-	bad := parseQuery(r.URL.RawQuery, []parameter{{"accept_loss", parsed(&acceptLoss, parseBool)}})
+	bad := parseQuery(r.URL.RawQuery, nil)
 	var p kindred.LayoutPlan
 	if bad == nil {
-		p, bad = d.plan(r.Context(), acceptLoss)
+		p, bad = d.plan(r.Context())
 	}
 	if bad != nil {
 		d.answerError(w, bad)

@@ -50,9 +50,9 @@ func (p *planner) Stage(_ context.Context, changes []kindred.NodeChange) *kindre
 	return nil
 }
 
-func (p *planner) Plan(_ context.Context, loss bool) (kindred.LayoutPlan, *kindred.Error) {
+func (p *planner) Plan(context.Context) (kindred.LayoutPlan, *kindred.Error) {
 	return kindred.LayoutPlan{
-		Node: "n1", Version: "3-ef", From: "2-ab", Changes: p.staged, Copies: 2, Bytes: 64, Expected: time.Second, Loss: loss, AtRisk: 7,
+		Node: "n1", Version: "3-ef", From: "2-ab", Changes: p.staged, Copies: 2, Bytes: 64, Expected: time.Second, AtRisk: 7,
 		Nodes:      []kindred.PlannedNode{{Node: "n4", Zone: "z1", Capacity: 1, After: 2, CopiesIn: 2, BytesIn: 64}},
 		Guarantees: []string{"reads and writes go on"}, Waits: []string{"n5"},
 		Refusals: []kindred.PlanProblem{{Kind: "orphaned", Text: "7 partitions lose too many owners"}},
@@ -92,11 +92,11 @@ func TestAChangeIsStagedPlannedAndCommittedOverHTTP(t *testing.T) {
 	require.Equal(t, 200, staged.status, staged.body)
 	require.Equal(t, `{"node":"n1","staged":[{"node":"n4","intent":"own","zone":"z1","capacity":1}],`+runs, staged.body)
 
-	plan := h.get(t, "/v1/cluster/plan?accept_loss=true")
+	plan := h.get(t, "/v1/cluster/plan")
 	require.Equal(t, `{"node":"n1","version":"3-ef","from":"2-ab","changes":[{"node":"n4","intent":"own","zone":"z1","capacity":1}],`+
 		`"nodes":[{"node":"n4","zone":"z1","capacity":1,"gone":false,"leaves":false,"before":0,"after":2,"copies_in":2,"copies_out":0,"bytes_in":64,"bytes_out":0}],`+
 		`"copies":2,"bytes":64,"expected_seconds":1,"guarantees":["reads and writes go on"],"refusals":[{"kind":"orphaned","node":"","text":"7 partitions lose too many owners"}],`+
-		`"notes":[{"kind":"unheard","node":"n5","text":"it begins when n5 can be reached"}],"waits_for":["n5"],"partitions_at_risk":7,"loss_accepted":true}`+"\n", plan.body)
+		`"notes":[{"kind":"unheard","node":"n5","text":"it begins when n5 can be reached"}],"waits_for":["n5"],"partitions_at_risk":7}`+"\n", plan.body)
 
 	stale := h.do(t, "POST", "/v1/cluster/commit?version=2-ab", nil)
 	require.Equal(t, 409, stale.status)

@@ -39,6 +39,10 @@ func diagnose(s *survey) []problemDoc {
 	for i := range s.Nodes {
 		d.node(s, &s.Nodes[i])
 	}
+	if lacks := s.Change.lacks(); s.Asked.LayoutVersion != "" && len(lacks) > 0 {
+		d.add(s.Asked.Node, "change", "wait (kvcli cluster wait --for changed); whoever it waits for has to be up, or removed for ever if it never comes back",
+			"%s", strings.Join(lacks, "; "))
+	}
 	d.reported(s)
 	d.suspects(s)
 	return d.problems

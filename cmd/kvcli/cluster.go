@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,14 +18,16 @@ import (
 const defaultTimeout = 10 * time.Second
 
 func (a *app) clusterCommand() *cobra.Command {
-	return parent("cluster", "Make a cluster, show how it is, and wait for it",
-		"  kvcli cluster init\n  kvcli cluster health\n  kvcli cluster wait --for settled\n  kvcli cluster status\n  kvcli cluster members\n  kvcli cluster ring\n  kvcli cluster safe-to-stop n3\n  kvcli cluster exposure",
+	return parent("cluster", "Make a cluster, change it, show how it is, and wait for it",
+		"  kvcli cluster health\n  kvcli cluster status\n  kvcli cluster wait --for settled\n  kvcli cluster safe-to-stop n3\n  kvcli cluster join n4 n5\n  kvcli cluster plan\n  kvcli cluster commit --wait",
 		a.clusterInit(), a.clusterHealth(), a.clusterWait(), a.clusterStatus(), a.clusterMembers(), a.clusterRing(),
-		a.clusterSafeToStop(), a.clusterExposure())
+		a.clusterSafeToStop(), a.clusterExposure(),
+		a.clusterJoin(), a.clusterLeave(), a.clusterReplace(), a.clusterRemove(), a.clusterSetZone(), a.clusterSetCapacity(),
+		a.clusterClear(), a.clusterPlan(), a.clusterCommit(), a.clusterHistory())
 }
 
 // onCluster makes a command that shows something of the asked node's view.
-func (a *app) onCluster(use, short, long string, show func(kindred.Cluster) error) *cobra.Command {
+func (a *app) onCluster(use, short, long string, show func(kindred.Cluster, changeDoc) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long, Args: cobra.NoArgs,
 		Example: fmt.Sprintf("  kvcli cluster %s\n  kvcli cluster %s -o json", use, use),
@@ -36,7 +39,7 @@ func (a *app) onCluster(use, short, long string, show func(kindred.Cluster) erro
 				if err != nil {
 					return err
 				}
-				return show(info)
+				return show(info, changeOf(ctx, cl, info))
 			})
 		},
 	}
@@ -52,6 +55,8 @@ type clusterDoc struct {
 	Replicas      int         `json:"replicas"`
 	Members       []memberDoc `json:"members"`
 	Problems      []string    `json:"problems"`
+	// Change is a change of the layout that goes on, or is staged.
+	Change changeDoc `json:"change"`
 }
 
 type memberDoc struct {
@@ -67,11 +72,11 @@ type memberDoc struct {
 	HTTP       string `json:"http"`
 }
 
-func newClusterDoc(info kindred.Cluster) clusterDoc {
+func newClusterDoc(info kindred.Cluster, change changeDoc) clusterDoc {
 	return clusterDoc{
 		AskedNode: info.Node, ClusterID: info.ClusterID, LayoutVersion: info.LayoutVersion,
 		Partitions: info.Partitions, Replicas: info.Replicas,
-		Members: memberDocs(info), Problems: list(info.Problems),
+		Members: memberDocs(info), Problems: list(info.Problems), Change: change,
 	}
 }
 
@@ -89,8 +94,8 @@ func memberDocs(info kindred.Cluster) []memberDoc {
 func (a *app) clusterStatus() *cobra.Command {
 	return a.onCluster("status", "Show layout, members and problems",
 		"Status shows what one node knows of the cluster, and what is not as it should be.",
-		func(info kindred.Cluster) error {
-			doc := newClusterDoc(info)
+		func(info kindred.Cluster, change changeDoc) error {
+			doc := newClusterDoc(info, change)
 			return a.print(doc, func(w io.Writer) error { return a.writeStatus(w, doc) })
 		})
 }
@@ -102,6 +107,11 @@ func (a *app) writeStatus(w io.Writer, doc clusterDoc) error {
 		layout = st.Warn("no layout yet")
 	}
 	fmt.Fprintf(w, "cluster %s, as %s sees it\n%s\n%s\n", orUnknown(doc.ClusterID), doc.AskedNode, layout, membersText(doc.Members))
+	if doc.LayoutVersion != "" {
+		for _, line := range doc.Change.lines() {
+			fmt.Fprintf(w, "%s %s\n", st.Warn("change:"), line)
+		}
+	}
 	if len(doc.Problems) == 0 {
 		_, err := fmt.Fprintf(w, "%s knows of no problem\n", doc.AskedNode)
 		return err
@@ -136,7 +146,7 @@ type membersDoc struct {
 func (a *app) clusterMembers() *cobra.Command {
 	return a.onCluster("members", "List the members",
 		"Members lists the nodes of the cluster as one of them sees them.",
-		func(info kindred.Cluster) error {
+		func(info kindred.Cluster, _ changeDoc) error {
 			doc := membersDoc{AskedNode: info.Node, Members: memberDocs(info)}
 			return a.print(doc, func(w io.Writer) error { return a.writeMembers(w, doc) })
 		})
@@ -169,6 +179,8 @@ type ringDoc struct {
 	Homes         []partitionDoc `json:"homes"`
 	// Problems are those of the layout itself.
 	Problems []string `json:"problems"`
+	// Change is a change of the layout that goes on, or is staged.
+	Change changeDoc `json:"change"`
 }
 
 type shareDoc struct {
@@ -194,12 +206,13 @@ type partitionDoc struct {
 func (a *app) clusterRing() *cobra.Command {
 	return a.onCluster("ring", "Show how partitions are spread over nodes and zones",
 		"Ring shows how many partitions each node and each zone is a home of. A replica of each partition counts.",
-		func(info kindred.Cluster) error {
+		func(info kindred.Cluster, change changeDoc) error {
 			layout, err := layoutOf(info)
 			if err != nil {
 				return err
 			}
 			doc := newRingDoc(layout)
+			doc.Change = change
 			return a.print(doc, func(w io.Writer) error { return writeRing(w, doc) })
 		})
 }
@@ -251,7 +264,7 @@ func writeRing(w io.Writer, doc ringDoc) error {
 	if err := zones.write(w); err != nil {
 		return err
 	}
-	for _, p := range doc.Problems {
+	for _, p := range append(slices.Clone(doc.Problems), doc.Change.lines()...) {
 		fmt.Fprintf(w, "\n%s\n", p)
 	}
 	return nil

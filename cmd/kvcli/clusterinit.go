@@ -63,7 +63,7 @@ func (a *app) initCluster(ctx context.Context, cl cluster, expect int) error {
 			return err
 		}
 	}
-	doc := newClusterDoc(info)
+	doc := newClusterDoc(info, changeOf(ctx, cl, info))
 	return a.print(doc, func(w io.Writer) error { return a.writeStatus(w, doc) })
 }
 

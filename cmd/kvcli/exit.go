@@ -152,7 +152,7 @@ func exitOf(err error, e *kindred.Error) int {
 	switch e.Code {
 	case kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeUnauthenticated, kindred.CodeInternal:
 		return exitError
-	case kindred.CodeSiblings:
+	case kindred.CodeSiblings, kindred.CodeUnsafe:
 		return exitUnsafe
 	}
 	return exitUnavailable

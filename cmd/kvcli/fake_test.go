@@ -23,6 +23,7 @@ import (
 // causes of a write are those that its value names.
 type fakeCluster struct {
 	fakeBuckets
+	fakeChanges
 	layout *ring.Layout
 
 	mu      sync.Mutex
@@ -70,7 +71,7 @@ func newFakeCluster() *fakeCluster {
 	if err != nil {
 		panic(err)
 	}
-	return &fakeCluster{layout: layout, objects: map[string][]kindred.Sibling{}, rounds: map[string]int{}}
+	return &fakeCluster{layout: layout, fakeChanges: newFakeChanges(layout), objects: map[string][]kindred.Sibling{}, rounds: map[string]int{}}
 }
 
 func (f *fakeCluster) Close() error { return nil }
@@ -78,6 +79,7 @@ func (f *fakeCluster) Close() error { return nil }
 func (f *fakeCluster) Bucket(name string) bucket { return &fakeBucket{f, name} }
 
 func (f *fakeCluster) Cluster(context.Context) (kindred.Cluster, error) {
+	f.layout = f.course.Tip().Layout()
 	info := kindred.Cluster{
 		Node: "n1", ClusterID: "0102030000", Layout: f.layout.AppendTo(nil), LayoutVersion: f.layout.Version().String(),
 		Partitions: f.layout.Partitions(), Replicas: f.layout.Replicas(), Problems: []string{"n3 is suspect since 10 s"},
@@ -95,6 +97,12 @@ func (f *fakeCluster) Cluster(context.Context) (kindred.Cluster, error) {
 		if n.Name != "n4" || f.known { // it owns partitions and gossip does not know it
 			info.Members = append(info.Members, m)
 		}
+	}
+	for _, name := range f.started {
+		info.Members = append(info.Members, kindred.Member{
+			Name: name, Zone: "z2", Capacity: 1, State: kindred.Alive, Linked: true, ClientAddr: "127.0.0.1:7440",
+			PeerAddr: "127.0.0.1:7441", GossipAddr: "127.0.0.1:7442", HTTPAddr: "127.0.0.1:7443",
+		})
 	}
 	if f.unborn {
 		info.Layout, info.LayoutVersion, info.ClusterID = nil, "", ""

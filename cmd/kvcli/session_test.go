@@ -38,7 +38,7 @@ func runWith(t *testing.T, f *fakeCluster, stdin string, args ...string) outcome
 
 // TestSessions replays the sessions of testdata: "$ kvcli …" and what follows.
 // Lines of standard error begin with "! ", a text that does not end its line is
-// followed by "%", an exit code other than 0 has a line of its own, and TOKEN is
+// followed by "%", "* n5 is started" makes that so, an exit code other than 0 has a line of its own, and TOKEN is
 // the context that was printed last. With -update the sessions are written anew.
 func TestSessions(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.session")
@@ -81,6 +81,9 @@ func replay(t *testing.T, f *fakeCluster, text string) string {
 			if s := b.String(); s != "" && !strings.HasSuffix(s, "\n\n") && !strings.HasPrefix(lastLine(s), "#") {
 				b.WriteByte('\n')
 			}
+			b.WriteString(line)
+		case line == "* n5 is started\n":
+			f.started = append(f.started, "n5")
 			b.WriteString(line)
 		case strings.HasPrefix(line, "$ "):
 			o := runWith(t, f, stdinOf(line), words(t, strings.ReplaceAll(line, "TOKEN", token))...)

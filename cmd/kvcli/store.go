@@ -25,6 +25,11 @@ type cluster interface {
 	BucketOptions(ctx context.Context, bucket string) (kindred.Bucket, error)
 	CreateBucket(ctx context.Context, bucket string, options kindred.BucketOptions) (kindred.BucketChanged, error)
 	ChangeBucket(ctx context.Context, bucket string, options kindred.BucketOptions) (kindred.BucketChanged, error)
+	Changes(ctx context.Context, node string) (kindred.Changes, error)
+	Stage(ctx context.Context, node string, changes ...kindred.NodeChange) (kindred.Changes, error)
+	ClearStaged(ctx context.Context, node string) (kindred.Changes, error)
+	Plan(ctx context.Context, node string) (kindred.LayoutPlan, error)
+	Commit(ctx context.Context, node, version string, acceptLoss bool) (kindred.Changes, error)
 	Close() error
 }
 

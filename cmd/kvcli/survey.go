@@ -37,6 +37,8 @@ type survey struct {
 	// Asked is the node that said who the others are.
 	Asked kindred.Cluster
 	Nodes []nodeView
+	// Change is how far it is with a change of the layout.
+	Change changeDoc
 }
 
 // surveyCluster asks every node that is in the layout or a member of the gossip.
@@ -60,6 +62,7 @@ func surveyCluster(ctx context.Context, cl cluster) (*survey, error) {
 			s.Nodes[i] = v
 		})
 	}
+	s.Change = changeOf(ctx, cl, info)
 	asked.Wait()
 	return s, ctx.Err()
 }

@@ -26,7 +26,7 @@ const (
 type condition struct {
 	name, short string
 	// lacks says in words what a node still lacks, empty if nothing, and how many
-	// of its parts have it, of how many. Nil is for health, which is of the whole.
+	// of its parts have it, of how many. Nil is for what is of the whole.
 	lacks func(v *nodeView) (text string, have, of int)
 	// rounds is how many rounds of questions in a row must find it. One round
 	// asks its nodes one after another: what a guest delivers to a home that was
@@ -40,6 +40,7 @@ func conditions() []condition {
 		{"trusted", "every replica counts toward reads", lacksTrust, 1},
 		{"settled", "everything written is everywhere, and every home knows it", lacksSettled, 2},
 		{"audited", "and an audit has confirmed it", lacksAudit, 2},
+		{"changed", "no change of the layout goes on", nil, 1},
 		{"healthy", "cluster health finds no problem", nil, 1},
 	}
 }
@@ -98,6 +99,9 @@ func lacksAudit(v *nodeView) (string, int, int) {
 
 // check asks a whole survey, and says what is lacking.
 func (c condition) check(s *survey) (lacks []string, have, of int) {
+	if c.name == "changed" {
+		return s.Change.lacks(), 0, 0
+	}
 	if c.lacks == nil {
 		for _, p := range diagnose(s) {
 			lacks = append(lacks, p.Problem)
@@ -139,7 +143,7 @@ type waitDoc struct {
 func (a *app) clusterWait() *cobra.Command {
 	var name string
 	c := &cobra.Command{
-		Use: "wait", Short: "Wait until the whole cluster is ready, trusted, settled, audited or healthy", Args: cobra.NoArgs,
+		Use: "wait", Short: "Wait until the whole cluster is ready, trusted, settled, audited, changed or healthy", Args: cobra.NoArgs,
 		Long: `Wait asks every node again and again until all of them are
 
   ready     every node serves its share, linked with all others
@@ -148,6 +152,7 @@ func (a *app) clusterWait() *cobra.Command {
             home knows it; writes that go on keep a cluster from settling
   audited   and an audit has confirmed it; audits run once a day by themselves,
             'kvcli repair run' asks for them now
+  changed   no change of the layout goes on: what was committed is done
   healthy   'kvcli cluster health' finds no problem
 
 or until --timeout (60 s), which ends it with 6 and the sentences that say what
@@ -159,10 +164,10 @@ is lacking. A node that cannot be asked is lacking.`,
 					return a.wait(c.Context(), cond)
 				}
 			}
-			return usageError{c, fmt.Errorf("--for %q: use ready, trusted, settled, audited or healthy", name)}
+			return usageError{c, fmt.Errorf("--for %q: use ready, trusted, settled, audited, changed or healthy", name)}
 		},
 	}
-	c.Flags().StringVar(&name, "for", "ready", "what to wait for: ready, trusted, settled, audited or healthy")
+	c.Flags().StringVar(&name, "for", "ready", "what to wait for: ready, trusted, settled, audited, changed or healthy")
 	return c
 }
 

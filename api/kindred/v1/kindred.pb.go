@@ -4813,9 +4813,7 @@ func (x *PastChange) GetMovedBytes() uint64 {
 }
 
 type PlanRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Plan as if it were accepted that acknowledged writes may be lost.
-	AcceptLoss    bool `protobuf:"varint,1,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4850,13 +4848,6 @@ func (*PlanRequest) Descriptor() ([]byte, []int) {
 	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
 }
 
-func (x *PlanRequest) GetAcceptLoss() bool {
-	if x != nil {
-		return x.AcceptLoss
-	}
-	return false
-}
-
 type PlanResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -4878,7 +4869,6 @@ type PlanResponse struct {
 	// Partitions that lose so many owners for ever that acknowledged writes may have been
 	// only there.
 	AtRisk        uint32 `protobuf:"varint,13,opt,name=at_risk,json=atRisk,proto3" json:"at_risk,omitempty"`
-	Loss          bool   `protobuf:"varint,14,opt,name=loss,proto3" json:"loss,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5002,13 +4992,6 @@ func (x *PlanResponse) GetAtRisk() uint32 {
 		return x.AtRisk
 	}
 	return 0
-}
-
-func (x *PlanResponse) GetLoss() bool {
-	if x != nil {
-		return x.Loss
-	}
-	return false
 }
 
 type PlannedNode struct {
@@ -5641,10 +5624,8 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	" \x01(\x04R\n" +
 	"expectedMs\x12\x1f\n" +
 	"\vmoved_bytes\x18\v \x01(\x04R\n" +
-	"movedBytes\".\n" +
-	"\vPlanRequest\x12\x1f\n" +
-	"\vaccept_loss\x18\x01 \x01(\bR\n" +
-	"acceptLoss\"\xc7\x03\n" +
+	"movedBytes\"\r\n" +
+	"\vPlanRequest\"\xb3\x03\n" +
 	"\fPlanResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -5662,8 +5643,7 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	" \x03(\v2\x17.kindred.v1.PlanProblemR\brefusals\x12-\n" +
 	"\x05notes\x18\v \x03(\v2\x17.kindred.v1.PlanProblemR\x05notes\x12\x14\n" +
 	"\x05waits\x18\f \x03(\tR\x05waits\x12\x17\n" +
-	"\aat_risk\x18\r \x01(\rR\x06atRisk\x12\x12\n" +
-	"\x04loss\x18\x0e \x01(\bR\x04loss\"\x9f\x02\n" +
+	"\aat_risk\x18\r \x01(\rR\x06atRisk\"\x9f\x02\n" +
 	"\vPlannedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x1a\n" +

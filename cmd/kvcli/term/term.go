@@ -83,6 +83,19 @@ func (p *Progress) Step(done, total int64) {
 	p.show(Line(p.what, done, total, now.Sub(p.begin)))
 }
 
+// Say shows a line of one's own.
+func (p *Progress) Say(line string) {
+	if !p.terminal {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if columns := Width(p.w); len(line) >= columns {
+		line = line[:columns-1]
+	}
+	p.show(line)
+}
+
 func (p *Progress) show(line string) {
 	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.wide-len(line))))
 	p.wide = len(line)

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+)
+
+func TestARemovalIsConfirmedOnATerminalByTheName(t *testing.T) {
+	s := newScreen(t, 100)
+	f := newFakeCluster()
+	s.on(f, noColour, "cluster", "remove", "n3", "n4")
+	s.answer("type: n3 n4", "n3")
+	s.await(`nothing was staged: "n3" is not "n3 n4"`)
+	s.await("exit 5.")
+	require.Empty(t, f.staging.All())
+
+	s.on(f, noColour, "cluster", "remove", "n3", "n4")
+	shown := s.await("type: n3 n4")
+	require.Contains(t, shown, "n3 was a home of 8 partitions. What only n3 had is lost for ever once it is removed.")
+	_, err := s.person.WriteString(" n3   n4\n")
+	require.NoError(t, err)
+	s.await("staged; nothing moves yet. Next: kvcli cluster plan")
+	s.await("exit 0.")
+	require.Len(t, f.staging.All(), 2)
+}
+
+// TestWhatWasLookedAtIsCommittedAndNothingElse: between the plan that commit shows to
+// itself and its commit somebody stages more.
+func TestWhatWasLookedAtIsCommittedAndNothingElse(t *testing.T) {
+	f := newFakeCluster()
+	f.started = []string{"n5", "n6"}
+	require.Zero(t, runWith(t, f, "", "cluster", "join", "n5").exit)
+	f.meanwhile = func() {
+		_, err := f.Stage(t.Context(), "n2", kindred.NodeChange{Node: "n6", Intent: kindred.IntentOwn, Capacity: 1})
+		require.NoError(t, err)
+	}
+	o := runWith(t, f, "", "cluster", "commit")
+	require.Equal(t, exitUnsafe, o.exit, "%s", o)
+	require.Contains(t, o.stderr, "by now")
+	require.Nil(t, f.next)
+	f.meanwhile = nil
+	require.Zero(t, runWith(t, f, "", "cluster", "commit").exit)
+	require.NotNil(t, f.next)
+}
+
+// TestAChangeThatHangsIsNotWaitedForWithoutEnd: the change goes on, and who is waited for
+// is named.
+func TestAChangeThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
+	f := newFakeCluster()
+	f.hangs = true
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	o := runWith(t, f, "", "cluster", "commit", "--wait", "--timeout", "300ms", "-o", "json")
+	require.Equal(t, exitUnavailable, o.exit)
+	require.Contains(t, o.stderr, "it goes on by itself (kvcli cluster wait --for changed)")
+	var doc commitDoc
+	require.NoError(t, decode(o.stdout, &doc))
+	require.False(t, doc.Settled)
+	require.Equal(t, "n3", doc.WaitsFor[0].Node)
+	require.Equal(t, f.next.Version().String(), doc.Version)
+
+	o = runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms")
+	require.Equal(t, exitUnavailable, o.exit)
+	require.Contains(t, o.stderr, "it waits for n3, which is not known to hold layout")
+	f.hangs = false
+	require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
+}
+
+// TestACommitThatLosesAgainstAnotherSaysSo: on the other side of a cut somebody committed
+// as well, and that one goes on.
+func TestACommitThatLosesAgainstAnotherSaysSo(t *testing.T) {
+	f := newFakeCluster()
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	f.rival = "3-00000000000000ff"
+	o := runWith(t, f, "", "cluster", "commit", "--wait", "--timeout", "20s")
+	require.Equal(t, exitUnavailable, o.exit)
+	require.Contains(t, o.stderr, "was replaced by 3-00000000000000ff, which is settled")
+}
+
+// TestANodeThatDoesNotSayWhetherTheLayoutChangesIsAProblem: unknown is never healthy.
+func TestANodeThatDoesNotSayWhetherTheLayoutChangesIsAProblem(t *testing.T) {
+	f := newFakeCluster()
+	f.well, f.mute = true, fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+	o := runWith(t, f, "", "cluster", "health")
+	require.Equal(t, exitUnavailable, o.exit)
+	require.Contains(t, o.stdout, "whether the layout changes is not known: no answer")
+	require.Contains(t, runWith(t, f, "", "cluster", "status").stdout, "whether the layout changes is not known")
+	require.Equal(t, exitUnavailable, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms").exit)
+}

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+)
+
+func (a *app) clusterPlan() *cobra.Command {
+	return &cobra.Command{
+		Use: "plan", Short: "Show what a commit of all that is staged would do", Args: cobra.NoArgs,
+		Long: `Plan shows what a commit would do: how many partitions each node has before and after,
+how many copies are sent and about how long that takes, what holds meanwhile, who has to
+be reached before it begins, and why it would be refused, if so. Nothing changes.
+
+The plan has a version; 'kvcli cluster commit VERSION' commits this one and no other.`,
+		Example: "  kvcli cluster plan\n  kvcli cluster plan -o json | jq -r .version",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onLayout(c.Context(), func(ctx context.Context, v *layoutView) error {
+				plan, err := v.cl.Plan(ctx, v.node)
+				if err != nil {
+					return err
+				}
+				return a.print(api.NewPlanDoc(&plan), func(w io.Writer) error { return a.writePlan(w, &plan) })
+			})
+		},
+	}
+}
+
+func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan) error {
+	doc, st := api.NewPlanDoc(p), a.style()
+	if len(doc.Changes) == 0 {
+		_, err := fmt.Fprintln(w, "nothing is staged: kvcli cluster join, leave, replace, remove, set-zone and set-capacity stage changes")
+		return err
+	}
+	fmt.Fprintf(w, "plan %s, which follows on %s\n\n", st.Bold(p.Version), p.From)
+	if err := stagedTable(doc.Changes).write(w); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	if err := a.planTable(p).write(w); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%s\n\nWhile it goes on:\n", movedText(p))
+	for _, g := range p.Guarantees {
+		fmt.Fprintf(w, "  %s\n", g)
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(w, "%s %s\n", st.Warn("note:"), n.Text)
+	}
+	for _, r := range p.Refusals {
+		fmt.Fprintf(w, "%s %s\n", st.Bad("refused:"), r.Text)
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", nextOfPlan(p))
+	return err
+}
+
+// nextOfPlan is what an operator may do with a plan.
+func nextOfPlan(p *kindred.LayoutPlan) string {
+	switch {
+	case len(p.Refusals) == 0:
+		return fmt.Sprintf("nothing moves yet. Next: kvcli cluster commit %s --wait, or kvcli cluster clear", p.Version)
+	case p.RefusedForLoss():
+		return fmt.Sprintf("it is refused, because acknowledged writes may be lost. To accept that: kvcli cluster commit %s --accept-loss", p.Version)
+	}
+	return "it is refused: stage something else, or kvcli cluster clear"
+}
+
+func movedText(p *kindred.LayoutPlan) string {
+	if p.Copies == 0 {
+		return "no data moves"
+	}
+	text := counted(p.Copies, "copy of a partition is sent", "copies of partitions are sent")
+	if p.Bytes > 0 {
+		text += ", about " + bytesText(p.Bytes)
+	}
+	if p.Expected > 0 {
+		text += fmt.Sprintf(", which takes about %s without other load", p.Expected.Round(time.Second))
+	}
+	return text
+}
+
+// planBarWidth is how wide the bar of the node with the most partitions is.
+const planBarWidth = 24
+
+func (a *app) planTable(p *kindred.LayoutPlan) *table {
+	t := &table{header: []string{"NODE", "ZONE", "CAPACITY", "BEFORE", "AFTER", "", "RECEIVES", "SENDS", ""}}
+	most := 1
+	for _, n := range p.Nodes {
+		most = max(most, n.Before, n.After)
+	}
+	for _, n := range p.Nodes {
+		fate := ""
+		switch {
+		case n.Gone:
+			fate = "gone"
+		case n.Leaves:
+			fate = "leaves"
+		case n.Before == 0 && n.After > 0:
+			fate = "joins"
+		}
+		t.add(plainCells(n.Node, n.Zone, fmt.Sprint(n.Capacity), fmt.Sprint(n.Before), fmt.Sprint(n.After), planBar(n.Before, n.After, most),
+			copiesText(n.CopiesIn, n.BytesIn), copiesText(n.CopiesOut, n.BytesOut), fate)...)
+	}
+	return t
+}
+
+// planBar shows what a node keeps, what it is given, and what it gives away.
+func planBar(before, after, most int) string {
+	scale := func(n int) int { return (n*planBarWidth + most/2) / most }
+	kept := scale(min(before, after))
+	return strings.Repeat("█", kept) + strings.Repeat("▓", max(0, scale(after)-kept)) + strings.Repeat("░", max(0, scale(before)-kept))
+}
+
+func copiesText(copies int, bytes uint64) string {
+	switch {
+	case copies == 0:
+		return "-"
+	case bytes == 0:
+		return fmt.Sprint(copies)
+	}
+	return fmt.Sprintf("%d, %s", copies, bytesText(bytes))
+}
+
+// bytesText is a size for people: 3.4 MiB.
+func bytesText(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n)/1024, 0
+	for size >= 1024 && unit < 4 {
+		size, unit = size/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", size, "KMGTP"[unit])
+}
+
+func (a *app) clusterCommit() *cobra.Command {
+	var acceptLoss, wait bool
+	c := &cobra.Command{
+		Use: "commit [VERSION]", Short: "Commit what is staged", Args: cobra.MaximumNArgs(1),
+		Long: `Commit proposes the plan of all that is staged to all nodes. With a VERSION it commits
+that plan and no other: if something was staged or committed since it was shown, it is
+refused (exit 5), as is a plan that has refusals. --accept-loss accepts that
+acknowledged writes may be lost, where too many owners of a key are gone for ever.
+
+The new layout is used once every node that counts has heard of it. From then on the
+change cannot be taken back; its reverse can be staged and committed at any time, also
+while it goes on. --wait shows how far it is and returns when it is settled; with
+--timeout it gives up then (exit 6), and the change goes on by itself.`,
+		Example: "  kvcli cluster commit --wait\n  kvcli cluster commit 2-9f2c66d01e6a74b8\n  kvcli cluster commit --accept-loss --wait --timeout 10m",
+		RunE: func(c *cobra.Command, args []string) error {
+			version := ""
+			if len(args) > 0 {
+				version = args[0]
+			}
+			return a.commit(c.Context(), version, acceptLoss, wait)
+		},
+	}
+	c.Flags().BoolVar(&acceptLoss, "accept-loss", false, "accept that acknowledged writes may be lost")
+	c.Flags().BoolVar(&wait, "wait", false, "wait until the change is settled, and show how far it is")
+	return c
+}
+
+// commitDoc is the document of kvcli cluster commit.
+type commitDoc struct {
+	// AskedNode took the order.
+	AskedNode string `json:"node"`
+	Version   string `json:"version"`
+	// Settled: with --wait, everybody works by it alone, after so many seconds.
+	Settled  bool          `json:"settled"`
+	Seconds  float64       `json:"seconds"`
+	WaitsFor []api.WaitDoc `json:"waits_for"`
+}
+
+func (a *app) commit(ctx context.Context, version string, acceptLoss, wait bool) error {
+	return a.withCluster(ctx, func(cl cluster) error {
+		asking, cancel := context.WithTimeout(ctx, defaultTimeout)
+		defer cancel()
+		v, err := viewLayout(asking, cl)
+		if err != nil {
+			return err
+		}
+		plan, err := cl.Plan(asking, v.node)
+		if err != nil {
+			return err
+		}
+		if err := refusePlan(&plan, version, acceptLoss); err != nil {
+			return err
+		}
+		begin := time.Now()
+		known, err := cl.Commit(asking, v.node, plan.Version, acceptLoss)
+		if err != nil {
+			return err
+		}
+		doc := commitDoc{AskedNode: v.node, WaitsFor: api.NewProgressDoc(&known.Progress).Waits}
+		if doc.Version = committed(&known); wait {
+			return a.followChange(ctx, cl, v.node, doc, begin)
+		}
+		return a.print(doc, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "committed %s; it begins when every node that counts has heard of it. kvcli cluster status and kvcli cluster wait --for changed show how far it is\n", doc.Version)
+			return err
+		})
+	})
+}
+
+// committed is the version of the layout that is on its way. It is another one than that
+// of the plan if a loss was accepted.
+func committed(known *kindred.Changes) string {
+	if known.Progress.Next != "" {
+		return known.Progress.Next
+	}
+	return known.Progress.Tip
+}
+
+// refusePlan refuses a plan that is not the one that was looked at, or is unsafe.
+func refusePlan(p *kindred.LayoutPlan, version string, acceptLoss bool) error {
+	unsafe := func(format string, args ...any) error {
+		return &result{exit: exitUnsafe, code: string(kindred.CodeUnsafe), message: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case len(p.Changes) == 0:
+		return kindred.Invalid("changes", "nothing is staged: kvcli cluster join, leave, replace, remove, set-zone and set-capacity stage changes")
+	case version != "" && version != p.Version:
+		return unsafe("the plan is %s by now, not %s, and nothing was committed: look at it again (kvcli cluster plan)", p.Version, version)
+	case len(p.Refusals) == 0 || acceptLoss && p.RefusedForLoss():
+		return nil
+	}
+	var why []string
+	for _, r := range p.Refusals {
+		why = append(why, r.Text)
+	}
+	hint := ""
+	if p.RefusedForLoss() {
+		hint = " (--accept-loss)"
+	}
+	return unsafe("nothing was committed: %s%s", strings.Join(why, "; "), hint)
+}
+
+// historyDoc is the document of kvcli cluster history.
+type historyDoc struct {
+	AskedNode string              `json:"node"`
+	History   []api.PastChangeDoc `json:"history"`
+}
+
+func (a *app) clusterHistory() *cobra.Command {
+	return &cobra.Command{
+		Use: "history", Short: "List the changes of the layout, with what was predicted and what came", Args: cobra.NoArgs,
+		Long: `History lists the changes of the layout that the asked node knows to have been
+committed, the latest first: what was changed, what was predicted, and what came of it.`,
+		Example: "  kvcli cluster history\n  kvcli cluster history -o json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onLayout(c.Context(), func(ctx context.Context, v *layoutView) error {
+				known, err := v.cl.Changes(ctx, v.node)
+				if err != nil {
+					return err
+				}
+				doc := historyDoc{known.Node, api.NewChangesDoc(&known).History}
+				return a.print(doc, func(w io.Writer) error { return writeHistory(w, doc, &known) })
+			})
+		},
+	}
+}
+
+func writeHistory(w io.Writer, doc historyDoc, known *kindred.Changes) error {
+	if len(doc.History) == 0 {
+		_, err := fmt.Fprintf(w, "the layout has not changed since it was made, as far as %s knows\n", doc.AskedNode)
+		return err
+	}
+	t := table{header: []string{"LAYOUT", "COMMITTED", "CHANGE", "COPIES", "EXPECTED", "TOOK", "OUTCOME"}}
+	for i, p := range doc.History {
+		expected, took := "?", "?"
+		if p.Bytes > 0 || p.Expected > 0 {
+			expected = fmt.Sprintf("%s in %s", bytesText(p.Bytes), durationText(p.Expected))
+		}
+		if p.Took > 0 {
+			took = durationText(p.Took)
+		}
+		t.add(plainCells(p.Version, when(known.History[i].Committed), changesText(p.Changes), fmt.Sprint(p.Copies), expected, took, p.Outcome)...)
+	}
+	return t.write(w)
+}
+
+func durationText(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// changesText puts changes on one line: "n4 joins, n2 leaves".
+func changesText(changes []api.NodeChangeDoc) string {
+	words := map[kindred.Intent]string{kindred.IntentOwn: "owns", kindred.IntentLeave: "leaves", kindred.IntentRemove: "is removed"}
+	var list []string
+	for _, c := range changes {
+		text := c.Node + " " + words[kindred.Intent(c.Intent)]
+		if c.Intent == string(kindred.IntentOwn) {
+			text += fmt.Sprintf(" %d in %s", c.Capacity, orNone(c.Zone))
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, ", ")
+}
