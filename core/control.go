@@ -20,6 +20,8 @@ type Control struct {
 	book *buckets.Book
 	out  ControlEffects
 	ends map[string]ends
+	// rates are those of predictions.
+	rates ring.Rates
 	// layout is what was last found out about the layout of that version.
 	layout layoutInfo
 }
@@ -78,7 +80,7 @@ func NewControl(cfg membership.Config, saved Saved) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Control{node: cfg.Self.Name, view: view, book: book, ends: map[string]ends{}}, nil
+	return &Control{node: cfg.Self.Name, view: view, book: book, ends: map[string]ends{}, rates: cfg.Rates}, nil
 }
 
 // Start gives the first effects. A layout from an earlier life is among them.
@@ -266,7 +268,7 @@ func (c *Control) Describe() kindred.Cluster {
 	}
 	id := l.ClusterID()
 	info.ClusterID = hex.EncodeToString(id[:])
-	info.Layout, info.LayoutVersion = c.layout.encoded, l.Version().String()
+	info.Layout, info.LayoutVersion = c.layout.encoded, c.view.Phase().Progress().Tip.String()
 	info.Partitions, info.Replicas = l.Partitions(), l.Replicas()
 	info.Problems = append(info.Problems, c.layout.problems...)
 	switch own, member := l.Node(c.node); {

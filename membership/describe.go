@@ -18,7 +18,11 @@ func (v *View) Changes() kindred.Changes {
 		return all
 	}
 	c := v.rec.course
-	all.Staged = nodeChanges(v.rec.staging.Pending(c.Tip()))
+	taker := c.Tip()
+	if d := c.Holds(); d != nil {
+		taker = d // what was committed is staged no more, unless it loses
+	}
+	all.Staged = nodeChanges(v.rec.staging.Pending(taker))
 	all.Progress = kindred.LayoutProgress{
 		Tip: c.Tip().Version().String(), Base: c.Base().Version().String(), Settled: !v.changing(),
 		Gone: slices.Clone(c.Tip().Gone()), Loss: c.Tip().Loss(), Since: v.since, Waits: v.waits(),

@@ -113,10 +113,23 @@ func (n *Node) checkComplete() {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
 			if tip, complete := s.Complete(); c.answer(tip, complete) {
 				select {
-				case n.control.events <- func(now time.Time) { n.control.core.Complete(now, tip) }:
+				case n.control.events <- func(now time.Time) { n.completed(now, tip) }:
 				default: // the next tick asks again
 				}
 			}
 		})
 	}
+}
+
+// completed announces that this node has all that it is to own, and what it took in.
+func (n *Node) completed(now time.Time, tip ring.Version) {
+	n.control.core.Complete(now, tip)
+	if !n.taken.report(tip) {
+		return
+	}
+	go func() { // the shards may be waiting for this goroutine
+		_, bytes := n.takenOver()
+		_, taken := n.taken.since(tip, bytes)
+		n.control.put(func(now time.Time) { n.control.core.Report(now, tip, taken) })
+	}()
 }

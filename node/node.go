@@ -57,6 +57,8 @@ type Node struct {
 	layout atomic.Pointer[ring.Layout]
 	// removed: this node has no place in the cluster any more.
 	removed atomic.Bool
+	// taken is what the shards take over while owners change.
+	taken transfers
 	// recovered counts the shards that have begun to work by a layout.
 	recovered atomic.Int32
 	malformed atomic.Uint64
@@ -203,7 +205,7 @@ func (n *Node) openStore() error {
 func (n *Node) serve(clients, web net.Listener) error {
 	registry := prometheus.NewRegistry()
 	n.register(registry)
-	config := server.Config{Backend: n, Repairs: n, Holder: n, Drainer: n, Founder: n, Buckets: n, Security: n.keeper, GRPCOnly: n.cfg.GRPCOnly, Logger: n.log, Registerer: registry, Gatherer: registry}
+	config := server.Config{Backend: n, Repairs: n, Holder: n, Drainer: n, Founder: n, Planner: n, Buckets: n, Security: n.keeper, GRPCOnly: n.cfg.GRPCOnly, Logger: n.log, Registerer: registry, Gatherer: registry}
 	if n.faults != nil {
 		config.Faults = n
 	}
@@ -253,6 +255,8 @@ func (n *Node) setPhase(phase *ring.Phase) {
 				w.broken = err
 				return
 			}
+			_, bytes := s.Taken()
+			n.taken.begin(w, phase.Progress().Tip, bytes, time.Now())
 			w.work(s, phase, recovered)
 			if !w.begun {
 				w.begun = true
