@@ -49,6 +49,17 @@ var refused = map[string]int{
 	"kvcli cluster init --cluster 10.0.0.1:7400": exitUnsafe, // there is a layout
 	"kvcli cluster init":                         exitUnsafe,
 	"kvcli cluster init --expect 5":              exitUnsafe,
+	// Nothing is staged when these come, and five nodes are members already.
+	"kvcli cluster commit --wait":                             exitError,
+	"kvcli cluster commit 2-9f2c66d01e6a74b8":                 exitError,
+	"kvcli cluster commit --accept-loss --wait --timeout 10m": exitError,
+	"kvcli cluster join n4":                                   exitError,
+	"kvcli cluster join n4 n5":                                exitError,
+	"kvcli cluster join n4 n5 n6 --zone z2":                   exitError,
+	"kvcli cluster join n4 --capacity 200":                    exitError,
+	"kvcli cluster replace n2 n6":                             exitError,
+	"kvcli cluster replace n2 n6 --yes":                       exitError,
+	"kvcli cluster remove n3 --yes":                           exitUnsafe,
 }
 
 // TestTheExamplesOfHelp carries out what --help of every command shows, in a shell, on
