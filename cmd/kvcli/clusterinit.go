@@ -44,7 +44,7 @@ func (a *app) initCluster(ctx context.Context, cl cluster, expect int) error {
 	}
 	if info.LayoutVersion != "" {
 		return &result{exit: exitUnsafe, code: "unsafe", message: fmt.Sprintf(
-			"cluster %s has the layout %s: the first one is made once, and nodes that join later are members without partitions", info.ClusterID, info.LayoutVersion)}
+			"cluster %s has the layout %s: the first one is made once, and nodes that come later get their share with kvcli cluster join", info.ClusterID, info.LayoutVersion)}
 	}
 	if names := reached(info); expect > 0 && len(names) != expect {
 		return &result{exit: exitUnsafe, code: "unsafe", message: fmt.Sprintf(

@@ -21,7 +21,7 @@ func TestAFirstLayoutIsMadeOnce(t *testing.T) {
 	require.NotEmpty(t, doc.LayoutVersion)
 	o = runWith(t, f, "", "cluster", "init")
 	require.Equal(t, 5, o.exit)
-	require.Regexp(t, "^kvcli: cluster 0102030000 has the layout .*: the first one is made once, and nodes that join later are members without partitions\n$", o.stderr)
+	require.Regexp(t, "^kvcli: cluster 0102030000 has the layout .*: the first one is made once, and nodes that come later get their share with kvcli cluster join\n$", o.stderr)
 	require.Equal(t, 1, runWith(t, f, "", "cluster", "init", "--expect", "0").exit)
 }
 

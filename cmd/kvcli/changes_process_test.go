@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
+	"github.com/kindredkv/kindred/client"
+)
+
+// changeMax is how long a change may take here.
+const changeMax = "2m"
+
+// TestAClusterGrowsAndShrinks follows real nodes: three with data become six, and two of
+// the first three leave. All the while a client writes and reads, and nothing it does
+// fails; in the end every value is where the new layout says.
+func TestAClusterGrowsAndShrinks(t *testing.T) {
+	t.Parallel()
+	l := live{t, filepath.Join(t.TempDir(), "cluster")}
+	base := freePorts(t, 6)
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
+	kvnode := program(t, "kvnode")
+	l.status("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(base), "--kvnode", kvnode)
+	fill(t, l, 300)
+	load := startTraffic(t, base)
+
+	for i := 4; i <= 6; i++ {
+		joinNode(t, kvnode, base, i)
+	}
+	require.Eventually(t, func() bool { return linkedIn(l) == 6 }, time.Minute, 100*time.Millisecond, "six nodes see one another")
+	require.Equal(t, map[string]int{"n1": 256, "n2": 256, "n3": 256}, shares(l), "who joins owns nothing before a plan says so")
+
+	var staged stagedDoc
+	require.NoError(t, decode(l.ok("cluster", "join", "n4", "n5", "n6", "-o", "json"), &staged))
+	require.Len(t, staged.Staged, 3)
+	plan := planned(t, l)
+	require.Equal(t, 3*128, plan.Copies)
+	changed(t, l, plan.Version)
+	require.Equal(t, map[string]int{"n1": 128, "n2": 128, "n3": 128, "n4": 128, "n5": 128, "n6": 128}, shares(l))
+	all(t, l, 300)
+
+	l.ok("cluster", "leave", "n1", "n2")
+	plan = planned(t, l)
+	changed(t, l, plan.Version)
+	now := shares(l)
+	require.Zero(t, now["n1"]+now["n2"], "%v", now)
+	require.Equal(t, 3*256, now["n3"]+now["n4"]+now["n5"]+now["n6"])
+	all(t, l, 300)
+	load.end()
+
+	var past historyDoc
+	require.NoError(t, decode(l.ok("cluster", "history", "-o", "json"), &past))
+	require.Len(t, past.History, 2)
+	for _, p := range past.History {
+		require.Equal(t, "settled", p.Outcome)
+		require.Positive(t, p.Took)
+	}
+	require.Equal(t, exitError, l.run("cluster", "commit").exit, "nothing is staged")
+}
+
+// joinNode starts a node beside a local cluster, which does not know of it.
+func joinNode(t *testing.T, kvnode string, base, i int) {
+	t.Helper()
+	addr := func(offset int) string { return fmt.Sprintf("127.0.0.1:%d", base+10*(i-1)+offset) }
+	cmd := exec.Command(kvnode, "--name", fmt.Sprintf("n%d", i), "--zone", fmt.Sprintf("z%d", (i-1)%3+1), "--data-dir", t.TempDir(),
+		"--join", fmt.Sprintf("127.0.0.1:%d", base+2),
+		"--client-addr", addr(0), "--peer-addr", addr(1), "--gossip-addr", addr(2), "--http-addr", addr(3))
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	cmd.Stdout, cmd.Stderr = log, log
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			b, _ := os.ReadFile(log.Name())
+			t.Logf("n%d said:\n%s", i, b)
+		}
+	})
+}
+
+func fill(t *testing.T, l live, keys int) {
+	t.Helper()
+	var lines strings.Builder
+	for i := range keys {
+		fmt.Fprintf(&lines, `{"op":"put","key":"key%d","value":"value%d"}`+"\n", i, i)
+	}
+	o := l.runWith(lines.String(), "batch", "-", "--bucket", "carts", "--quiet")
+	require.Zero(t, o.exit, "%s", o)
+}
+
+// all reads every key that fill has written.
+func all(t *testing.T, l live, keys int) {
+	t.Helper()
+	lines := 0
+	for line := range strings.Lines(l.ok("export", "carts")) {
+		var op struct{ Key, Value string }
+		require.NoError(t, json.Unmarshal([]byte(line), &op))
+		require.Equal(t, strings.Replace(op.Key, "key", "value", 1), op.Value)
+		lines++
+	}
+	require.Equal(t, keys, lines)
+}
+
+func members(l live) []memberDoc {
+	var doc membersDoc
+	if o := l.run("cluster", "members", "-o", "json"); o.exit != 0 || decode(o.stdout, &doc) != nil {
+		return nil
+	}
+	return doc.Members
+}
+
+// linkedIn counts the nodes that the one which is asked can send to.
+func linkedIn(l live) (n int) {
+	for _, m := range members(l) {
+		if m.Linked && m.State == string(kindred.Alive) {
+			n++
+		}
+	}
+	return n
+}
+
+// shares are the partitions of those that own any.
+func shares(l live) map[string]int {
+	owned := map[string]int{}
+	for _, m := range members(l) {
+		if m.Partitions > 0 {
+			owned[m.Name] = m.Partitions
+		}
+	}
+	return owned
+}
+
+func planned(t *testing.T, l live) (plan api.PlanDoc) {
+	t.Helper()
+	require.NoError(t, decode(l.ok("cluster", "plan", "-o", "json"), &plan))
+	require.Empty(t, plan.Refusals)
+	require.Empty(t, plan.Waits)
+	return plan
+}
+
+// changed commits what was looked at, and waits until it is settled everywhere.
+func changed(t *testing.T, l live, version string) {
+	t.Helper()
+	var doc commitDoc
+	require.NoError(t, decode(l.ok("cluster", "commit", version, "--wait", "--timeout", changeMax, "-o", "json"), &doc))
+	require.True(t, doc.Settled)
+	require.Equal(t, version, doc.Version)
+	l.ok("cluster", "wait", "--for", "changed", "--timeout", changeMax)
+	var status clusterDoc
+	require.NoError(t, decode(l.ok("cluster", "status", "-o", "json"), &status))
+	require.Equal(t, version, status.LayoutVersion)
+	require.True(t, status.Change.Settled)
+	t.Logf("%s is settled after %.1f s", version, doc.Seconds)
+}
+
+// traffic is a client that overwrites and reads a few keys, one after another.
+type traffic struct {
+	t      *testing.T
+	cancel context.CancelFunc
+	ended  chan struct{}
+	rounds int
+}
+
+func startTraffic(t *testing.T, base int) *traffic {
+	c, err := client.Dial(t.Context(), []string{fmt.Sprintf("127.0.0.1:%d", base)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &traffic{t: t, cancel: cancel, ended: make(chan struct{})}
+	t.Cleanup(func() { l.cancel(); <-l.ended; c.Close() })
+	go func() {
+		defer close(l.ended)
+		l.run(ctx, c.Bucket("load"))
+	}()
+	return l
+}
+
+func (l *traffic) run(ctx context.Context, b *client.Bucket) {
+	const keys = 40
+	seen := make([]client.Context, keys)
+	for ; ; l.rounds++ {
+		i := l.rounds % keys
+		key, value := fmt.Sprintf("key%d", i), fmt.Sprint(l.rounds)
+		receipt, err := b.Put(ctx, key, []byte(value), client.Seen(seen[i]))
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			l.t.Errorf("round %d: a write failed while owners changed: %v", l.rounds, err)
+			return
+		}
+		seen[i] = receipt.Context
+		o, err := b.Get(ctx, key, client.Strict())
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			l.t.Errorf("round %d: a read failed while owners changed: %v", l.rounds, err)
+			return
+		}
+		got, err := o.Value()
+		if err != nil || string(got) != value {
+			l.t.Errorf("round %d: %s is %q (%v), and %s was acknowledged", l.rounds, key, got, err, value)
+			return
+		}
+	}
+}
+
+// end stops the load, which has done something.
+func (l *traffic) end() {
+	l.cancel()
+	<-l.ended
+	require.Greater(l.t, l.rounds, 100)
+	l.t.Logf("%d writes and as many reads went on meanwhile", l.rounds)
+}
