@@ -91,3 +91,15 @@ func TestANodeThatDoesNotSayWhetherTheLayoutChangesIsAProblem(t *testing.T) {
 	require.Contains(t, runWith(t, f, "", "cluster", "status").stdout, "whether the layout changes is not known")
 	require.Equal(t, exitUnavailable, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms").exit)
 }
+
+// TestAPersonSeesHowFarAChangeIs: the line on the terminal adds up what all nodes take
+// over, and names who is waited for.
+func TestAPersonSeesHowFarAChangeIs(t *testing.T) {
+	s, f := newScreen(t, 200), newFakeCluster()
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	s.on(f, noColour, "cluster", "commit", "--wait", "--timeout", "20s")
+	s.await("waits for n3, which is not known to hold layout")
+	s.await("2 of 8 copies complete; 6.0 MiB at 2.0 MiB/s; about 9s left; waits for n2, which does not have all yet that it is to own; n3, n4 cannot be asked")
+	s.await("settled after")
+	s.await("exit 0.")
+}
