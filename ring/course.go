@@ -149,6 +149,8 @@ func (c *Course) Commit(d *Decision) error {
 		return &CommitError{fmt.Sprintf("it was made for layout %v, this node is at %v", d.parent, c.tip), "look at the plan again"}
 	case d.version.Compare(c.vote) <= 0:
 		return &CommitError{fmt.Sprintf("layout %v was committed meanwhile", c.vote), "look at the plan again"}
+	case d.check() != nil:
+		return &CommitError{"a node that is being removed would be a member again", "wait until its removal is settled"}
 	case len(c.files) >= WaitingMax:
 		return &CommitError{fmt.Sprintf("%d layouts wait already", len(c.files)), "see for whom they wait (kvcli cluster plan), and start or remove these nodes"}
 	case !slices.Contains(c.voters(d), c.self):

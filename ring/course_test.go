@@ -251,6 +251,31 @@ func TestCommitsThatCannotBeAreRefused(t *testing.T) {
 	require.ErrorContains(t, c.commit(t, "dog", Node{"eel", "", 1}, Own), "was removed")
 }
 
+// A decision that nobody could read is not made: a node that is gone until its removal is
+// settled is no member before.
+func TestWhoIsBeingRemovedIsNotTakenInAgain(t *testing.T) {
+	c := three(t)
+	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))
+	c.settle("ant", "bee")
+	require.True(t, c.courses["ant"].Settled())
+	require.NoError(t, c.commit(t, "ant", Node{"cat", "", 1}, Own))
+
+	c = three(t)
+	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))
+	for range 2 { // in use, and complete nowhere yet
+		for _, name := range []string{"ant", "bee"} {
+			c.courses[name].Hear(c.courses["ant"].Files())
+			c.courses[name].Hear(c.courses["bee"].Files())
+			for c.courses[name].Turn() {
+				continue
+			}
+		}
+	}
+	require.Equal(t, []string{"cat"}, c.courses["ant"].Tip().Gone())
+	require.False(t, c.courses["ant"].Settled())
+	require.ErrorContains(t, c.commit(t, "ant", Node{"cat", "", 1}, Own), "wait until its removal is settled")
+}
+
 // Whatever operators commit wherever, whatever is told in whatever order, late, twice or
 // never: no two nodes that both had a say use rivals, nobody is further ahead than the
 // others allow, and once all can hear one another all settle on one decision.

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -74,29 +75,35 @@ func TestEveryTruncationOfFilesAndCoursesIsRefused(t *testing.T) {
 // may.
 func TestCoursesThatCannotBeAreRefused(t *testing.T) {
 	for why, spoil := range map[string]func(*Course){
-		"tip":       func(c *Course) { c.tip = c.vote },
-		"no tip":    func(c *Course) { c.tip = Version{9, 9} },
-		"successor": func(c *Course) { c.vote = c.tip },
-		"vote lost": func(c *Course) { c.self = "dee" },
-		"removed":   func(c *Course) { c.removed = c.vote },
+		"tip":        func(c *Course) { c.tip = c.vote },
+		"not formed": func(c *Course) { c.tip, c.vote = c.vote, Version{} },
+		"no tip":     func(c *Course) { c.tip = Version{9, 9} },
+		"successor":  func(c *Course) { c.vote = c.tip },
+		"vote lost":  func(c *Course) { c.self = "dee" },
+		"removed":    func(c *Course) { c.removed = c.vote },
 		"base": func(c *Course) {
 			f := c.files[c.tip]
 			f.Base = Version{}
 			c.files[c.tip] = f
 		},
 		"mark": func(c *Course) { c.files[c.tip].marks["eve"] = Mark{} },
-		"clusters": func(c *Course) {
-			f := c.files[c.tip]
-			other := *f.Decision.layout
-			other.cluster[0]++
-			c.files[c.tip] = File{Decision: &Decision{layout: &other, version: c.tip}, Formed: true, Base: c.tip}
-		},
 	} {
 		c := someCourse(t)
 		spoil(c)
 		_, err := DecodeCourse(c.self, c.AppendTo(nil))
 		require.Error(t, err, why)
 	}
+}
+
+func TestFilesOfTwoClustersAreRefused(t *testing.T) {
+	one := First(mustNew(t, 8, 2, cluster(3, 1, equal)))
+	layout, err := New([16]byte{0xff}, 8, 2, cluster(3, 1, equal))
+	require.NoError(t, err)
+	files := []File{{Decision: one}, {Decision: First(layout)}}
+	slices.SortFunc(files, func(f, g File) int { return f.Decision.version.Compare(g.Decision.version) })
+	_, err = DecodeFiles(AppendFiles(nil, files))
+	var mixed *MergeError
+	require.ErrorAs(t, err, &mixed)
 }
 
 func TestAMillionLayoutsAreNotWaitedFor(t *testing.T) {
