@@ -399,8 +399,7 @@ func TestWhatIsDroppedOfTwoStagedChangesIsTold(t *testing.T) {
 	require.Contains(t, w.notes["n1"], Note{Loud: true, Text: "different changes were staged on two sides of a cut for n2, and one of them is dropped: check what is staged"})
 }
 
-// Two sides stage more together than any node may hold: what was committed makes room, and
-// otherwise each keeps what it has.
+// Two sides stage more together than any node may hold: each keeps what it has.
 func TestStagingsThatAreTooMuchTogetherDoNotMerge(t *testing.T) {
 	fill := func(r *record, from, to int) {
 		for i := from; i < to; i++ {

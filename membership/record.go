@@ -54,9 +54,6 @@ func decodeRecord(self string, b []byte) (*record, error) {
 func (r *record) hear(t told) (news bool) {
 	news = r.course.Hear(t.files)
 	staging := ring.MergeStaging(r.staging, t.staging)
-	if len(staging.All()) > ring.StagedMax {
-		staging = staging.Trim(r.course.Tip())
-	}
 	if len(staging.All()) <= ring.StagedMax && !staging.Equal(r.staging) {
 		r.staging, news = staging, true
 	}

@@ -87,7 +87,8 @@ type simNode struct {
 	read   []byte
 	doc    document
 
-	view  *View // nil while it is down
+	view  *View  // nil while it is down
+	phase []byte // that by which it was told to work
 	metas [][]byte
 	dial  map[string]string
 	links map[string]bool
@@ -128,7 +129,7 @@ func (w *world) start(name string) {
 	n := w.nodes[name]
 	v, err := New(n.cfg, n.layout, n.peers)
 	require.NoError(w.t, err)
-	n.view, n.dial, n.links = v, nil, map[string]bool{}
+	n.view, n.phase, n.dial, n.links = v, nil, nil, map[string]bool{}
 	w.carryOut(name, v.Start(w.now))
 }
 
