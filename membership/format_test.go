@@ -120,6 +120,13 @@ func TestANodeThatGossipCannotCarryIsRefusedAtTheStart(t *testing.T) {
 func FuzzReceived(f *testing.F) {
 	f.Add(sample().Append(nil))
 	f.Add([]byte{firstVersion, 1})
+	for _, name := range []string{"told", "saved"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name+".hex"))
+		require.NoError(f, err)
+		b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+		require.NoError(f, err)
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := DecodeMeta(b); err == nil {
 			again, err := DecodeMeta(m.Append(nil))
@@ -127,6 +134,16 @@ func FuzzReceived(f *testing.F) {
 			require.Equal(t, m, again)
 		}
 		_, _ = decodePeers(b)
+		if told, err := decodeTold(b); err == nil {
+			again, err := decodeTold(told.encode())
+			require.NoError(t, err)
+			require.Equal(t, told.encode(), again.encode())
+		}
+		if rec, err := decodeRecord("n1", b); err == nil {
+			again, err := decodeRecord("n1", rec.encode())
+			require.NoError(t, err)
+			require.Equal(t, rec.encode(), again.encode())
+		}
 		v := fresh(t, "n1", 2)
 		v.Gossip(epoch, Event{Kind: Joined, Name: "n2", Meta: b})
 		v.LinkUp(epoch, "n2")
