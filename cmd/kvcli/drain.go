@@ -18,6 +18,9 @@ import (
 const (
 	// drainTimeout bounds a drain where --timeout does not.
 	drainTimeout = 5 * time.Minute
+	// drainLook is how long what one look finds may take to arrive before the next look:
+	// under load something is on its way at the moment of any look.
+	drainLook = time.Second
 	// drainNoted is how often people who see no progress are told of a drain.
 	drainNoted = 10 * time.Second
 )
@@ -122,7 +125,7 @@ func (a *app) awaitSafe(ctx context.Context, cl cluster, node string) (verdict s
 	defer progress.End()
 	most, noted := uint64(0), time.Now()
 	for {
-		doc, err := safeToStop(ctx, cl, node, 0)
+		doc, err := safeToStop(ctx, cl, node, drainLook)
 		switch {
 		case err != nil && verdict.Safe == "":
 			return verdict, err

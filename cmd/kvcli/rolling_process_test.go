@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -24,10 +25,12 @@ const stepMax = 60 * time.Second
 // acknowledged is lost, nothing that was deleted is back, and no client notices.
 func TestARollingRestartByReadinessAlone(t *testing.T) {
 	l := live{t, t.TempDir()}
-	l.ok("local", "start", "--nodes", "5", "--zones", "3", "--base-port", fmt.Sprint(freePorts(t, 5)), "--kvnode", program(t, "kvnode"))
-	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
-	cluster, err := local.Open(l.dir)
+	cluster, _, err := local.Start(t.Context(), local.Options{
+		Dir: l.dir, Shape: local.Shape{Nodes: 5, Zones: 3, BasePort: freePorts(t, 5)}, KVNode: program(t, "kvnode"),
+		Args: []string{"--partitions", "16"}, // each start leaves an incarnation of each to be closed
+	})
 	require.NoError(t, err)
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
 
 	run, err := jepsen.Run(t.Context(), jepsen.Plan{
 		Cluster: cluster, N: 3, R: 2, W: 2, Seed: 11,
@@ -58,6 +61,7 @@ func TestARollingRestartByReadinessAlone(t *testing.T) {
 	for _, f := range run.Faults {
 		t.Logf("%s: %v", f.What, (f.End - f.Begin).Round(time.Millisecond))
 	}
+	t.Logf("worked %v, ended %v", run.Worked, run.Ended)
 	require.Equal(t, report.Held, run.Verdict(), run.Headline())
 	for i := range run.Parts {
 		part := &run.Parts[i]
@@ -99,8 +103,8 @@ func restartByReadiness(l live, cluster *local.Cluster, node string) error {
 			return err
 		}
 		defer answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s says %s", node, answer.Status)
+		if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s says %s: %s", node, answer.Status, body)
 		}
 		return nil
 	})
