@@ -20,7 +20,7 @@ const (
 	drainTimeout = 5 * time.Minute
 	// drainLook is how long what one look finds may take to arrive before the next look:
 	// under load something is on its way at the moment of any look.
-	drainLook = time.Second
+	drainLook = settleMax
 	// drainNoted is how often people who see no progress are told of a drain.
 	drainNoted = 10 * time.Second
 )
