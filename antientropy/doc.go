@@ -40,6 +40,15 @@
 // after that incarnation was first met; so one that is dead by then can never
 // come back.
 //
+// # Owners that change
+//
+// While a layout changes the homes are those of two, the base and the tip ([Owners]).
+// A home of the base is fenced once it works by the tip: what it acknowledged by the
+// base is in its clock. Complete is who has contained a fenced clock of each of them,
+// durably (R25). A former home is one of neither: it greets the homes until they have
+// what it has, and they pull from it like from any other, but nothing that they hold for
+// certain depends on it (R27).
+//
 // # Closing dead incarnations
 //
 // [Close] is the proposer's side of closing an incarnation (R15), [Promises] a

@@ -114,7 +114,7 @@ func TestCompleteNeedsEveryOldOwner(t *testing.T) {
 // may acknowledge one more write by the layout before.
 func TestAClockOfBeforeTheFenceDoesNotCount(t *testing.T) {
 	m, key, x, y, w := unfenced(t)
-	m.run(5)
+	m.run(35) // so that it has told its clock, whether it has changed or not
 	require.False(t, m.complete(w, key), "%s still takes what comes by the layout before", y)
 	require.False(t, m.complete(x, key))
 	delete(m.deaf, y)
@@ -218,14 +218,20 @@ func TestWhoIsGoneIsMadeUpFor(t *testing.T) {
 func TestAnOldOwnerThatLostItsDiskIsWaitedFor(t *testing.T) {
 	m, key, x, _, z, w := completing(t)
 	require.Nil(t, m.do(x, strict(put(key, "milk"))).Err)
-	m.loseClocks(func(from, to string) bool { return to == z }) // so that it is not trusted
+	m.lose = func(_, to string, msg wire.Message) bool { // so that it does not catch up
+		switch msg.(type) {
+		case *wire.Pieces, *wire.RebuildPage:
+			return to == z
+		}
+		return false
+	}
 	m.restart(z, 99, true, false)
-	m.run(3)
+	m.run(5)
 	require.False(t, m.nodes[z].shard.trusted(m.placeOf(key)))
 	require.Equal(t, []string{"milk"}, m.valuesAt(w, key))
 	require.False(t, m.complete(w, key))
 	m.clocksFrom()
-	m.run(6)
+	m.run(40)
 	require.True(t, m.nodes[z].shard.trusted(m.placeOf(key)))
 	require.True(t, m.complete(w, key))
 	require.Equal(t, []string{"milk"}, m.valuesAt(w, key))

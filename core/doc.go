@@ -33,6 +33,15 @@
 // that was refused before that has not been applied; after it, a missed quorum
 // is an unknown outcome (I10).
 //
+// # Layouts that change
+//
+// A shard works by a [ring.Phase]: while owners change, those of two layouts count
+// (R23). Requests name it, and who is further, or has not heard, refuses them (R24,
+// phase.go); the operation waits, and the shell has the two nodes tell one another what
+// they know. A write goes on under a new tip with the same dot and another number. What
+// a replica needs before the new owners are read is with the exchange (R25, R26), and
+// what may be given up in drop.go (R27).
+//
 // # Bounds (I11)
 //
 // Every list that a client or a peer can grow has a limit in [Limits]; what is

@@ -35,8 +35,9 @@ func (s *Shard) standIns(layout *ring.Layout, head wire.Head, homes []string, up
 	return places
 }
 
-// fallbacks leaves out those who hold the partition by another layout: they have the
-// write as homes.
+// fallbacks leaves out the homes by the other layout: a node that is asked both to take
+// a write and to keep it for somebody says only once that it has done so, and nobody knows
+// which.
 func (s *Shard) fallbacks(layout *ring.Layout, head wire.Head, up func(node string) bool) []ring.Place {
 	can := up
 	if s.moves(head) {

@@ -14,6 +14,29 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
+// What was broken on purpose in the code of R23 to R27, and the test that failed:
+//
+//   - a quorum of the new, or of the old homes is enough: TestAWriteNeedsAQuorumOfEachLayout
+//   - the old quorum is not looked at before: TestAWriteThatOneLayoutCannotTakeIsNotMade
+//   - reads ask the new homes at both: TestAReadAsksTheOldHomesUntilAllAreAhead
+//   - acknowledgements outlive their tip, the base counts when alone:
+//     TestAcknowledgementsDoNotOutliveTheirLayout
+//   - a guest counts for the new homes only: TestAGuestCountsInEachLayoutThatItServes
+//   - older requests are served, a refusal is a failure, nobody tells or asks:
+//     TestWhoIsBehindWaitsAndGoesOn, TestWhoStaysBehindIsToldWhy
+//   - nobody is asked again: TestWhoHasNotHeardIsAskedAgain
+//   - one step behind is refused, two are served: TestWhoIsServed
+//   - a write that waited for the disk is taken: TestAWriteThatWaitedForTheDiskComesTooLate
+//   - a removed node coordinates: TestARemovedNodeRefuses
+//   - a clock of before the fence, or of one that is not trusted, counts:
+//     TestAClockOfBeforeTheFenceDoesNotCount, TestAnOldOwnerThatLostItsDiskIsWaitedFor
+//   - a fence outlives its disk: TestNobodyWaitsForAClockThatIsLost
+//   - one source is enough, who stays is complete: TestCompleteNeedsEveryOldOwner
+//   - a volatile clock counts: TestCompleteIsByDurableClocksOfFencedHomes (antientropy)
+//   - a loss is not accepted: TestWhoIsGoneIsMadeUpFor
+//   - the incomplete are read: TestWhoIsNotCompleteAnswersNoRead
+//   - trust by the homes of one layout: TestTrustIsAskedOfBothLayouts
+
 // mover is a rig whose owners change: each node has its own way through layouts, as the
 // control core has it, and hears of the others' when the test lets it.
 type mover struct {

@@ -347,9 +347,16 @@ func TestAGuestCountsInEachLayoutThatItServes(t *testing.T) {
 		z, w = onlyIn(was, is)[0], onlyIn(is, was)[0]
 		x, y = onlyIn(was, []string{z})[0], onlyIn(was, []string{z})[1]
 		places := m.layout.Preference(p, 3, func(name string) bool { return name != y })
-		return places[len(places)-1].Node == w // who is asked first in the place of y
+		return places[len(places)-1].Node == w // who comes first in the place of y
 	})
 	m.cut(y)
+	var hinted []string
+	m.lose = also(m.lose, func(_, to string, msg wire.Message) bool {
+		if _, hint := msg.(*wire.Hint); hint {
+			hinted = append(hinted, to)
+		}
+		return false
+	})
 	all := put(key, "milk")
 	all.W, all.PW = 3, 2
 	resp := m.do(x, all)
@@ -359,6 +366,8 @@ func TestAGuestCountsInEachLayoutThatItServes(t *testing.T) {
 	require.Subset(t, resp.Receipt.Acked, []string{x, z, w})
 	require.NotContains(t, resp.Receipt.Guests, z)
 	require.NotContains(t, resp.Receipt.Guests, w, "a home of the other layout stands in for nobody")
+	require.NotContains(t, hinted, w, "it is asked to take the write, and nothing else")
+	require.NotContains(t, hinted, z)
 }
 
 // R24: a node that is one step behind serves, for the steps are made for that; one that is

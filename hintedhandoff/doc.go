@@ -11,7 +11,8 @@
 //
 // A slot is a place in the list of a partition's homes. A hint owes its delta to
 // slots, not to nodes: who has the slot is found out when the hint is offered, so
-// that a new layout re-aims it by itself. A line is one slot of one partition; a
+// that a new layout re-aims it by itself. While owners change a slot has two homes, and
+// the one by the new layout pays (R27). A line is one slot of one partition; a
 // line's hints are delivered page by page. A hint that owes nothing to anybody is
 // paid, and its row goes. A guest with no hints left is retired: nothing of it
 // remains but its dots.

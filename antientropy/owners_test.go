@@ -1,0 +1,71 @@
+package antientropy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// R25: what is contained has to be durable, of every home of the base, of after it began
+// to refuse what is older, and of one that has all that it ever had.
+func TestCompleteIsByDurableClocksOfFencedHomes(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	actors := map[string]vclock.Actor{"a": {Disk: 1, Nonce: 1}, "b": {Disk: 2, Nonce: 2}, "c": {Disk: 3, Nonce: 3}, "d": {Disk: 4, Nonce: 4}}
+	dots := vclock.NewDotSet(vclock.Dot{Actor: actors["b"], Counter: 1})
+	tip := ring.Progress{Tip: ring.Version{Counter: 2}, Step: ring.Both}
+	before := ring.Progress{Tip: ring.Version{Counter: 1}, Step: ring.Alone}
+	begin := func(gone ...string) *Exchange {
+		return NewExchange(Config{
+			Self: "a", Actor: actors["a"], Clean: true,
+			Owners: Owners{At: tip, Tip: []string{"a", "b", "c"}, Base: []string{"b", "c", "d"}, Gone: gone},
+		})
+	}
+	seq := uint64(0)
+	tell := func(e *Exchange, name string, at ring.Progress, trusted bool, clock vclock.DotSet) {
+		seq++
+		e.Heard(now, name, &wire.Clock{
+			Actor: actors[name], Seq: seq, EchoActor: actors["a"], Durable: dots, Digest: digest(dots, vclock.DotSet{}), Vouch: true, At: at, Trusted: trusted,
+		}, clock)
+	}
+
+	e := begin()
+	for _, name := range []string{"b", "c", "d"} {
+		require.False(t, e.Complete())
+		tell(e, name, tip, true, dots)
+	}
+	require.False(t, e.Complete(), "it has all of it, and a crash may take it")
+	e.Synced(dots)
+	require.True(t, e.Complete())
+	e.doubt()
+	require.False(t, e.Complete(), "it has lost something")
+
+	for what, last := range map[string]func(e *Exchange){
+		"by the layout before": func(e *Exchange) { tell(e, "d", before, true, dots) },
+		"not trusted":          func(e *Exchange) { tell(e, "d", tip, false, dots) },
+	} {
+		e := begin()
+		tell(e, "b", tip, true, dots)
+		tell(e, "c", tip, true, dots)
+		last(e)
+		e.Synced(dots)
+		require.False(t, e.Complete(), what)
+		tell(e, "d", tip, true, dots)
+		require.True(t, e.Complete(), what)
+	}
+
+	e = begin("d")
+	tell(e, "b", tip, true, dots)
+	e.Synced(dots)
+	require.False(t, e.Complete())
+	tell(e, "c", tip, true, dots)
+	require.True(t, e.Complete(), "two of three are enough for one that is gone")
+	e = begin("c", "d")
+	tell(e, "b", tip, true, dots)
+	e.Synced(dots)
+	require.False(t, e.Complete(), "one of three is not")
+}
