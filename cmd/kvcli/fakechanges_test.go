@@ -13,7 +13,7 @@ import (
 
 // fakeChanges changes the layout of a cluster in which n3 and n4 cannot be reached. A
 // change that was committed goes on by itself: every question about it finds it further,
-// and the fourth finds it settled.
+// and the sixth finds it settled.
 type fakeChanges struct {
 	course  *ring.Course
 	staging ring.Staging
@@ -65,9 +65,9 @@ func (f *fakeChanges) Changes(_ context.Context, node string) (kindred.Changes, 
 	}
 	next := f.next.Version().String()
 	switch {
-	case f.asked <= 2:
+	case f.asked <= 3:
 		c.Progress.Next, c.Progress.Waits = next, []kindred.NodeFailure{{Node: "n3", Reason: "is not known to hold layout " + next}}
-	case f.asked == 3:
+	case f.asked <= 5:
 		c.Progress.Tip = next
 		for _, n := range f.next.Layout().Nodes() {
 			c.Progress.Nodes = append(c.Progress.Nodes, kindred.NodeProgress{Node: n.Name, Holds: true, Step: kindred.StepBoth, Complete: n.Name != "n2"})

@@ -52,6 +52,7 @@ func surveyCluster(ctx context.Context, cl cluster) (*survey, error) {
 		return nil, err
 	}
 	s := &survey{Asked: info, Nodes: make([]nodeView, len(names))}
+	s.Change = changeOf(ctx, cl, info)
 	var asked sync.WaitGroup
 	for i, name := range names {
 		asked.Go(func() {
@@ -62,7 +63,6 @@ func surveyCluster(ctx context.Context, cl cluster) (*survey, error) {
 			s.Nodes[i] = v
 		})
 	}
-	s.Change = changeOf(ctx, cl, info)
 	asked.Wait()
 	return s, ctx.Err()
 }
