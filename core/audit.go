@@ -408,9 +408,13 @@ func (a *audit) quarantine(s *Shard, now time.Time, found *replica.Survey) bool 
 	return !a.status.waits
 }
 
-// others are the other homes of a replica, by both layouts as long as both count.
+// others are the other homes of a replica that can tell what was lost. As long as those
+// of the base count they have every write, and those that come may not.
 func (s *Shard) others(id replica.ID) []string {
-	homes := slices.Clone(s.holdersOf(wire.Head(id)))
+	homes := slices.Clone(s.baseOf(wire.Head(id)))
+	if len(homes) == 0 {
+		homes = slices.Clone(s.homesOf(wire.Head(id)))
+	}
 	return slices.DeleteFunc(homes, func(h string) bool { return h == s.cfg.Node || s.phase.Gone(h) })
 }
 
