@@ -18,7 +18,7 @@ var mutantsOutside = []mutant{
 		{"replica/key.go", "		if !k.object.Has(d) {\n			rows.Delete(storage.ValueKey(", "		{\n			rows.Delete(storage.ValueKey("},
 	}},
 	{name: "guest counted as a home of a write", rule: "R10", edits: []edit{
-		{"replica/put.go", "len(p.acked)-len(p.Guests()) >= p.quorum.PW", "len(p.acked) >= p.quorum.PW"},
+		{"replica/put.go", "homes >= g.quorum.PW", "got >= g.quorum.PW"},
 	}},
 	{name: "guest counted as a home of a read", rule: "R8", edits: []edit{
 		{"replica/get.go", "counted >= g.quorum.R && homes >= g.quorum.PR", "counted >= g.quorum.R && counted >= g.quorum.PR"},

@@ -57,7 +57,8 @@ func TestMutants(t *testing.T) {
 	if *updateFlag && !t.Failed() {
 		require.Len(t, rows, len(allMutants()), "-update wants all mutants")
 		lines := func(rows []string) string { return strings.Join(rows, "\n") + "\n" }
-		text := tableHead + lines(rows[:len(mutants)]) + outsideHead + lines(rows[len(mutants):])
+		outside := len(mutants) + len(mutantsOutside)
+		text := tableHead + lines(rows[:len(mutants)]) + outsideHead + lines(rows[len(mutants):outside]) + layoutsHead + lines(rows[outside:])
 		require.NoError(t, os.WriteFile(mutantsFile, []byte(text), 0o644))
 	}
 }
@@ -71,16 +72,18 @@ func TestMutantsAreInTheTable(t *testing.T) {
 	require.True(t, found, "the head of %s differs: run make mutants UPDATE=1", mutantsFile)
 	inside, outside, found := strings.Cut(table, outsideHead)
 	require.True(t, found, "the second head of %s differs: run make mutants UPDATE=1", mutantsFile)
+	outside, layouts, found := strings.Cut(outside, layoutsHead)
+	require.True(t, found, "the third head of %s differs: run make mutants UPDATE=1", mutantsFile)
 	var want []string
 	for _, m := range allMutants() {
 		t.Run(m.name, func(t *testing.T) { m.overlay(t) })
 		want = append(want, fmt.Sprintf("| %s | %s", m.name, m.rule))
 	}
-	require.Equal(t, want, mutantNames(strings.Split(strings.TrimSpace(inside+outside), "\n")), "run make mutants UPDATE=1")
+	require.Equal(t, want, mutantNames(strings.Split(strings.TrimSpace(inside+outside+layouts), "\n")), "run make mutants UPDATE=1")
 }
 
-// allMutants are those of both tables.
-func allMutants() []mutant { return slices.Concat(mutants, mutantsOutside) }
+// allMutants are those of all tables.
+func allMutants() []mutant { return slices.Concat(mutants, mutantsOutside, mutantsLayouts) }
 
 // catch runs seeds against the mutant, from 1 up, and says which one caught it,
 // by which rule of the oracle.
@@ -93,7 +96,11 @@ func (m mutant) catch(t *testing.T, overlay string) (seed, by string) {
 		m.fail(t, overlay, "../"+folder, regexp.MustCompile("--- FAIL: "+test), "-test.run", "^"+test+"$")
 		return "–", "`" + test + "`"
 	}
-	found := m.fail(t, overlay, ".", caught, "-test.run", "^TestSeeds$", "-seeds", strconv.Itoa(mutantSeedsMax))
+	args := []string{"-test.run", "^TestSeeds$", "-seeds", strconv.Itoa(mutantSeedsMax)}
+	if m.layouts {
+		args = append(args, "-layouts")
+	}
+	found := m.fail(t, overlay, ".", caught, args...)
 	return found[1], found[2]
 }
 
@@ -179,6 +186,16 @@ the oracle nor the list above, wrote 28 more. How many of those were caught at o
 says more about the oracle than the list above does, for nobody could have had them in
 mind: [what came of them](README.md#mutants-from-outside), and of the one that is not here.
 A test in the third column is a directed one, where no seed catches the mutant.
+
+| mutant | breaks | caught by | at seed | explorer, states |
+|---|---|---|---|---|
+`
+
+const layoutsHead = `
+## Layouts that change
+
+One for each clause of R22 to R27, caught by runs in which the layout changes all the
+time (` + "`-layouts`" + `), or by a directed test.
 
 | mutant | breaks | caught by | at seed | explorer, states |
 |---|---|---|---|---|
