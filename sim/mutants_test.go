@@ -194,7 +194,7 @@ A test in the third column is a directed one, where no seed catches the mutant.
 const layoutsHead = `
 ## Layouts that change
 
-One for each clause of R22 to R27, caught by runs in which the layout changes all the
+Bugs in R22 to R27, caught by runs in which the layout changes all the
 time (` + "`-layouts`" + `), or by a directed test.
 
 | mutant | breaks | caught by | at seed | explorer, states |

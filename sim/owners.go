@@ -7,7 +7,6 @@ import (
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
-	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 )
 
@@ -88,9 +87,6 @@ func (r *run) owners(phase *ring.Phase, partition uint32) *owners {
 			o.writers = append(o.writers, r.setOf(group))
 		}
 		all[partition] = o
-		if r.ever == nil {
-			r.ever = make([][]nodes, r.cfg.Partitions)
-		}
 		if ever := &r.ever[partition]; !slices.Contains(*ever, o.all) {
 			*ever = append(*ever, o.all)
 		}
@@ -243,8 +239,8 @@ func (o *oracle) holders(w *write, readers nodes, began time.Duration) nodes {
 	return holders
 }
 
-// former drops the replicas that a node does not own any more and every owner has all of
-// (R27): effects that there are come first.
+// former has a shard give up the replicas that its node does not own any more and every
+// owner has all of (R27).
 func (s *shell) former() {
 	n := s.node
 	if n.phase == nil || len(n.replicas) == n.ownedNow() {
@@ -253,23 +249,24 @@ func (s *shell) former() {
 	s.put(func(time.Time, *core.Shard) { s.dropping = true })
 }
 
-// drop gives up what may go, once all effects are carried out.
+// drop gives up what may go, apart from all other effects.
 func (s *shell) drop() {
 	s.dropping = false
 	n, o := s.node, s.node.run.oracle
+	var erased []replica.ID
 	for _, id := range s.shard.Droppable() {
-		if !s.shard.Drop(id) {
-			continue
-		}
 		o.judgeDrop(n, id)
-		n.run.hits.add(ReplicaDropped)
-		n.run.trace.say(n.name, "drop", "%v", id)
-		var rows storage.Batch
-		replica.Erase(id, &rows)
-		if err := n.store.Apply(&rows); err != nil {
-			n.run.oracle.find("S1", "%s: apply: %v", n.name, err)
+		if s.shard.Drop(id) {
+			n.run.hits.add(ReplicaDropped)
+			n.run.trace.say(n.name, "drop", "%v", id)
+			erased = append(erased, id)
 		}
-		n.disk.touch()
+	}
+	if len(erased) == 0 {
+		return
+	}
+	s.perform()
+	for _, id := range erased {
 		o.dropped(n, id)
 	}
 }

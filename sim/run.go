@@ -155,6 +155,7 @@ type run struct {
 
 func newRun(seed uint64, cfg Config, options Options) *run {
 	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, ownersBy: map[*ring.Phase][]*owners{}, used: map[ring.Version]bool{}, disks: uint64(cfg.everyNode())}
+	r.ever = make([][]nodes, cfg.Partitions)
 	r.trace = newTrace(&r.agenda, options.Events, options.Log)
 	r.oracle = newOracle(r)
 	for i := range cfg.everyNode() {

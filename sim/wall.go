@@ -250,7 +250,9 @@ func (r *run) endEverything() {
 func (r *run) demandNothingExpires() {
 	for _, n := range r.nodes {
 		for _, id := range n.owned() {
-			r.oracle.demandNoExpiry(n, id)
+			if r.isHome(n, id) {
+				r.oracle.demandNoExpiry(n, id)
+			}
 		}
 	}
 }
