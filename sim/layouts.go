@@ -370,6 +370,11 @@ func (r *run) asked(i int) *node {
 	return r.nodes[i]
 }
 
+// isOut reports whether a node is away for good, or was told that it has no place.
+func (n *node) isOut() bool {
+	return n.away || n.run.gone.has(n) || n.phase != nil && n.phase.Removed()
+}
+
 // isHome reports whether a node is a home of a replica by the newest layout.
 func (r *run) isHome(n *node, id replica.ID) bool {
 	return n.up && slices.Contains(r.layout.Homes(ring.Partition(id.Partition), r.cfg.Replicas), n.name)
