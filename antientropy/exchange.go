@@ -282,6 +282,8 @@ func (e *Exchange) Tick(now time.Time, clock vclock.DotSet) {
 		case !p.complete:
 			p.told = state{}
 			e.advertise(now, p, clock, true)
+		case e.unfenced(p):
+			e.advertise(now, p, clock, true)
 		case since < 0 || since >= DigestEvery || !p.told.equal(mine):
 			e.advertise(now, p, clock, false)
 		}

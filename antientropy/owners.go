@@ -111,6 +111,10 @@ func (e *Exchange) fence(p *peer, m *wire.Clock) {
 	e.contain()
 }
 
+// unfenced reports whether a home of the base has to say again that it is fenced: it may
+// have said so before this replica had the tip.
+func (e *Exchange) unfenced(p *peer) bool { return p.base && !p.fenced && !p.within && !e.complete }
+
 // contain notes whose clocks this home has all of, durably, and whether it is complete
 // by that (R25). It is for good, as long as nothing is lost.
 func (e *Exchange) contain() {

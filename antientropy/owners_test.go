@@ -69,3 +69,22 @@ func TestCompleteIsByDurableClocksOfFencedHomes(t *testing.T) {
 	e.Synced(dots)
 	require.False(t, e.Complete(), "one of three is not")
 }
+
+// A home of the base that works by the tip before another has heard of that says so too
+// early. It is asked again at once, and not heard of with the next digest only.
+func TestAWordThatCameBeforeTheLayoutIsAskedForAgain(t *testing.T) {
+	b := newTable(t, "n1", "n2", "n3")
+	b.linkAll()
+	b.pass(3)
+	o := Owners{
+		At:  ring.Progress{Tip: ring.Version{Counter: 2}, Step: ring.Both},
+		Tip: []string{"n1", "n2"}, Base: []string{"n1", "n2", "n3"},
+	}
+	for _, late := range []string{"n3", "n2", "n1"} {
+		b.homes[late].SetOwners(o, b.homes[late].clock)
+		b.pass(1)
+	}
+	b.pass(3)
+	require.True(t, b.homes["n2"].Complete())
+	require.True(t, b.homes["n1"].Complete())
+}
