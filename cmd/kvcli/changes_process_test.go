@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,8 +69,9 @@ func TestAClusterGrowsAndShrinks(t *testing.T) {
 	require.Equal(t, exitError, l.run("cluster", "commit").exit, "nothing is staged")
 }
 
-// joinNode starts a node beside a local cluster, which does not know of it.
-func joinNode(t *testing.T, kvnode string, base, i int) {
+// joinNode starts a node beside a local cluster, which does not know of it. It ends when
+// that is asked for, or with the test.
+func joinNode(t *testing.T, kvnode string, base, i int) (kill func()) {
 	t.Helper()
 	addr := func(offset int) string { return fmt.Sprintf("127.0.0.1:%d", base+10*(i-1)+offset) }
 	cmd := exec.Command(kvnode, "--name", fmt.Sprintf("n%d", i), "--zone", fmt.Sprintf("z%d", (i-1)%3+1), "--data-dir", t.TempDir(),
@@ -79,14 +81,18 @@ func joinNode(t *testing.T, kvnode string, base, i int) {
 	require.NoError(t, err)
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
+	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		kill()
 		if t.Failed() {
 			b, _ := os.ReadFile(log.Name())
 			t.Logf("n%d said:\n%s", i, b)
 		}
 	})
+	return kill
 }
 
 func fill(t *testing.T, l live, keys int) {
