@@ -2,6 +2,7 @@ package core
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,5 +51,31 @@ func TestAPartitionThatComesBackInOneLifeHasAnotherActor(t *testing.T) {
 	require.Nil(t, m.do(left, after).Err)
 	for _, name := range was {
 		require.Equal(t, []string{"after"}, m.valuesAt(name, key), name)
+	}
+}
+
+// A replica is not looked after while others own its partition. When its node owns it
+// again, what has expired meanwhile is ended all the same.
+func TestWhatExpiresIsEndedByWhoOwnsItAgain(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.commit("n1", false, joins("n4"))
+	m.spread()
+	key, was, is := m.moved("n1")
+	left := onlyIn(was, is)[0]
+	require.Nil(t, m.do(left, lasting(put(key, "for a while"), 10*time.Minute)).Err)
+	m.run(120)
+	require.True(t, m.courses["n1"].Settled())
+	require.True(t, m.nodes[left].shard.Has(m.placeOf(key)), "it was not given up here")
+
+	m.commit("n1", false, leaves("n4"))
+	m.run(30)
+	require.True(t, m.courses["n1"].Settled())
+	for name := range m.nodes {
+		m.nodes[name].shard.SetLink(m.now, "n4", false)
+	}
+	m.passFor(30*time.Minute, 10*time.Second)
+	for _, name := range was {
+		soonest := m.nodes[name].shard.replicas[m.placeOf(key)].Expiries().Soonest()
+		require.Zero(t, soonest, "%s still waits for %v", name, soonest)
 	}
 }

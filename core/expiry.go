@@ -168,7 +168,10 @@ func (e *expirer) begin(s *Shard, now time.Time, r *replica.Replica) bool {
 	delete(e.look, r.ID())
 	rank := s.expiryRank(r)
 	switch {
-	case r.Expiries().Soonest() == 0 || rank < 0:
+	case r.Expiries().Soonest() == 0:
+		return false
+	case rank < 0: // others own it now; this node may come to own it again
+		e.look[r.ID()] = now.Add(expiryLook)
 		return false
 	case s.full != nil:
 		e.look[r.ID()] = now.Add(expiryPatience)

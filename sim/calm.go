@@ -186,7 +186,7 @@ func (r *run) judgeHistory() {
 		// write that has seen one which began later.
 	case kept:
 		properties = checker.All()
-	case r.hits[CrashLostAcknowledged] == 0:
+	case r.hits[CrashLostAcknowledged]+r.hits[LossAccepted] == 0:
 		properties = append(properties, checker.Kept, checker.StaysGone, checker.Fresh)
 	}
 	report := checker.Check(&h, checker.Options{Properties: properties, DisksKept: kept})

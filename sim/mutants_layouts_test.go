@@ -12,9 +12,6 @@ var mutantsLayouts = []mutant{
 	{name: "a clock of before the fence counts", directed: "core:TestAClockOfBeforeTheFenceDoesNotCount", rule: "R25", edits: []edit{
 		{"antientropy/owners.go", "|| m.At.Tip != e.owners.At.Tip {\n		return\n	}\n	p.fenced", "{\n		return\n	}\n	p.fenced"},
 	}},
-	{name: "complete before it is durable", directed: "core:TestCompleteIsDurable", rule: "R25", edits: []edit{
-		{"antientropy/owners.go", "e.durable.Covers(p.fence)", "e.captured.Covers(p.fence)"},
-	}},
 	{name: "an old image votes as if it had never been further", directed: "ring:TestAnOldImageThatCommitsLearnsHowFarItWas", rule: "R22, R26", edits: []edit{
 		{"ring/course.go", "return c.recall() || c.form()", "return c.form()"},
 	}},

@@ -147,9 +147,9 @@ func (d *diagnosis) reported(s *survey) {
 		} else if strings.Contains(text, "cannot be reached") {
 			kind, fix = "link", "start the node, or mend the network between them"
 		} else if strings.Contains(text, "with a capacity, add") {
-			kind, fix = "layout", "make the cluster anew with as many nodes as copies, or with fewer --replicas: a layout does not change yet"
+			kind, fix = "layout", "start more nodes, and let them own a share: kvcli cluster join"
 		} else if strings.Contains(text, "copies share zones") {
-			kind, fix = "layout", "make the cluster anew with a --zone for each room or rack, if there are several: a layout does not change yet"
+			kind, fix = "layout", "say where nodes are with kvcli cluster set-zone, if there are several rooms or racks"
 		}
 		says := strings.Join(by[text], ", ") + ": "
 		if len(by[text]) == 1 && strings.HasPrefix(text, by[text][0]) {
