@@ -151,6 +151,9 @@ func (o *oracle) sentPieces(from *node, m *wire.Pieces) {
 // sentClock demands that only durable dots are advertised (I6), and as common only
 // what is durable at every home (R12).
 func (o *oracle) sentClock(from *node, m *wire.Clock) {
+	if id := (replica.ID{Partition: m.Partition, N: m.N}); !from.shards[from.shardOf(id.Partition)].shard.Has(id) {
+		return // it was given up while this waited for the disk: every owner has it
+	}
 	// What was durable is so until the disk is lost, and is told to each peer.
 	durable := &o.durable[from.index]
 	if !durable.Covers(m.Durable) {

@@ -271,6 +271,10 @@ func (s *shell) drop() {
 	}
 }
 
+// standsStill reports whether the node was removed: it does nothing any more, and keeps
+// what it was at.
+func (n *node) standsStill() bool { return n.phase != nil && n.phase.Removed() }
+
 // ownedNow is how many replicas the phase gives a node.
 func (n *node) ownedNow() int {
 	if n.ownedBy != n.phase {

@@ -235,7 +235,7 @@ func (r *run) isQuiet() bool {
 			return false
 		}
 		for _, s := range n.shards {
-			if len(s.inbox) > 0 || !s.shard.Held().IsZero() {
+			if len(s.inbox) > 0 || !n.standsStill() && !s.shard.Held().IsZero() {
 				return false
 			}
 		}
