@@ -205,13 +205,18 @@ func (o *writeOp) spread(s *Shard, dot vclock.Dot) {
 
 // holds reports whether this node has the write event, as it has when it has just
 // minted it: as a guest it may have delivered it since, and as a home given up its
-// replica.
+// replica. A guest that has become a home meanwhile counts as one, and holds what its
+// replica has.
 func (o *writeOp) holds(s *Shard, dot vclock.Dot) bool {
-	if o.guest {
-		return !o.renewed || s.debts.ledger.Held(o.head).Contains(dot)
+	home := slices.Contains(o.homes, s.cfg.Node) || slices.Contains(o.base, s.cfg.Node)
+	switch {
+	case !o.renewed:
+		return true
+	case o.guest && !home:
+		return s.debts.ledger.Held(o.head).Contains(dot)
 	}
 	r := s.replicas[replica.ID(o.head)]
-	return !o.renewed || r != nil && r.Clock().Contains(dot)
+	return r != nil && r.Clock().Contains(dot)
 }
 
 // apply changes the object, unless the request has been served before (R19).

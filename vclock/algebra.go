@@ -9,6 +9,9 @@ const fewRuns = 8
 
 // Union adds every dot of o to s. It keeps no memory of o.
 func (s *DotSet) Union(o DotSet) {
+	if len(o.runs) == 0 {
+		return
+	}
 	if len(s.runs) == 0 {
 		s.runs = slices.Clone(o.runs)
 		return
