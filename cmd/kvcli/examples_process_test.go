@@ -27,7 +27,14 @@ var notCarriedOut = map[string]string{
 	"kvcli jepsen replay recordings":                                                         "needs recordings: TestReplay makes some",
 	"kvcli jepsen replay recordings/n1-000003-5e0f11aa-000-000001.rec --key alice":           "needs recordings: TestReplay makes some",
 	"kvcli jepsen replay recordings/n1-000003-5e0f11aa-000-000001.rec --from 1200 --to 1250": "needs recordings: TestReplay makes some",
-	"kvcli local logs n2 -f": "goes on until it is interrupted: TestALocalCluster follows a log",
+	"kvcli local logs n2 -f":                                    "goes on until it is interrupted: TestALocalCluster follows a log",
+	"kvcli cluster exposure --watch":                            "goes on until it is interrupted",
+	"kvcli cluster safe-to-stop n3":                             "a bucket of another example wants all replicas, so that no node may stop: TestARollingRestartByReadinessAlone carries it out",
+	"kvcli cluster safe-to-stop n3 -o json | jq -r .safe":       "a bucket of another example wants all replicas, so that no node may stop: TestARollingRestartByReadinessAlone carries it out",
+	"kvcli cluster safe-to-stop n3 && systemctl restart kvnode": "a bucket of another example wants all replicas, so that no node may stop: TestARollingRestartByReadinessAlone carries it out",
+	"kvcli node drain n3":                                       "a bucket of another example wants all replicas, so that no node may stop: TestARollingRestartByReadinessAlone carries it out",
+	"kvcli node drain n3 --stop --timeout 10m":                  "a bucket of another example wants all replicas, so that no node may stop: TestARollingRestartByReadinessAlone carries it out",
+	"kvcli node drain n3 --undo":                                "a bucket of another example wants all replicas, so that no node may stop: TestARollingRestartByReadinessAlone carries it out",
 }
 
 // prepared is what has to be so before an example of a command makes sense.
