@@ -17,8 +17,8 @@ func TestWhatALayoutLacksHasAFix(t *testing.T) {
 		nodes []ring.Node
 		fix   string
 	}{
-		{[]ring.Node{{Name: "n1", Zone: "z", Capacity: 1}}, "as many nodes as copies"},
-		{[]ring.Node{{Name: "n1", Zone: "z", Capacity: 1}, {Name: "n2", Zone: "z", Capacity: 1}, {Name: "n3", Zone: "z", Capacity: 1}}, "a --zone for each"},
+		{[]ring.Node{{Name: "n1", Zone: "z", Capacity: 1}}, "kvcli cluster join"},
+		{[]ring.Node{{Name: "n1", Zone: "z", Capacity: 1}, {Name: "n2", Zone: "z", Capacity: 1}, {Name: "n3", Zone: "z", Capacity: 1}}, "kvcli cluster set-zone"},
 	} {
 		layout, err := ring.New([16]byte{1}, 8, 3, c.nodes)
 		require.NoError(t, err)
