@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +151,10 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 	t.Logf("long: %v\n%v\n%v", &long, long.faults, sum.hits)
-	require.Empty(t, sum.hits.Rare(hitsLeast), "rare branches that the runs have taken less than %d times", hitsLeast)
+	rare := slices.DeleteFunc(sum.hits.Rare(hitsLeast), func(b Branch) bool {
+		return b >= ChangeCommitted && !*layoutsFlag // which no layout takes that stays
+	})
+	require.Empty(t, rare, "rare branches that the runs have taken less than %d times", hitsLeast)
 }
 
 // specials are runs for branches that are rarer than all others.
