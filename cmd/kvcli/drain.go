@@ -49,7 +49,8 @@ func (a *app) nodeDrain() *cobra.Command {
 themselves, and say at /readyz that it is not ready. As a replica it goes on: its
 hints are delivered, and the other homes fetch what they lack. Drain waits until
 'kvcli cluster safe-to-stop NODE' would say yes, and shows how far it is, for at
-most --timeout (5 min). The node stays drained until it starts again, or until
+most --timeout (5 min); it ends at once where waiting cannot help, as with a bucket
+that asks for all homes. The node stays drained until it starts again, or until
 --undo; also if the wait was in vain.
 
 With --stop the node ends when it is safe, as on SIGTERM, and not before.
@@ -139,7 +140,7 @@ func (a *app) awaitSafe(ctx context.Context, cl cluster, node string) (verdict s
 		}
 		most = max(most, left)
 		progress.Step(int64(most-left), int64(most))
-		if doc.Safe == safeYes {
+		if doc.Safe == safeYes || doc.lasting() {
 			return verdict, nil
 		}
 		if time.Since(noted) > drainNoted && !term.IsTerminal(a.errOut) {

@@ -33,7 +33,7 @@ type safeDoc struct {
 
 // objectionDoc is one reason against a stop.
 type objectionDoc struct {
-	// Kind is quorum, copies, hints, rebuild or unknown.
+	// Kind is change, quorum, copies, hints, rebuild or unknown.
 	Kind   string `json:"kind"`
 	Reason string `json:"reason"`
 	// Partitions is how many it is about, Examples are the first of them.
@@ -44,6 +44,8 @@ type objectionDoc struct {
 	Fix  string `json:"fix"`
 	// Seconds is about how long it takes by itself, 0 if nobody can tell.
 	Seconds float64 `json:"seconds_about"`
+	// Lasting: it does not go away by waiting.
+	Lasting bool `json:"lasting"`
 }
 
 // examplesMax is how many partitions a reason names.
@@ -95,6 +97,7 @@ func (t *trial) judge() safeDoc {
 	d.copies = max(1, min(d.copies, t.layout.Replicas()-1))
 	owned := t.layout.Owned(t.node, t.layout.Replicas())
 	if t.notAsked(); t.answered(t.node) {
+		t.change()
 		t.quorums(owned, d)
 		t.copies(d)
 		t.rebuilds()
@@ -148,6 +151,21 @@ func (t *trial) notAsked() {
 	if t.bucketsErr != nil {
 		t.against(objectionDoc{Kind: "unknown", Reason: fmt.Sprintf("what the buckets ask for is not known: %v", t.bucketsErr), Fix: "ask again"}, nil)
 	}
+}
+
+// change finds that owners change: then the homes of the layout before count too, and
+// who stops may be one that the change waits for.
+func (t *trial) change() {
+	c := &t.survey.Change
+	lacks := c.lacks()
+	if len(lacks) == 0 {
+		return
+	}
+	r := objectionDoc{Kind: "change", Reason: strings.Join(lacks, "; "), Fix: "wait (kvcli cluster wait --for changed), then ask again"}
+	if c.Unknown != "" {
+		r.Kind, r.Fix = "unknown", "ask again"
+	}
+	t.against(r, nil)
 }
 
 // shared are the partitions that both the node and another one are homes of.
@@ -207,7 +225,7 @@ func (t *trial) quorums(owned []ring.Partition, d demand) {
 		r.Reason = fmt.Sprintf("%s of %s would be left with fewer than the %s: %s", counted(len(short[why]), "partition", "partitions"), t.node, asks, why)
 		if why == "" {
 			r.Reason = fmt.Sprintf("without %s its partitions have fewer homes than the %s, although all others are well", t.node, asks)
-			r.Fix = "no node of this cluster can stop unnoticed: have more replicas, or let buckets ask for fewer"
+			r.Fix, r.Lasting = "no node of this cluster can stop unnoticed: have more replicas, or let buckets ask for fewer", true
 		}
 		t.against(r, short[why])
 	}
@@ -350,6 +368,11 @@ func (t *trial) rebuilds() {
 			Fix:    "wait (kvcli cluster wait --for trusted); kvcli repair status shows how far it is",
 		}, ended[node])
 	}
+}
+
+// lasting reports whether something is said against the node that waiting does not mend.
+func (d *safeDoc) lasting() bool {
+	return slices.ContainsFunc(d.Reasons, func(r objectionDoc) bool { return r.Lasting })
 }
 
 // onTheirWay reports whether nothing is said against the node but that writes have not

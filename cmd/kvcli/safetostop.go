@@ -27,6 +27,8 @@ func (a *app) clusterSafeToStop() *cobra.Command {
 		Long: `Safe-to-stop finds out whether anything would be lost, or refused, if this node
 were stopped now, and its disk perhaps lost with it:
 
+  change    owners change, so that those of two layouts count, and the change may
+            wait for this node
   quorum    partitions that would be left with fewer homes than the R or W of a
             bucket; a home counts that is up, ready, trusted, linked with the
             others, not being rebuilt and not damaged

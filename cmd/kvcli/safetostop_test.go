@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"testing"
 	"time"
 
@@ -279,6 +281,38 @@ func TestExposureShowsWhoHoldsWhat(t *testing.T) {
 	require.Equal(t, 6, o.exit)
 	require.Contains(t, o.stdout, "n4 is not known: it is slow")
 	require.Equal(t, 1, runWith(t, f, "", "cluster", "exposure", "--watch", "-o", "json").exit)
+}
+
+// While owners change, homes of two layouts count, and the change may wait for whoever
+// stops.
+func TestNobodyStopsWhileOwnersChange(t *testing.T) {
+	f := stopCluster()
+	next, err := f.course.Propose(f.staging, false)
+	require.NoError(t, err)
+	f.next, f.asked, f.hangs = next, 4, true
+	doc := safe(t, f)
+	require.Equal(t, safeNo, doc.Safe)
+	require.Equal(t, []string{"change"}, kinds(doc))
+	require.Contains(t, doc.Reasons[0].Reason, "the layout changes")
+
+	f.mute = context.DeadlineExceeded
+	doc = safe(t, f)
+	require.Equal(t, safeUnknown, doc.Safe, "who is not told of a change does not know that there is none")
+	require.Contains(t, doc.Reasons[0].Reason, "whether the layout changes is not known")
+}
+
+// Where waiting cannot help, nobody waits: the time that a drain has is 5 minutes.
+func TestADrainThatCanNeverEndEndsAtOnce(t *testing.T) {
+	f := stopCluster()
+	_, err := f.CreateBucket(t.Context(), "strict", kindred.BucketOptions{R: 1, W: kindred.CountAll}.Complete(3))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	verdict, err := (&app{errOut: io.Discard}).awaitSafe(ctx, f, "n1")
+	require.NoError(t, err)
+	require.NoError(t, ctx.Err())
+	require.Equal(t, []string{"quorum"}, kinds(verdict))
+	require.True(t, verdict.Reasons[0].Lasting)
 }
 
 // A drain waits until the node is safe to stop, and only then may it end.
