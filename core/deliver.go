@@ -374,11 +374,12 @@ func (s *Shard) parcelEnded(now time.Time, seq uint64, refused string) {
 }
 
 // pay drops what is owed to the slot, if the hint has not grown meanwhile, and the home
-// that has it is still the one that the slot belongs to.
+// that has it is still the one that the slot belongs to. Who was removed cannot know whose
+// it is by now, and drops nothing (R27).
 func (s *Shard) pay(ses *session, d *delivery) {
 	line, target := ses.line, ses.target
 	s.enterHint(line.Head, d.bucket, d.key, func(_ time.Time, h *hintedhandoff.Hint, err error) {
-		if err == nil && target == s.targetOf(line) && h.Pay(line.Slot, d.durable) {
+		if err == nil && !s.removed() && target == s.targetOf(line) && h.Pay(line.Slot, d.durable) {
 			s.stats.HintsPaid++
 		}
 	})

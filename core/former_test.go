@@ -274,3 +274,32 @@ func TestOnlyThePresentOwnerPays(t *testing.T) {
 	require.Zero(t, m.nodes[g].shard.Hints().Hints)
 	require.True(t, m.nodes[now].shard.Clock(m.placeOf(key)).Covers(dots))
 }
+
+// R27: who is told that it was removed drops nothing, not even what a home that it has
+// just sent it to acknowledges: it does not know any more whose the slot is.
+func TestWhoWasRemovedKeepsWhatItOwes(t *testing.T) {
+	m := newMover(t, 5, 0)
+	m.run(2)
+	m.hush = true
+	key := keysOf(m.rig)[0]
+	g, home, x := m.strangerOf(key), m.homesOf(key)[0], m.homesOf(key)[1]
+	m.noExchange = true
+	m.deaf[g] = true
+	m.commit(x, false, removes(g))
+	m.spread()
+	require.Equal(t, ring.Both, m.at(home))
+	dots := m.aDot(x, m.placeOf(key))
+	m.nodes[g].shard.onHint(x, &wire.Hint{
+		Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: key, Slots: wire.Slots(0).With(0), Delta: wire.Delta{Dots: dots},
+	})
+	m.slowDisk = home // its answers wait
+	m.run(3)
+	require.NotEmpty(t, m.nodes[g].shard.debts.sessions)
+	delete(m.deaf, g)
+	m.spread()
+	require.True(t, m.nodes[g].shard.removed())
+	m.slowDisk = ""
+	m.settle()
+	m.run(3)
+	require.Equal(t, 1, m.nodes[g].shard.Hints().Hints)
+}

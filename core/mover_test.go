@@ -21,6 +21,9 @@ import (
 //   - reads ask the new homes at both: TestAReadAsksTheOldHomesUntilAllAreAhead
 //   - acknowledgements outlive their tip, the base counts when alone:
 //     TestAcknowledgementsDoNotOutliveTheirLayout
+//   - homes that count no more are guests, or answers to wait for:
+//     TestOldHomesAreForgottenWhenTheyCountNoMore
+//   - a removed node drops hints: TestWhoWasRemovedKeepsWhatItOwes
 //   - a guest counts for the new homes only: TestAGuestCountsInEachLayoutThatItServes
 //   - older requests are served, a refusal is a failure, nobody tells or asks:
 //     TestWhoIsBehindWaitsAndGoesOn, TestWhoStaysBehindIsToldWhy

@@ -265,6 +265,31 @@ func TestAcknowledgementsDoNotOutliveTheirLayout(t *testing.T) {
 	require.ElementsMatch(t, []string{x, y, w}, m.answers[token].Receipt.Acked)
 }
 
+// A home of the layout before that has the write is no guest of the next one, and nobody
+// has spoken in the place of a home that stays silent.
+func TestOldHomesAreForgottenWhenTheyCountNoMore(t *testing.T) {
+	m, key, x, y, z, w := moving(t)
+	m.nodes[w].shard.SetFull(&kindred.Error{Code: kindred.CodeDiskFull, Message: "no room"})
+	m.deafTo(y)
+	token := m.ask(x, strict(put(key, "milk")))
+	require.Nil(t, m.answers[token], "%s is one of two new homes", x)
+	m.hush = false
+	for _, name := range m.names {
+		m.courses[name].SetComplete()
+	}
+	m.spread()
+	m.pass(0)
+	require.Equal(t, ring.Alone, m.at(x))
+	require.Nil(t, m.answers[token], "%s may yet take it", y)
+	m.deafTo()
+	m.nodes[x].shard.SetLink(m.now, y, false)
+	m.nodes[x].shard.SetLink(m.now, y, true)
+	m.settle()
+	require.NotNil(t, m.answers[token])
+	require.Nil(t, m.answers[token].Err)
+	require.ElementsMatch(t, []string{x, y}, m.answers[token].Receipt.Acked, "%s counts no more", z)
+}
+
 // freezeAt lets the courses go on, and no shard follow but one.
 func (m *mover) freezeAt(t *testing.T, name string) {
 	m.spread()

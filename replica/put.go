@@ -39,8 +39,14 @@ func (p *Put) SetBase(homes []string, quorum kindred.Quorum) {
 	p.base = &group{homes: homes, quorum: quorum}
 }
 
-// DropBase demands it no more.
-func (p *Put) DropBase() { p.base = nil }
+// DropBase demands it no more. What those have said who were asked for its sake alone is
+// forgotten: a home of the layout before is no guest of this one, and nobody has spoken
+// in the place of those who are still silent.
+func (p *Put) DropBase() {
+	p.base = nil
+	p.acked = slices.DeleteFunc(p.acked, func(node string) bool { return !p.counts(node) })
+	p.failed = slices.DeleteFunc(p.failed, func(f kindred.NodeFailure) bool { return !p.counts(f.Node) })
+}
 
 // Dot names the write event.
 func (p *Put) Dot() vclock.Dot { return p.dot }

@@ -53,6 +53,34 @@ func TestPutAgreesWithASet(t *testing.T) {
 	}
 }
 
+// R23: as long as two layouts count each has a quorum and guests of its own. When the old
+// one counts no more, neither do those who were asked for its sake.
+func TestAPutForgetsTheLayoutBefore(t *testing.T) {
+	p := NewPut(homes, kindred.Quorum{N: 3, W: 2, Sloppy: true}, event(1))
+	p.SetBase([]string{"a", "old", "older"}, kindred.Quorum{N: 3, W: 2, Sloppy: true})
+	p.Invite("guest")
+	p.InviteBase("old guest")
+	for _, node := range []string{"a", "old", "old guest"} {
+		require.True(t, p.Ack(node))
+	}
+	p.Fail("older", "disk full")
+	p.Fail("b", "disk full")
+	require.Equal(t, []string{"old guest"}, p.Guests())
+	require.False(t, p.Enough(), "the new layout has one of two")
+
+	p.DropBase()
+	require.False(t, p.Enough())
+	require.False(t, p.Hopeless(), "c and the guest may yet take it")
+	require.Equal(t, []string{"b", "c", "guest"}, p.Waiting())
+	require.Equal(t, []string{"a"}, p.Acked())
+	require.Empty(t, p.Guests(), "a home of the layout before is not one")
+	require.Len(t, p.Timeout(kindred.OpPut).Failed, 3)
+	require.False(t, p.Ack("old"))
+	require.True(t, p.Ack("guest"))
+	require.True(t, p.Enough())
+	require.Equal(t, []string{"guest"}, p.Guests())
+}
+
 func TestAGetAnswersAtRAndMendsWhoDiffers(t *testing.T) {
 	old := vclock.New(event(1), wire.Record{Value: []byte("old")}, none)
 	old = old.Fill(vclock.NewDotSet(event(1)))
