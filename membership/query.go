@@ -180,8 +180,8 @@ func (v *View) layoutNode(name string) (ring.Node, bool) {
 }
 
 func (v *View) removedText() string {
-	return fmt.Sprintf("%s was removed from the cluster by layout %v: it refuses all requests and keeps what it has; have that returned before you empty its data folder, or let it join again",
-		v.cfg.Self.Name, v.rec.course.Removed().Version())
+	return fmt.Sprintf("%s was removed from the cluster by layout %v: it refuses all requests and keeps what it has; have the others take over what they lack (kvcli cluster return %s) before you empty its data folder, or let it join again",
+		v.cfg.Self.Name, v.rec.course.Removed().Version(), v.cfg.Self.Name)
 }
 
 func (v *View) foreignText(m *member) string {

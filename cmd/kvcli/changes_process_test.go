@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +69,62 @@ func TestAClusterGrowsAndShrinks(t *testing.T) {
 		require.Positive(t, p.Took)
 	}
 	require.Equal(t, exitError, l.run("cluster", "commit").exit, "nothing is staged")
+}
+
+// TestARemovedNodeReturnsWhatOnlyItHas kills a node that has writes which nobody else has
+// heard of, removes it, and lets it come back: it keeps them and serves nobody, until it
+// is asked to return them. What was overwritten meanwhile is not undone by that.
+func TestARemovedNodeReturnsWhatOnlyItHas(t *testing.T) {
+	t.Parallel()
+	l := live{t, filepath.Join(t.TempDir(), "cluster")}
+	base := freePorts(t, 4)
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
+	l.status("local", "start", "--nodes", "4", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
+	l.ok("bucket", "create", "alone", "--w", "1", "--durability", "sync")
+	l.ok("put", "alone", "both", "old")
+	n4 := fmt.Sprintf("127.0.0.1:%d", base+30)
+
+	l.ok("local", "cut", "4/1,2,3")
+	for i := range 40 {
+		l.ok("--cluster", n4, "put", "alone", fmt.Sprintf("key%d", i), fmt.Sprintf("value%d", i))
+	}
+	l.ok("local", "kill", "n4")
+	l.ok("local", "heal")
+	l.ok("cluster", "remove", "n4", "--yes")
+	changed(t, l, planned(t, l).Version)
+	l.ok("put", "alone", "both", "new")
+	missing := missingOf(l, 40)
+	require.NotEmpty(t, missing, "the client asks the homes first, and n4 is one of most")
+
+	l.ok("local", "restart", "n4", "--no-wait")
+	require.Eventually(t, func() bool { return linkedIn(l) == 4 }, time.Minute, 100*time.Millisecond, "n4 is seen again")
+	answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", base+33))
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
+	require.Contains(t, string(body), "was removed")
+	require.Equal(t, missing, missingOf(l, 40), "it gives nothing before it is asked")
+
+	l.ok("cluster", "return", "n4")
+	changed(t, l, planned(t, l).Version)
+	require.Eventually(t, func() bool { return len(missingOf(l, 40)) == 0 }, time.Minute, 100*time.Millisecond)
+	require.Equal(t, "new", strings.TrimSpace(l.ok("get", "alone", "both")))
+	require.Equal(t, exitError, l.run("cluster", "return", "n4").exit, "it is a member now")
+	l.ok("cluster", "leave", "n4")
+	changed(t, l, planned(t, l).Version)
+	require.Empty(t, missingOf(l, 40))
+}
+
+// missingOf are those of so many keys that have no value.
+func missingOf(l live, keys int) (missing []string) {
+	for i := range keys {
+		if key := fmt.Sprintf("key%d", i); l.run("get", "alone", key).exit != 0 {
+			missing = append(missing, key)
+		}
+	}
+	return missing
 }
 
 // joinNode starts a node beside a local cluster, which does not know of it. It ends when

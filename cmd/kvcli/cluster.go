@@ -22,7 +22,7 @@ func (a *app) clusterCommand() *cobra.Command {
 		"  kvcli cluster health\n  kvcli cluster status\n  kvcli cluster wait --for settled\n  kvcli cluster safe-to-stop n3\n  kvcli cluster join n4 n5\n  kvcli cluster plan\n  kvcli cluster commit --wait",
 		a.clusterInit(), a.clusterHealth(), a.clusterWait(), a.clusterStatus(), a.clusterMembers(), a.clusterRing(),
 		a.clusterSafeToStop(), a.clusterExposure(),
-		a.clusterJoin(), a.clusterLeave(), a.clusterReplace(), a.clusterRemove(), a.clusterSetZone(), a.clusterSetCapacity(),
+		a.clusterJoin(), a.clusterLeave(), a.clusterReplace(), a.clusterRemove(), a.clusterReturn(), a.clusterSetZone(), a.clusterSetCapacity(),
 		a.clusterClear(), a.clusterPlan(), a.clusterCommit(), a.clusterHistory())
 }
 

@@ -270,6 +270,31 @@ there, the commit is refused until the loss is accepted by name.`,
 	return c
 }
 
+func (a *app) clusterReturn() *cobra.Command {
+	return a.stageCommand("return NODE...", "Stage that removed nodes hand over what only they have",
+		`Return stages that nodes which were removed, and are up again with their data, become
+members that own nothing: the owners take from them what they lack, and only when every
+owner has it on its disk their own copy goes. What is newer elsewhere stays as it is, and
+what was deleted stays deleted; a write that the others have declared lost meanwhile, because
+they had seen traces of it, is not brought back. Afterwards let the node leave, or give it
+a share again (set-capacity).`,
+		"  kvcli cluster return n3", cobra.MinimumNArgs(1),
+		func(_ context.Context, v *layoutView, args []string) (changes []kindred.NodeChange, err error) {
+			for _, name := range args {
+				if _, member := v.layout.Node(name); member {
+					return nil, kindred.Invalid("node", "%s is a member of layout %s, so that what it has is exchanged with the others already", name, v.info.LayoutVersion)
+				}
+				change, err := v.joining(name)
+				if err != nil {
+					return nil, err
+				}
+				change.Capacity = 0
+				changes = append(changes, change)
+			}
+			return changes, nil
+		})
+}
+
 // confirmRemoval wants to hear that nodes never come back.
 func (a *app) confirmRemoval(ctx context.Context, v *layoutView, names []string, yes bool) error {
 	s, err := surveyCluster(ctx, v.cl)

@@ -67,6 +67,7 @@ var refused = map[string]int{
 	"kvcli cluster replace n2 n6":                             exitError,
 	"kvcli cluster replace n2 n6 --yes":                       exitError,
 	"kvcli cluster remove n3 --yes":                           exitUnsafe,
+	"kvcli cluster return n3":                                 exitError,
 }
 
 // TestTheExamplesOfHelp carries out what --help of every command shows, in a shell, on
