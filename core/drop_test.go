@@ -54,6 +54,36 @@ func TestAPartitionThatComesBackInOneLifeHasAnotherActor(t *testing.T) {
 	}
 }
 
+// That a partition is given up, and the layout that gives it back, may be two events of one
+// take. The rows are still there then, and go with that take: a clock that was read from
+// them would claim what nobody here has any more.
+func TestAPartitionThatComesBackBeforeItIsErasedBeginsWithNothing(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.commit("n1", false, joins("n4"))
+	m.spread()
+	key, was, is := m.moved("n1")
+	left, id := onlyIn(was, is)[0], m.placeOf(key)
+	require.Nil(t, m.do(left, put(key, "milk")).Err)
+	m.run(30)
+	shard := m.nodes[left].shard
+	require.True(t, shard.Drop(id))
+	snapshot, err := m.nodes[left].engine.Snapshot()
+	require.NoError(t, err)
+	stored, err := replica.Stored(snapshot)
+	require.NoError(t, err)
+	require.Contains(t, stored, id, "its rows are not erased yet")
+	back, err := shard.Recover(id, snapshot)
+	require.NoError(t, err)
+	require.NoError(t, snapshot.Close())
+	require.True(t, back.Clock().IsEmpty(), "it claims %v", back.Clock())
+	m.settle()
+
+	m.commit("n1", false, leaves("n4"))
+	m.run(30)
+	require.True(t, m.courses["n1"].Settled())
+	require.Equal(t, []string{"milk"}, m.valuesAt(left, key), "the others have brought it back")
+}
+
 // A replica is not looked after while others own its partition. When its node owns it
 // again, what has expired meanwhile is ended all the same.
 func TestWhatExpiresIsEndedByWhoOwnsItAgain(t *testing.T) {

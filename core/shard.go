@@ -111,11 +111,16 @@ func New(cfg Config) *Shard {
 	return s
 }
 
-// Recover reads the replica of that id back from the store, for SetPhase.
+// Recover reads the replica of that id back from the store, for SetPhase. Of one that was
+// given up in this life nothing is left, but the rows that say so may not be applied yet:
+// what the store still has of it must not be taken for what it knows.
 func (s *Shard) Recover(id replica.ID, store storage.Snapshot) (*replica.Replica, error) {
-	r, err := replica.Recover(id, s.startOf(id), s.recent, store)
-	if err != nil {
-		return nil, err
+	r := replica.New(id, s.startOf(id), s.recent)
+	if s.given[id] == 0 {
+		var err error
+		if r, err = replica.Recover(id, s.startOf(id), s.recent, store); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.closer.recover(id, store); err != nil {
 		return nil, err
