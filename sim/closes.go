@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred/antientropy"
@@ -18,8 +19,14 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 	o, n := b.oracle, b.shell.node
 	record := o.readRecord(n, op.Key, op.Value)
 	for _, w := range o.voided(record.Void.Minus(o.void)) {
-		if held := w.applied &^ o.run.gone; held != 0 {
+		if held := w.applied &^ o.unasked(b.shell, w); held != 0 {
 			o.find("R15", "%s calls %v of %s void, which %s holds", n.name, w.dot, w.key, o.run.someNode(held))
+		}
+		for _, m := range o.run.nodes {
+			if o.unasked(b.shell, w).has(m) || !o.owesTo(m, w) {
+				continue
+			}
+			o.find("R15", "%s calls %v of %s void, which %s owes", n.name, w.dot, w.key, m.name)
 		}
 	}
 	o.run.promiseSaved(n)
@@ -37,6 +44,30 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 		b.ids[id] = true
 		o.shadow(n, id).clock.Union(record.Void)
 	}
+}
+
+// unasked are the nodes that may hold what the closes of a shard call void: those that
+// are gone, and those that were removed, because a layout was formed that has no place for
+// them. What only these have becomes void for the others (R27). That is nothing that was
+// acknowledged: of that the owners that stay have copies, unless they lost them.
+func (o *oracle) unasked(s *shell, w *write) nodes {
+	unasked := o.run.gone
+	if w.isAcked && w.lost == 0 {
+		return unasked
+	}
+	members := s.phase.Members()
+	for _, n := range o.run.nodes {
+		if !slices.Contains(members, n.name) && (!n.up || n.standsStill()) {
+			unasked.add(n)
+		}
+	}
+	return unasked
+}
+
+// owesTo reports whether a node has a hint of a write.
+func (o *oracle) owesTo(n *node, w *write) bool {
+	h := o.debts.hints[debtKey{place{n.index, o.history(w.key).id}, w.key}]
+	return h.dots.Contains(w.dot) && !o.stale[n.index].Contains(w.dot)
 }
 
 func (o *oracle) readRecord(n *node, key, value []byte) antientropy.Record {
@@ -79,6 +110,25 @@ func (o *oracle) readPromises(n *node, id replica.ID, s *shadow, snapshot storag
 		s.void.Union(void)
 		return true
 	})
+}
+
+// gained gives the shadow of a replica what its node knows to be void, on its disk or in
+// rows that are about to be written: a member that gets a partition in the middle of a life
+// has learned that before, when it had no clock to take it (R15).
+func (o *oracle) gained(s *shell, id replica.ID, snapshot storage.Snapshot) {
+	shadow := o.shadow(s.node, id)
+	if err := o.readPromises(s.node, id, shadow, snapshot); err != nil {
+		o.find("S6", "%s: %v", s.node.name, err)
+	}
+	err := s.shard.Effects().Rows.Each(func(op storage.Op) error {
+		if table, partition, n, ok := storage.ParseReplica(op.Key); ok && table == storage.TablePromise && id == (replica.ID{Partition: partition, N: n}) {
+			shadow.clock.Union(o.readRecord(s.node, op.Key, op.Value).Void)
+		}
+		return nil
+	})
+	if err != nil {
+		o.find("S1", "%s: %v", s.node.name, err)
+	}
 }
 
 // touched records a dot that a replica has minted by itself, for the effect of a

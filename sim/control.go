@@ -201,6 +201,7 @@ func (s *shell) begin(phase *ring.Phase) {
 			n.run.oracle.find("I4", "%s cannot start on what a crash left: %v", n.name, err)
 			return
 		}
+		n.run.oracle.gained(s, id, snapshot)
 		n.run.oracle.recovered(n, r)
 		if _, err := snapshot.Get(storage.ClockKey(nil, id.Partition, id.N)); err == nil {
 			n.run.hits.add(RecoveredFromCheckpoint)
