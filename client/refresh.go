@@ -274,13 +274,13 @@ func (c *Client) renew(old, next *routes, places map[string]place) (*routes, err
 }
 
 // stays reports whether a node is to be kept as it is. One that a description
-// does not know stays while the layout names it or its connection works: who
-// describes the cluster may be cut off from it. One that was found where it
+// does not know stays while the layout names it, since who describes the cluster may be
+// cut off from it; any other may be of another cluster by now. One that was found where it
 // does not say it is stays until it fails there.
 func (n *node) stays(p place, known, inLayout bool) bool {
 	switch {
 	case !known:
-		return inLayout || n.rank() == healthy
+		return inLayout
 	case p.left:
 		return false
 	case p.advertised != n.advertised:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/ring"
 )
 
@@ -119,6 +120,16 @@ func TestFormedClustersAreNeverMixed(t *testing.T) {
 	require.Len(t, e.Notes, 1)
 	require.True(t, e.Notes[0].Loud)
 	require.Contains(t, v.Problems()[0], "they can never be one")
+
+	t.Log("nor is any client sent to one: it would write there")
+	v.LayoutReceived(epoch, "n4", theirs.encode())
+	names := map[string]kindred.Member{}
+	for _, m := range v.Members() {
+		names[m.Name] = m
+	}
+	require.NotContains(t, names, "n4", "it has no name here")
+	require.Equal(t, kindred.Dead, names["n2"].State)
+	require.Empty(t, names["n2"].ClientAddr)
 
 	t.Log("the problem stands, and is told once")
 	e = v.LayoutReceived(epoch, "n2", theirs.encode())

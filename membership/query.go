@@ -48,7 +48,8 @@ func (v *View) Up(name string) bool {
 // gossip should find again.
 func (v *View) Peers() []Peer { return v.remembered() }
 
-// Members returns all nodes that are known, this one included, by name.
+// Members returns all nodes that are known, this one included, by name. Those of another
+// cluster are none: a client that was told of one would write there.
 func (v *View) Members() []kindred.Member {
 	self := v.cfg.Self
 	all := []kindred.Member{{
@@ -57,6 +58,12 @@ func (v *View) Members() []kindred.Member {
 		Partitions: v.owned[self.Name],
 	}}
 	for _, m := range v.members {
+		if v.foreign(m) {
+			if n, member := v.layoutNode(m.Name); member {
+				all = append(all, v.unseen(n))
+			}
+			continue
+		}
 		all = append(all, kindred.Member{
 			Name: m.Name, Zone: m.Zone, Capacity: m.Capacity, State: m.state(), Linked: m.linked,
 			ClientAddr: m.ClientAddr, PeerAddr: m.PeerAddr, GossipAddr: m.GossipAddr, HTTPAddr: m.HTTPAddr,
@@ -64,10 +71,15 @@ func (v *View) Members() []kindred.Member {
 		})
 	}
 	for _, n := range v.strangers() {
-		all = append(all, kindred.Member{Name: n.Name, Zone: n.Zone, Capacity: n.Capacity, State: kindred.Dead, Partitions: v.owned[n.Name]})
+		all = append(all, v.unseen(n))
 	}
 	slices.SortFunc(all, func(a, b kindred.Member) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// unseen is a member of which nothing is known but what the layout says.
+func (v *View) unseen(n ring.Node) kindred.Member {
+	return kindred.Member{Name: n.Name, Zone: n.Zone, Capacity: n.Capacity, State: kindred.Dead, Partitions: v.owned[n.Name]}
 }
 
 // state joins the words of gossip and link: where they disagree the member is
