@@ -198,6 +198,39 @@ func TestANewOwnerThatDiesOnTheWayIsReplaced(t *testing.T) {
 	}
 }
 
+func TestALeaverThatDiesOnTheWayIsRemoved(t *testing.T) {
+	c := three(t)
+	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Leave))
+	for range 2 { // all hold it, and the others know; then cat dies
+		for _, name := range c.names() {
+			c.courses[name].Hear(c.courses["ant"].Files())
+			for c.courses[name].Turn() {
+				continue
+			}
+			c.courses["ant"].Hear(c.courses[name].Files())
+		}
+	}
+	c.settle("ant", "bee")
+	require.Equal(t, Ahead, c.courses["bee"].Step())
+	require.Equal(t, []string{"cat"}, c.courses["bee"].Waits())
+	require.False(t, c.courses["bee"].Tip().has("cat"))
+
+	c.staged["bee"] = mustStage(t, c.staged["bee"], "bee", c.courses["bee"].Tip(), Node{Name: "cat"}, Remove)
+	require.Equal(t, []Kind{StillHere}, kinds(c.plan(t, "bee", false, situation()).Refusals))
+	p := c.plan(t, "bee", true, situation("cat"))
+	require.Empty(t, p.Refusals)
+	require.Empty(t, p.Waits)
+	d, err := c.courses["bee"].Propose(c.staged["bee"], true)
+	require.NoError(t, err)
+	require.NoError(t, c.courses["bee"].Commit(d))
+	c.settle("ant", "bee")
+	for _, name := range []string{"ant", "bee"} {
+		require.True(t, c.courses[name].Settled(), name)
+	}
+	c.staged["ant"] = mustStage(t, c.staged["ant"], "ant", c.courses["ant"].Tip(), Node{Name: "cat"}, Remove)
+	require.Equal(t, []Kind{NotMember}, kinds(c.plan(t, "ant", false, situation("cat")).Refusals), "nobody waits for it any more")
+}
+
 func TestANodeThatLostItsDiskEntersWhereItsNameWas(t *testing.T) {
 	c := three(t, "dog")
 	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))

@@ -73,7 +73,8 @@ func (c *Course) Plan(s Staging, d *Decision, now Situation) *Plan {
 	return p
 }
 
-// refuseStaged finds changes that make no sense.
+// refuseStaged finds changes that make no sense. Who leaves is no member of the tip any
+// more, and may die before all is taken from it: then it can be removed.
 func (p *Plan) refuseStaged(c *Course, pending []Staged, now Situation) {
 	refuse := func(k Kind, node, format string, args ...any) {
 		p.Refusals = append(p.Refusals, Problem{Kind: k, Node: node, Text: fmt.Sprintf(format, args...)})
@@ -83,7 +84,7 @@ func (p *Plan) refuseStaged(c *Course, pending []Staged, now Situation) {
 	}
 	for _, e := range pending {
 		switch member := c.Tip().has(e.Name); {
-		case e.Intent != Own && !member:
+		case e.Intent != Own && !member && (e.Intent != Remove || !slices.Contains(c.everybody(c.files[c.tip]), e.Name)):
 			refuse(NotMember, e.Name, "node %q is no member, so it cannot %v: take that back", e.Name, e.Intent)
 		case e.Intent == Remove && now.Up(e.Name):
 			refuse(StillHere, e.Name, "node %q is up, and to remove it loses what only it has: let it leave, or stop it for ever first", e.Name)

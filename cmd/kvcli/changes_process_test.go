@@ -117,6 +117,42 @@ func TestARemovedNodeReturnsWhatOnlyItHas(t *testing.T) {
 	require.Empty(t, missingOf(l, 40))
 }
 
+// TestALeaverThatDiesForGoodIsRemoved kills a node while it gives away what it has: it is
+// no member of the new layout, and all wait for it.
+func TestALeaverThatDiesForGoodIsRemoved(t *testing.T) {
+	t.Parallel()
+	l := live{t, filepath.Join(t.TempDir(), "cluster")}
+	base := freePorts(t, 4)
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
+	l.status("local", "start", "--nodes", "4", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
+	fill(t, l, 100)
+	require.Equal(t, exitError, l.run("cluster", "remove", "n7", "--yes").exit, "nobody knows it")
+
+	l.ok("local", "cut", "2/3") // so that n2 never has all of what n3 has
+	l.ok("cluster", "leave", "n4")
+	version := planned(t, l).Version
+	l.ok("cluster", "commit", version)
+	stands := func(lacks string) func() bool {
+		return func() bool {
+			var doc clusterDoc
+			require.NoError(t, decode(l.ok("cluster", "status", "-o", "json"), &doc))
+			return doc.LayoutVersion == version && !doc.Change.Settled && strings.Contains(strings.Join(doc.Change.lines(), " "), lacks)
+		}
+	}
+	require.Eventually(t, stands("n2"), time.Minute, 50*time.Millisecond)
+	require.Equal(t, exitUnsafe, l.run("cluster", "remove", "n4", "--yes").exit, "it is up")
+	l.ok("local", "kill", "n4")
+	l.ok("local", "heal")
+	require.Eventually(t, stands("n4"), time.Minute, 50*time.Millisecond)
+
+	o := l.run("cluster", "remove", "n4", "--yes")
+	require.Zero(t, o.exit, "%s", o)
+	require.Contains(t, o.stderr, "n4 is giving away what it had")
+	changed(t, l, planned(t, l).Version)
+	all(t, l, 100)
+	require.Equal(t, exitError, l.run("cluster", "remove", "n4", "--yes").exit, "nobody waits for it any more")
+}
+
 // missingOf are those of so many keys that have no value.
 func missingOf(l live, keys int) (missing []string) {
 	for i := range keys {

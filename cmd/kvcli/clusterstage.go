@@ -122,6 +122,23 @@ func (v *layoutView) owner(name string) (ring.Node, error) {
 	return n, kindred.Invalid("node", "no node of layout %s is called %q: there are %s", v.info.LayoutVersion, name, v.names())
 }
 
+// counts refuses a node that nobody waits for. One that leaves is no member of the layout
+// any more, and counts until all is taken from it.
+func (v *layoutView) counts(ctx context.Context, name string) error {
+	_, err := v.owner(name)
+	if err == nil {
+		return nil
+	}
+	known, asked := v.cl.Changes(ctx, v.node)
+	if asked != nil {
+		return asked
+	}
+	if slices.ContainsFunc(known.Progress.Nodes, func(n kindred.NodeProgress) bool { return n.Node == name && !n.Gone }) && !known.Progress.Settled {
+		return nil
+	}
+	return err
+}
+
 // desired is what a member is to be by what is staged, or is.
 func (v *layoutView) desired(ctx context.Context, name string) (ring.Node, error) {
 	known, err := v.cl.Changes(ctx, v.node)
@@ -255,7 +272,7 @@ there, the commit is refused until the loss is accepted by name.`,
 		"  kvcli cluster remove n3 --yes", cobra.MinimumNArgs(1),
 		func(ctx context.Context, v *layoutView, args []string) (changes []kindred.NodeChange, err error) {
 			for _, name := range args {
-				if _, err := v.owner(name); err != nil {
+				if err := v.counts(ctx, name); err != nil {
 					return nil, err
 				}
 				if v.alive(name) {
@@ -342,8 +359,11 @@ func lossLines(s *survey, v *layoutView, names []string) (lines []string) {
 		missing, behind = max(missing, sum.Missing), max(behind, sum.Lag)
 	}
 	for _, name := range names {
-		lines = append(lines, fmt.Sprintf("%s was a home of %s. What only %s had is lost for ever once it is removed.", name,
-			counted(len(v.layout.Owned(name, v.layout.Replicas())), "partition", "partitions"), name))
+		was := "is giving away what it had"
+		if _, member := v.layout.Node(name); member {
+			was = "was a home of " + counted(len(v.layout.Owned(name, v.layout.Replicas())), "partition", "partitions")
+		}
+		lines = append(lines, fmt.Sprintf("%s %s. What only %s had is lost for ever once it is removed.", name, was, name))
 	}
 	switch {
 	case missing+behind > 0:

@@ -72,6 +72,11 @@ func (f *fakeChanges) Changes(_ context.Context, node string) (kindred.Changes, 
 		for _, n := range f.next.Layout().Nodes() {
 			c.Progress.Nodes = append(c.Progress.Nodes, kindred.NodeProgress{Node: n.Name, Holds: true, Step: kindred.StepBoth, Complete: n.Name != "n2"})
 		}
+		for _, n := range f.course.Tip().Layout().Nodes() {
+			if _, stays := f.next.Layout().Node(n.Name); !stays {
+				c.Progress.Nodes = append(c.Progress.Nodes, kindred.NodeProgress{Node: n.Name, Holds: true, Step: kindred.StepBoth})
+			}
+		}
 		c.Progress.Waits = []kindred.NodeFailure{{Node: "n2", Reason: "does not have all yet that it is to own"}}
 		c.Progress.Transfer = kindred.Transfer{Copies: 4, Complete: 1, Bytes: 3 << 20, Rate: 1 << 20, Left: 9 * time.Second}
 	default:
