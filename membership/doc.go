@@ -29,9 +29,9 @@
 //   - M3 Formed once. Two first layouts that have a member in common are never
 //     both formed (see below).
 //   - M4 Dialled for ever. Who has a part in a layout that is in use, or in the next
-//     one, is in the dial set for ever: members, and owners of the base. Others are until
-//     they leave; who was removed, or has left the layout, only while it is there, so
-//     that it is told. A member that returns at another address is dialled there.
+//     one, is in the dial set for ever: members, and owners of the base. Others, also who was
+//     removed or has left the layout, are only while they are there, and are forgotten
+//     then; before there is a layout, until they leave. A member that returns at another address is dialled there.
 //   - M5 Bounded. At most MembersMax members are known, and fields of what
 //     peers send have limits (metas MetaBytesMax, documents by package ring, and
 //     HistoryMax layouts of before).

@@ -104,28 +104,6 @@ func (v *View) makeRoom() bool {
 	return false
 }
 
-// RemoveError says why a member cannot be forgotten.
-type RemoveError struct{ Name, Reason string }
-
-func (e *RemoveError) Error() string { return "cannot remove " + e.Name + ": " + e.Reason }
-
-// Remove forgets a member that is not in the layout: it is no longer dialled or
-// remembered. If it still runs, gossip brings it back. Its error is a
-// *[RemoveError].
-func (v *View) Remove(now time.Time, name string) (Effects, error) {
-	v.now = now
-	switch m := v.members[name]; {
-	case v.needed[name]:
-		return Effects{}, &RemoveError{Name: name, Reason: "it is in the layout: change that first (kvcli cluster leave, kvcli cluster remove)"}
-	case m == nil:
-		return Effects{}, &RemoveError{Name: name, Reason: "no such member"}
-	case m.gossip == alive:
-		return Effects{}, &RemoveError{Name: name, Reason: "it is alive: stop it first"}
-	}
-	v.forget(name)
-	return v.settle(), nil
-}
-
 func (v *View) forget(name string) {
 	delete(v.members, name)
 	delete(v.trouble, name)

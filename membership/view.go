@@ -202,7 +202,7 @@ func (v *View) settle() Effects {
 	v.form()
 	v.enter()
 	v.turn()
-	v.dropFormer()
+	v.dropIdle()
 	v.spread()
 	return v.effects()
 }
@@ -294,15 +294,11 @@ func (v *View) wanted(m *member) bool {
 	return m.gossip != left
 }
 
-// former reports whether a node was a member once, and was let go or removed.
-func (v *View) former(name string) bool {
-	return v.rec != nil && !v.needed[name] && v.rec.course.Tip().Former(name)
-}
-
-// dropFormer forgets former members that are not there any more.
-func (v *View) dropFormer() {
+// dropIdle forgets who is not there and has no part in a layout that is in use: it calls
+// the others when it is back, since it remembers them.
+func (v *View) dropIdle() {
 	for name, m := range v.members {
-		if m.gossip != alive && !m.linked && v.former(name) {
+		if v.doc.formed && m.gossip != alive && !m.linked && !v.needed[name] {
 			v.forget(name)
 		}
 	}

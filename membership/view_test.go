@@ -2,6 +2,7 @@ package membership
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,10 +122,14 @@ func TestWhoIsDialled(t *testing.T) {
 	v := holding(t, "n1", formed(proposal(t, 5, "n1", "n2", "n3")), "n2", "n3", "n4", "n5")
 	in := func(name string) bool { _, ok := v.dial()[name]; return ok }
 
-	t.Log("the dead are, in the layout or not")
+	t.Log("the dead are, as long as the layout has them")
+	require.True(t, in("n2") && in("n4"))
 	v.Gossip(epoch, Event{Kind: Died, Name: "n2"})
 	v.Gossip(epoch, Event{Kind: Died, Name: "n4"})
-	require.True(t, in("n2") && in("n4"))
+	require.True(t, in("n2") && in("n4"), "its link works")
+	v.LinkDown(epoch, "n4")
+	require.False(t, in("n4"))
+	require.NotContains(t, strings.Join(v.Problems(), "\n"), "n4", "nobody misses it")
 
 	t.Log("those that left are only while the layout has them")
 	v.Gossip(epoch, Event{Kind: Left, Name: "n3"})
@@ -132,13 +137,6 @@ func TestWhoIsDialled(t *testing.T) {
 	require.True(t, in("n3"))
 	require.False(t, in("n5"))
 	require.False(t, v.Up("n3"), "it is about to stop, whatever its link says")
-
-	t.Log("an operator can end it for those outside the layout")
-	_, err := v.Remove(epoch, "n2")
-	require.ErrorContains(t, err, "it is in the layout")
-	e, err := v.Remove(epoch, "n4")
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"n2": "n2:7401", "n3": "n3:7401"}, e.Dial)
 }
 
 func TestLinksSayWhoIsUp(t *testing.T) {
