@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/api"
 	"github.com/kindredkv/kindred/client"
+	"github.com/kindredkv/kindred/ring"
 )
 
 // changeMax is how long a change may take here.
@@ -153,6 +155,50 @@ func TestALeaverThatDiesForGoodIsRemoved(t *testing.T) {
 	require.Equal(t, exitError, l.run("cluster", "remove", "n4", "--yes").exit, "nobody waits for it any more")
 }
 
+// TestTheLossOfAZoneIsSurvived kills all nodes of one of three zones, after a change that
+// gave it another share: every key keeps two copies, and a client notices nothing.
+func TestTheLossOfAZoneIsSurvived(t *testing.T) {
+	t.Parallel()
+	l := live{t, filepath.Join(t.TempDir(), "cluster")}
+	base := freePorts(t, 6)
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
+	l.status("local", "start", "--nodes", "6", "--zones", "3", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
+	fill(t, l, 200)
+	l.ok("cluster", "set-capacity", "n4", "50") // n1 and n4 lie in z1
+	l.ok("cluster", "leave", "n5")              // n2 is alone in z2
+	changed(t, l, planned(t, l).Version)
+	require.Equal(t, map[int]int{3: 256}, spreadOf(t, base), "one copy of each partition in each zone")
+
+	load := startTraffic(t, base)
+	before := load.rounds.Load()
+	l.ok("local", "kill", "n3")
+	l.ok("local", "kill", "n6")
+	all(t, l, 200)
+	require.Eventually(t, func() bool { return load.rounds.Load() > before+400 }, time.Minute, 10*time.Millisecond)
+	load.end()
+}
+
+// spreadOf counts the partitions by how many zones their copies lie in now.
+func spreadOf(t *testing.T, base int) map[int]int {
+	c, err := client.Dial(t.Context(), []string{fmt.Sprintf("127.0.0.1:%d", base)})
+	require.NoError(t, err)
+	defer c.Close()
+	info, err := c.Cluster(t.Context())
+	require.NoError(t, err)
+	layout, err := layoutOf(info)
+	require.NoError(t, err)
+	spread := map[int]int{}
+	for p := range layout.Partitions() {
+		zones := map[string]bool{}
+		for _, home := range layout.Homes(ring.Partition(p), layout.Replicas()) {
+			n, _ := layout.Node(home)
+			zones[n.Zone] = true
+		}
+		spread[len(zones)]++
+	}
+	return spread
+}
+
 // missingOf are those of so many keys that have no value.
 func missingOf(l live, keys int) (missing []string) {
 	for i := range keys {
@@ -269,7 +315,7 @@ type traffic struct {
 	t      *testing.T
 	cancel context.CancelFunc
 	ended  chan struct{}
-	rounds int
+	rounds atomic.Int64
 }
 
 func startTraffic(t *testing.T, base int) *traffic {
@@ -288,15 +334,16 @@ func startTraffic(t *testing.T, base int) *traffic {
 func (l *traffic) run(ctx context.Context, b *client.Bucket) {
 	const keys = 40
 	seen := make([]client.Context, keys)
-	for ; ; l.rounds++ {
-		i := l.rounds % keys
-		key, value := fmt.Sprintf("key%d", i), fmt.Sprint(l.rounds)
+	for ; ; l.rounds.Add(1) {
+		round := l.rounds.Load()
+		i := round % keys
+		key, value := fmt.Sprintf("key%d", i), fmt.Sprint(round)
 		receipt, err := b.Put(ctx, key, []byte(value), client.Seen(seen[i]))
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			l.t.Errorf("round %d: a write failed while owners changed: %v", l.rounds, err)
+			l.t.Errorf("round %d: a write failed: %v", round, err)
 			return
 		}
 		seen[i] = receipt.Context
@@ -305,12 +352,12 @@ func (l *traffic) run(ctx context.Context, b *client.Bucket) {
 			return
 		}
 		if err != nil {
-			l.t.Errorf("round %d: a read failed while owners changed: %v", l.rounds, err)
+			l.t.Errorf("round %d: a read failed: %v", round, err)
 			return
 		}
 		got, err := o.Value()
 		if err != nil || string(got) != value {
-			l.t.Errorf("round %d: %s is %q (%v), and %s was acknowledged", l.rounds, key, got, err, value)
+			l.t.Errorf("round %d: %s is %q (%v), and %s was acknowledged", round, key, got, err, value)
 			return
 		}
 	}
@@ -320,6 +367,6 @@ func (l *traffic) run(ctx context.Context, b *client.Bucket) {
 func (l *traffic) end() {
 	l.cancel()
 	<-l.ended
-	require.Greater(l.t, l.rounds, 100)
-	l.t.Logf("%d writes and as many reads went on meanwhile", l.rounds)
+	require.Greater(l.t, l.rounds.Load(), int64(100))
+	l.t.Logf("%d writes and as many reads went on meanwhile", l.rounds.Load())
 }
