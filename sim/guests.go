@@ -8,7 +8,6 @@ import (
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/hintedhandoff"
 	"github.com/kindredkv/kindred/replica"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
@@ -369,46 +368,6 @@ func (o *oracle) judgeGuest(op *operation, w *write, n *node, resp *kindred.Resp
 		return true
 	}
 	return false
-}
-
-// judgeAvailability demands that no sloppy operation is refused by a node that
-// reaches enough nodes of the preference list, as far as it knows and as long as
-// that did not change meanwhile (C15).
-func (o *oracle) judgeAvailability(a *attempt, e *kindred.Error) {
-	op, n := a.op, a.node
-	if !o.run.resting(a.at) || !op.request.Sloppy.IsSloppy() || e.Outcome != kindred.NotApplied || !n.up || n.linkedAt >= a.at {
-		return
-	}
-	if slices.ContainsFunc(e.Failed, func(f kindred.NodeFailure) bool { return f.Reason != "unreachable" }) {
-		return // somebody was reached, and had no room
-	}
-	homes := o.run.homes(op.intent.Key)
-	q, err := op.quorum(len(homes))
-	if err != nil {
-		return
-	}
-	need, primary := q.R, q.PR
-	if op.intent.IsWrite() {
-		need, primary = q.W, q.PW
-		if op.request.Op == kindred.OpDelete && len(op.request.Context) == 0 {
-			need, primary = max(need, q.R), max(primary, q.PR)
-		}
-	}
-	up := func(name string) bool { return name == n.name || n.links[name] }
-	places := o.run.layout.Preference(ring.Partition(o.run.idOf(op.intent.Key).Partition), o.run.cfg.Replicas, up)
-	reached := 0
-	for _, h := range homes {
-		if up(h) {
-			reached++
-		}
-	}
-	if reached < primary {
-		o.run.hits.add(HomesUnreachable)
-		return
-	}
-	if len(places) >= need {
-		o.find("C15", "%v was refused at %s, which reaches %d nodes of the preference list: %v", op, n.name, len(places), e)
-	}
 }
 
 // hintArrived loses a node's power now and then, just after a hint was delivered to

@@ -151,6 +151,7 @@ const (
 	RemovedRefused
 	LossAccepted
 	HintsStranded
+	RefusalPassedOn
 	branches
 )
 
@@ -190,7 +191,7 @@ var branchNames = [branches]string{
 	"refused for want of a layout",
 	"change of the layout committed", "change of the layout refused", "staged changes cleared", "step taken with a layout", "committed layout lost against another",
 	"refused as behind", "write sent again under a new layout", "new owner complete by exchange", "new owner complete by a rebuild", "old copy given up",
-	"hint delivered to another home than it was kept for", "removed node told", "removed node came back", "power or disk lost just after a change", "disk lost while owners change", "read answered by a removed node alone", "refused by who is no home", "loss accepted by an operator", "hints kept by who has no place any more",
+	"hint delivered to another home than it was kept for", "removed node told", "removed node came back", "power or disk lost just after a change", "disk lost while owners change", "read answered by a removed node alone", "refused by who is no home", "loss accepted by an operator", "hints kept by who has no place any more", "refusals passed on by who may keep no hints",
 }
 
 // String is the branch in words.

@@ -320,11 +320,15 @@ func (n *node) auditAll() {
 }
 
 // spoiltReplica describes a replica that has not been restored, "" if there is
-// none.
+// none. Who was told that it has no place any more gives and takes nothing, and so is
+// not given back what it has lost either (R27).
 func (r *run) spoiltReplica() string {
 	for _, n := range r.nodes {
+		if n.isOut() {
+			continue
+		}
 		for _, id := range n.owned() {
-			if !r.gone.has(n) && n.isSpoilt(id) {
+			if n.isSpoilt(id) {
 				damage := n.damage(id)
 				text := fmt.Sprintf("%s %v %+v, %d leaves", n.name, id, n.spoilt[id], damage.Len())
 				if n.shards != nil {

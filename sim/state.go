@@ -314,8 +314,11 @@ func (o *oracle) sent(from *node, m wire.Message) {
 	switch m := m.(type) {
 	case *wire.WriteAck:
 		o.countBehind(m.At)
+	case *wire.Forward:
+		o.passesOn(from, m)
 	case *wire.ForwardReply:
 		o.countBehind(m.At)
+		o.judgePassedOn(from, m)
 	case *wire.ReadReply:
 		if strings.Contains(m.Failed, "catching up") {
 			o.run.hits.add(ReadUntrusted)
