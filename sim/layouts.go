@@ -433,7 +433,9 @@ func (r *run) revive() {
 }
 
 // acceptLoss has an operator accept what may be lost: where a node is gone, and another
-// one cannot be sure of what it had, nobody can tell what only these two had (R25).
+// one cannot be sure of what it had, nobody can tell what only these two had (R25). Who
+// will not come back is said to be gone again: a later change, by somebody who had not
+// heard of it, may have made a member of it once more, for which all would wait.
 func (r *run) acceptLoss() {
 	for _, n := range r.nodes {
 		if !n.up || !r.isMember(n) || n.phase == nil || n.phase.Removed() {
@@ -445,6 +447,11 @@ func (r *run) acceptLoss() {
 			err := c.Clear(now) // what was staged may make no sense any more
 			if err == nil {
 				err = c.Stage(now, own, ring.Own)
+			}
+			for _, dead := range r.nodes {
+				if _, member := n.phase.Tip().Node(dead.name); err == nil && member && r.gone.has(dead) && !dead.up {
+					err = c.Stage(now, ring.Node{Name: dead.name}, ring.Remove)
+				}
 			}
 			if err == nil {
 				var d *ring.Decision
