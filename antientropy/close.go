@@ -71,7 +71,8 @@ import (
 // Promises that were left behind by a dead proposer differ, so some replica
 // refuses dots; that is a reason to propose (see core), with a higher number, and
 // whoever has promised may do so without asking again whether the incarnation is
-// dead: see [Close.Again].
+// dead: see [Close.Again]. That goes on while owners change, when no round may end: an
+// owner to be that refuses dots would never have all that the change waits for.
 type Close struct {
 	process, seq uint64
 	layout       ring.Version
@@ -81,6 +82,8 @@ type Close struct {
 	// answers are those to the present ask.
 	answers map[string][]wire.CloseReport
 	over    bool
+	// barren: it has no outcome, whoever answers.
+	barren bool
 }
 
 // NewClose begins an attempt: members are all members of that layout. Process and
@@ -231,16 +234,19 @@ func (c *Close) Promise(last uint64, wanted func(Verdict) bool) (round wire.Roun
 // Again goes straight to the second ask, for actors about which promises have been
 // made: whoever asked for those knew from every member that they are dead, and that
 // stays true. It makes promises that a dead proposer has left behind alike again
-// among all who can be reached, so that dots travel although some member is away.
-func (c *Close) Again(last uint64) wire.Round {
-	c.round = wire.Round{Number: last + 1, Proposer: c.process}
+// among all who can be reached, so that dots travel although some member is away. In a
+// layout that is not settled there is no outcome: others than its members may hold dots.
+func (c *Close) Again(last uint64, settled bool) wire.Round {
+	c.round, c.barren = wire.Round{Number: last + 1, Proposer: c.process}, !settled
 	return c.round
 }
 
 // Records are the outcome, once the second ask is complete: for each actor that
 // every member has promised the round for. The attempt is over.
 func (c *Close) Records() []wire.CloseRecord {
-	c.over = true
+	if c.over = true; c.barren {
+		return nil
+	}
 	var records []wire.CloseRecord
 	for _, v := range c.Verdicts() {
 		if v.Live || !v.all || v.promised != c.round {

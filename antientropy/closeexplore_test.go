@@ -224,7 +224,7 @@ func (w *world) closeNow(m *member, here func(m *member) bool, all bool) {
 	m.seq++
 	c := NewClose(m.process+50, m.seq, ring.Version{Counter: m.layout}, w.names(m.layout), []vclock.Actor{dead})
 	if !all {
-		m.round = c.Again(max(m.round, record.Promised.Number)).Number
+		m.round = c.Again(max(m.round, record.Promised.Number), true).Number
 	}
 	for !c.Over() {
 		complete := false

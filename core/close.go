@@ -291,12 +291,29 @@ func (c *closer) linked(now time.Time, peer string) {
 			p.asks = 0
 			c.ask(p, []string{peer})
 		}
-		if c.s.replicas[p.id] != nil && (!p.missing.IsEmpty() || len(p.suspects) > 0) {
-			for a, known := range p.suspects {
-				p.suspects[a] = suspect{since: known.since}
-			}
-			c.notice(p, vclock.DotSet{})
+		c.lookAnew(p)
+	}
+}
+
+// lookAnew looks again at what has stayed away, as if it had never been in vain.
+func (c *closer) lookAnew(p *place) {
+	if c.s.replicas[p.id] == nil || p.missing.IsEmpty() && len(p.suspects) == 0 {
+		return
+	}
+	for a, known := range p.suspects {
+		p.suspects[a] = suspect{since: known.since}
+	}
+	c.notice(p, vclock.DotSet{})
+}
+
+// settled looks again at what had to wait for a settled layout.
+func (c *closer) settled() {
+	for _, p := range c.inOrder() {
+		if p.attempt != nil {
+			c.giveUp(p) // it was only to make promises alike
 		}
+		p.lookAt = time.Time{}
+		c.lookAnew(p)
 	}
 }
 

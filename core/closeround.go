@@ -10,8 +10,11 @@ import (
 	"github.com/kindredkv/kindred/wire"
 )
 
-// begin asks all members about incarnations, if all can be reached. If not, it
-// asks again for promises that were left without an outcome.
+// begin asks all members about incarnations, if all can be reached and the layout is
+// settled. If not, it asks again for promises that were left without an outcome: as long
+// as two homes have promised different rounds one refuses what the other has, and
+// would never be complete by a new layout (R25), which no round can end before that is
+// settled.
 func (c *closer) begin(p *place, actors []vclock.Actor) {
 	running := 0
 	for _, other := range c.places {
@@ -20,7 +23,7 @@ func (c *closer) begin(p *place, actors []vclock.Actor) {
 		}
 	}
 	layout := c.s.layout
-	if layout == nil || !c.s.phase.Settled() || running >= closeAttempts || c.s.full != nil || c.s.stopping {
+	if layout == nil || running >= closeAttempts || c.s.full != nil || c.s.stopping {
 		return
 	}
 	var members []string
@@ -29,8 +32,8 @@ func (c *closer) begin(p *place, actors []vclock.Actor) {
 		away = away || !c.s.reachable(n)
 		members = append(members, n)
 	}
-	last := p.number
-	if away {
+	last, settled := p.number, c.s.phase.Settled()
+	if away || !settled {
 		if actors, last = p.left(actors); len(actors) == 0 {
 			return
 		}
@@ -38,8 +41,8 @@ func (c *closer) begin(p *place, actors []vclock.Actor) {
 	c.seq++
 	c.stats.Attempts++
 	p.attempt = antientropy.NewClose(c.s.cfg.Start.Nonce, c.seq, layout.Version(), members, actors)
-	if away {
-		p.number = p.attempt.Again(last).Number
+	if away || !settled {
+		p.number = p.attempt.Again(last, settled).Number
 		c.stats.Rounds++
 	}
 	c.askAll(p)

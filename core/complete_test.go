@@ -301,6 +301,49 @@ func TestClosesWaitForASettledPhase(t *testing.T) {
 	require.NotZero(t, s.closer.stats.Attempts)
 }
 
+// What has waited for a settled phase is looked at as soon as there is one, however long
+// it was in vain.
+func TestClosesGoOnOnceThePhaseIsSettled(t *testing.T) {
+	m, key, x, _, _, _ := completing(t)
+	id, dead := m.placeOf(key), vclock.Actor{Disk: 7, Nonce: 7}
+	require.NoError(t, m.joinAt(x, key, wire.Delta{Dots: vclock.NewDotSet(vclock.Dot{Actor: dead, Counter: 2})}))
+	m.run(1000)
+	m.hush = false
+	m.run(40)
+	require.True(t, m.nodes[x].shard.phase.Settled())
+	require.True(t, m.nodes[x].shard.Clock(id).Contains(vclock.Dot{Actor: dead, Counter: 1}), "it was closed")
+}
+
+// R25: what a proposer has left behind is made alike during a change too. Who has promised
+// a round refuses what another has, which has not, and would never be complete; and no
+// round has an outcome before the tip is settled.
+func TestPromisesAreMadeAlikeDuringAChange(t *testing.T) {
+	m, key, x, y, z, w := completing(t)
+	id, dead := m.placeOf(key), vclock.Actor{Disk: 7, Nonce: 7}
+	late := vclock.NewDotSet(vclock.Dot{Actor: dead, Counter: 2})
+	require.NoError(t, m.joinAt(z, key, wire.Delta{Dots: late}))
+	m.nodes[w].shard.closer.place(id).promises.Report(dead, wire.Round{Number: 5, Proposer: 8}, false, vclock.DotSet{})
+	m.run(8)
+	require.False(t, m.complete(w, key), "it refuses what %s has", z)
+	require.True(t, m.complete(x, key))
+
+	m.run(30)
+	require.True(t, m.complete(w, key))
+	for _, name := range []string{x, y, z, w} {
+		s := m.nodes[name].shard
+		require.True(t, s.Clock(id).Covers(late))
+		of := s.closer.place(id).promises.Of(dead)
+		require.Greater(t, of.Promised.Number, uint64(5), name)
+		require.True(t, of.Closed.IsZero(), "%s: others than members of the tip may hold more of it", name)
+	}
+	m.hush = false
+	m.run(60)
+	require.True(t, m.nodes[w].shard.phase.Settled())
+	of := m.nodes[w].shard.closer.place(id).promises.Of(dead)
+	require.Equal(t, of.Promised, of.Closed)
+	require.True(t, of.Void.Contains(vclock.Dot{Actor: dead, Counter: 1}))
+}
+
 // R20: a new owner that is not complete says nothing in audits: what is not there yet is
 // no reason to believe that it was deleted.
 func TestWhoIsNotCompleteSaysNothingInAudits(t *testing.T) {

@@ -140,6 +140,7 @@ func (s *Shard) Has(id replica.ID) bool { return s.replicas[id] != nil }
 // that the shard did not hold yet; replicas it holds stay, whatever the layout says.
 func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 	s.turned = s.turned || s.phase != nil && s.phase.Progress() != phase.Progress()
+	settles := s.phase != nil && !s.phase.Settled() && phase.Settled()
 	s.phase, s.layout = phase, phase.Tip()
 	for _, r := range recovered {
 		s.replicas[r.ID()] = r
@@ -150,6 +151,9 @@ func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 	s.resumeRebuilds(recovered)
 	s.debts.at = atOnce // what is owed may have other targets now
 	s.closer.began(recovered)
+	if settles {
+		s.closer.settled()
+	}
 }
 
 // SetLink notes whether a peer can be reached. To one that came back, writes
