@@ -24,8 +24,8 @@ var updateFlag = flag.Bool("update", false, "write what the commands of the page
 // pagesPort is the first port that the pages show.
 const pagesPort = 7400
 
-// portsMax is the number of ports of the largest cluster of a page, four nodes.
-const portsMax = 40
+// portsMax is the number of ports of the largest cluster of a page, five nodes.
+const portsMax = 50
 
 // walkedPages are the pages whose console blocks are carried out. A page with a Go
 // program has one that is run as "go run".

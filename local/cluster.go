@@ -87,7 +87,7 @@ func (c *Cluster) Node(name string) (Node, error) {
 }
 
 func (c *Cluster) node(st *state, i int) Node {
-	rec, ports := st.Nodes[i], st.shape().addresses(i)
+	rec, ports := st.Nodes[i], st.ports(i)
 	n := Node{
 		Name: rec.Name, Zone: rec.Zone, State: rec.Process.state(),
 		Client: st.addr(i, ports.Client), Peer: st.addr(i, ports.Peer),

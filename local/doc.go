@@ -7,10 +7,12 @@
 // which process each one is, lock keeps two programs from changing it at once,
 // and every node has a folder of its own with data/ and kvnode.log.
 //
-// Node i is called "n<i>", belongs to zone "z<((i-1) mod zones)+1>", and listens
-// on 127.0.0.1 at base+10(i-1)+{0 client, 1 peer, 2 gossip, 3 HTTP}. A cluster that
-// is made with places has a host for each node instead, which may be in a network
-// namespace: package netns makes some.
+// The node of number i is called "n<i>" and listens on 127.0.0.1 at
+// base+10(i-1)+{0 client, 1 peer, 2 gossip, 3 HTTP}. The first nodes are numbered from
+// 1, and go round the zones "z1", "z2" and so on. One that is added gets a number that
+// no node has had before, and the zone with the fewest; one that is removed leaves a
+// gap. A cluster that is made with places has a host for each node instead, which may
+// be in a network namespace: package netns makes some.
 //
 // A node is running, paused (stopped by SIGSTOP) or stopped (no process). A cut
 // loses what the nodes of one side send to those of the other; a slow node sends
@@ -24,12 +26,12 @@
 //     hit.
 //   - L2: the nodes outlive the program that started them: each has a session
 //     of its own.
-//   - L3: a start that fails leaves no process behind that it started; the data
-//     and the logs stay.
+//   - L3: a start or an add that fails leaves no process behind that it started; the
+//     data and the logs stay.
 //   - L4: cluster.json is replaced as a whole; a crash leaves the old or the new
 //     one.
-//   - L5: nothing is deleted but by Wipe, and Wipe refuses a node that has a
-//     process.
+//   - L5: nothing is deleted but by Wipe, which refuses a node that has a process, and
+//     by a Remove that is asked to.
 //   - L6: a fault that was ordered is in force on every running node, or on none
 //     and the order failed. It is remembered, and a node that starts again has it
 //     before it listens. A paused node has it as soon as it is resumed.
@@ -37,8 +39,9 @@
 // # What it does not do
 //
 // It does not look inside a node: whether a node is ready is what the node's
-// own /readyz says. It knows no other machine, and it needs Linux (/proc and
-// pidfd).
+// own /readyz says. Nor does it change the layout: a node that was added owns nothing
+// yet, and before one is removed, others must have what it holds. It knows no other
+// machine, and it needs Linux (/proc and pidfd).
 //
 // # Example
 //

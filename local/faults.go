@@ -208,7 +208,7 @@ func (st *state) cutAt(at, peer int) *faults.Cut {
 	i := slices.IndexFunc(p.Cuts, func(c faults.Cut) bool { return c.Peer == name })
 	if i < 0 {
 		i = len(p.Cuts)
-		p.Cuts = append(p.Cuts, faults.Cut{Peer: name, Gossip: st.addr(peer, st.shape().addresses(peer).Gossip)})
+		p.Cuts = append(p.Cuts, faults.Cut{Peer: name, Gossip: st.addr(peer, st.ports(peer).Gossip)})
 	}
 	return &p.Cuts[i]
 }

@@ -35,10 +35,10 @@ func (e *PortError) Error() string {
 
 func (e *PortError) Unwrap() error { return e.Err }
 
-// checkPorts tries every port of the nodes at the given places.
-func checkPorts(s Shape, places []int) *PortError {
-	for _, i := range places {
-		p := s.addresses(i)
+// checkPorts tries every port of the nodes of the given numbers.
+func checkPorts(s Shape, numbers []int) *PortError {
+	for _, number := range numbers {
+		p := s.addresses(number)
 		for _, need := range []struct {
 			port int
 			role string
@@ -50,7 +50,7 @@ func checkPorts(s Shape, places []int) *PortError {
 			{p.HTTP, "HTTP", false},
 		} {
 			if err := portFree(need.port, need.udp); err != nil {
-				return &PortError{Port: need.port, Node: fmt.Sprintf("n%d", i+1), Role: need.role, Err: err}
+				return &PortError{Port: need.port, Node: nodeName(number), Role: need.role, Err: err}
 			}
 		}
 	}
@@ -77,16 +77,16 @@ func portFree(port int, udp bool) error {
 // of that many nodes are free now. Nothing keeps them free.
 func FreeBasePort(nodes, from int) (int, error) {
 	step := PortsPerNode * max(nodes, 1)
-	places := make([]int, nodes)
-	for i := range places {
-		places[i] = i
+	numbers := make([]int, nodes)
+	for i := range numbers {
+		numbers[i] = i + 1
 	}
 	for base := from; ; base += step {
 		s := Shape{Nodes: nodes, Zones: 1, BasePort: base}
 		if err := s.Validate(); err != nil {
 			return 0, fmt.Errorf("no free ports for %d nodes from %d on: %w", nodes, from, err)
 		}
-		if checkPorts(s, places) == nil {
+		if checkPorts(s, numbers) == nil {
 			return base, nil
 		}
 	}

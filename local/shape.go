@@ -24,18 +24,30 @@ type Shape struct {
 // DefaultShape is the cluster that Start makes when nothing is asked for.
 func DefaultShape() Shape { return Shape{Nodes: 5, Zones: 3, BasePort: 7400} }
 
-// Validate reports the first thing that is wrong with a complete shape.
+// Validate reports the first thing that is wrong with the shape of a new cluster.
 func (s Shape) Validate() error {
-	if s.Nodes < 1 || s.Nodes > NodesMax {
-		return fmt.Errorf("a local cluster of %d nodes: use 1 to %d (--nodes)", s.Nodes, NodesMax)
+	if err := checkCount(s.Nodes); err != nil {
+		return err
 	}
 	if s.Zones < 1 || s.Zones > s.Nodes {
 		return fmt.Errorf("%d zones for %d nodes: use 1 to %d (--zones)", s.Zones, s.Nodes, s.Nodes)
 	}
-	last := s.addresses(s.Nodes - 1).HTTP
+	return s.checkRoom(s.Nodes)
+}
+
+func checkCount(nodes int) error {
+	if nodes < 1 || nodes > NodesMax {
+		return fmt.Errorf("a local cluster of %d nodes: use 1 to %d (--nodes)", nodes, NodesMax)
+	}
+	return nil
+}
+
+// checkRoom refuses a base port from which the node of the highest number has no ports.
+func (s Shape) checkRoom(highest int) error {
+	last := s.addresses(highest).HTTP
 	if s.BasePort < 1 || last > portMax {
-		return fmt.Errorf("%d nodes from port %d need ports up to %d: choose a base port from 1 to %d (--base-port)",
-			s.Nodes, s.BasePort, last, portMax-(last-s.BasePort))
+		return fmt.Errorf("node n%d, counted from port %d, needs ports up to %d: choose a base port from 1 to %d (--base-port)",
+			highest, s.BasePort, last, portMax-(last-s.BasePort))
 	}
 	return nil
 }
@@ -60,9 +72,9 @@ type Ports struct {
 	Client, Peer, Gossip, HTTP int
 }
 
-// addresses are the ports of the node at place i, from 0.
-func (s Shape) addresses(i int) Ports {
-	p := s.BasePort + PortsPerNode*i
+// addresses are the ports of the node of a number, from 1.
+func (s Shape) addresses(number int) Ports {
+	p := s.BasePort + PortsPerNode*(number-1)
 	return Ports{Client: p, Peer: p + 1, Gossip: p + 2, HTTP: p + 3}
 }
 

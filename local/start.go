@@ -78,7 +78,7 @@ type ShapeError struct {
 
 func (e *ShapeError) Error() string {
 	return fmt.Sprintf("the cluster in %s has %d nodes in %d zones from port %d, not %d in %d from port %d: "+
-		"start it without these flags, or use another folder (--dir), or stop it and remove the folder with its data",
+		"start it without these flags ('kvcli local add' and 'remove' change it), or use another folder (--dir), or stop it and remove the folder with its data",
 		e.Dir, e.Have.Nodes, e.Have.Zones, e.Have.BasePort, e.Ask.Nodes, e.Ask.Zones, e.Ask.BasePort)
 }
 
@@ -236,11 +236,11 @@ func (c *Cluster) nodeArgs(st *state, i int) ([]string, error) {
 	n := c.node(st, i)
 	var join []string
 	for i := range st.Nodes {
-		join = append(join, st.addr(i, st.shape().addresses(i).Gossip))
+		join = append(join, st.addr(i, st.ports(i).Gossip))
 	}
 	args := []string{
 		"--name", n.Name, "--zone", n.Zone, "--data-dir", n.DataDir,
-		"--expect", fmt.Sprint(len(st.Nodes)), "--join", strings.Join(join, ","),
+		"--expect", fmt.Sprint(st.expected()), "--join", strings.Join(join, ","),
 		"--client-addr", n.Client, "--peer-addr", n.Peer,
 		"--gossip-addr", n.Gossip, "--http-addr", n.HTTP,
 	}

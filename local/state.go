@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -29,12 +28,14 @@ type state struct {
 	KVNode   string   `json:"kvnode"`
 	Args     []string `json:"args,omitempty"`
 	// TLS says that the folder holds certificates and that the nodes use them.
-	TLS   bool         `json:"tls,omitempty"`
+	TLS bool `json:"tls,omitempty"`
+	// Used is the highest number that a node has ever had, 0 while none was added or
+	// removed: all nodes are then those that make the first layout.
+	Used  int          `json:"used,omitempty"`
 	Nodes []nodeRecord `json:"nodes"`
 }
 
-// nodeRecord is one node; its number is its place in the list plus one, and
-// its addresses follow from that.
+// nodeRecord is one node; its addresses follow from the number in its name.
 type nodeRecord struct {
 	Name    string  `json:"name"`
 	Zone    string  `json:"zone"`
@@ -71,8 +72,8 @@ func newState(s Shape, kvnode string, args []string, places []Place) *state {
 	st := &state{Format: stateFormat, BasePort: s.BasePort, Zones: s.Zones, KVNode: kvnode, Args: args}
 	for i := range s.Nodes {
 		st.Nodes = append(st.Nodes, nodeRecord{
-			Name: fmt.Sprintf("n%d", i+1),
-			Zone: fmt.Sprintf("z%d", i%s.Zones+1),
+			Name: nodeName(i + 1),
+			Zone: zoneName(i%s.Zones + 1),
 		})
 		if len(places) > 0 {
 			st.Nodes[i].Place = places[i]
@@ -80,6 +81,21 @@ func newState(s Shape, kvnode string, args []string, places []Place) *state {
 	}
 	return st
 }
+
+func nodeName(number int) string { return fmt.Sprintf("n%d", number) }
+func zoneName(number int) string { return fmt.Sprintf("z%d", number) }
+
+// number is the one in the name, 0 if that is no name of a node.
+func (n *nodeRecord) number() int {
+	number, err := strconv.Atoi(strings.TrimPrefix(n.Name, "n"))
+	if err != nil || n.Name != nodeName(number) {
+		return 0
+	}
+	return number
+}
+
+// ports are those of the node at place i.
+func (st *state) ports(i int) Ports { return st.shape().addresses(st.Nodes[i].number()) }
 
 // addr is where the node at place i has a port.
 func (st *state) addr(i, port int) string {
@@ -89,9 +105,14 @@ func (st *state) addr(i, port int) string {
 	return loopback(port)
 }
 
-// onLoopback are those of the nodes that share this machine's ports.
-func (st *state) onLoopback(places []int) []int {
-	return slices.DeleteFunc(slices.Clone(places), func(i int) bool { return st.Nodes[i].Place.Host != "" })
+// onLoopback are the numbers of those nodes that share this machine's ports.
+func (st *state) onLoopback(places []int) (numbers []int) {
+	for _, i := range places {
+		if st.Nodes[i].Place.Host == "" {
+			numbers = append(numbers, st.Nodes[i].number())
+		}
+	}
+	return numbers
 }
 
 func (st *state) shape() Shape {
@@ -124,12 +145,21 @@ func (st *state) check() error {
 	if st.Format != stateFormat {
 		return fmt.Errorf("format %d, but this program knows format %d", st.Format, stateFormat)
 	}
-	for i, n := range st.Nodes {
-		if want := fmt.Sprintf("n%d", i+1); n.Name != want {
-			return fmt.Errorf("node %d is called %q, want %q", i+1, n.Name, want)
-		}
+	if err := checkCount(len(st.Nodes)); err != nil {
+		return err
 	}
-	return st.shape().Validate()
+	last := 0
+	for i := range st.Nodes {
+		number := st.Nodes[i].number()
+		if number <= last {
+			return fmt.Errorf("a node is called %q: want n and a number above %d", st.Nodes[i].Name, last)
+		}
+		last = number
+	}
+	if st.Zones < 1 {
+		return fmt.Errorf("%d zones: want at least 1", st.Zones)
+	}
+	return st.shape().checkRoom(last)
 }
 
 // write replaces cluster.json as a whole (L4).
@@ -171,10 +201,14 @@ func (st *state) index(node string) (int, error) {
 
 // names are the nodes that there are, for people.
 func (st *state) names() string {
-	if len(st.Nodes) == 1 {
-		return "only n1"
+	last := len(st.Nodes) - 1
+	switch {
+	case last == 0:
+		return "only " + st.Nodes[0].Name
+	case st.Nodes[last].number() == last+1:
+		return "n1 to " + st.Nodes[last].Name
 	}
-	return fmt.Sprintf("n1 to n%d", len(st.Nodes))
+	return strings.Join(names(st.Nodes), ", ")
 }
 
 // NodeError says why something cannot be done with a node.

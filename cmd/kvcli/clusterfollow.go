@@ -13,7 +13,8 @@ import (
 )
 
 // followChange waits until a committed change is settled, and shows how far it is.
-func (a *app) followChange(ctx context.Context, cl cluster, node string, doc commitDoc, begin time.Time) error {
+// Without a document another one was settled in its place.
+func (a *app) followChange(ctx context.Context, cl cluster, doc *commitDoc, begin time.Time) (*commitDoc, error) {
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, begin.Add(a.timeout))
@@ -23,31 +24,22 @@ func (a *app) followChange(ctx context.Context, cl cluster, node string, doc com
 	progress := term.NewProgress(a.errOut, "copies complete")
 	defer progress.End()
 	for {
-		known, sum := askChange(ctx, cl, node)
+		known, sum := askChange(ctx, cl, doc.AskedNode)
 		if known != nil {
 			doc.WaitsFor = api.NewProgressDoc(&known.Progress).Waits
 			doc.Settled = known.Progress.Settled && known.Progress.Next == "" && !older(known.Progress.Tip, doc.Version)
 			if doc.Settled && known.Progress.Tip != doc.Version {
-				progress.End()
-				return &result{exit: exitUnavailable, code: "replaced", message: fmt.Sprintf(
+				return nil, &result{exit: exitUnavailable, code: "replaced", message: fmt.Sprintf(
 					"layout %s was replaced by %s, which is settled: kvcli cluster history tells of both", doc.Version, known.Progress.Tip)}
 			}
 		}
 		doc.Seconds = time.Since(begin).Seconds()
 		if doc.Settled {
-			progress.End()
-			return a.print(doc, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "%s after %.1f s: every node works by layout %s alone\n", a.style().Good("settled"), doc.Seconds, doc.Version)
-				return err
-			})
+			return doc, nil
 		}
 		progress.Say(sum.text(doc.WaitsFor))
 		if !pause(ctx, surveyEvery) {
-			progress.End()
-			if err := a.print(doc, func(w io.Writer) error { return a.writeWaits(w, doc.WaitsFor) }); err != nil {
-				return err
-			}
-			return &result{exit: exitUnavailable, code: string(kindred.CodeTimeout), message: fmt.Sprintf(
+			return doc, &result{exit: exitUnavailable, code: string(kindred.CodeTimeout), message: fmt.Sprintf(
 				"layout %s is committed, and not settled after %.1f s; it goes on by itself (kvcli cluster wait --for changed)", doc.Version, doc.Seconds)}
 		}
 	}

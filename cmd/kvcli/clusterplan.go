@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -181,33 +182,54 @@ type commitDoc struct {
 
 func (a *app) commit(ctx context.Context, version string, acceptLoss, wait bool) error {
 	return a.withCluster(ctx, func(cl cluster) error {
-		asking, cancel := context.WithTimeout(ctx, defaultTimeout)
-		defer cancel()
-		v, err := viewLayout(asking, cl)
-		if err != nil {
+		doc, err := a.commitStaged(ctx, cl, version, acceptLoss, wait)
+		if doc == nil {
 			return err
 		}
-		plan, err := cl.Plan(asking, v.node)
-		if err != nil {
-			return err
-		}
-		if err := refusePlan(&plan, version, acceptLoss); err != nil {
-			return err
-		}
-		begin := time.Now()
-		known, err := cl.Commit(asking, v.node, plan.Version, acceptLoss)
-		if err != nil {
-			return err
-		}
-		doc := commitDoc{AskedNode: v.node, WaitsFor: api.NewProgressDoc(&known.Progress).Waits}
-		if doc.Version = committed(&known); wait {
-			return a.followChange(ctx, cl, v.node, doc, begin)
-		}
-		return a.print(doc, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "committed %s; it begins when every node that counts has heard of it. kvcli cluster status and kvcli cluster wait --for changed show how far it is\n", doc.Version)
-			return err
-		})
+		printed := a.print(doc, func(w io.Writer) error { return a.writeCommit(w, doc, wait) })
+		return cmp.Or(err, printed)
 	})
+}
+
+// commitStaged commits what is staged, and waits for it if that is asked for. Without a
+// document nothing was committed, or something else is used.
+func (a *app) commitStaged(ctx context.Context, cl cluster, version string, acceptLoss, wait bool) (*commitDoc, error) {
+	asking, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	v, err := viewLayout(asking, cl)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := cl.Plan(asking, v.node)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusePlan(&plan, version, acceptLoss); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	known, err := cl.Commit(asking, v.node, plan.Version, acceptLoss)
+	if err != nil {
+		return nil, err
+	}
+	doc := &commitDoc{AskedNode: v.node, Version: committed(&known), WaitsFor: api.NewProgressDoc(&known.Progress).Waits}
+	if !wait {
+		return doc, nil
+	}
+	return a.followChange(ctx, cl, doc, begin)
+}
+
+func (a *app) writeCommit(w io.Writer, doc *commitDoc, waited bool) error {
+	var err error
+	switch {
+	case doc.Settled:
+		_, err = fmt.Fprintf(w, "%s after %.1f s: every node works by layout %s alone\n", a.style().Good("settled"), doc.Seconds, doc.Version)
+	case waited:
+		return a.writeWaits(w, doc.WaitsFor)
+	default:
+		_, err = fmt.Fprintf(w, "committed %s; it begins when every node that counts has heard of it. kvcli cluster status and kvcli cluster wait --for changed show how far it is\n", doc.Version)
+	}
+	return err
 }
 
 // committed is the version of the layout that is on its way. It is another one than that

@@ -26,7 +26,7 @@ func TestDocsShowEveryField(t *testing.T) {
 		"error": &struct {
 			Error errorDoc `json:"error"`
 		}{},
-		"local status": &localStatusDoc{}, "local logs": &logsDoc{}, "local start": &startDoc{}, "local stop": &stopDoc{},
+		"local status": &localStatusDoc{}, "local logs": &logsDoc{}, "local start": &startDoc{}, "local add": &membersChangedDoc{}, "local remove": &membersChangedDoc{}, "local stop": &stopDoc{},
 		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{}, "batch": &batchDoc{}, "export": &exportDoc{},
 		"key where": &whereDoc{}, "key inspect": &inspectDoc{}, "key why": &whyDoc{},
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},

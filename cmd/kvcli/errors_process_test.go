@@ -50,7 +50,7 @@ func (r *recorder) ported(line string) string { return r.shift(line, 7400, r.bas
 
 func (r *recorder) shift(text string, from, to int) string {
 	return portNumber.ReplaceAllStringFunc(text, func(number string) string {
-		if n, err := strconv.Atoi(number); err == nil && n >= from && n < from+30 {
+		if n, err := strconv.Atoi(number); err == nil && n >= from && n < from+40 {
 			return strconv.Itoa(n - from + to)
 		}
 		return number
@@ -78,7 +78,7 @@ func (r *recorder) equal(text string) string {
 // testdata/processes.golden; -update writes it.
 func TestWhatOnlyProcessesPrint(t *testing.T) {
 	t.Parallel()
-	base, err := local.FreeBasePort(3, 39000+10*rand.IntN(900))
+	base, err := local.FreeBasePort(4, 39000+10*rand.IntN(900))
 	require.NoError(t, err)
 	r := &recorder{live: live{t, filepath.Join(t.TempDir(), "cluster")}, base: base}
 	t.Cleanup(func() { r.run("local", "stop", "--timeout", "5s") })
@@ -102,7 +102,13 @@ func TestWhatOnlyProcessesPrint(t *testing.T) {
 	for _, line := range []string{
 		"local kill x", "local kill 9 -o json", "local logs n0", "local cut 1/9", "local cut 1/1 -o json", "local cut 1/", "local cut 1,2",
 		"local slow 2 1000h -o json", "local slow 2 50 -o json", "local start --nodes 5 -o json", "local start --nodes 3 --zones 2", "local wipe 1 -o json",
+		"local add 62", "local add 0 -o json", "local add three", "local add --wait", "local remove 9", "local remove n2 2 -o json",
 	} {
+		r.do(line)
+	}
+
+	r.note("A node is added, and removed before it was a member.")
+	for _, line := range []string{"local add -o json", "local remove 4 --delete-data -o json"} {
 		r.do(line)
 	}
 

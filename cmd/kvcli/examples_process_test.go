@@ -46,6 +46,7 @@ var prepared = []struct{ example, command string }{
 	{`local (stop|kill|pause|restart|logs|cut|partition|slow)`, `kvcli local start`},
 	{`local resume`, `kvcli local start && kvcli local pause 2`},
 	{`local wipe`, `kvcli local start && kvcli local kill 2`},
+	{`local (add|remove)`, `kvcli local start && kvcli cluster clear`},
 	{`export carts carts.jsonl`, `rm -f carts.jsonl`},
 	{`bucket create sessions .*4096$`, `kvcli bucket create sessions --siblings lww --ttl 24h --max-value-bytes 4096 --change`},
 }
@@ -94,7 +95,7 @@ func TestTheExamplesOfHelp(t *testing.T) {
 }
 
 // examples are the lines of all commands, those of local clusters last, and what
-// ends one at the very end.
+// adds and removes nodes, and ends one, at the very end.
 func examples() []string {
 	a := &app{output: asTable}
 	var lines []string
@@ -113,6 +114,8 @@ func examples() []string {
 	harm := func(line string) int {
 		switch {
 		case strings.HasPrefix(line, "kvcli local stop"):
+			return 3
+		case strings.HasPrefix(line, "kvcli local add"), strings.HasPrefix(line, "kvcli local remove"):
 			return 2
 		case strings.HasPrefix(line, "kvcli local "):
 			return 1

@@ -107,6 +107,7 @@ func describe(err error) errorDoc {
 		delay  *local.DelayError
 		shape  *local.ShapeError
 		port   *local.PortError
+		more   *local.CountError
 		folder *local.FolderError
 	)
 	switch {
@@ -122,7 +123,7 @@ func describe(err error) errorDoc {
 	case errors.As(err, &node) && node.Unsafe:
 		doc.Code, doc.Exit = "unsafe", exitUnsafe
 	case errors.As(err, &sides), errors.As(err, &delay), node != nil,
-		errors.As(err, &shape), errors.As(err, &port), errors.As(err, &folder):
+		errors.As(err, &shape), errors.As(err, &port), errors.As(err, &folder), errors.As(err, &more):
 		doc.Code = "usage"
 	case errors.As(err, &none):
 		doc.Code, doc.Exit = "no_local_cluster", exitNotFound

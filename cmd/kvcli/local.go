@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kindredkv/kindred/cmd/kvcli/term"
 	"github.com/kindredkv/kindred/local"
 )
 
@@ -24,7 +23,7 @@ func (a *app) localCommand() *cobra.Command {
   kvcli local cut 1/2,3
   kvcli local heal
   kvcli local stop`,
-		a.localStart(), a.localStop(), a.localStatus(),
+		a.localStart(), a.localStop(), a.localStatus(), a.localAdd(), a.localRemove(),
 		a.localKill(), a.localPause(), a.localResume(), a.localRestart(), a.localWipe(),
 		a.localCut(), a.localSlow(), a.localHeal(), a.localLogs())
 }
@@ -79,11 +78,7 @@ func checkShapeFlags(c *cobra.Command) error {
 }
 
 func (a *app) startLocal(ctx context.Context, o local.Options) error {
-	if term.IsTerminal(a.errOut) {
-		o.Progress = func(p local.Progress) {
-			a.note("  %s is ready (%d of %d)", p.Node, p.Ready, p.All)
-		}
-	}
+	o.Progress = a.readyProgress()
 	c, started, err := local.Start(ctx, o)
 	if err != nil {
 		return err
