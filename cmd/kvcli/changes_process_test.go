@@ -199,6 +199,61 @@ func spreadOf(t *testing.T, base int) map[int]int {
 	return spread
 }
 
+// TestTwoOperatorsCommitOnTwoSidesOfACut: neither layout is used before the sides hear one
+// another, then one is, everywhere, and what the other changes is staged again.
+func TestTwoOperatorsCommitOnTwoSidesOfACut(t *testing.T) {
+	t.Parallel()
+	l := live{t, filepath.Join(t.TempDir(), "cluster")}
+	base := freePorts(t, 5)
+	t.Cleanup(func() { l.run("local", "stop", "--timeout", "5s") })
+	l.status("local", "start", "--nodes", "5", "--zones", "1", "--base-port", fmt.Sprint(base), "--kvnode", program(t, "kvnode"))
+	fill(t, l, 100)
+	c, err := client.Dial(t.Context(), []string{fmt.Sprintf("127.0.0.1:%d", base)})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+
+	l.ok("local", "cut", "1,2/3,4,5")
+	first := commitAt(t, c, "n1", kindred.NodeChange{Node: "n4", Intent: kindred.IntentLeave})
+	second := commitAt(t, c, "n3", kindred.NodeChange{Node: "n1", Intent: kindred.IntentOwn, Zone: "z1", Capacity: 50})
+	require.NotEqual(t, first, second)
+	for _, node := range []string{"n1", "n3"} {
+		known, err := c.Changes(t.Context(), node)
+		require.NoError(t, err)
+		require.NotContains(t, []string{first, second}, known.Progress.Tip, "neither has heard all who have a say")
+	}
+
+	l.ok("local", "heal")
+	l.ok("cluster", "wait", "--for", "changed", "--timeout", changeMax)
+	tips := map[string]bool{}
+	for _, node := range []string{"n1", "n2", "n3", "n4", "n5"} {
+		known, err := c.Changes(t.Context(), node)
+		require.NoError(t, err)
+		tips[known.Progress.Tip] = true
+		require.Len(t, known.Staged, 1, "what did not win waits at %s", node)
+	}
+	require.Len(t, tips, 1)
+	require.True(t, tips[first] != tips[second], "%v is one of %s and %s", tips, first, second)
+	all(t, l, 100)
+
+	changed(t, l, planned(t, l).Version)
+	now := shares(l)
+	require.Zero(t, now["n4"])
+	require.Less(t, now["n1"], now["n2"]*2/3, "n1 has half the capacity of the others: %v", now)
+	all(t, l, 100)
+}
+
+// commitAt stages a change at one node and commits it there.
+func commitAt(t *testing.T, c *client.Client, node string, change kindred.NodeChange) (version string) {
+	t.Helper()
+	_, err := c.Stage(t.Context(), node, change)
+	require.NoError(t, err)
+	plan, err := c.Plan(t.Context(), node)
+	require.NoError(t, err)
+	_, err = c.Commit(t.Context(), node, plan.Version, false)
+	require.NoError(t, err)
+	return plan.Version
+}
+
 // missingOf are those of so many keys that have no value.
 func missingOf(l live, keys int) (missing []string) {
 	for i := range keys {
