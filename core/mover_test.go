@@ -23,6 +23,7 @@ import (
 //     TestAcknowledgementsDoNotOutliveTheirLayout
 //   - homes that count no more are guests, or answers to wait for:
 //     TestOldHomesAreForgottenWhenTheyCountNoMore
+//   - a guest that becomes a home counts by its hint: TestAGuestThatBecomesAHomeCountsByItsReplica
 //   - a removed node drops hints: TestWhoWasRemovedKeepsWhatItOwes
 //   - a guest counts for the new homes only: TestAGuestCountsInEachLayoutThatItServes
 //   - older requests are served, a refusal is a failure, nobody tells or asks:

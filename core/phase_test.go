@@ -395,6 +395,56 @@ func TestAGuestCountsInEachLayoutThatItServes(t *testing.T) {
 	require.NotContains(t, hinted, z)
 }
 
+// A write that was made as a guest and goes on by a layout that makes its node a home is
+// counted there for what the replica has, which is nothing before the hint was delivered.
+func TestAGuestThatBecomesAHomeCountsByItsReplica(t *testing.T) {
+	m := newMover(t, 5, 0)
+	m.hush = true
+	m.commit("n1", false, leaves("n5"))
+	next := m.courses["n1"].Holds().Layout()
+	var key, g string
+	for _, key = range keysOf(m.rig) {
+		come := onlyIn(next.Homes(next.PartitionOf("b", key), 3), m.homesOf(key))
+		if len(come) == 1 && slices.Contains(m.homesOf(key), "n5") {
+			g = come[0]
+			break
+		}
+	}
+	other := onlyIn(m.away(key), []string{g})[0]
+	stay := onlyIn(m.homesOf(key), []string{"n5"})
+	x, y := stay[0], stay[1]
+
+	m.split(m.homesOf(key), m.away(key))
+	m.lose = also(m.lose, func(_, to string, msg wire.Message) bool {
+		_, hint := msg.(*wire.Hint)
+		return hint && to == other
+	})
+	token := m.ask(g, put(key, "milk"))
+	require.Nil(t, m.answers[token], "%s is the only one that has it", g)
+	dots := m.nodes[g].shard.debts.ledger.Held(m.head(key))
+	require.False(t, dots.IsEmpty())
+
+	m.spread()
+	require.Equal(t, ring.Both, m.at(g))
+	require.Contains(t, m.nodes[g].shard.homesOf(m.head(key)), g)
+	m.slowReads = g // the hint is on its way into its own replica
+	m.deafTo(y, "n5", other)
+	for _, home := range m.homesOf(key) {
+		m.link(g, home, true)
+	}
+	m.pass(differAgain)
+	require.True(t, m.nodes[x].shard.Clock(m.placeOf(key)).Covers(dots))
+	require.False(t, m.nodes[g].shard.Clock(m.placeOf(key)).Covers(dots))
+	require.Nil(t, m.answers[token], "of the new homes only %s has it", x)
+
+	m.deafTo("n5", other)
+	m.link(g, y, false)
+	m.link(g, y, true)
+	require.NotNil(t, m.answers[token])
+	require.Nil(t, m.answers[token].Err)
+	require.ElementsMatch(t, []string{x, y}, m.answers[token].Receipt.Acked)
+}
+
 // R24: a node that is one step behind serves, for the steps are made for that; one that is
 // further, or further behind, or of another layout, does not.
 func TestWhoIsServed(t *testing.T) {

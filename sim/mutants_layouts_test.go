@@ -18,4 +18,19 @@ var mutantsLayouts = []mutant{
 	{name: "who leaves restores nothing", directed: "core:TestADamagedHomeIsRestoredByOneThatLeaves", rule: "R20, R25", edits: []edit{
 		{"core/audit.go", "	homes := slices.Clone(s.baseOf(wire.Head(id)))\n", "	homes := slices.Clone(s.homesOf(wire.Head(id)))\n"},
 	}},
+	{name: "acknowledgements outlive their layout", layouts: true, rule: "R24", edits: []edit{
+		{"core/phase.go", "		o.spread(s, o.put.Dot())\n", "		was := o.put.Acked()\n		o.spread(s, o.put.Dot())\n		for _, node := range was {\n			o.put.Ack(node)\n		}\n"},
+	}},
+	{name: "homes that count no more are named, and guests", directed: "replica:TestAPutForgetsTheLayoutBefore", rule: "R23, I1", edits: []edit{
+		{"replica/put.go", "	p.acked = slices.DeleteFunc(p.acked, func(node string) bool { return !p.counts(node) })\n", ""},
+	}},
+	{name: "a guest that becomes a home counts by its hint", directed: "core:TestAGuestThatBecomesAHomeCountsByItsReplica", rule: "R23, I1", edits: []edit{
+		{"core/write.go", "	case o.guest && !home:\n", "	case o.guest && (home || !home):\n"},
+	}},
+	{name: "a hint is paid by who was home", layouts: true, rule: "R11, R27", edits: []edit{
+		{"core/deliver.go", "target == s.targetOf(line) && h.Pay", "target != \"\" && h.Pay"},
+	}},
+	{name: "who was removed pays", directed: "core:TestWhoWasRemovedKeepsWhatItOwes", rule: "R27, I7", edits: []edit{
+		{"core/deliver.go", "!s.removed() && target", "target"},
+	}},
 }
