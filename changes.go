@@ -210,6 +210,19 @@ type PlanProblem struct {
 // PlanOrphaned is the kind of a refusal: acknowledged writes may be lost.
 const PlanOrphaned = "orphaned"
 
+// PlanNothingStaged is the kind of a refusal: a commit would change nothing.
+const PlanNothingStaged = "nothing_staged"
+
+// NothingStaged is why a commit would change nothing, empty if it would.
+func (p *LayoutPlan) NothingStaged() string {
+	for _, r := range p.Refusals {
+		if r.Kind == PlanNothingStaged {
+			return r.Text
+		}
+	}
+	return ""
+}
+
 // RefusedForLoss reports whether nothing speaks against a commit but that acknowledged
 // writes may be lost, which an operator can accept.
 func (p *LayoutPlan) RefusedForLoss() bool {

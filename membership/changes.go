@@ -159,14 +159,13 @@ func (v *View) Commit(now time.Time, version ring.Version, loss bool) (Effects, 
 		}
 		return Effects{}, &ring.CommitError{Reason: strings.Join(why, "; "), Fix: "stage something else"}
 	}
-	pending := v.rec.staging.Pending(v.rec.course.Tip())
 	if err := v.rec.course.Commit(d); err != nil {
 		return Effects{}, err
 	}
 	v.unsaved, v.voiced = true, true
 	p := past{
 		version: d.Version(), from: d.Parent(), at: now.UnixMilli(), by: v.cfg.Self.Name,
-		changes: nodeChanges(pending[:min(len(pending), ring.NodesMax)]), loss: loss, copies: uint64(plan.Copies),
+		changes: NodeChanges(plan.Takes[:min(len(plan.Takes), ring.NodesMax)]), loss: loss, copies: uint64(plan.Copies),
 	}
 	if v.planned.version == version {
 		p.bytes, p.duration = v.planned.bytes, v.planned.duration

@@ -22,7 +22,7 @@ func (v *View) Changes() kindred.Changes {
 	if d := c.Holds(); d != nil {
 		taker = d // what was committed is staged no more, unless it loses
 	}
-	all.Staged = nodeChanges(v.rec.staging.Pending(taker))
+	all.Staged = NodeChanges(v.rec.staging.Pending(taker))
 	all.Progress = kindred.LayoutProgress{
 		Tip: c.Tip().Version().String(), Base: c.Base().Version().String(), Settled: !v.changing(),
 		Gone: slices.Clone(c.Tip().Gone()), Loss: c.Tip().Loss(), Since: v.since, Waits: v.waits(),
@@ -45,7 +45,8 @@ func (v *View) changing() bool {
 	return !c.Settled() || c.Holds() != nil
 }
 
-func nodeChanges(staged []ring.Staged) (all []kindred.NodeChange) {
+// NodeChanges puts what is staged into the words of the public contract.
+func NodeChanges(staged []ring.Staged) (all []kindred.NodeChange) {
 	for _, e := range staged {
 		all = append(all, kindred.NodeChange{Node: e.Name, Intent: kindred.Intent(e.Intent.String()), Zone: e.Zone, Capacity: e.Capacity})
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // Note reports whether a problem of this kind is for information only.
-func (k Kind) Note() bool { return k == FewZones || k == Unheard }
+func (k Kind) Note() bool { return k == FewZones || k == Unheard || k == Replaces }
 
 func (k Kind) String() string {
 	switch k {
@@ -43,6 +43,8 @@ func (k Kind) String() string {
 		return "orphaned"
 	case Unheard:
 		return "unheard"
+	case Replaces:
+		return "replaces"
 	}
 	return fmt.Sprintf("kind %d", int(k))
 }

@@ -57,6 +57,12 @@ func (d *Decision) Loss() bool { return d.loss }
 // Former reports whether a node was a member once, and was let go or removed.
 func (d *Decision) Former(name string) bool { return !d.has(name) && d.took(name) != (Stamp{}) }
 
+// same reports whether another decision that follows on the same parent would be used in
+// the same way, for the same members.
+func (d *Decision) same(e *Decision) bool {
+	return slices.Equal(d.layout.Nodes(), e.layout.Nodes()) && slices.Equal(d.gone, e.gone) && d.settled == e.settled && d.loss == e.loss
+}
+
 func (d *Decision) isGone(name string) bool { return slices.Contains(d.gone, name) }
 
 // owns reports whether a node owns something.

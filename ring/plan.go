@@ -9,6 +9,9 @@ import (
 // Plan is what a decision would do. It is data; kvcli makes words of it.
 type Plan struct {
 	From, To *Layout
+	// Takes are the changes that it takes in, by node: what is staged, and what a decision
+	// took that is held and not used yet.
+	Takes []Staged
 	// Nodes are all that either layout has, by name.
 	Nodes []NodePlan
 	// Copies is the number of copies of partitions that are sent, Bytes what they hold.
@@ -41,6 +44,7 @@ const (
 	StillGoing                      // a node that was removed shall own, and its removal is not settled
 	Orphaned                        // acknowledged writes may be lost
 	Unheard                         // a note: voters are not up
+	Replaces                        // a note: a decision that is held is never used then
 )
 
 // Situation is what a plan has to know of the cluster.
@@ -54,9 +58,9 @@ type Situation struct {
 // Plan says what would come of a decision that was proposed here.
 func (c *Course) Plan(s Staging, d *Decision, now Situation) *Plan {
 	tip := c.Tip()
-	p := &Plan{From: tip.layout, To: d.layout}
-	pending := s.Pending(tip)
-	p.refuseStaged(c, pending, now)
+	p := &Plan{From: tip.layout, To: d.layout, Takes: s.Pending(tip)}
+	p.refuseNothing(c, s, d)
+	p.refuseStaged(c, now)
 	p.addNodes(d)
 	p.addMoves(d, now)
 	p.addOrphans(c, d)
@@ -73,16 +77,32 @@ func (c *Course) Plan(s Staging, d *Decision, now Situation) *Plan {
 	return p
 }
 
+// refuseNothing finds that a commit would only repeat what was decided. What takes back a
+// decision that is held, and stages nothing else, is no repetition.
+func (p *Plan) refuseNothing(c *Course, s Staging, d *Decision) {
+	held, text := c.Holds(), "nothing is staged"
+	if held == nil {
+		if len(p.Takes) == 0 {
+			p.Refusals = append(p.Refusals, Problem{Kind: NothingStaged, Text: text})
+		}
+		return
+	}
+	if len(s.Pending(held)) == 0 && held.same(d) {
+		text += fmt.Sprintf(" beyond layout %v, which was committed and is not in use yet", held.version)
+		p.Refusals = append(p.Refusals, Problem{Kind: NothingStaged, Text: text})
+		return
+	}
+	p.Notes = append(p.Notes, Problem{Kind: Replaces, Text: fmt.Sprintf(
+		"it takes the place of layout %v, which was committed and is not in use yet", held.version)})
+}
+
 // refuseStaged finds changes that make no sense. Who leaves is no member of the tip any
 // more, and may die before all is taken from it: then it can be removed.
-func (p *Plan) refuseStaged(c *Course, pending []Staged, now Situation) {
+func (p *Plan) refuseStaged(c *Course, now Situation) {
 	refuse := func(k Kind, node, format string, args ...any) {
 		p.Refusals = append(p.Refusals, Problem{Kind: k, Node: node, Text: fmt.Sprintf(format, args...)})
 	}
-	if len(pending) == 0 {
-		refuse(NothingStaged, "", "nothing is staged")
-	}
-	for _, e := range pending {
+	for _, e := range p.Takes {
 		switch member := c.Tip().has(e.Name); {
 		case e.Intent != Own && !member && (e.Intent != Remove || !slices.Contains(c.everybody(c.files[c.tip]), e.Name)):
 			refuse(NotMember, e.Name, "node %q is no member, so it cannot %v: take that back", e.Name, e.Intent)

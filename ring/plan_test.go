@@ -88,6 +88,41 @@ func TestImpossiblePlansAreRefusedWithReasons(t *testing.T) {
 	requireTyped(t, err)
 }
 
+// A commit waits for a node that is away. To commit the same again would only make a rival
+// of it; to stage more takes it in; to take it back is a plan too, which takes its place.
+func TestACommitThatWaitsIsNotRepeated(t *testing.T) {
+	c := three(t, "dog")
+	ant := c.courses["ant"]
+	require.NoError(t, c.commit(t, "ant", Node{"dog", "", 1}, Own))
+	waits := ant.Holds().Version()
+	p := c.plan(t, "ant", false, situation("cat"))
+	require.Equal(t, []Kind{NothingStaged}, kinds(p.Refusals))
+	require.Contains(t, p.Refusals[0].Text, waits.String())
+	require.NotContains(t, kinds(p.Notes), Replaces)
+
+	more := mustStage(t, c.staged["ant"], "ant", ant.Tip(), Node{Name: "cat"}, Remove)
+	c.staged["ant"] = more
+	p = c.plan(t, "ant", false, situation("cat"))
+	require.Empty(t, p.Refusals)
+	require.Contains(t, kinds(p.Notes), Replaces)
+	require.Len(t, p.Takes, 2, "what waits is taken in")
+	require.Equal(t, "cat", p.Takes[0].Name)
+	require.Equal(t, "dog", p.Takes[1].Name)
+
+	c.staged["ant"] = more.Clear("ant", ant.Tip())
+	p = c.plan(t, "ant", false, situation("cat"))
+	require.Empty(t, p.Refusals)
+	require.Contains(t, kinds(p.Notes), Replaces)
+	require.Empty(t, p.Takes)
+	require.Zero(t, p.Copies)
+	back, err := ant.Propose(c.staged["ant"], false)
+	require.NoError(t, err)
+	require.NoError(t, ant.Commit(back))
+	c.settle(c.names()...)
+	require.Equal(t, back.Version(), c.courses["cat"].Tip().Version())
+	require.False(t, c.courses["cat"].Tip().has("dog"), "what was taken back is never used")
+}
+
 func TestARemovedNodeComesBackWhenItsRemovalIsSettled(t *testing.T) {
 	c := newCrowd(t, 16, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}})
 	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))

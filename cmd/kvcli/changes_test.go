@@ -70,6 +70,38 @@ func TestAChangeThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 	require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
 }
 
+// TestACommitThatWaitsIsTakenBack: what waits for a node that is away is not committed
+// twice, and a plan says what it takes the place of.
+func TestACommitThatWaitsIsTakenBack(t *testing.T) {
+	f := newFakeCluster()
+	f.hangs = true
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	require.Zero(t, runWith(t, f, "", "cluster", "commit").exit)
+	require.NoError(t, f.course.Commit(f.next)) // the plans of the fake are those of its course
+	waits := f.next.Version().String()
+	o := runWith(t, f, "", "cluster", "plan")
+	require.Contains(t, o.stdout, "nothing is staged beyond layout "+waits+", which was committed and is not in use yet: kvcli cluster join")
+	o = runWith(t, f, "", "cluster", "commit")
+	require.Equal(t, exitError, o.exit)
+	require.Contains(t, o.stderr, "nothing is staged beyond layout "+waits)
+	require.Equal(t, waits, f.next.Version().String())
+
+	require.Zero(t, runWith(t, f, "", "cluster", "set-zone", "n2", "z9").exit)
+	o = runWith(t, f, "", "cluster", "plan")
+	require.Regexp(t, `n1 +own a share +z1 +300`, o.stdout, "it takes in what waits")
+	require.Regexp(t, `n2 +own a share +z9`, o.stdout)
+	require.Contains(t, o.stdout, "it takes the place of layout "+waits)
+
+	o = runWith(t, f, "", "cluster", "clear")
+	require.Contains(t, o.stderr, "layout "+waits+" was committed and goes on; to take that back as well")
+	require.Contains(t, o.stdout, "nothing is staged")
+	o = runWith(t, f, "", "cluster", "plan")
+	require.Contains(t, o.stdout, "no data moves")
+	require.Contains(t, o.stdout, "it takes the place of layout "+waits)
+	require.Zero(t, runWith(t, f, "", "cluster", "commit").exit)
+	require.NotEqual(t, waits, f.next.Version().String())
+}
+
 // TestACommitThatLosesAgainstAnotherSaysSo: on the other side of a cut somebody committed
 // as well, and that one goes on.
 func TestACommitThatLosesAgainstAnotherSaysSo(t *testing.T) {

@@ -37,15 +37,17 @@ The plan has a version; 'kvcli cluster commit VERSION' commits this one and no o
 
 func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan) error {
 	doc, st := api.NewPlanDoc(p), a.style()
-	if len(doc.Changes) == 0 {
-		_, err := fmt.Fprintln(w, "nothing is staged: kvcli cluster join, leave, replace, remove, set-zone and set-capacity stage changes")
+	if why := p.NothingStaged(); why != "" {
+		_, err := fmt.Fprintln(w, why+stageFirst)
 		return err
 	}
 	fmt.Fprintf(w, "plan %s, which follows on %s\n\n", st.Bold(p.Version), p.From)
-	if err := stagedTable(doc.Changes).write(w); err != nil {
-		return err
+	if len(doc.Changes) > 0 {
+		if err := stagedTable(doc.Changes).write(w); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
 	}
-	fmt.Fprintln(w)
 	if err := a.planTable(p).write(w); err != nil {
 		return err
 	}
@@ -62,6 +64,9 @@ func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan) error {
 	_, err := fmt.Fprintf(w, "\n%s\n", nextOfPlan(p))
 	return err
 }
+
+// stageFirst goes on after the word that nothing is staged.
+const stageFirst = ": kvcli cluster join, leave, replace, remove, set-zone and set-capacity stage changes"
 
 // nextOfPlan is what an operator may do with a plan.
 func nextOfPlan(p *kindred.LayoutPlan) string {
@@ -247,8 +252,8 @@ func refusePlan(p *kindred.LayoutPlan, version string, acceptLoss bool) error {
 		return &result{exit: exitUnsafe, code: string(kindred.CodeUnsafe), message: fmt.Sprintf(format, args...)}
 	}
 	switch {
-	case len(p.Changes) == 0:
-		return kindred.Invalid("changes", "nothing is staged: kvcli cluster join, leave, replace, remove, set-zone and set-capacity stage changes")
+	case p.NothingStaged() != "":
+		return kindred.Invalid("changes", "%s", p.NothingStaged()+stageFirst)
 	case version != "" && version != p.Version:
 		return unsafe("the plan is %s by now, not %s, and nothing was committed: look at it again (kvcli cluster plan)", p.Version, version)
 	case len(p.Refusals) == 0 || acceptLoss && p.RefusedForLoss():

@@ -405,14 +405,19 @@ twice what one of 100 gets. With 0 it stays a member and owns nothing.`,
 func (a *app) clusterClear() *cobra.Command {
 	return &cobra.Command{
 		Use: "clear", Short: "Take back all that is staged", Args: cobra.NoArgs,
-		Long: `Clear takes back all changes that are staged and not committed, also those that were
-staged at other nodes. What was committed stays: stage the reverse.`,
+		Long: `Clear takes back all changes that are staged, also those that were staged at other
+nodes. What was committed goes on. As long as that waits for a node and is not in use,
+the next commit takes its place, and does not take in what was cleared: clear, plan and
+commit take it back whole. What is in use already is changed back by its reverse.`,
 		Example: "  kvcli cluster clear",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onLayout(c.Context(), func(ctx context.Context, v *layoutView) error {
 				known, err := v.cl.ClearStaged(ctx, v.node)
 				if err != nil {
 					return err
+				}
+				if next := known.Progress.Next; next != "" {
+					a.note("layout %s was committed and goes on; to take that back as well, look at the plan and commit it.", next)
 				}
 				return a.printStaged(&known)
 			})
