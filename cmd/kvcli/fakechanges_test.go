@@ -8,7 +8,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/client"
 	"github.com/kindredkv/kindred/core"
-	"github.com/kindredkv/kindred/membership"
+	views "github.com/kindredkv/kindred/membership"
 	"github.com/kindredkv/kindred/ring"
 )
 
@@ -113,7 +113,7 @@ func (f *fakeChanges) Plan(_ context.Context, node string) (kindred.LayoutPlan, 
 	if err != nil {
 		return kindred.LayoutPlan{}, err
 	}
-	return core.DescribePlan(node, plan, d, membership.NodeChanges(plan.Takes), plan.Duration(ring.Rates{In: 1 << 20, Out: 1 << 20})), nil
+	return core.DescribePlan(node, plan, d, views.NodeChanges(plan.Takes), plan.Duration(ring.Rates{In: 1 << 20, Out: 1 << 20})), nil
 }
 
 func (f *fakeChanges) plan(loss bool) (*ring.Plan, *ring.Decision, error) {
@@ -141,7 +141,7 @@ func (f *fakeChanges) Commit(ctx context.Context, node, version string, loss boo
 		return kindred.Changes{}, err
 	}
 	f.history = append([]kindred.PastChange{{
-		Version: d.Version().String(), From: d.Parent().String(), Changes: membership.NodeChanges(seen.Takes), Outcome: "running", Loss: loss,
+		Version: d.Version().String(), From: d.Parent().String(), Changes: views.NodeChanges(seen.Takes), Outcome: "running", Loss: loss,
 		Committed: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Copies: seen.Copies, Bytes: seen.Bytes, Expected: seen.Duration(ring.Rates{In: 1 << 20, Out: 1 << 20}),
 	}}, f.history...)
 	f.next, f.asked = d, 0
