@@ -362,6 +362,29 @@ func TestAChangeThatHangsIsAProblem(t *testing.T) {
 	require.NotContains(t, v.Problems(), hangs)
 }
 
+// An old owner that dies when all are at both has what the new ones wait for: it is named,
+// not only those who wait.
+func TestAnOldOwnerThatIsAwayIsNamed(t *testing.T) {
+	w := newTown(t, 4)
+	v := w.views["n1"]
+	w.stage("n1", own("n4", 0), ring.Leave)
+	w.commit("n1")
+	require.Equal(t, kindred.StepBoth, v.Changes().Progress.Nodes[3].Step)
+	hangs := "the change of the layout waits for n4, which cannot be reached: start it, or remove it if it will never come back (kvcli cluster remove n4)"
+	require.NotContains(t, v.Problems(), hangs)
+	w.stop("n4")
+	require.Contains(t, v.Problems(), hangs)
+	waits := v.Changes().Progress.Waits
+	require.Len(t, waits, 4)
+	require.Equal(t, kindred.NodeFailure{Node: "n4", Reason: "owned something before and cannot be reached, so that the new owners may lack what it has"}, waits[0])
+	for _, name := range []string{"n1", "n2", "n3"} {
+		w.carry(name, w.views[name].Complete(w.now, v.Phase().Progress().Tip))
+	}
+	w.deliver()
+	require.Contains(t, v.Problems(), hangs, "it is waited for itself now")
+	require.Len(t, v.Changes().Progress.Waits, 1)
+}
+
 // Two of three owners are dead: only a commit that says so by name goes on, whether its
 // plan had said so or not.
 func TestALossIsAcceptedByName(t *testing.T) {

@@ -90,6 +90,9 @@ func (v *View) progress(name string) kindred.NodeProgress {
 func (v *View) waits() (all []kindred.NodeFailure) {
 	c := v.rec.course
 	tip, _ := c.File(c.Tip().Version())
+	for _, name := range v.silentSources() {
+		all = append(all, kindred.NodeFailure{Node: name, Reason: "owned something before and cannot be reached, so that the new owners may lack what it has"})
+	}
 	for _, name := range c.Waits() {
 		mark, why := tip.Mark(name), ""
 		switch d := c.Holds(); {
@@ -108,6 +111,22 @@ func (v *View) waits() (all []kindred.NodeFailure) {
 		all = append(all, kindred.NodeFailure{Node: name, Reason: why})
 	}
 	return all
+}
+
+// silentSources are the old owners that cannot be reached while new ones are not complete:
+// those wait for what these have, and the rules name only those (R25).
+func (v *View) silentSources() (names []string) {
+	c := v.rec.course
+	waits := c.Waits()
+	if c.Step() != ring.Both || c.Holds() != nil || len(waits) == 0 {
+		return nil
+	}
+	for _, n := range c.Base().Layout().Nodes() {
+		if n.Capacity > 0 && !v.Up(n.Name) && !slices.Contains(c.Tip().Gone(), n.Name) && !slices.Contains(waits, n.Name) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
 }
 
 func (p past) describe(self string, tip ring.Version) kindred.PastChange {

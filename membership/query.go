@@ -176,7 +176,7 @@ func (v *View) hangsOn() []string {
 	if !v.changing() || v.rec.course.Removed() != nil {
 		return nil
 	}
-	return slices.DeleteFunc(v.rec.course.Waits(), v.Up)
+	return append(v.silentSources(), slices.DeleteFunc(v.rec.course.Waits(), v.Up)...)
 }
 
 // Left reports whether this node was a member once, and was let go.
