@@ -70,6 +70,20 @@ func TestAChangeThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 	require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
 }
 
+// TestALayoutHasOneVersion: what shows a layout calls it what was committed, also where
+// two decisions may have made the same one.
+func TestALayoutHasOneVersion(t *testing.T) {
+	f := newFakeCluster()
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	require.Zero(t, runWith(t, f, "", "cluster", "commit").exit)
+	version := f.next.Version().String()
+	require.NotEqual(t, version, f.next.Layout().Version().String())
+	require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
+	for _, line := range [][]string{{"cluster", "status"}, {"cluster", "ring"}, {"key", "where", "carts", "alice"}} {
+		require.Contains(t, runWith(t, f, "", line...).stdout, "layout "+version, line)
+	}
+}
+
 // TestACommitThatWaitsIsTakenBack: what waits for a node that is away is not committed
 // twice, and a plan says what it takes the place of.
 func TestACommitThatWaitsIsTakenBack(t *testing.T) {

@@ -211,15 +211,15 @@ func (a *app) clusterRing() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			doc := newRingDoc(layout)
+			doc := newRingDoc(layout, info.LayoutVersion)
 			doc.Change = change
 			return a.print(doc, func(w io.Writer) error { return writeRing(w, doc) })
 		})
 }
 
-func newRingDoc(layout *ring.Layout) ringDoc {
+func newRingDoc(layout *ring.Layout, version string) ringDoc {
 	doc := ringDoc{
-		LayoutVersion: layout.Version().String(), Partitions: layout.Partitions(), Replicas: layout.Replicas(),
+		LayoutVersion: version, Partitions: layout.Partitions(), Replicas: layout.Replicas(),
 		Nodes: []shareDoc{}, Zones: []zoneDoc{}, Homes: []partitionDoc{}, Problems: []string{},
 	}
 	place := map[string]int{}

@@ -81,7 +81,7 @@ func (f *fakeCluster) Bucket(name string) bucket { return &fakeBucket{f, name} }
 func (f *fakeCluster) Cluster(context.Context) (kindred.Cluster, error) {
 	f.layout = f.course.Tip().Layout()
 	info := kindred.Cluster{
-		Node: "n1", ClusterID: "0102030000", Layout: f.layout.AppendTo(nil), LayoutVersion: f.layout.Version().String(),
+		Node: "n1", ClusterID: "0102030000", Layout: f.layout.AppendTo(nil), LayoutVersion: f.course.Tip().Version().String(),
 		Partitions: f.layout.Partitions(), Replicas: f.layout.Replicas(), Problems: []string{"n3 is suspect since 10 s"},
 	}
 	for i, s := range f.layout.Shares(3) {

@@ -108,7 +108,7 @@ func where(info kindred.Cluster, bucket, key string) (whereDoc, error) {
 	p := layout.PartitionOf(bucket, key)
 	doc := whereDoc{
 		Bucket: bucket, keyDoc: newKeyDoc(key), Hash: fmt.Sprintf("%016x", ring.Hash(bucket, key)),
-		Partition: int(p), Partitions: layout.Partitions(), LayoutVersion: layout.Version().String(),
+		Partition: int(p), Partitions: layout.Partitions(), LayoutVersion: info.LayoutVersion,
 		Homes: []homeDoc{}, Guests: []guestDoc{}, AskedNode: info.Node,
 	}
 	for _, name := range layout.Homes(p, layout.Replicas()) {

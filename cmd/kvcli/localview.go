@@ -129,7 +129,13 @@ func (a *app) writeLocalStatus(w io.Writer, doc localStatusDoc, layout *ring.Lay
 		_, err := fmt.Fprintf(w, "\nno running node has a layout yet\n")
 		return err
 	}
-	fmt.Fprintf(w, "\nlayout %s: %d partitions, %d replicas of each\n", layout.Version(), layout.Partitions(), layout.Replicas())
+	newest := ""
+	for _, v := range doc.Views {
+		if older(newest, v.LayoutVersion) {
+			newest = v.LayoutVersion
+		}
+	}
+	fmt.Fprintf(w, "\nlayout %s: %d partitions, %d replicas of each\n", newest, layout.Partitions(), layout.Replicas())
 	return drawRing(layout).write(w)
 }
 
