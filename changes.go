@@ -138,7 +138,7 @@ type NodeProgress struct {
 type Transfer struct {
 	// Copies of partitions it takes over, of which Complete are complete.
 	Copies, Complete int
-	// Bytes have arrived, at Rate a second lately.
+	// Bytes have come for them, at Rate a second.
 	Bytes, Rate uint64
 	// Left estimates how long the rest will take; zero if nobody can tell.
 	Left time.Duration
@@ -155,11 +155,12 @@ type PastChange struct {
 	// Committed and Ended are moments of the clock of the node that answers; zero
 	// where it does not know.
 	Committed, Ended time.Time
-	// Copies and Bytes were to move, in Expected; zero where it did not make the plan.
+	// Copies and Bytes were to be sent, and the whole change to take Expected; zero where
+	// nobody could tell.
 	Copies   int
 	Bytes    uint64
 	Expected time.Duration
-	// Moved is what arrived at the node that answers.
+	// Moved are the bytes that all nodes were sent for it, those that have told of it.
 	Moved uint64
 }
 
@@ -170,8 +171,9 @@ type LayoutPlan struct {
 	Node, Version, From string
 	Changes             []NodeChange
 	Nodes               []PlannedNode
-	// Copies of partitions are sent, of Bytes in all, which takes about Expected;
-	// zero where nobody can tell.
+	// Copies of partitions are sent, of Bytes in all: keys and values, as they are sent
+	// and before the disk compresses them. The change takes about Expected, the time until
+	// all have agreed to it included. Zero where nobody can tell.
 	Copies   int
 	Bytes    uint64
 	Expected time.Duration

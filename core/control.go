@@ -20,8 +20,6 @@ type Control struct {
 	book *buckets.Book
 	out  ControlEffects
 	ends map[string]ends
-	// rates are those of predictions.
-	rates ring.Rates
 	// layout is what was last found out about the layout of that version.
 	layout layoutInfo
 }
@@ -80,7 +78,7 @@ func NewControl(cfg membership.Config, saved Saved) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Control{node: cfg.Self.Name, view: view, book: book, ends: map[string]ends{}, rates: cfg.Rates}, nil
+	return &Control{node: cfg.Self.Name, view: view, book: book, ends: map[string]ends{}}, nil
 }
 
 // Start gives the first effects. A layout from an earlier life is among them.
@@ -205,11 +203,15 @@ func (c *Control) Complete(now time.Time, tip ring.Version) { c.add(c.view.Compl
 // at once what this node knows, and answers with what it knows itself.
 func (c *Control) Differ(now time.Time, peer string) { c.add(c.view.Differ(now, peer)) }
 
-// Report notes how many bytes this node has taken in for the layout of that version. Call
-// it rarely, since others are told.
-func (c *Control) Report(now time.Time, version ring.Version, bytes uint64) {
-	c.add(c.view.Report(now, version, bytes))
+// Report notes how many bytes this node was sent for the layout of that version, and how
+// long that took. Call it rarely, since others are told.
+func (c *Control) Report(now time.Time, version ring.Version, bytes uint64, took time.Duration) {
+	c.add(c.view.Report(now, version, bytes, took))
 }
+
+// SetRates says what changes take as long as no change has shown it, and a rate that no
+// copy is sent faster than, zero for none.
+func (c *Control) SetRates(usual ring.Rates, most uint64) { c.view.SetRates(usual, most) }
 
 // Phase is by whose owners to work, nil before there is a layout.
 func (c *Control) Phase() *ring.Phase { return c.view.Phase() }

@@ -147,7 +147,7 @@ func TestOwnersChangeThroughTheControlCore(t *testing.T) {
 	c.settle(now)
 	require.True(t, n1.Phase().Settled())
 	require.Equal(t, "settled", n2.Changes().History[0].Outcome)
-	n2.Report(now, version, 99)
+	n2.Report(now, version, 99, time.Second)
 	require.Equal(t, uint64(99), n2.Changes().History[0].Moved)
 
 	c.settle(now)

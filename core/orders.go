@@ -41,7 +41,7 @@ func (c *Control) DescribePlan(now time.Time, bytes func(ring.Partition) uint64)
 	if err != nil {
 		return kindred.LayoutPlan{}, orderError(err)
 	}
-	return DescribePlan(c.node, p, d, membership.NodeChanges(p.Takes), p.Duration(c.rates)), nil
+	return DescribePlan(c.node, p, d, membership.NodeChanges(p.Takes), c.view.Expect(p)), nil
 }
 
 // CommitPlan commits the plan of a version in readable form.

@@ -114,9 +114,28 @@ func (v *View) Plan(now time.Time, loss bool, bytes func(ring.Partition) uint64)
 	v.now = now
 	plan, d, err := v.plan(bytes, loss)
 	if err == nil && bytes != nil {
-		v.planned = plannedChange{version: d.Version(), bytes: plan.Bytes, duration: plan.Duration(v.cfg.Rates)}
+		v.planned = plannedChange{version: d.Version(), bytes: plan.Bytes, duration: v.Expect(plan)}
 	}
 	return plan, d, err
+}
+
+// SetRates says what a change takes as far as this node can tell: the usual rates, which
+// count as long as no change has shown others, and one that no copy is sent faster than,
+// zero for none.
+func (v *View) SetRates(usual ring.Rates, most uint64) { v.cfg.Rates, v.mostRate = usual, most }
+
+// Expect predicts how long a plan takes, zero if nobody can tell.
+func (v *View) Expect(p *ring.Plan) time.Duration { return p.Duration(v.rates()) }
+
+func (v *View) rates() ring.Rates {
+	if v.rec == nil {
+		return v.cfg.Rates
+	}
+	rates := v.rec.history.rates(v.cfg.Rates)
+	if v.mostRate > 0 {
+		rates.In, rates.Out = min(rates.In, v.mostRate), min(rates.Out, v.mostRate)
+	}
+	return rates
 }
 
 func (v *View) plan(bytes func(ring.Partition) uint64, loss bool) (*ring.Plan, *ring.Decision, error) {
@@ -202,15 +221,15 @@ func (v *View) Complete(now time.Time, tip ring.Version) Effects {
 	return v.settle()
 }
 
-// Report notes for the history how many bytes this node has taken in for the layout of
-// that version. Others are told, so that it is to be called rarely: at the end, or every
-// minute.
-func (v *View) Report(now time.Time, version ring.Version, bytes uint64) Effects {
+// Report notes for the history how many bytes this node was sent for the layout of that
+// version, and how long that took. Others are told, so that it is to be called rarely: at
+// the end, or every minute.
+func (v *View) Report(now time.Time, version ring.Version, bytes uint64, took time.Duration) Effects {
 	v.now = now
 	if v.rec != nil {
 		if at, known := v.rec.history.find(version); known {
 			p := v.rec.history[at]
-			p.nodes = map[string]outcome{v.cfg.Self.Name: {bytes: bytes}}
+			p.nodes = map[string]outcome{v.cfg.Self.Name: {bytes: bytes, took: uint64(max(0, took.Milliseconds()))}}
 			if v.rec.remember(v.rec.history.with(p)) {
 				v.unsaved, v.voiced = true, true
 			}

@@ -288,7 +288,7 @@ func TestWhatBecameOfAChangeIsReported(t *testing.T) {
 	w := newTown(t, 4)
 	w.stage("n1", own("n4", 2), ring.Own)
 	v := w.views["n1"]
-	v.cfg.Rates = ring.Rates{In: 1000, Out: 1000}
+	v.SetRates(ring.Rates{In: 1000, Out: 1000, Besides: time.Second}, 0)
 	plan, d, err := v.Plan(w.now, false, func(ring.Partition) uint64 { return 500 })
 	require.NoError(t, err)
 	require.Positive(t, plan.Bytes)
@@ -300,18 +300,20 @@ func TestWhatBecameOfAChangeIsReported(t *testing.T) {
 	w.complete("n1", "n3", "n4")
 	w.now = w.now.Add(time.Minute)
 	w.complete("n2")
-	w.carry("n2", w.views["n2"].Report(w.now, d.Version(), 1234))
+	w.carry("n2", w.views["n2"].Report(w.now, d.Version(), 1234, 3*time.Second))
+	w.carry("n3", w.views["n3"].Report(w.now, d.Version(), 1000, time.Second))
 	w.deliver()
 	past := w.views["n2"].Changes().History[0]
 	require.Equal(t, plan.Bytes, past.Bytes)
 	require.Equal(t, plan.Copies, past.Copies)
 	require.Equal(t, plan.Duration(v.cfg.Rates), past.Expected)
-	require.Equal(t, uint64(1234), past.Moved)
+	require.Greater(t, past.Expected, time.Second)
+	require.Equal(t, uint64(2234), past.Moved, "at all nodes together")
 	require.True(t, epoch.Equal(past.Committed))
 	require.True(t, epoch.Add(2*time.Minute).Equal(past.Ended))
 	require.Equal(t, "1-", past.From[:2])
 	nodes := w.views["n3"].rec.history[0].nodes
-	require.Equal(t, outcome{bytes: 1234, complete: epoch.Add(2 * time.Minute).UnixMilli(), alone: epoch.Add(2 * time.Minute).UnixMilli()}, nodes["n2"])
+	require.Equal(t, outcome{bytes: 1234, took: 3000, complete: epoch.Add(2 * time.Minute).UnixMilli(), alone: epoch.Add(2 * time.Minute).UnixMilli()}, nodes["n2"])
 	require.Equal(t, epoch.Add(time.Minute).UnixMilli(), nodes["n1"].complete)
 }
 

@@ -34,7 +34,7 @@ func (v *View) Changes() kindred.Changes {
 		all.Progress.Nodes = append(all.Progress.Nodes, v.progress(name))
 	}
 	for _, p := range slices.Backward(v.rec.history) {
-		all.History = append(all.History, p.describe(v.cfg.Self.Name, c.Tip().Version()))
+		all.History = append(all.History, p.describe(c.Tip().Version()))
 	}
 	return all
 }
@@ -129,10 +129,13 @@ func (v *View) silentSources() (names []string) {
 	return names
 }
 
-func (p past) describe(self string, tip ring.Version) kindred.PastChange {
+func (p past) describe(tip ring.Version) kindred.PastChange {
 	all := kindred.PastChange{
 		Version: p.version.String(), From: p.from.String(), Changes: slices.Clone(p.changes), Outcome: "replaced", Loss: p.loss,
-		Committed: time.UnixMilli(p.at), Copies: int(p.copies), Bytes: p.bytes, Expected: p.duration, Moved: p.nodes[self].bytes,
+		Committed: time.UnixMilli(p.at), Copies: int(p.copies), Bytes: p.bytes, Expected: p.duration,
+	}
+	for _, o := range p.nodes {
+		all.Moved += o.bytes
 	}
 	switch {
 	case p.settled:

@@ -11,8 +11,8 @@ import (
 // The forms of what a node holds of layouts; the first byte says which one it is.
 const (
 	firstVersion = 1 // a first layout, on disk and between nodes
-	toldVersion  = 2 // what is known in a cluster, between nodes
-	savedVersion = 3 // and on disk
+	toldVersion  = 4 // what is known in a cluster, between nodes
+	savedVersion = 5 // and on disk
 )
 
 // document is a layout and whether it has been formed: a proposal of the first one, or

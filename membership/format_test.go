@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,7 +33,7 @@ func someRecord(t *testing.T) *record {
 	town.stage("n1", ring.Node{Name: "n2", Zone: "z2", Capacity: 2}, ring.Own)
 	town.commit("n1")
 	v := town.views["n1"]
-	v.Report(town.now, v.rec.course.Holds().Version(), 77)
+	v.Report(town.now, v.rec.course.Holds().Version(), 77, 5*time.Millisecond)
 	return v.rec
 }
 

@@ -37,14 +37,15 @@ type past struct {
 	nodes    map[string]outcome
 }
 
-// outcome is what became of it at one node; times are in milliseconds since 1970.
+// outcome is what became of it at one node; moments are in milliseconds since 1970.
 type outcome struct {
-	bytes           uint64
+	// Bytes were sent to the node, the last of them so many milliseconds after the first.
+	bytes, took     uint64
 	complete, alone int64
 }
 
 func (o outcome) join(p outcome) outcome {
-	return outcome{bytes: max(o.bytes, p.bytes), complete: max(o.complete, p.complete), alone: max(o.alone, p.alone)}
+	return outcome{bytes: max(o.bytes, p.bytes), took: max(o.took, p.took), complete: max(o.complete, p.complete), alone: max(o.alone, p.alone)}
 }
 
 // history is bounded, and in the order of versions.
@@ -97,11 +98,52 @@ func mergeHistory(a, b history) history {
 	return a
 }
 
+const (
+	// measuredBytes and measuredTook are what a node has to be sent, and for how long,
+	// before its rate says anything.
+	measuredBytes = 1 << 20
+	measuredTook  = 200 // milliseconds
+	// besidesMax is what waiting for somebody takes a change longer than.
+	besidesMax = time.Minute
+	// measuredBack is how many changes are looked at, the latest first.
+	measuredBack = 4
+)
+
+// rates are what the last changes have come to: the rate of the node that was sent most
+// by the last change that sent enough, and what the quickest of them took besides. What
+// none of them says is as in usual.
+func (h history) rates(usual ring.Rates) ring.Rates {
+	rates, besides, known := usual, time.Duration(-1), false
+	settled := slices.DeleteFunc(slices.Clone(h), func(p past) bool { return !p.settled || len(p.nodes) == 0 })
+	for _, p := range slices.Backward(settled[max(0, len(settled)-measuredBack):]) {
+		var most outcome
+		var last int64
+		for _, o := range p.nodes {
+			last = max(last, o.alone)
+			if o.bytes > most.bytes {
+				most = o
+			}
+		}
+		if most.bytes >= measuredBytes && most.took >= measuredTook && !known {
+			known = true
+			rates.In = most.bytes * 1000 / most.took
+			rates.Out = rates.In
+		}
+		if rest := time.Duration(last-p.at-int64(most.took)) * time.Millisecond; last > 0 && rest >= 0 && rest <= besidesMax && (besides < 0 || rest < besides) {
+			besides = rest
+		}
+	}
+	if besides >= 0 {
+		rates.Besides = besides
+	}
+	return rates
+}
+
 // appendTo writes a history: a uvarint count, and per layout its version and that from
 // which it was made (counter uvarint, hash 8 bytes), flags 1 byte (1: settled, 2: loss
 // accepted), at uvarint, by; a uvarint count of changes: name, intent, zone, capacity
 // uvarint; copies, bytes and milliseconds uvarint; and a uvarint count of nodes: name,
-// bytes, complete and alone uvarint.
+// bytes, how long they took, complete and alone uvarint.
 func (h history) appendTo(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(h)))
 	for _, p := range h {
@@ -132,7 +174,7 @@ func (p past) appendTo(b []byte) []byte {
 	for _, name := range slices.Sorted(maps.Keys(p.nodes)) {
 		o := p.nodes[name]
 		b = appendString(b, name)
-		for _, v := range [...]uint64{o.bytes, uint64(o.complete), uint64(o.alone)} {
+		for _, v := range [...]uint64{o.bytes, o.took, uint64(o.complete), uint64(o.alone)} {
 			b = binary.AppendUvarint(b, v)
 		}
 	}
@@ -170,7 +212,7 @@ func (r *reader) past() (p past) {
 	last := ""
 	for range r.uvarint() {
 		name := r.text(ring.NameBytesMax)
-		o := outcome{bytes: r.uvarint(), complete: r.millis(), alone: r.millis()}
+		o := outcome{bytes: r.uvarint(), took: uint64(r.millis()), complete: r.millis(), alone: r.millis()}
 		if r.err == nil && name <= last {
 			r.fail("nodes are not in order")
 		}

@@ -27,7 +27,7 @@ func drawHistory(t *rapid.T, label string) (h history) {
 				p.nodes = map[string]outcome{}
 			}
 			p.nodes[rapid.SampledFrom([]string{"n1", "n2", "n3"}).Draw(t, "node")] = outcome{
-				bytes: rapid.Uint64Range(1, 5).Draw(t, "bytes"), complete: rapid.Int64Range(0, 5).Draw(t, "complete"), alone: rapid.Int64Range(0, 5).Draw(t, "alone"),
+				bytes: rapid.Uint64Range(1, 5).Draw(t, "bytes"), took: rapid.Uint64Range(0, 5).Draw(t, "took"), complete: rapid.Int64Range(0, 5).Draw(t, "complete"), alone: rapid.Int64Range(0, 5).Draw(t, "alone"),
 			}
 		}
 		h = h.with(p)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,7 +90,7 @@ func (w *world) complete(at string) {
 		tip := n.view.rec.course.Tip().Version()
 		w.carryOut(at, n.view.Complete(w.now, tip))
 		if n.view != nil && !w.calmed && w.rng.IntN(10) == 0 {
-			w.carryOut(at, n.view.Report(w.now, tip, w.rng.Uint64N(1000)))
+			w.carryOut(at, n.view.Report(w.now, tip, w.rng.Uint64N(1000), time.Duration(w.rng.Uint64N(1000))*time.Millisecond))
 		}
 	}
 }

@@ -31,7 +31,8 @@ type Config struct {
 	Expect int
 	// Partitions and Replicas are those of the first layout; see ring.New.
 	Partitions, Replicas int
-	// Rates are those for predictions of how long a change takes; zero predicts nothing.
+	// Rates are those for predictions of how long a change takes, until changes have shown
+	// others; zero predicts nothing.
 	Rates ring.Rates
 }
 
@@ -55,8 +56,10 @@ type View struct {
 	// answers are the peers whose documents are still to be answered: whatever they hold, or
 	// only if it is something else than what is held here.
 	answers map[string]bool
-	// planned is the last plan that was made here, for the history.
-	planned plannedChange
+	// planned is the last plan that was made here, for the history, and mostRate what
+	// predictions take no rate to be above, 0 for nothing.
+	planned  plannedChange
+	mostRate uint64
 
 	members map[string]*member
 	// needed are the nodes that have a part in the layouts that are in use.

@@ -89,6 +89,7 @@ func (n *Node) giveUp() {
 	if phase == nil || !phase.Settled() {
 		return
 	}
+	n.tellTransfers(time.Now(), phase.Progress().Tip)
 	for _, w := range n.workers {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
 			given := s.Droppable()
@@ -124,12 +125,5 @@ func (n *Node) checkComplete() {
 // completed announces that this node has all that it is to own, and what it took in.
 func (n *Node) completed(now time.Time, tip ring.Version) {
 	n.control.core.Complete(now, tip)
-	if !n.taken.report(tip) {
-		return
-	}
-	go func() { // the shards may be waiting for this goroutine
-		_, bytes := n.takenOver()
-		_, taken := n.taken.since(tip, bytes)
-		n.control.put(func(now time.Time) { n.control.core.Report(now, tip, taken) })
-	}()
+	n.tellTransfers(now, tip)
 }

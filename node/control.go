@@ -10,7 +10,6 @@ import (
 	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/membership"
 	"github.com/kindredkv/kindred/recording"
-	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/transport"
 	"github.com/kindredkv/kindred/transport/gossip"
 	"github.com/kindredkv/kindred/wire"
@@ -99,7 +98,6 @@ func (n *Node) newControlCore() (*core.Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	rate := uint64(n.cfg.Shards) * uint64(n.cfg.Limits.RebuildPace.BytesPerSecond)
 	return core.NewControl(membership.Config{
 		Self: membership.Node{
 			Name: n.cfg.Name, Zone: n.cfg.Zone, Capacity: n.cfg.Capacity, ReplicaID: n.store.DiskID(),
@@ -107,7 +105,7 @@ func (n *Node) newControlCore() (*core.Control, error) {
 			HTTPAddr: n.cfg.advertised(n.addrs.http),
 		},
 		Expect: n.cfg.Expect, Partitions: n.cfg.Partitions, Replicas: n.cfg.Replicas,
-		Rates: ring.Rates{In: rate, Out: rate},
+		Rates: n.usualRates(),
 	}, core.Saved{Layout: layout, Peers: peers, Buckets: buckets})
 }
 

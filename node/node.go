@@ -57,7 +57,7 @@ type Node struct {
 	layout atomic.Pointer[ring.Layout]
 	// removed: this node has no place in the cluster any more.
 	removed atomic.Bool
-	// taken is what the shards take over while owners change.
+	// taken is what this node is sent while owners change.
 	taken transfers
 	// recovered counts the shards that have begun to work by a layout.
 	recovered atomic.Int32
@@ -247,6 +247,7 @@ func (n *Node) setPhase(phase *ring.Phase) {
 	layout := phase.Tip()
 	owned := phase.Owned(n.cfg.Name, layout.Replicas())
 	n.spoilt.own(owned, uint8(layout.Replicas()))
+	n.taken.begin(phase, n.cfg.Name)
 	for i, w := range n.workers {
 		w.inbox.put(func(_ time.Time, s *recording.Shard) {
 			recovered, err := n.recover(s, i, owned, uint8(layout.Replicas()))
@@ -255,8 +256,6 @@ func (n *Node) setPhase(phase *ring.Phase) {
 				w.broken = err
 				return
 			}
-			_, bytes := s.Taken()
-			n.taken.begin(w, phase.Progress().Tip, bytes, time.Now())
 			w.work(s, phase, recovered)
 			if !w.begun {
 				w.begun = true

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
-	"github.com/kindredkv/kindred/ring"
 )
 
 // TestAnOperatorShrinksANodeToNothing: it is staged at one node and committed at another;
@@ -41,27 +40,3 @@ func TestAnOperatorShrinksANodeToNothing(t *testing.T) {
 	require.NotNil(t, lost)
 	require.Equal(t, kindred.Unknown, lost.Outcome)
 }
-
-func TestWhatIsTakenInIsCountedFromTheBeginningOfATip(t *testing.T) {
-	var taken transfers
-	now := time.Unix(1e9, 0)
-	a, b := &worker{}, &worker{}
-	old, tip := version(1), version(2)
-	taken.begin(a, old, 0, now)
-	taken.begin(b, old, 5, now)
-	_, bytes := taken.since(old, 25)
-	require.EqualValues(t, 20, bytes)
-	taken.begin(a, tip, 12, now.Add(time.Second))
-	taken.begin(b, tip, 8, now.Add(time.Second))
-	taken.begin(a, tip, 99, now.Add(time.Minute)) // the next step of the same tip
-	began, bytes := taken.since(tip, 120)
-	require.EqualValues(t, 100, bytes)
-	require.Equal(t, now.Add(time.Second), began)
-	_, bytes = taken.since(old, 120)
-	require.Zero(t, bytes, "that of another tip is not known any more")
-	require.True(t, taken.report(tip))
-	require.False(t, taken.report(tip), "it is told once")
-	require.False(t, taken.report(old))
-}
-
-func version(counter uint64) ring.Version { return ring.Version{Counter: counter, Hash: counter} }

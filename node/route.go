@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred/recording"
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/transport"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -25,6 +26,8 @@ func (n *Node) receive(from string, batch transport.Batch) {
 		case *wire.Layout, *wire.Buckets:
 			n.control.received(from, m)
 			continue
+		case *wire.RebuildPage, *wire.Pieces:
+			n.taken.count(time.Now(), ring.Partition(wire.HeadOf(m).Partition), len(raw))
 		}
 		i := int(wire.HeadOf(m).Partition) % len(n.workers)
 		byShard[i] = append(byShard[i], m)

@@ -375,7 +375,7 @@ func (s *Shard) Has(id replica.ID) bool { return s.shard.Has(id) }
 func (s *Shard) Complete() (ring.Version, bool) { return s.shard.Complete() }
 
 // Taken is that of core.Shard.
-func (s *Shard) Taken() ([]int, uint64) { return s.shard.Taken() }
+func (s *Shard) Taken() []int { return s.shard.Taken() }
 
 // Droppable is that of core.Shard.
 func (s *Shard) Droppable() []replica.ID { return s.shard.Droppable() }

@@ -202,11 +202,16 @@ func (p *Plan) addOrphans(c *Course, d *Decision) {
 	p.Refusals = append(p.Refusals, problem)
 }
 
-// Rates are how fast one node takes and gives copies, in bytes a second.
-type Rates struct{ In, Out uint64 }
+// Rates are how fast one node takes and gives copies, in bytes a second, and what a change
+// takes besides: until all have agreed to it, and from step to step.
+type Rates struct {
+	In, Out uint64
+	Besides time.Duration
+}
 
-// Duration predicts how long the copies take: as long as the busiest node, since all
-// nodes send and receive at once. It is zero for rates that are zero.
+// Duration predicts how long the change takes: what it takes besides the copies, and those
+// as long as the busiest node, since all nodes send and receive at once. It is zero for
+// rates that are zero.
 func (p *Plan) Duration(r Rates) time.Duration {
 	if r.In == 0 || r.Out == 0 {
 		return 0
@@ -215,7 +220,7 @@ func (p *Plan) Duration(r Rates) time.Duration {
 	for _, n := range p.Nodes {
 		longest = max(longest, float64(n.BytesIn)/float64(r.In), float64(n.BytesOut)/float64(r.Out))
 	}
-	return time.Duration(longest * float64(time.Second))
+	return r.Besides + time.Duration(longest*float64(time.Second))
 }
 
 func words(names []string) string {

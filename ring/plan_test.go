@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -158,6 +159,9 @@ func TestPlansAddUp(t *testing.T) {
 			return // nobody who owns may be left
 		}
 		d, err := c.courses[at].Propose(c.staged[at], true)
+		if nobody := new(LimitError); errors.As(err, &nobody) {
+			return // the lynx was the only owner, and is not to own any more
+		}
 		require.NoError(t, err)
 		p := c.courses[at].Plan(c.staged[at], d, situation(members[1].Name))
 		in, out, bytes := 0, 0, uint64(0)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,7 +30,8 @@ const changeMax = "2m"
 
 // TestAClusterGrowsAndShrinks follows real nodes: three with data become six, and two of
 // the first three leave. All the while a client writes and reads, and nothing it does
-// fails; in the end every value is where the new layout says.
+// fails; in the end every value is where the new layout says. No copy moves that need not,
+// and what a plan predicts is what comes.
 func TestAClusterGrowsAndShrinks(t *testing.T) {
 	t.Parallel()
 	l := live{t, filepath.Join(t.TempDir(), "cluster")}
@@ -38,6 +41,7 @@ func TestAClusterGrowsAndShrinks(t *testing.T) {
 	l.status("local", "start", "--nodes", "3", "--base-port", fmt.Sprint(base), "--kvnode", kvnode)
 	fill(t, l, 300)
 	load := startTraffic(t, base)
+	load.ballast(t, 6000, 3000)
 
 	for i := 4; i <= 6; i++ {
 		joinNode(t, kvnode, base, i)
@@ -50,12 +54,14 @@ func TestAClusterGrowsAndShrinks(t *testing.T) {
 	require.Len(t, staged.Staged, 3)
 	plan := planned(t, l)
 	require.Equal(t, 3*128, plan.Copies)
+	require.Equal(t, fewest(plan), plan.Copies, "who joins is given what it is short of, and nobody else anything")
 	changed(t, l, plan.Version)
 	require.Equal(t, map[string]int{"n1": 128, "n2": 128, "n3": 128, "n4": 128, "n5": 128, "n6": 128}, shares(l))
 	all(t, l, 300)
 
 	l.ok("cluster", "leave", "n1", "n2")
 	plan = planned(t, l)
+	require.Equal(t, fewest(plan), plan.Copies)
 	changed(t, l, plan.Version)
 	now := shares(l)
 	require.Zero(t, now["n1"]+now["n2"], "%v", now)
@@ -64,11 +70,15 @@ func TestAClusterGrowsAndShrinks(t *testing.T) {
 	load.end()
 
 	var past historyDoc
-	require.NoError(t, decode(l.ok("cluster", "history", "-o", "json"), &past))
-	require.Len(t, past.History, 2)
+	require.Eventually(t, func() bool {
+		require.NoError(t, decode(l.ok("cluster", "history", "-o", "json"), &past))
+		return len(past.History) == 2 && asPredicted(past.History[0]) && asPredicted(past.History[1])
+	}, 10*time.Second, 200*time.Millisecond, "what came is what was predicted: %+v", &past)
 	for _, p := range past.History {
+		t.Logf("%s: %d bytes predicted, %d came (%.3f); %.1f s predicted, took %.1f s", p.Version, p.Bytes, p.Moved, float64(p.Moved)/float64(p.Bytes), p.Expected, p.Took)
 		require.Equal(t, "settled", p.Outcome)
 		require.Positive(t, p.Took)
+		require.Positive(t, p.Expected)
 	}
 	require.Equal(t, exitError, l.run("cluster", "commit").exit, "nothing is staged")
 }
@@ -264,6 +274,26 @@ func missingOf(l live, keys int) (missing []string) {
 	return missing
 }
 
+const (
+	// movedMax is how many times as much as the plan says may be sent, and predictedWithin
+	// how far from it that may be: the plan's copies are the fewest, and its bytes theirs.
+	movedMax        = 1.15
+	predictedWithin = 0.10
+)
+
+// fewest is how many copies have to move at least: what each node is to own more.
+func fewest(plan api.PlanDoc) (copies int) {
+	for _, n := range plan.Nodes {
+		copies += max(0, n.After-n.Before)
+	}
+	return copies
+}
+
+func asPredicted(p api.PastChangeDoc) bool {
+	ratio := float64(p.Moved) / float64(p.Bytes)
+	return p.Bytes > 0 && ratio < movedMax && math.Abs(ratio-1) < predictedWithin
+}
+
 // joinNode starts a node beside a local cluster, which does not know of it. It ends when
 // that is asked for, or with the test.
 func joinNode(t *testing.T, kvnode string, base, i int) (kill func()) {
@@ -365,9 +395,28 @@ func changed(t *testing.T, l live, version string) {
 	t.Logf("%s is settled after %.1f s", version, doc.Seconds)
 }
 
+// ballast stores keys, so that there is something to move.
+func (l *traffic) ballast(t *testing.T, keys, size int) {
+	t.Helper()
+	value := bytes.Repeat([]byte("v"), size)
+	var all sync.WaitGroup
+	for part := range 8 {
+		all.Go(func() {
+			for i := part; i < keys; i += 8 {
+				if _, err := l.client.Bucket("ballast").Put(t.Context(), fmt.Sprint("key", i), value); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 // traffic is a client that overwrites and reads a few keys, one after another.
 type traffic struct {
 	t      *testing.T
+	client *client.Client
 	cancel context.CancelFunc
 	ended  chan struct{}
 	rounds atomic.Int64
@@ -377,7 +426,7 @@ func startTraffic(t *testing.T, base int) *traffic {
 	c, err := client.Dial(t.Context(), []string{fmt.Sprintf("127.0.0.1:%d", base)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &traffic{t: t, cancel: cancel, ended: make(chan struct{})}
+	l := &traffic{t: t, client: c, cancel: cancel, ended: make(chan struct{})}
 	t.Cleanup(func() { l.cancel(); <-l.ended; c.Close() })
 	go func() {
 		defer close(l.ended)

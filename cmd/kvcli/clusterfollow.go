@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (a *app) followChange(ctx context.Context, cl cluster, doc *commitDoc, begi
 		if doc.Settled {
 			return doc, nil
 		}
-		progress.Say(sum.text(doc.WaitsFor))
+		progress.Say(sum.text(doc.WaitsFor, plannedBytes(known, doc.Version)))
 		if !pause(ctx, surveyEvery) {
 			return doc, &result{exit: exitUnavailable, code: string(kindred.CodeTimeout), message: fmt.Sprintf(
 				"layout %s is committed, and not settled after %.1f s; it goes on by itself (kvcli cluster wait --for changed)", doc.Version, doc.Seconds)}
@@ -112,11 +113,30 @@ func (s *transferSum) add(t *kindred.Transfer) {
 	s.Bytes, s.Rate, s.Left = s.Bytes+t.Bytes, s.Rate+t.Rate, max(s.Left, t.Left)
 }
 
+// plannedBytes is how much the plan of a version was to send, zero if that is not known.
+func plannedBytes(known *kindred.Changes, version string) uint64 {
+	if known == nil {
+		return 0
+	}
+	at := slices.IndexFunc(known.History, func(p kindred.PastChange) bool { return p.Version == version })
+	if at < 0 {
+		return 0
+	}
+	return known.History[at].Bytes
+}
+
 // text is one line of progress.
-func (s *transferSum) text(waits []api.WaitDoc) string {
+func (s *transferSum) text(waits []api.WaitDoc, planned uint64) string {
 	parts := []string{fmt.Sprintf("%d of %d copies complete", s.Complete, s.Copies)}
 	if s.Bytes > 0 {
-		parts = append(parts, fmt.Sprintf("%s at %s/s", bytesText(s.Bytes), bytesText(s.Rate)))
+		sent := bytesText(s.Bytes)
+		if planned > 0 {
+			sent += " of about " + bytesText(planned)
+		}
+		if s.Rate > 0 {
+			sent += fmt.Sprintf(" at %s/s", bytesText(s.Rate))
+		}
+		parts = append(parts, sent)
 	}
 	if s.Left > 0 {
 		parts = append(parts, fmt.Sprintf("about %s left", s.Left.Round(time.Second)))

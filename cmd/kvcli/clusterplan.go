@@ -21,6 +21,11 @@ func (a *app) clusterPlan() *cobra.Command {
 how many copies are sent and about how long that takes, what holds meanwhile, who has to
 be reached before it begins, and why it would be refused, if so. Nothing changes.
 
+Bytes are keys and values as they are sent, not what they take on the disk, where they
+are compressed: a node reads copies of its own for that, half a second at most. The time
+goes by the rate at which the last change was sent, or by the pace of rebuilds if there
+was none; history shows what came of it.
+
 The plan has a version; 'kvcli cluster commit VERSION' commits this one and no other.`,
 		Example: "  kvcli cluster plan\n  kvcli cluster plan -o json | jq -r .version",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -88,7 +93,7 @@ func movedText(p *kindred.LayoutPlan) string {
 		text += ", about " + bytesText(p.Bytes)
 	}
 	if p.Expected > 0 {
-		text += fmt.Sprintf(", which takes about %s without other load", p.Expected.Round(time.Second))
+		text += fmt.Sprintf("; the change takes about %s", p.Expected.Round(time.Second))
 	}
 	return text
 }
@@ -280,7 +285,8 @@ func (a *app) clusterHistory() *cobra.Command {
 	return &cobra.Command{
 		Use: "history", Short: "List the changes of the layout, with what was predicted and what came", Args: cobra.NoArgs,
 		Long: `History lists the changes of the layout that the asked node knows to have been
-committed, the latest first: what was changed, what was predicted, and what came of it.`,
+committed, the latest first: what was changed, what was predicted (the bytes to be sent,
+and how long it would take from the commit until it is settled), and what came of it.`,
 		Example: "  kvcli cluster history\n  kvcli cluster history -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onLayout(c.Context(), func(ctx context.Context, v *layoutView) error {
@@ -300,16 +306,16 @@ func writeHistory(w io.Writer, doc historyDoc, known *kindred.Changes) error {
 		_, err := fmt.Fprintf(w, "the layout has not changed since it was made, as far as %s knows\n", doc.AskedNode)
 		return err
 	}
-	t := table{header: []string{"LAYOUT", "COMMITTED", "CHANGE", "COPIES", "EXPECTED", "TOOK", "OUTCOME"}}
+	t := table{header: []string{"LAYOUT", "COMMITTED", "CHANGE", "COPIES", "EXPECTED", "CAME", "OUTCOME"}}
 	for i, p := range doc.History {
-		expected, took := "?", "?"
+		expected, came := "?", "?"
 		if p.Bytes > 0 || p.Expected > 0 {
 			expected = fmt.Sprintf("%s in %s", bytesText(p.Bytes), durationText(p.Expected))
 		}
 		if p.Took > 0 {
-			took = durationText(p.Took)
+			came = fmt.Sprintf("%s in %s", bytesText(p.Moved), durationText(p.Took))
 		}
-		t.add(plainCells(p.Version, when(known.History[i].Committed), changesText(p.Changes), fmt.Sprint(p.Copies), expected, took, p.Outcome)...)
+		t.add(plainCells(p.Version, when(known.History[i].Committed), changesText(p.Changes), fmt.Sprint(p.Copies), expected, came, p.Outcome)...)
 	}
 	return t.write(w)
 }

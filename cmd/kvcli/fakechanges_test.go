@@ -142,7 +142,7 @@ func (f *fakeChanges) Commit(ctx context.Context, node, version string, loss boo
 	}
 	f.history = append([]kindred.PastChange{{
 		Version: d.Version().String(), From: d.Parent().String(), Changes: views.NodeChanges(seen.Takes), Outcome: "running", Loss: loss,
-		Committed: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Copies: seen.Copies, Bytes: seen.Bytes, Expected: seen.Duration(ring.Rates{In: 1 << 20, Out: 1 << 20}),
+		Committed: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Copies: seen.Copies, Bytes: seen.Bytes, Expected: seen.Duration(ring.Rates{In: 1 << 20, Out: 1 << 20}), Moved: seen.Bytes,
 	}}, f.history...)
 	f.next, f.asked = d, 0
 	return f.Changes(ctx, node)

@@ -31,6 +31,20 @@ type Metrics struct {
 	BallastHeld               bool
 }
 
+// DiskBytes is about what the rows with lo <= key < hi take in tables, compressed and with
+// what was overwritten and not cleared away yet; 0 if that is not known.
+func (s *Store) DiskBytes(lo, hi []byte) uint64 {
+	if !s.gate.enter() {
+		return 0
+	}
+	defer s.gate.leave()
+	bytes, err := s.db.EstimateDiskUsage(lo, hi)
+	if err != nil {
+		return 0
+	}
+	return bytes
+}
+
 // Metrics returns the store's counters; a closed store has none.
 func (s *Store) Metrics() Metrics {
 	if !s.gate.enter() {

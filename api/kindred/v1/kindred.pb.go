@@ -4699,7 +4699,7 @@ type PastChange struct {
 	Copies     uint32 `protobuf:"varint,8,opt,name=copies,proto3" json:"copies,omitempty"`
 	Bytes      uint64 `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	ExpectedMs uint64 `protobuf:"varint,10,opt,name=expected_ms,json=expectedMs,proto3" json:"expected_ms,omitempty"`
-	// What arrived at the node that answers.
+	// What all nodes were sent that have told of it.
 	MovedBytes    uint64 `protobuf:"varint,11,opt,name=moved_bytes,json=movedBytes,proto3" json:"moved_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
