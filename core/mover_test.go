@@ -23,6 +23,8 @@ import (
 //     TestAcknowledgementsDoNotOutliveTheirLayout
 //   - homes that count no more are guests, or answers to wait for:
 //     TestOldHomesAreForgottenWhenTheyCountNoMore
+//   - what a home has said counts when it stands in for another:
+//     TestAnOldHomeThatStandsInCountsByItsHint
 //   - a guest that becomes a home counts by its hint: TestAGuestThatBecomesAHomeCountsByItsReplica
 //   - a removed node drops hints: TestWhoWasRemovedKeepsWhatItOwes
 //   - a guest counts for the new homes only: TestAGuestCountsInEachLayoutThatItServes

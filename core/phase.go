@@ -166,17 +166,35 @@ func (o *writeOp) follow(s *Shard, now time.Time) {
 		o.write = again(o.write, s.opID(o.seq), at)
 		o.spread(s, o.put.Dot())
 		return
-	case o.at == at:
-	case o.base != nil && s.baseOf(o.head) == nil:
-		o.base = nil
-		o.put.DropBase()
+	}
+	left := o.base != nil && s.baseOf(o.head) == nil
+	if left {
+		o.leaveBase(s)
 	}
 	o.at = at
-	o.write = again(o.write, o.write.Op, at)
+	o.write = again(o.write, s.opID(o.seq), at)
 	for _, peer := range o.put.Waiting() {
-		o.resend(s, peer)
+		if peer != s.cfg.Node {
+			o.resend(s, peer)
+		}
+	}
+	if left {
+		o.turn(s)
 	}
 	o.look(s)
+}
+
+// leaveBase goes on without the homes by the layout before. One that was asked to take the
+// write as a home may be asked to keep it for somebody now, and what it says to the first is
+// no answer to the second: so those who are waited for are asked anew.
+func (o *writeOp) leaveBase(s *Shard) {
+	s.renumber(o)
+	o.base, o.hints = nil, nil
+	o.put.DropBase()
+	own := slices.Contains(o.put.Waiting(), s.cfg.Node)
+	if own && o.durability() == kindred.Sync && o.holds(s, o.put.Dot()) {
+		s.out.Syncs = append(s.out.Syncs, o.seq)
+	}
 }
 
 // again is a write that was sent, to be sent by another phase.

@@ -273,12 +273,7 @@ func TestOldHomesAreForgottenWhenTheyCountNoMore(t *testing.T) {
 	m.deafTo(y)
 	token := m.ask(x, strict(put(key, "milk")))
 	require.Nil(t, m.answers[token], "%s is one of two new homes", x)
-	m.hush = false
-	for _, name := range m.names {
-		m.courses[name].SetComplete()
-	}
-	m.spread()
-	m.pass(0)
+	m.allAlone()
 	require.Equal(t, ring.Alone, m.at(x))
 	require.Nil(t, m.answers[token], "%s may yet take it", y)
 	m.deafTo()
@@ -288,6 +283,34 @@ func TestOldHomesAreForgottenWhenTheyCountNoMore(t *testing.T) {
 	require.NotNil(t, m.answers[token])
 	require.Nil(t, m.answers[token].Err)
 	require.ElementsMatch(t, []string{x, y}, m.answers[token].Receipt.Acked, "%s counts no more", z)
+}
+
+// What this node has yet to make durable counts when it has done so, though the write goes
+// on by another number since.
+func TestAnOwnSyncCountsWhenTheOldHomesDoNoMore(t *testing.T) {
+	m, key, x, y, _, w := moving(t)
+	m.slowDisk = x
+	all := strict(put(key, "milk"))
+	all.W, all.Durability = kindred.CountAll, kindred.Sync
+	token := m.ask(x, all)
+	m.allAlone()
+	require.Equal(t, ring.Alone, m.at(x))
+	require.Nil(t, m.answers[token])
+	m.slowDisk = ""
+	m.settle()
+	require.NotNil(t, m.answers[token])
+	require.Nil(t, m.answers[token].Err)
+	require.ElementsMatch(t, []string{x, y, w}, m.answers[token].Receipt.Acked)
+}
+
+// allAlone lets everybody go on until the layout before counts no more.
+func (m *mover) allAlone() {
+	m.hush = false
+	for _, name := range m.names {
+		m.courses[name].SetComplete()
+	}
+	m.spread()
+	m.pass(0)
 }
 
 // freezeAt lets the courses go on, and no shard follow but one.
@@ -359,90 +382,6 @@ func (m *mover) keyAt(name string) string {
 	}
 	m.t.Fatal("it is a home of nothing")
 	return ""
-}
-
-// A guest stands in for a home in each layout that has that home.
-func TestAGuestCountsInEachLayoutThatItServes(t *testing.T) {
-	m := newMover(t, 6, 0)
-	m.hush = true
-	m.commit("n1", false, leaves("n6"))
-	m.spread()
-	var x, y, z, w string
-	key, _, _ := m.movedWhere("n1", func(p ring.Partition, was, is []string) bool {
-		z, w = onlyIn(was, is)[0], onlyIn(is, was)[0]
-		x, y = onlyIn(was, []string{z})[0], onlyIn(was, []string{z})[1]
-		places := m.layout.Preference(p, 3, func(name string) bool { return name != y })
-		return places[len(places)-1].Node == w // who comes first in the place of y
-	})
-	m.cut(y)
-	var hinted []string
-	m.lose = also(m.lose, func(_, to string, msg wire.Message) bool {
-		if _, hint := msg.(*wire.Hint); hint {
-			hinted = append(hinted, to)
-		}
-		return false
-	})
-	all := put(key, "milk")
-	all.W, all.PW = 3, 2
-	resp := m.do(x, all)
-	require.NotNil(t, resp)
-	require.Nil(t, resp.Err, "%v", resp.Err)
-	require.NotEmpty(t, resp.Receipt.Guests)
-	require.Subset(t, resp.Receipt.Acked, []string{x, z, w})
-	require.NotContains(t, resp.Receipt.Guests, z)
-	require.NotContains(t, resp.Receipt.Guests, w, "a home of the other layout stands in for nobody")
-	require.NotContains(t, hinted, w, "it is asked to take the write, and nothing else")
-	require.NotContains(t, hinted, z)
-}
-
-// A write that was made as a guest and goes on by a layout that makes its node a home is
-// counted there for what the replica has, which is nothing before the hint was delivered.
-func TestAGuestThatBecomesAHomeCountsByItsReplica(t *testing.T) {
-	m := newMover(t, 5, 0)
-	m.hush = true
-	m.commit("n1", false, leaves("n5"))
-	next := m.courses["n1"].Holds().Layout()
-	var key, g string
-	for _, key = range keysOf(m.rig) {
-		come := onlyIn(next.Homes(next.PartitionOf("b", key), 3), m.homesOf(key))
-		if len(come) == 1 && slices.Contains(m.homesOf(key), "n5") {
-			g = come[0]
-			break
-		}
-	}
-	other := onlyIn(m.away(key), []string{g})[0]
-	stay := onlyIn(m.homesOf(key), []string{"n5"})
-	x, y := stay[0], stay[1]
-
-	m.split(m.homesOf(key), m.away(key))
-	m.lose = also(m.lose, func(_, to string, msg wire.Message) bool {
-		_, hint := msg.(*wire.Hint)
-		return hint && to == other
-	})
-	token := m.ask(g, put(key, "milk"))
-	require.Nil(t, m.answers[token], "%s is the only one that has it", g)
-	dots := m.nodes[g].shard.debts.ledger.Held(m.head(key))
-	require.False(t, dots.IsEmpty())
-
-	m.spread()
-	require.Equal(t, ring.Both, m.at(g))
-	require.Contains(t, m.nodes[g].shard.homesOf(m.head(key)), g)
-	m.slowReads = g // the hint is on its way into its own replica
-	m.deafTo(y, "n5", other)
-	for _, home := range m.homesOf(key) {
-		m.link(g, home, true)
-	}
-	m.pass(differAgain)
-	require.True(t, m.nodes[x].shard.Clock(m.placeOf(key)).Covers(dots))
-	require.False(t, m.nodes[g].shard.Clock(m.placeOf(key)).Covers(dots))
-	require.Nil(t, m.answers[token], "of the new homes only %s has it", x)
-
-	m.deafTo("n5", other)
-	m.link(g, y, false)
-	m.link(g, y, true)
-	require.NotNil(t, m.answers[token])
-	require.Nil(t, m.answers[token].Err)
-	require.ElementsMatch(t, []string{x, y}, m.answers[token].Receipt.Acked)
 }
 
 // R24: a node that is one step behind serves, for the steps are made for that; one that is

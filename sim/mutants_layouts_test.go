@@ -24,6 +24,9 @@ var mutantsLayouts = []mutant{
 	{name: "homes that count no more are named, and guests", directed: "replica:TestAPutForgetsTheLayoutBefore", rule: "R23, I1", edits: []edit{
 		{"replica/put.go", "	p.acked = slices.DeleteFunc(p.acked, func(node string) bool { return !p.counts(node) })\n", ""},
 	}},
+	{name: "what an old home has said counts when it stands in", directed: "core:TestAnOldHomeThatStandsInCountsByItsHint", rule: "R23, I1", edits: []edit{
+		{"core/phase.go", "	s.renumber(o)\n	o.base, o.hints = nil, nil\n", "	o.base = nil\n"},
+	}},
 	{name: "a guest that becomes a home counts by its hint", directed: "core:TestAGuestThatBecomesAHomeCountsByItsReplica", rule: "R23, I1", edits: []edit{
 		{"core/write.go", "	case o.guest && !home:\n", "	case o.guest && (home || !home):\n"},
 	}},
