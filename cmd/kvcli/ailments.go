@@ -60,6 +60,11 @@ func (d *diagnosis) node(s *survey, v *nodeView) {
 			"%s cannot be asked, so how it is nobody knows: %v", v.Name, v.Err)
 		return
 	}
+	if v.removed() {
+		d.add(v.Name, "removed", fmt.Sprintf("stop it; or let the others have what only it has, before its folder is emptied: kvcli cluster return %s", v.Name),
+			"%s was removed from the cluster and is up: it refuses all requests and keeps what it has", v.Name)
+		return
+	}
 	if !v.Local.Ready {
 		d.add(v.Name, "not_ready", "wait (kvcli cluster wait --for ready), or see its log", "%s is not ready: %s", v.Name, v.Local.Reason)
 	}
@@ -133,6 +138,9 @@ func (d *diagnosis) reported(s *survey) {
 	by := map[string][]string{}
 	var texts []string
 	for _, v := range s.Nodes {
+		if v.removed() {
+			continue
+		}
 		for _, text := range v.Cluster.Problems {
 			if by[text] == nil {
 				texts = append(texts, text)

@@ -43,6 +43,10 @@ func TestEveryAilmentIsNamed(t *testing.T) {
 		words  string
 	}{
 		"not ready":      {func(l *kindred.Local) { l.Ready, l.Reason = false, "reading the clocks" }, "not_ready", "n2 is not ready: reading the clocks"},
+		"removed": {func(l *kindred.Local) {
+			l.Ready, l.Reason = false, "it was removed from the cluster"
+			l.Replication.Replicas[0].Trusted = false // and more that nobody has to mend
+		}, "removed", "n2 was removed from the cluster and is up"},
 		"shard silent":   {func(l *kindred.Local) { l.Replication.Unknown = "a shard has not said" }, "unknown", "is not known: a shard has not said"},
 		"an old version": {func(l *kindred.Local) { l.Replication = nil }, "unknown", "of another version"},
 		"rebuilding":     {func(l *kindred.Local) { l.Replication.Replicas[0].Rebuild.State = "copying" }, "rebuilding", "1 replica of n2 is copied anew"},
@@ -121,6 +125,22 @@ func TestWaitingEndsWhenAllNodesHaveIt(t *testing.T) {
 		require.Contains(t, strings.Join(doc.WaitingFor, "; "), "n4 cannot be asked")
 	}
 	require.Equal(t, 1, runWith(t, wellCluster(), "", "cluster", "wait", "--for", "peace").exit)
+}
+
+// A removed node that was started again never gets anything more, and nobody needs it.
+func TestNobodyWaitsForARemovedNode(t *testing.T) {
+	for _, what := range []string{"ready", "trusted", "settled", "audited"} {
+		f := wellCluster()
+		f.change = func(node string, _ int, l *kindred.Local) {
+			if node == "n3" {
+				l.Ready, l.Reason = false, "it was removed from the cluster"
+				l.Replication.Replicas[0].Trusted, l.Replication.Replicas[0].Unsettled = false, 1
+			}
+		}
+		doc, o := waitFor(t, f, what)
+		require.Zero(t, o.exit, o.stdout)
+		require.True(t, doc.Reached)
+	}
 }
 
 // A guest delivers its hint to a home that had been asked before in the same round:

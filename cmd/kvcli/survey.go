@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,12 @@ func (v *nodeView) replication() kindred.Replication {
 
 // known reports whether the node said everything.
 func (v *nodeView) known() bool { return v.Err == nil && v.replication().Unknown == "" }
+
+// removed reports whether the node was removed from the cluster and is up all the same:
+// it has no part in anything, however it is.
+func (v *nodeView) removed() bool {
+	return v.Err == nil && !v.Local.Ready && strings.Contains(v.Local.Reason, "was removed from the cluster")
+}
 
 // survey is what all nodes said.
 type survey struct {

@@ -114,6 +114,7 @@ func (c condition) check(s *survey) (lacks []string, have, of int) {
 	for i := range s.Nodes {
 		v := &s.Nodes[i]
 		switch {
+		case v.removed():
 		case v.Err != nil:
 			lacks = append(lacks, fmt.Sprintf("%s cannot be asked: %v", v.Name, v.Err))
 		case v.replication().Unknown != "":
@@ -156,7 +157,8 @@ func (a *app) clusterWait() *cobra.Command {
   healthy   'kvcli cluster health' finds no problem
 
 or until --timeout (60 s), which ends it with 6 and the sentences that say what
-is lacking. A node that cannot be asked is lacking.`,
+is lacking. A node that cannot be asked is lacking; one that was removed from the
+cluster is not waited for.`,
 		Example: "  kvcli cluster wait\n  kvcli cluster wait --for settled --timeout 30s",
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, cond := range conditions() {
