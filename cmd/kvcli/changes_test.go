@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
 )
 
 func TestARemovalIsConfirmedOnATerminalByTheName(t *testing.T) {
@@ -68,6 +69,23 @@ func TestAChangeThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 	require.Contains(t, o.stderr, "it waits for n3, which is not known to hold layout")
 	f.hangs = false
 	require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
+}
+
+// TestAnOldOwnerIsAskedUntilTheChangeIsDone: one that leaves and was stopped in order is
+// no member any more, and may have what nobody else has: not to ask it and to say nothing
+// would be to call unknown healthy.
+func TestAnOldOwnerIsAskedUntilTheChangeIsDone(t *testing.T) {
+	info, err := newFakeCluster().Cluster(t.Context())
+	require.NoError(t, err)
+	info.Members = append(info.Members, kindred.Member{Name: "n7", State: kindred.Left})
+	change := changeDoc{Nodes: []api.NodeProgressDoc{{Node: "n1"}, {Node: "n7"}, {Node: "n8", Gone: true}}}
+	names, err := everyNode(info, change)
+	require.NoError(t, err)
+	require.Equal(t, []string{"n1", "n2", "n3", "n4", "n7"}, names)
+	change.Settled = true
+	names, err = everyNode(info, change)
+	require.NoError(t, err)
+	require.Equal(t, []string{"n1", "n2", "n3", "n4"}, names)
 }
 
 // TestALayoutHasOneVersion: what shows a layout calls it what was committed, also where

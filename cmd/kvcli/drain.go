@@ -112,7 +112,7 @@ func isNode(ctx context.Context, cl cluster, node string) error {
 	if err != nil {
 		return err
 	}
-	names, err := everyNode(info)
+	names, err := everyNode(info, changeDoc{})
 	if err == nil && !slices.Contains(names, node) {
 		return kindred.Invalid("node", "no node is called %q: the nodes are %s", node, strings.Join(names, ", "))
 	}

@@ -111,7 +111,7 @@ func (a *app) showExposure(ctx context.Context, cl cluster) error {
 	if err != nil {
 		return err
 	}
-	names, err := everyNode(info)
+	names, err := everyNode(info, changeOf(ctx, cl, info))
 	if err != nil {
 		return err
 	}

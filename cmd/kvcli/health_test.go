@@ -42,7 +42,7 @@ func TestEveryAilmentIsNamed(t *testing.T) {
 		kind   string
 		words  string
 	}{
-		"not ready":      {func(l *kindred.Local) { l.Ready, l.Reason = false, "reading the clocks" }, "not_ready", "n2 is not ready: reading the clocks"},
+		"not ready": {func(l *kindred.Local) { l.Ready, l.Reason = false, "reading the clocks" }, "not_ready", "n2 is not ready: reading the clocks"},
 		"removed": {func(l *kindred.Local) {
 			l.Ready, l.Reason = false, "it was removed from the cluster"
 			l.Replication.Replicas[0].Trusted = false // and more that nobody has to mend

@@ -54,12 +54,12 @@ func surveyCluster(ctx context.Context, cl cluster) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := everyNode(info)
+	change := changeOf(ctx, cl, info)
+	names, err := everyNode(info, change)
 	if err != nil {
 		return nil, err
 	}
-	s := &survey{Asked: info, Nodes: make([]nodeView, len(names))}
-	s.Change = changeOf(ctx, cl, info)
+	s := &survey{Asked: info, Nodes: make([]nodeView, len(names)), Change: change}
 	var asked sync.WaitGroup
 	for i, name := range names {
 		asked.Go(func() {
@@ -74,8 +74,9 @@ func surveyCluster(ctx context.Context, cl cluster) (*survey, error) {
 	return s, ctx.Err()
 }
 
-// everyNode names the nodes of the layout and the members that have not left.
-func everyNode(info kindred.Cluster) ([]string, error) {
+// everyNode names the nodes of the layout, the members that have not left, and who counts
+// until a change is done: an old owner may be stopped, and have what nobody else has.
+func everyNode(info kindred.Cluster, change changeDoc) ([]string, error) {
 	var names []string
 	if len(info.Layout) > 0 {
 		layout, err := layoutOf(info)
@@ -89,6 +90,11 @@ func everyNode(info kindred.Cluster) ([]string, error) {
 	for _, m := range info.Members {
 		if m.State != kindred.Left {
 			names = append(names, m.Name)
+		}
+	}
+	for _, n := range change.Nodes {
+		if !change.Settled && !n.Gone {
+			names = append(names, n.Node)
 		}
 	}
 	slices.Sort(names)
