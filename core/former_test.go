@@ -102,6 +102,24 @@ func TestAnOldCopyIsKeptUntilEveryOwnerHasIt(t *testing.T) {
 	}
 }
 
+// R27: an owner that starts anew does not know who was an owner before. It listens to one
+// that says so, which would wait for it for ever.
+func TestAFormerHomeIsWelcomeAtAnOwnerThatHasStarted(t *testing.T) {
+	m, key, x, z, w := settled(t)
+	id := m.placeOf(key)
+	late := m.aDot(z, id)
+	require.NoError(t, m.joinAt(z, key, wire.Delta{Dots: late}))
+	for i, owner := range m.nodes[z].shard.homesOf(wire.Head(id)) {
+		m.restart(owner, uint64(99+i), false, false)
+	}
+	require.NotContains(t, m.nodes[z].shard.Droppable(), id)
+	m.run(35)
+	for _, owner := range []string{x, w} {
+		require.True(t, m.nodes[owner].shard.Clock(id).Covers(late), owner)
+	}
+	require.Contains(t, m.nodes[z].shard.Droppable(), id)
+}
+
 // aDot is a write event that nobody has heard of.
 func (m *mover) aDot(node string, id replica.ID) vclock.DotSet {
 	return vclock.NewDotSet(vclock.Dot{Actor: replica.GuestIncarnation(id, m.nodes[node].shard.cfg.Start), Counter: 1})

@@ -42,6 +42,9 @@ import (
 //   - a loss is not accepted: TestWhoIsGoneIsMadeUpFor
 //   - the incomplete are read: TestWhoIsNotCompleteAnswersNoRead
 //   - trust by the homes of one layout: TestTrustIsAskedOfBothLayouts
+//   - promises that were left stay different, or a round ends: TestPromisesAreMadeAlikeDuringAChange
+//   - closes are looked for when their next look is due: TestClosesGoOnOnceThePhaseIsSettled
+//   - a former home is not welcome: TestAFormerHomeIsWelcomeAtAnOwnerThatHasStarted
 
 // mover is a rig whose owners change: each node has its own way through layouts, as the
 // control core has it, and hears of the others' when the test lets it.

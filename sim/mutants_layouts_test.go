@@ -36,4 +36,23 @@ var mutantsLayouts = []mutant{
 	{name: "who was removed pays", directed: "core:TestWhoWasRemovedKeepsWhatItOwes", rule: "R27, I7", edits: []edit{
 		{"core/deliver.go", "!s.removed() && target", "target"},
 	}},
+	{name: "one old owner is enough to be complete by", directed: "core:TestCompleteNeedsEveryOldOwner", rule: "R25", edits: []edit{
+		{"antientropy/owners.go", "			waits = true\n", "			_ = waits\n"},
+		{"antientropy/owners.go", "(held >= n-n/2 || e.owners.Loss)", "(held >= min(n, 1) || e.owners.Loss)"},
+	}},
+	{name: "old owners left out before all read from the new", directed: "ring:TestALeaverThatDiesOnTheWayIsRemoved", rule: "R23", edits: []edit{
+		{"ring/course.go", "	if !f.all(c.counting(f), func(m Mark) bool { return m.Step >= step }) {\n", "	if step == Both && !f.all(c.counting(f), func(m Mark) bool { return m.Step >= step }) {\n"},
+	}},
+	{name: "who is gone is not made up for", directed: "core:TestWhoIsGoneIsMadeUpFor", rule: "R25", edits: []edit{
+		{"antientropy/owners.go", "(held >= n-n/2 || e.owners.Loss)", "(held >= min(n, 0) || e.owners.Loss)"},
+	}},
+	{name: "a former home is not welcome", directed: "core:TestAFormerHomeIsWelcomeAtAnOwnerThatHasStarted", rule: "R27", edits: []edit{
+		{"antientropy/owners.go", "	if !m.Former || e.former", "	if m.Former || e.former"},
+	}},
+	{name: "promises are not made alike while owners change", directed: "core:TestPromisesAreMadeAlikeDuringAChange", rule: "R14, R25", edits: []edit{
+		{"core/closeround.go", "	if layout == nil || running", "	if layout == nil || !c.s.phase.Settled() || running"},
+	}},
+	{name: "a round has an outcome while owners change", directed: "core:TestPromisesAreMadeAlikeDuringAChange", rule: "R15, R27", edits: []edit{
+		{"core/closeround.go", "Again(last, settled)", "Again(last, true)"},
+	}},
 }
