@@ -47,6 +47,10 @@ build: check-go ## build bin/kvnode and bin/kvcli
 demo: build ## a cluster is cut in two and loses a disk, and nothing else
 	@./bin/kvcli demo
 
+.PHONY: demo-grow
+demo-grow: build ## three nodes become six and then four under load, and the ring is drawn
+	@./bin/kvcli demo grow
+
 # test goes on after a stage that failed, so that one run shows everything.
 .PHONY: test
 test: check-go check-cc bin/testsum ## everything that a change has to pass

@@ -129,12 +129,12 @@ func plannedBytes(known *kindred.Changes, version string) uint64 {
 func (s *transferSum) text(waits []api.WaitDoc, planned uint64) string {
 	parts := []string{fmt.Sprintf("%d of %d copies complete", s.Complete, s.Copies)}
 	if s.Bytes > 0 {
-		sent := bytesText(s.Bytes)
+		sent := term.Bytes(s.Bytes)
 		if planned > 0 {
-			sent += " of about " + bytesText(planned)
+			sent += " of about " + term.Bytes(planned)
 		}
 		if s.Rate > 0 {
-			sent += fmt.Sprintf(" at %s/s", bytesText(s.Rate))
+			sent += fmt.Sprintf(" at %s/s", term.Bytes(s.Rate))
 		}
 		parts = append(parts, sent)
 	}

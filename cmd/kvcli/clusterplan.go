@@ -12,6 +12,7 @@ import (
 
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/api"
+	"github.com/kindredkv/kindred/cmd/kvcli/term"
 )
 
 func (a *app) clusterPlan() *cobra.Command {
@@ -90,7 +91,7 @@ func movedText(p *kindred.LayoutPlan) string {
 	}
 	text := counted(p.Copies, "copy of a partition is sent", "copies of partitions are sent")
 	if p.Bytes > 0 {
-		text += ", about " + bytesText(p.Bytes)
+		text += ", about " + term.Bytes(p.Bytes)
 	}
 	if p.Expected > 0 {
 		text += fmt.Sprintf("; the change takes about %s", p.Expected.Round(time.Second))
@@ -137,19 +138,7 @@ func copiesText(copies int, bytes uint64) string {
 	case bytes == 0:
 		return fmt.Sprint(copies)
 	}
-	return fmt.Sprintf("%d, %s", copies, bytesText(bytes))
-}
-
-// bytesText is a size for people: 3.4 MiB.
-func bytesText(n uint64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	size, unit := float64(n)/1024, 0
-	for size >= 1024 && unit < 4 {
-		size, unit = size/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", size, "KMGTP"[unit])
+	return fmt.Sprintf("%d, %s", copies, term.Bytes(bytes))
 }
 
 func (a *app) clusterCommit() *cobra.Command {
@@ -310,10 +299,10 @@ func writeHistory(w io.Writer, doc historyDoc, known *kindred.Changes) error {
 	for i, p := range doc.History {
 		expected, came := "?", "?"
 		if p.Bytes > 0 || p.Expected > 0 {
-			expected = fmt.Sprintf("%s in %s", bytesText(p.Bytes), durationText(p.Expected))
+			expected = fmt.Sprintf("%s in %s", term.Bytes(p.Bytes), durationText(p.Expected))
 		}
 		if p.Took > 0 {
-			came = fmt.Sprintf("%s in %s", bytesText(p.Moved), durationText(p.Took))
+			came = fmt.Sprintf("%s in %s", term.Bytes(p.Moved), durationText(p.Took))
 		}
 		t.add(plainCells(p.Version, when(known.History[i].Committed), changesText(p.Changes), fmt.Sprint(p.Copies), expected, came, p.Outcome)...)
 	}

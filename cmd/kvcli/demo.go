@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -17,8 +18,7 @@ import (
 const demoData = "data/world-cities.csv"
 
 func (a *app) demoCommand() *cobra.Command {
-	var kvnode, data string
-	c := &cobra.Command{
+	c := a.tellingCommand(&cobra.Command{
 		Use: "demo", Short: "Show a cluster that is cut in two, loses a disk, and nothing else", Args: cobra.NoArgs,
 		Long: `Demo starts five nodes in three zones on this machine, imports 34,032 cities and
 reads them back. It cuts the network in two while clients write on both sides and
@@ -31,42 +31,62 @@ takes about a minute. It fails, and keeps data and logs, if anything is not so.
 The cluster lives in a temporary folder, or in --dir, where it stays. With -o json the
 story is told on standard error.`,
 		Example: "  kvcli demo\n  kvcli demo --dir .kindred-demo",
-		RunE: func(c *cobra.Command, _ []string) error {
-			path, err := findKVNode(kvnode)
-			if err != nil {
+	}, demo.Run)
+	c.AddCommand(a.tellingCommand(&cobra.Command{
+		Use: "grow", Short: "Show three nodes that become six and then four under load", Args: cobra.NoArgs,
+		Long: `Grow starts three nodes in three zones on this machine and imports 34,032 cities. While
+clients write orders and read them back it starts three more nodes, stages that they
+join, and commits; then a first node and a new one leave and are stopped. On a terminal
+it draws all the while, in place, which part of the ring each node owns and is to own,
+how far the change is, what each node has received, operations per second, their
+99th percentile and how many failed; elsewhere it prints a line for each event. At the
+end it reads every city and every order back. It takes half a minute. It fails, and
+keeps data and logs, if one operation failed or one record is missing or different.
+
+The cluster lives in a temporary folder, or in --dir, where it stays.`,
+		Example: "  kvcli demo grow\n  kvcli demo grow | cat",
+	}, demo.Grow))
+	return c
+}
+
+// tellingCommand makes a command that tells a story.
+func (a *app) tellingCommand(c *cobra.Command, tell func(context.Context, demo.Options) error) *cobra.Command {
+	var kvnode, data string
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		path, err := findKVNode(kvnode)
+		if err != nil {
+			return err
+		}
+		if data == "" {
+			if data, err = findData(); err != nil {
 				return err
 			}
-			if data == "" {
-				if data, err = findData(); err != nil {
-					return err
-				}
-			}
-			if _, err := os.Stat(data); err != nil {
-				return usageError{c, fmt.Errorf("--data: %w", err)}
-			}
-			o := demo.Options{
-				KVNode: path, Data: data, KeyColumn: "geonameid",
-				Out: a.out, ErrOut: a.errOut, Style: a.style(),
-			}
-			if c.Flags().Changed("dir") {
-				o.Dir = a.dir
-			}
-			if a.output == asJSON {
-				o.Out, o.Style = a.errOut, term.Style{}
-			}
-			begin := time.Now()
-			if err := demo.Run(c.Context(), o); err != nil {
-				return err
-			}
-			return a.print(demoDoc{Held: true, Seconds: time.Since(begin).Seconds()}, func(io.Writer) error { return nil })
-		},
+		}
+		if _, err := os.Stat(data); err != nil {
+			return usageError{c, fmt.Errorf("--data: %w", err)}
+		}
+		o := demo.Options{
+			KVNode: path, Data: data, KeyColumn: "geonameid",
+			Out: a.out, ErrOut: a.errOut, Style: a.style(), Live: term.Redraws(a.out, a.getenv),
+		}
+		if c.Flags().Changed("dir") {
+			o.Dir = a.dir
+		}
+		if a.output == asJSON {
+			o.Out, o.Style, o.Live = a.errOut, term.Style{}, false
+		}
+		begin := time.Now()
+		if err := tell(c.Context(), o); err != nil {
+			return err
+		}
+		return a.print(demoDoc{Held: true, Seconds: time.Since(begin).Seconds()}, func(io.Writer) error { return nil })
 	}
 	c.Flags().StringVar(&kvnode, "kvnode", "", "path of kvnode (default: beside kvcli, then on PATH)")
 	c.Flags().StringVar(&data, "data", "", "CSV file with a column geonameid (default: "+demoData+", here or beside the folder of kvcli)")
 	return c
 }
 
-// demoDoc is the document of kvcli demo; there is none of a demo that failed.
+// demoDoc is the document of kvcli demo and demo grow; there is none of a demo that failed.
 type demoDoc struct {
 	Held    bool    `json:"held"`
 	Seconds float64 `json:"seconds"`

@@ -19,6 +19,8 @@ import (
 var notCarriedOut = map[string]string{
 	"kvcli demo":                                    "takes most of a minute: TestDemo carries it out with fewer records",
 	"kvcli demo --dir .kindred-demo":                "takes most of a minute: TestDemo carries it out with fewer records",
+	"kvcli demo grow":                               "takes half a minute: TestDemo carries it out with fewer records",
+	"kvcli demo grow | cat":                         "takes half a minute: TestDemo carries it out with fewer records",
 	"kvcli jepsen run --time 1m":                    "takes a minute: TestJepsen carries out short ones",
 	"kvcli jepsen run --nemesis cut,kill --time 1m": "takes a minute: TestJepsen carries out short ones",
 	"kvcli jepsen run --workload set,register --nemesis cut,kill --time 10m --seed 7":        "takes ten minutes: TestJepsen carries out short ones",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,12 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -238,100 +234,4 @@ func TestALocalCluster(t *testing.T) {
 		l.ok("local", "start", "--kvnode", program(t, "kvnode"))
 		require.Equal(t, "v", l.ok("get", "b", "k"))
 	})
-}
-
-// fewCities is enough to run the demo's every step.
-func fewCities(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", demoData))
-	require.NoError(t, err)
-	lines := strings.SplitAfterN(string(b), "\n", 500)
-	path := filepath.Join(t.TempDir(), "cities.csv")
-	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines[:len(lines)-1], "")), 0o600))
-	return path
-}
-
-// The demo holds, and README.md shows the lines that it tells. As a document it tells
-// them on standard error.
-func TestDemo(t *testing.T) {
-	t.Parallel()
-	l := live{t, filepath.Join(t.TempDir(), "demo")}
-	o := l.run("demo", "--data", fewCities(t), "--kvnode", program(t, "kvnode"), "-o", "json")
-	require.Zero(t, o.exit, o)
-	var doc demoDoc
-	require.NoError(t, decode(o.stdout, &doc))
-	require.True(t, doc.Held)
-	require.Positive(t, doc.Seconds)
-	require.Contains(t, o.stderr, "498 records")
-	page, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	require.NoError(t, err)
-	shown := regexp.MustCompile("(?ms)^```text\n(1\\. .*?)^```").FindSubmatch(page)
-	require.NotNil(t, shown, "README.md does not show the demo")
-	require.Equal(t, toldLines(string(shown[1])), toldLines(o.stderr), "README.md shows another demo")
-	for _, n := range l.status("local", "status").Nodes {
-		require.Equal(t, local.Stopped, n.State, "no process is left")
-	}
-}
-
-// toldLines are the lines of a demo without what was counted and measured, sorted:
-// values and moments come in no order.
-func toldLines(story string) []string {
-	var lines []string
-	for line := range strings.Lines(story) {
-		for _, m := range []struct{ pattern, by string }{
-			{`\b0 (writes )?refused`, "none refused"},
-			{`[0-9a-f]{32}:[0-9]+`, "DOT"},
-			{`records of \S+ stored`, "records stored"},
-			{`(through|killed) n[0-9] `, "$1 NODE "},
-			{`\([a-z, ]*\), dot`, "(CAUSES), dot"},
-			{`\b([0-9]+m)?[0-9.]+(µs|ms|s)\b`, "N s"},
-			{`\b[0-9][0-9,.:]*`, "N"},
-			{` +`, " "},
-		} {
-			line = regexp.MustCompile(m.pattern).ReplaceAllString(line, m.by)
-		}
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	slices.Sort(lines)
-	return lines
-}
-
-// The demo is interrupted in the middle of the killing: nothing of it stays.
-func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
-	t.Parallel()
-	cmd := exec.Command(program(t, "kvcli"), "demo", "--data", fewCities(t))
-	scratch := t.TempDir()
-	cmd.Env = append(os.Environ(), "TMPDIR="+scratch)
-	var errOut bytes.Buffer
-	cmd.Stderr = &errOut
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { cmd.Process.Kill() })
-	deadline := time.AfterFunc(commandMax, func() { cmd.Process.Kill() })
-	defer deadline.Stop()
-
-	var pids []string
-	process := regexp.MustCompile(`process (\d+)  zone`)
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if m := process.FindStringSubmatch(lines.Text()); m != nil {
-			pids = append(pids, m[1])
-		}
-		if strings.Contains(lines.Text(), "killed n2") {
-			require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-		}
-	}
-	cmd.Wait()
-	require.Equal(t, 1, cmd.ProcessState.ExitCode(), errOut.String())
-	require.Contains(t, errOut.String(), "interrupted")
-	require.Len(t, pids, 5)
-	for _, pid := range pids {
-		cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline")
-		require.False(t, err == nil && strings.Contains(string(cmdline), scratch), "process %s still runs", pid)
-	}
-	left, err := os.ReadDir(scratch)
-	require.NoError(t, err)
-	require.Empty(t, left, "the temporary folder is gone")
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	nodes, zones = 5, 3
+	zones = 3
 	// grace is how long a node may take to drain at the end.
 	grace = 10 * time.Second
 	// portFrom and portSpread choose ports below those that systems give to
@@ -20,12 +20,12 @@ const (
 )
 
 func (d *demo) start(ctx context.Context) error {
-	base, err := local.FreeBasePort(nodes, portFrom+rand.IntN(portSpread))
+	base, err := local.FreeBasePort(d.nodes+newcomers, portFrom+rand.IntN(portSpread))
 	if err != nil {
 		return err
 	}
 	d.cluster, _, err = local.Start(ctx, local.Options{
-		Dir: d.dir, KVNode: d.KVNode, Shape: local.Shape{Nodes: nodes, Zones: zones, BasePort: base},
+		Dir: d.dir, KVNode: d.KVNode, Shape: local.Shape{Nodes: d.nodes, Zones: zones, BasePort: base},
 	})
 	if err != nil {
 		return err
@@ -51,12 +51,16 @@ func (d *demo) start(ctx context.Context) error {
 
 // stop is the clean end: a node that has to be killed is a failure.
 func (d *demo) stop(ctx context.Context) error {
+	s, err := d.cluster.Status()
+	if err != nil {
+		return err
+	}
 	stopped, err := d.cluster.Stop(ctx, grace)
 	if err != nil {
 		return err
 	}
-	if len(stopped) != nodes {
-		return fmt.Errorf("%d of %d nodes were running at the end", len(stopped), nodes)
+	if len(stopped) != len(s.Nodes) {
+		return fmt.Errorf("%d of %d nodes were running at the end", len(stopped), len(s.Nodes))
 	}
 	for _, n := range stopped {
 		if n.Killed {
@@ -69,6 +73,9 @@ func (d *demo) stop(ctx context.Context) error {
 
 // end stops what still runs, however the story ended.
 func (d *demo) end() error {
+	if d.shop != nil {
+		d.shop.leave()
+	}
 	for _, s := range append(d.doors, d.left, d.right) {
 		if s != nil {
 			s.client.Close()

@@ -72,8 +72,8 @@ func (d *demo) workApart(ctx context.Context) error {
 	if err := await(ctx, noticeMax, d.notNoticed); err != nil {
 		return err
 	}
-	d.timeline.mark("all %d nodes have noticed, %s after the cut", nodes, short(time.Since(begin)))
-	d.say("all %d nodes have noticed after %s", nodes, short(time.Since(begin)))
+	d.timeline.mark("all %d nodes have noticed, %s after the cut", d.nodes, short(time.Since(begin)))
+	d.say("all %d nodes have noticed after %s", d.nodes, short(time.Since(begin)))
 	if err := d.left.change(ctx, d.carts, leftOf); err != nil {
 		return fmt.Errorf("on %s: %w", d.left, err)
 	}
@@ -157,7 +157,7 @@ func (d *demo) agree(ctx context.Context) error {
 	for _, c := range d.carts {
 		kinds[len(c.values())]++
 	}
-	d.say("each of %s carts read through each of %d nodes:", count(len(d.carts)), nodes)
+	d.say("each of %s carts read through each of %d nodes:", count(len(d.carts)), d.nodes)
 	d.say("  %4d put on both sides: two siblings; the same two everywhere", kinds[2])
 	d.say("  %4d put on one side, deleted on the other: the put, which the delete had not seen", kinds[1])
 	d.say("  %4d deleted on both sides: gone", kinds[0])

@@ -6,9 +6,9 @@
 // and change the same shopping carts, heals it, waits until all replicas are
 // equal, shows and merges what the two sides disagree about, loses a node with
 // its disk and waits until it is rebuilt and every write settled, has every disk audited, and looks for
-// everything again. Every
-// number it prints was counted or measured; every check can fail the demo, which
-// then keeps data and logs.
+// everything again. A second story has three nodes grow to six and shrink to four under
+// load, and draws meanwhile who owns what of the ring. Every number it prints was counted
+// or measured; every check can fail the demo, which then keeps data and logs.
 //
 // # Words
 //
@@ -46,16 +46,60 @@ type Options struct {
 	// Out gets the story, ErrOut the progress.
 	Out, ErrOut io.Writer
 	Style       term.Style
+	// Live says that pictures on Out can be drawn again in place.
+	Live bool
 }
 
-// Run is the demo. Whatever happens, no process of it is left when it returns.
-func Run(ctx context.Context, o Options) (err error) {
+// Run cuts the network of five nodes in two, and takes the disk of one.
+func Run(ctx context.Context, o Options) error {
+	return run(ctx, o, 5, func(d *demo) []chapter {
+		return []chapter{
+			{"Start five nodes in three zones", d.start},
+			{"Import a file, every record held by at least two nodes", d.load},
+			{"Read every record back, two home replicas answering (R=2)", d.readBack},
+			{"Cut the network in two while clients write on both sides", d.cut},
+			{"Heal the cut and wait until all replicas are equal", d.heal},
+			{"Show what the sides disagree about, on every node, and merge it", d.agree},
+			{"Kill a node while clients read and write, wipe its disk, and start it empty", d.lose},
+			{"Wait until every write is settled, and compare all replicas of every key", d.settle},
+			{"Audit every replica: read its disk, and compare it with the others", d.audit},
+			{"Look for every record, order and cart again", d.readBack},
+			{"Stop the nodes", d.stop},
+		}
+	})
+}
+
+// Grow makes three nodes six and then four under load, and draws the ring meanwhile.
+func Grow(ctx context.Context, o Options) error {
+	return run(ctx, o, 3, func(d *demo) []chapter {
+		return []chapter{
+			{"Start three nodes in three zones", d.start},
+			{"Import a file, every record held by at least two nodes", d.load},
+			{"Three nodes become six while clients write and read", d.becomeSix},
+			{"Six nodes become four", d.becomeFour},
+			{"Look for every record and order, through all nodes", d.lookForAll},
+			{"Stop the nodes", d.stop},
+		}
+	})
+}
+
+// chapter is a part of a story.
+type chapter struct {
+	title string
+	run   func(context.Context) error
+}
+
+// run tells a story. Whatever happens, no process of it is left when it returns.
+func run(ctx context.Context, o Options, nodes int, chapters func(*demo) []chapter) (err error) {
 	dir, temporary, err := folder(o.Dir)
 	if err != nil {
 		return err
 	}
-	d := &demo{Options: o, dir: dir, timeline: timeline{begin: time.Now()}}
-	err = errors.Join(d.story(ctx), d.end())
+	d := &demo{Options: o, dir: dir, nodes: nodes, timeline: timeline{begin: time.Now()}}
+	if o.Live {
+		d.screen = &term.Picture{W: o.Out}
+	}
+	err = errors.Join(d.story(ctx, chapters(d)), d.end())
 	if ctx.Err() != nil {
 		if temporary {
 			os.RemoveAll(dir)
@@ -90,6 +134,7 @@ func folder(dir string) (path string, temporary bool, err error) {
 type demo struct {
 	Options
 	dir     string
+	nodes   int // of the begin
 	cluster *local.Cluster
 	// client reaches all nodes.
 	client *client.Client
@@ -99,29 +144,17 @@ type demo struct {
 	carts       []*cart
 	// expected is everything that was acknowledged and not superseded since.
 	expected []item
+	// shop is the load while owners change, screen where that is drawn, if anywhere.
+	shop   *shop
+	screen *term.Picture
 	// quiet is when the last write had ended.
 	quiet    time.Time
 	timeline timeline
 }
 
-// story is the demo's chapters, in order.
-func (d *demo) story(ctx context.Context) error {
-	for i, c := range []struct {
-		title string
-		run   func(context.Context) error
-	}{
-		{"Start five nodes in three zones", d.start},
-		{"Import a file, every record held by at least two nodes", d.load},
-		{"Read every record back, two home replicas answering (R=2)", d.readBack},
-		{"Cut the network in two while clients write on both sides", d.cut},
-		{"Heal the cut and wait until all replicas are equal", d.heal},
-		{"Show what the sides disagree about, on every node, and merge it", d.agree},
-		{"Kill a node while clients read and write, wipe its disk, and start it empty", d.lose},
-		{"Wait until every write is settled, and compare all replicas of every key", d.settle},
-		{"Audit every replica: read its disk, and compare it with the others", d.audit},
-		{"Look for every record, order and cart again", d.readBack},
-		{"Stop the nodes", d.stop},
-	} {
+// story tells the chapters, in order.
+func (d *demo) story(ctx context.Context, chapters []chapter) error {
+	for i, c := range chapters {
 		fmt.Fprintf(d.Out, "\n%s\n", d.Style.Bold(fmt.Sprintf("%d. %s", i+1, c.title)))
 		begin := time.Now()
 		if err := c.run(ctx); err != nil {

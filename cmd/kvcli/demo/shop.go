@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kindredkv/kindred/bench/load"
 	"github.com/kindredkv/kindred/client"
 )
 
@@ -22,6 +23,7 @@ const (
 type shop struct {
 	name   string
 	bucket *client.Bucket
+	tally  *load.Tally
 
 	closing chan struct{}
 	wg      sync.WaitGroup
@@ -41,7 +43,7 @@ type shop struct {
 // that readFrom names, or none before it is called: what was written while a cut
 // began may be on its other side.
 func openShop(ctx context.Context, name string, c *client.Client) *shop {
-	s := &shop{name: name, bucket: c.Bucket(orders), closing: make(chan struct{})}
+	s := &shop{name: name, bucket: c.Bucket(orders), tally: load.NewTally(time.Now()), closing: make(chan struct{})}
 	for i := range customers {
 		s.wg.Go(func() { s.customer(ctx, i) })
 	}
@@ -57,9 +59,30 @@ func (s *shop) readFrom(t time.Time) {
 // close waits for the customers to end their last operations, so that what they
 // wrote is known, and gives the verdict.
 func (s *shop) close() error {
+	s.leave()
+	return s.verdict()
+}
+
+// leave sends the customers away.
+func (s *shop) leave() {
 	close(s.closing)
 	s.wg.Wait()
-	return s.verdict()
+}
+
+// counts are the writes, the reads and the failures until now.
+func (s *shop) counts() (writes, reads, failed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acknowledged), s.reads, s.failed
+}
+
+// measured notes how long an operation took.
+func (s *shop) measured(kind load.Kind, begin time.Time, err error) {
+	sample := load.Sample{Kind: kind, Meant: begin, Begun: begin, Ended: time.Now()}
+	if err != nil {
+		sample.Failed.Code = "failed"
+	}
+	s.tally.Add(&sample)
 }
 
 func (s *shop) customer(ctx context.Context, id int) {
@@ -93,7 +116,9 @@ func (s *shop) earlier() (item, bool) {
 
 func (s *shop) write(ctx context.Context, it item) {
 	begin := time.Now()
-	if _, err := s.bucket.Put(ctx, it.key, []byte(it.value)); err != nil {
+	_, err := s.bucket.Put(ctx, it.key, []byte(it.value))
+	s.measured(load.Put, begin, err)
+	if err != nil {
 		s.fail(fmt.Errorf("put %s: %w", it.key, err))
 		return
 	}
@@ -116,6 +141,7 @@ func (s *shop) read(ctx context.Context, it item) {
 	if err == nil && string(value) != it.value {
 		err = fmt.Errorf("the value is %q, written was %q", value, it.value)
 	}
+	s.measured(load.Get, begin, err)
 	if err != nil {
 		s.fail(fmt.Errorf("get %s: %w", it.key, err))
 		return

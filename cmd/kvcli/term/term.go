@@ -32,6 +32,9 @@ func StyleFor(w io.Writer, getenv func(string) string) Style {
 	return Style{on: IsTerminal(w) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 }
 
+// Colours is the style of a terminal that has them.
+func Colours() Style { return Style{on: true} }
+
 func (s Style) paint(code, text string) string {
 	if !s.on {
 		return text
@@ -149,4 +152,16 @@ func Counted(n int64, one string) string {
 		return "1 " + one
 	}
 	return Count(n) + " " + one + "s"
+}
+
+// Bytes is a size for people: 3.4 MiB.
+func Bytes(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n)/1024, 0
+	for size >= 1024 && unit < 4 {
+		size, unit = size/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", size, "KMGTP"[unit])
 }
