@@ -100,6 +100,52 @@ func TestLesson26_TwoLayoutsWithOneNumber(t *testing.T) {
 	}
 }
 
+// The greater of two layouts may be the one that loses: some use the smaller one, which
+// all had held, when the greater is committed by one who has not heard of that.
+func TestAGreaterLayoutThatLosesIsNotRunning(t *testing.T) {
+	w := newTown(t, 3)
+	w.gossips = false
+	w.stage("n1", own("n1", 2), ring.Own)
+	w.sever([]string{"n1"}, []string{"n2"}) // so that n2 hears last, and knows that all hold it
+	_, d, err := w.views["n1"].Plan(w.now, false, nil)
+	require.NoError(t, err)
+	e, err := w.views["n1"].Commit(w.now, d.Version(), false)
+	require.NoError(t, err)
+	w.carry("n1", e)
+	uses := func(name string) bool { return w.views[name].rec.course.Tip().Version() == d.Version() }
+	for len(w.mail) > 0 && !uses("n2") {
+		m := w.mail[0]
+		w.mail = w.mail[1:]
+		if !w.cut[[2]string{m.from, m.to}] {
+			w.carry(m.to, w.views[m.to].LayoutReceived(w.now, m.from, m.document))
+		}
+	}
+	w.sever([]string{"n1", "n2"}, []string{"n3"})
+	delete(w.cut, [2]string{"n1", "n2"})
+	delete(w.cut, [2]string{"n2", "n1"})
+	w.carry("n1", w.views["n1"].LinkUp(w.now, "n2"))
+	w.carry("n2", w.views["n2"].LinkUp(w.now, "n1"))
+	w.deliver()
+	require.True(t, uses("n1"))
+	require.True(t, uses("n2"))
+	require.False(t, uses("n3"))
+	require.Equal(t, d.Version(), w.views["n3"].rec.course.Holds().Version())
+
+	w.stage("n3", own("n3", 2), ring.Own)
+	greater := w.commit("n3")
+	require.Positive(t, greater.Compare(d.Version()))
+	require.Equal(t, "running", w.views["n3"].Changes().History[0].Outcome)
+	w.mend()
+	w.complete(w.names()...)
+	w.settledOn(d.Version())
+	for _, name := range w.names() {
+		past := w.views[name].Changes().History
+		require.Equal(t, greater.String(), past[0].Version)
+		require.Equal(t, []string{"replaced", "settled"}, []string{past[0].Outcome, past[1].Outcome}, name)
+		require.Len(t, w.views[name].Changes().Staged, 1, "what it was to change waits again")
+	}
+}
+
 func TestCommitsAreOfThePlanThatWasSeen(t *testing.T) {
 	w := newTown(t, 3)
 	v := w.views["n1"]

@@ -34,7 +34,7 @@ func (v *View) Changes() kindred.Changes {
 		all.Progress.Nodes = append(all.Progress.Nodes, v.progress(name))
 	}
 	for _, p := range slices.Backward(v.rec.history) {
-		all.History = append(all.History, p.describe(c.Tip().Version()))
+		all.History = append(all.History, p.describe(c))
 	}
 	return all
 }
@@ -129,7 +129,7 @@ func (v *View) silentSources() (names []string) {
 	return names
 }
 
-func (p past) describe(tip ring.Version) kindred.PastChange {
+func (p past) describe(c *ring.Course) kindred.PastChange {
 	all := kindred.PastChange{
 		Version: p.version.String(), From: p.from.String(), Changes: slices.Clone(p.changes), Outcome: "replaced", Loss: p.loss,
 		Committed: time.UnixMilli(p.at), Copies: int(p.copies), Bytes: p.bytes, Expected: p.duration,
@@ -147,8 +147,10 @@ func (p past) describe(tip ring.Version) kindred.PastChange {
 		if last > 0 {
 			all.Ended = time.UnixMilli(last)
 		}
-	case p.version.Compare(tip) >= 0:
-		all.Outcome = "running"
+	case p.version.Compare(c.Tip().Version()) >= 0:
+		if _, known := c.File(p.version); known { // a greater one may have lost, and is forgotten
+			all.Outcome = "running"
+		}
 	}
 	return all
 }
