@@ -3,6 +3,8 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"time"
 
 	"github.com/kindredkv/kindred"
@@ -158,7 +160,11 @@ func ParseStageDoc(body []byte) ([]kindred.NodeChange, *kindred.Error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&doc); err != nil {
+	err := d.Decode(&doc)
+	if _, more := d.Token(); err == nil && more != io.EOF {
+		err = errors.New("more follows after its end")
+	}
+	if err != nil {
 		return nil, kindred.Invalid("body", `the changes are not such as {"changes": [{"node": "n4", "intent": "own", "zone": "z1", "capacity": 1}]}: %v`, err)
 	}
 	changes := make([]kindred.NodeChange, len(doc.Changes))

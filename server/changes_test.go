@@ -115,6 +115,8 @@ func TestBadChangesAreNamed(t *testing.T) {
 	h, p := openWithPlanner(t)
 	for _, c := range []struct{ body, field, message string }{
 		{``, "body", "the changes are not such as"},
+		{`{"changes":[{"node":"n1","intent":"leave"}]} {}`, "body", "more follows after its end"},
+		{`{"changes":[{"node":"n1","intent":"leave"}]}}`, "body", "more follows after its end"},
 		{`{"nodes":[]}`, "body", `unknown field \"nodes\"`},
 		{`{"changes":[]}`, "changes", "there is nothing to stage: name at least one node"},
 		{`{"changes":[{"node":"","intent":"leave"}]}`, "node", "a change names no node"},
