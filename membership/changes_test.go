@@ -531,3 +531,17 @@ func TestANewDiskDoesNotBeginWhereTheClusterDid(t *testing.T) {
 	v.Gossip(epoch, joined("n2", Held{}))
 	require.Nil(t, v.LayoutReceived(epoch, "n2", first.encode()).SaveLayout)
 }
+
+// What an operator has decided of a node holds, whatever it was started with: that the
+// two differ is no problem then, or set-zone and set-capacity would make one for ever.
+func TestWhatAnOperatorDecidedIsNoProblem(t *testing.T) {
+	w := newTown(t, 2)
+	v := w.views["n1"]
+	moved := own("n2", 7)
+	moved.Zone = "cellar"
+	w.stage("n1", moved, ring.Own)
+	version := w.commit("n1")
+	w.complete(w.names()...)
+	w.settledOn(version)
+	require.Empty(t, v.Problems())
+}

@@ -159,7 +159,7 @@ func (v *View) problemsOf(m *member) []string {
 	if m.unreadable != "" {
 		say("%s: %s", m.Name, m.unreadable)
 	}
-	if n, member := v.layoutNode(m.Name); member && m.gossip == alive {
+	if n, member := v.layoutNode(m.Name); member && m.gossip == alive && !v.decided(m.Name) {
 		if n.Zone != m.Zone || n.Capacity != m.Capacity {
 			say("%s says zone %q and capacity %d, the layout has %q and %d: change the layout (kvcli cluster set-zone, set-capacity) or correct its configuration",
 				m.Name, m.Zone, m.Capacity, n.Zone, n.Capacity)
@@ -170,6 +170,9 @@ func (v *View) problemsOf(m *member) []string {
 	}
 	return all
 }
+
+// decided reports whether an operator has given a node its zone and capacity.
+func (v *View) decided(name string) bool { return v.rec != nil && v.rec.course.Tip().Decided(name) }
 
 // hangsOn are the nodes for which a change waits and that cannot be reached.
 func (v *View) hangsOn() []string {

@@ -54,8 +54,12 @@ func (d *Decision) Settled() bool { return d.settled }
 // Loss reports whether the operator has accepted that acknowledged writes may be lost.
 func (d *Decision) Loss() bool { return d.loss }
 
+// Decided reports whether an operator has said what is to become of a node: its zone and
+// capacity are then his, and not what it was started with.
+func (d *Decision) Decided(name string) bool { return d.took(name) != (Stamp{}) }
+
 // Former reports whether a node was a member once, and was let go or removed.
-func (d *Decision) Former(name string) bool { return !d.has(name) && d.took(name) != (Stamp{}) }
+func (d *Decision) Former(name string) bool { return !d.has(name) && d.Decided(name) }
 
 // same reports whether another decision that follows on the same parent would be used in
 // the same way, for the same members.

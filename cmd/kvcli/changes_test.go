@@ -88,6 +88,25 @@ func TestAnOldOwnerIsAskedUntilTheChangeIsDone(t *testing.T) {
 	require.Equal(t, []string{"n1", "n2", "n3", "n4"}, names)
 }
 
+// TestMembersAreAsTheLayoutHasThem: not as they were started.
+func TestMembersAreAsTheLayoutHasThem(t *testing.T) {
+	f := newFakeCluster()
+	f.started = []string{"n5"}
+	info, err := f.Cluster(t.Context())
+	require.NoError(t, err)
+	for i := range info.Members {
+		info.Members[i].Zone, info.Members[i].Capacity = "as started", 9
+	}
+	for _, m := range memberDocs(info) {
+		if m.Name == "n5" {
+			require.Equal(t, "as started", m.Zone, "it is no member yet")
+			continue
+		}
+		require.NotEqual(t, "as started", m.Zone, m.Name)
+		require.Equal(t, uint32(100), m.Capacity, m.Name)
+	}
+}
+
 // TestALayoutHasOneVersion: what shows a layout calls it what was committed, also where
 // two decisions may have made the same one.
 func TestALayoutHasOneVersion(t *testing.T) {

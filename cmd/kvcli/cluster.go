@@ -80,9 +80,17 @@ func newClusterDoc(info kindred.Cluster, change changeDoc) clusterDoc {
 	}
 }
 
+// memberDocs shows the members of the layout with the zone and capacity that this gives
+// them, and the others with those that they were started with.
 func memberDocs(info kindred.Cluster) []memberDoc {
 	docs := []memberDoc{}
+	layout, err := layoutOf(info)
 	for _, m := range info.Members {
+		if err == nil {
+			if n, member := layout.Node(m.Name); member {
+				m.Zone, m.Capacity = n.Zone, n.Capacity
+			}
+		}
 		docs = append(docs, memberDoc{
 			Name: m.Name, Zone: m.Zone, Capacity: m.Capacity, State: string(m.State), Linked: m.Linked, Partitions: m.Partitions,
 			Client: m.ClientAddr, Peer: m.PeerAddr, Gossip: m.GossipAddr, HTTP: m.HTTPAddr,
