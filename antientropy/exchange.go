@@ -48,8 +48,9 @@ type Exchange struct {
 	cfg    Config
 	owners Owners
 	peers  []*peer
-	// former: this node is no home any more.
-	former bool
+	// former: this node is no home any more, or retired: it only hands on what it has,
+	// whatever the layout says.
+	former, retired bool
 	// captured is the clock as it was last advertised, durable what of it is known
 	// to be durable here. Both are never changed, only replaced.
 	captured, durable vclock.DotSet

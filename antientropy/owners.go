@@ -55,7 +55,7 @@ func (e *Exchange) SetOwners(o Owners, clock vclock.DotSet) {
 		p.tip, p.base, p.former = slices.Contains(o.Tip, name), slices.Contains(o.Base, name), false
 		e.peers = append(e.peers, p)
 	}
-	e.former = !slices.Contains(o.Tip, e.cfg.Self) && !slices.Contains(o.Base, e.cfg.Self)
+	e.former = e.retired || !slices.Contains(o.Tip, e.cfg.Self) && !slices.Contains(o.Base, e.cfg.Self)
 	for _, p := range before {
 		if e.peer(p.name) == nil && !e.former && !slices.Contains(o.Gone, p.name) {
 			p.tip, p.base, p.former = false, false, true
@@ -143,11 +143,37 @@ func (e *Exchange) contain() {
 // Complete reports whether this home has everything that was acknowledged before the
 // tip (R25). Where the homes do not change it has if it is trusted.
 func (e *Exchange) Complete() bool {
-	return e.trusted && (e.complete || len(e.owners.Base) == 0)
+	return e.trusted && !e.retired && (e.complete || len(e.owners.Base) == 0)
 }
 
 // Former reports whether this node is no home any more, by any layout that counts.
 func (e *Exchange) Former() bool { return e.former }
+
+// Retire has this home only hand on what it has, as one that is no home any more. It
+// reports false, and does nothing, where no other home counts.
+func (e *Exchange) Retire() bool {
+	if !slices.ContainsFunc(e.peers, func(p *peer) bool { return !p.former }) {
+		return false
+	}
+	e.retired, e.former = true, true
+	e.announce()
+	return true
+}
+
+// HandedOn reports whether every other home that counts, of which there is one at least,
+// is known to have all of a clock, durably.
+func (e *Exchange) HandedOn(clock vclock.DotSet) bool {
+	others := 0
+	for _, p := range e.peers {
+		if p.former {
+			continue
+		}
+		if others++; !p.complete || !p.durable.Covers(clock) {
+			return false
+		}
+	}
+	return others > 0
+}
 
 // Contained reports whether every home by the tip is known to have all of a clock,
 // durably (R27).

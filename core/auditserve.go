@@ -38,6 +38,8 @@ func (s *Shard) cannotSpeak(id replica.ID) string {
 		return notHome
 	case s.Rebuilding(id):
 		return beingRebuilt
+	case s.replicas[id].Retired():
+		return isRetired
 	case s.incoming(id):
 		return notComplete
 	}
@@ -62,6 +64,8 @@ func (s *Shard) cannotTell(id replica.ID, asker string) string {
 		return notHome
 	case s.auditor.status[id].waits: // to look would only meet the damage again
 		return isDamaged
+	case r.Retired():
+		return isRetired
 	case s.incoming(id):
 		return notComplete
 	}

@@ -51,8 +51,10 @@ type place struct {
 	askAt   time.Time
 	asks    int
 	sweep   closeSweep
-	// told is when each peer was last told all outcomes.
-	told map[string]time.Time
+	// told is when each peer was last told all outcomes, alike who was last heard to know
+	// the same ones.
+	told  map[string]time.Time
+	alike map[string]bool
 }
 
 // suspect is an actor of which dots are missing: since when, and how often the
@@ -214,7 +216,7 @@ func (c *closer) restore(r *replica.Replica) error {
 func (c *closer) place(id replica.ID) *place {
 	p := c.places[id]
 	if p == nil {
-		p = &place{id: id, promises: &antientropy.Promises{}, suspects: map[vclock.Actor]suspect{}, told: map[string]time.Time{}}
+		p = &place{id: id, promises: &antientropy.Promises{}, suspects: map[vclock.Actor]suspect{}, told: map[string]time.Time{}, alike: map[string]bool{}}
 		c.places[id] = p
 	}
 	return p

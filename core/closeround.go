@@ -273,6 +273,7 @@ func (c *closer) digest(id replica.ID) uint64 {
 // it. Both see the difference, so each gets what it lacks.
 func (c *closer) compare(now time.Time, peer string, id replica.ID, theirs uint64) {
 	own := c.digest(id)
+	c.place(id).alike[peer] = own == theirs
 	if own == 0 || own == theirs {
 		return
 	}
@@ -314,8 +315,10 @@ func (c *closer) learn(p *place, records []wire.CloseRecord) {
 		} else if err := r.Void(fresh); err != nil {
 			continue // not this incarnation, as was seen above
 		}
+		clear(p.alike)
 		p.promises.Save(&c.s.out.Rows, p.id.Partition, p.id.N, record.Actor)
 		if r != nil {
+			c.s.retire(p.id)
 			c.startSweep(r)
 		}
 	}

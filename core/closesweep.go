@@ -31,6 +31,9 @@ const surveyEvery = 50 * time.Millisecond
 // startSweep begins a walk, or has one begin after the present one.
 func (c *closer) startSweep(r *replica.Replica) {
 	p := c.place(r.ID())
+	if r.Retired() {
+		return
+	}
 	if p.sweep.reading || !p.sweep.at.IsZero() {
 		p.sweep.more = true
 		return
@@ -42,7 +45,7 @@ func (c *closer) startSweep(r *replica.Replica) {
 // survey reads the next page, unless much is going on.
 func (c *closer) survey(p *place) {
 	p.sweep.at = time.Time{}
-	if c.s.replicas[p.id] == nil {
+	if r := c.s.replicas[p.id]; r == nil || r.Retired() {
 		return
 	}
 	if c.s.full != nil || c.s.steps >= c.s.cfg.Limits.Steps/2 {
@@ -65,7 +68,7 @@ func (c *closer) survey(p *place) {
 func (c *closer) surveyed(now time.Time, p *place, page replica.MemoryPage) {
 	c.now, p.sweep.reading = now, false
 	r := c.s.replicas[p.id]
-	if r == nil {
+	if r == nil || r.Retired() {
 		return
 	}
 	if page.Failed != nil { // what cannot be read is for an audit to mend

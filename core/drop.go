@@ -6,18 +6,19 @@ import (
 
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // Droppable lists the replicas of partitions that this node does not own any more and
 // of which every owner has all (R27), in order. It is worth asking now and then, once
 // the phase is settled.
 func (s *Shard) Droppable() []replica.ID {
-	if s.phase == nil || !s.phase.Settled() || s.removed() {
+	if s.phase == nil || s.removed() {
 		return nil
 	}
 	var ids []replica.ID
 	for _, x := range s.exchange.order {
-		if x.Former() && x.Contained(x.clock()) && s.unused(x.replica) {
+		if x.Former() && s.handedOn(x) && s.unused(x.replica) {
 			ids = append(ids, x.replica.ID())
 		}
 	}
@@ -71,6 +72,9 @@ func (s *Shard) Drop(id replica.ID) bool {
 	p.missing, p.suspects, p.lookAt = vclock.DotSet{}, map[vclock.Actor]suspect{}, time.Time{}
 	p.sweep = closeSweep{}
 	s.stats.Dropped++
+	if slices.Contains(s.holdersOf(wire.Head(id)), s.cfg.Node) {
+		s.beginAnew(id)
+	}
 	return true
 }
 

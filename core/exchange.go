@@ -55,6 +55,8 @@ type exchange struct {
 	oldSince time.Time
 	// rebuildAt is when a rebuild may be tried again that nobody could begin.
 	rebuildAt time.Time
+	// past: the replica was here before this node came, or came back, to its partition.
+	past bool
 }
 
 type capture struct {
@@ -67,20 +69,25 @@ type capture struct {
 func (x *exchange) clock() vclock.DotSet { return x.replica.Held() }
 
 // setPhase begins or corrects the exchange of every replica. One that is at home
-// nowhere any more goes on until the homes have what it has (R27).
-func (e *exchanger) setPhase(s *Shard) {
+// nowhere any more goes on until the homes have what it has (R27). Back: the node had no
+// part in what the others have decided since it last did.
+func (e *exchanger) setPhase(s *Shard, back bool) {
 	// Replicas that a later layout brings are new here, however the last life ended.
 	clean := s.cfg.Clean && e.of == nil
 	if e.of == nil {
 		e.of, e.syncs = map[replica.ID]*exchange{}, map[uint64][]capture{}
 	}
+	fresh := map[replica.ID]bool{}
 	for _, id := range s.Replicas() {
 		owners := s.ownersOf(id)
 		if x, known := e.of[id]; known {
+			was := x.Former()
 			x.SetOwners(owners, x.clock())
+			x.past = x.past || was && !x.Former()
 			continue
 		}
 		r := s.replicas[id]
+		fresh[id] = true
 		e.of[id] = &exchange{replica: r, Exchange: antientropy.NewExchange(antientropy.Config{
 			Self: s.cfg.Node, Owners: owners, Head: wire.Head{Partition: id.Partition, N: id.N},
 			Actor: r.Actor(), Process: s.cfg.Start.Nonce, Clock: r.Held(), Clean: clean,
@@ -91,6 +98,11 @@ func (e *exchanger) setPhase(s *Shard) {
 		if x := e.of[id]; x != nil {
 			e.order = append(e.order, x)
 		}
+	}
+	for _, x := range e.order {
+		id := x.replica.ID()
+		x.past = x.past || (back || fresh[id]) && !x.replica.Clock().IsEmpty() && (x.Former() || s.incoming(id))
+		s.retire(id)
 	}
 	e.turn, e.at, e.unlinked = 0, time.Time{}, true
 }
@@ -134,6 +146,8 @@ func (s *Shard) onPull(now time.Time, from string, m *wire.Pull) {
 	switch err := replica.CheckPull(m); {
 	case r == nil:
 		failed = notHome
+	case !s.mayHandOn(r.ID(), from):
+		failed = unheard
 	case err != nil:
 		failed = err.Error()
 	case s.exchange.pulled >= s.cfg.Limits.Pages:
@@ -266,7 +280,7 @@ func (e *exchanger) prune(s *Shard, now time.Time, x *exchange) {
 		x.prunedAt = now
 	}
 	ripe := x.Common().Minus(x.replica.Floor())
-	if void := x.replica.Voided(); !void.IsEmpty() { // nobody else has them to wait for
+	if void := x.replica.Voided(); !void.IsEmpty() && !x.replica.Retired() { // nobody else has them to wait for
 		ripe.Union(void.Intersect(x.replica.Logged()))
 	}
 	if n := antientropy.Count(ripe); n >= pruneDots || n > 0 && now.Sub(x.prunedAt) >= pruneAfter {

@@ -170,7 +170,7 @@ func (e *expirer) begin(s *Shard, now time.Time, r *replica.Replica) bool {
 	switch {
 	case r.Expiries().Soonest() == 0:
 		return false
-	case rank < 0: // others own it now; this node may come to own it again
+	case rank < 0 || r.Retired(): // others own it now; this node may come to own it again
 		e.look[r.ID()] = now.Add(expiryLook)
 		return false
 	case s.full != nil:

@@ -45,6 +45,11 @@ import (
 //   - promises that were left stay different, or a round ends: TestPromisesAreMadeAlikeDuringAChange
 //   - closes are looked for when their next look is due: TestClosesGoOnOnceThePhaseIsSettled
 //   - a former home is not welcome: TestAFormerHomeIsWelcomeAtAnOwnerThatHasStarted
+//   - a copy that holds what is void goes on as a home, or tells what is gone there:
+//     TestWhoReturnsTakesNothingAwayByWhatIsVoid
+//   - it answers reads, pages, audits, makes writes, is complete: TestWhoHandsOnIsNoHome
+//   - it gives before it has heard what is void, or has its log pruned of that:
+//     TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid
 
 // mover is a rig whose owners change: each node has its own way through layouts, as the
 // control core has it, and hears of the others' when the test lets it.

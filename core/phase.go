@@ -262,7 +262,7 @@ func (s *Shard) isHome(id replica.ID) bool {
 // which waits for a settled phase.
 func (s *Shard) complete(id replica.ID) bool {
 	x := s.exchange.of[id]
-	return x != nil && x.Complete()
+	return x != nil && x.Complete() && (!x.past || s.alikeAll(id))
 }
 
 // Complete reports whether this shard has all that was acknowledged before the tip that

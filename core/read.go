@@ -207,6 +207,8 @@ func (x *readStep) act(s *Shard, now time.Time, k *replica.Key, err error) {
 		m.Failed = err.Error()
 	case !x.ask.Inspect && r.Rebuilding():
 		m.Failed = beingRebuilt
+	case !x.ask.Inspect && r.Retired():
+		m.Failed = notHome
 	case !x.ask.Inspect && !s.trusted(r.ID()):
 		m.Failed = catchingUp
 	case !s.readable(r.ID(), x.ask.At):

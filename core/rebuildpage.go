@@ -55,6 +55,8 @@ func (s *Shard) onRebuildRead(from string, m *wire.RebuildRead) {
 	switch {
 	case r == nil:
 		failed = notHome
+	case r.Retired():
+		failed = isRetired
 	case s.rebuilds.serving >= s.cfg.Limits.RebuildPages:
 		failed = s.overloaded("pages being read for rebuilds", s.cfg.Limits.RebuildPages).Message
 	}

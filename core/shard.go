@@ -139,6 +139,7 @@ func (s *Shard) Has(id replica.ID) bool { return s.replicas[id] != nil }
 // SetPhase begins to work by the owners of that phase. Recovered are the replicas of it
 // that the shard did not hold yet; replicas it holds stay, whatever the layout says.
 func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
+	back := s.comesBack(phase)
 	s.turned = s.turned || s.phase != nil && s.phase.Progress() != phase.Progress()
 	settles := s.phase != nil && !s.phase.Settled() && phase.Settled()
 	s.phase, s.layout = phase, phase.Tip()
@@ -147,7 +148,7 @@ func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 		s.expirer.watch(r)
 		s.auditor.watch(s, r)
 	}
-	s.exchange.setPhase(s)
+	s.exchange.setPhase(s, back)
 	s.resumeRebuilds(recovered)
 	s.debts.at = atOnce // what is owed may have other targets now
 	s.closer.began(recovered)

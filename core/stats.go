@@ -36,8 +36,9 @@ type Stats struct {
 	// Differ are requests that were refused because of the layout of their coordinator
 	// (R24), Restarts those that were begun anew after such a refusal or a change.
 	Differ, Restarts uint64
-	// Dropped are replicas that were given up because others own the partition (R27).
-	Dropped uint64
+	// Dropped are replicas that were given up because others own the partition, Retired
+	// those that hold what is void to all others (R27).
+	Dropped, Retired uint64
 	// GuestWrites were coordinated without being a home, GuestReads answered so.
 	GuestWrites, GuestReads uint64
 	// HintsAsked are deltas that fallbacks were asked to keep, HintsKept those that
@@ -83,6 +84,7 @@ func (a Stats) Plus(b Stats) Stats {
 	a.Differ += b.Differ
 	a.Restarts += b.Restarts
 	a.Dropped += b.Dropped
+	a.Retired += b.Retired
 	a.GuestWrites += b.GuestWrites
 	a.GuestReads += b.GuestReads
 	a.HintsAsked += b.HintsAsked

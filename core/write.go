@@ -39,7 +39,7 @@ type writeOp struct {
 
 func (s *Shard) startWrite(now time.Time, base request, homes []string, quorum kindred.Quorum) {
 	r := s.replicas[replica.ID(base.head)]
-	if r == nil || !slices.Contains(homes, s.cfg.Node) && !slices.Contains(s.baseOf(base.head), s.cfg.Node) {
+	if r == nil || r.Retired() || !slices.Contains(homes, s.cfg.Node) && !slices.Contains(s.baseOf(base.head), s.cfg.Node) {
 		s.startForward(now, base, homes, quorum)
 		return
 	}

@@ -86,7 +86,7 @@ const givenAtOnce = 4
 // has what it has.
 func (n *Node) giveUp() {
 	phase := n.control.core.Phase()
-	if phase == nil || !phase.Settled() {
+	if phase == nil {
 		return
 	}
 	n.tellTransfers(time.Now(), phase.Progress().Tip)

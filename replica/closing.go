@@ -24,6 +24,8 @@ type closing struct {
 	// void holds the dots that nobody has and nobody will have. Objects that may
 	// show the effect of those in unswept have not all been looked at.
 	void, unswept vclock.DotSet
+	// retired: objects stay as they are stored.
+	retired bool
 }
 
 func (c *closing) refuse(unknown vclock.DotSet, sent wire.Rounds) error {
@@ -50,7 +52,7 @@ func (c *closing) unheld(fresh, dots vclock.DotSet) vclock.DotSet {
 }
 
 func (c *closing) clone() closing {
-	return closing{fence: c.fence, void: c.void.Clone(), unswept: c.unswept.Clone()}
+	return closing{fence: c.fence, void: c.void.Clone(), unswept: c.unswept.Clone(), retired: c.retired}
 }
 
 // SetFence makes the replica ask before it takes dots that are news to it.
@@ -95,7 +97,7 @@ func (r *Replica) Swept(dots vclock.DotSet) {
 // alive elsewhere (C8).
 func (k *Key) dropVoid() {
 	unswept := k.r.closing.unswept
-	if unswept.IsEmpty() {
+	if unswept.IsEmpty() || k.r.closing.retired {
 		return
 	}
 	if !k.object.Context.Intersect(unswept).IsEmpty() {

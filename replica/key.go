@@ -305,7 +305,7 @@ func (k *Key) Strip() {
 // Save writes the object's row if a step changed it: one row however many steps
 // there were. Large values get rows of their own, once.
 func (k *Key) Save(rows *storage.Batch) {
-	if k.leaked && !k.Damaged() {
+	if k.leaked && !k.Damaged() && !k.r.Retired() {
 		k.touch(rows)
 	}
 	if !k.dirty {

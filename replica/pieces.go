@@ -19,6 +19,13 @@ func (m *Moment) Pieces(store storage.Snapshot, ask *wire.Pull, bytesMax int) *w
 		store: store, id: m.id, passes: m.passes, damage: m.damage, bytesMax: bytesMax, at: map[name]int{},
 		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: baseOf(m.clock, m.beyond)},
 	}
+	if !m.stained.IsEmpty() {
+		var err error
+		if p.stain, err = m.readStain(store); err != nil {
+			return &wire.Pieces{Head: ask.Head, Op: ask.Op, Failed: err.Error()}
+		}
+		p.out.Base = vclock.DotSet{} // each piece has its own
+	}
 	for actor, span := range ask.Dots.Intersect(m.clock).Spans() {
 		if err := p.read(actor, span); err != nil {
 			return &wire.Pieces{Head: ask.Head, Op: ask.Op, Failed: err.Error()}
@@ -77,7 +84,9 @@ type pieces struct {
 	id     ID
 	passes passes
 	damage hashtree.Set
-	out    *wire.Pieces
+	// stain is nil but where the replica has retired.
+	stain *stain
+	out   *wire.Pieces
 	// at is where the piece of an object is; a negative number is one that
 	// cannot be read.
 	at              map[name]int
@@ -149,6 +158,9 @@ func (p *pieces) add(d vclock.Dot, row logged) bool {
 			}
 			if len(p.passes) > 0 {
 				piece.Object.Context.Union(p.passes.knows(place(nil, row.name.bucket, row.name.key)))
+			}
+			if p.stain != nil {
+				p.stain.temper(&piece)
 			}
 			p.out.Pieces = append(p.out.Pieces, piece)
 			p.bytes += size

@@ -88,14 +88,20 @@ type Moment struct {
 	passes      passes
 	damage      hashtree.Set
 	beyond      vclock.DotSet
+	// stained are void dots that a replica holds which has retired.
+	stained vclock.DotSet
 }
 
 // Moment is that of now.
 func (r *Replica) Moment() *Moment {
-	return &Moment{
+	m := &Moment{
 		id: r.id, clock: r.clock.Clone(), void: r.closing.void.Clone(), passes: r.passes.clone(),
 		damage: r.Damage(), beyond: r.damage.beyond.Clone(),
 	}
+	if r.Retired() {
+		m.stained = m.void.Intersect(r.Logged())
+	}
+	return m
 }
 
 // Stretch is a part of a replica's keys in the order of rows: those beyond After,

@@ -243,7 +243,7 @@ func (o *oracle) holders(w *write, readers nodes, began time.Duration) nodes {
 // owner has all of (R27).
 func (s *shell) former() {
 	n := s.node
-	if n.phase == nil || len(n.replicas) == n.ownedNow() {
+	if n.phase == nil || len(n.replicas) == n.ownedNow() && s.shard.Stats().Retired == 0 {
 		return
 	}
 	s.put(func(time.Time, *core.Shard) { s.dropping = true })
@@ -268,6 +268,10 @@ func (s *shell) drop() {
 	s.perform()
 	for _, id := range erased {
 		o.dropped(n, id)
+		if s.shard.Has(id) { // it begins anew
+			n.have(id)
+			n.run.trace.say(n.name, "anew", "%v", id)
+		}
 	}
 }
 

@@ -1,0 +1,218 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/replica"
+	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/vclock"
+	"github.com/kindredkv/kindred/wire"
+)
+
+// outlived has a node z that was a home and was cut off, did something to a key of which
+// all homes had "old", and was removed: the others have closed what it did as void since.
+func outlived(t *testing.T, does func(m *mover, key, x, z string)) (m *mover, key, x, z string) {
+	m = newMover(t, 4, 0)
+	m.run(2)
+	key = keysOf(m.rig)[0]
+	homes := m.homesOf(key)
+	x, z = homes[0], homes[2]
+	require.Nil(t, m.do(x, strict(put(key, "old"))).Err)
+	m.run(5)
+	actor := m.nodes[z].shard.replicas[m.placeOf(key)].Actor()
+	m.cut(z)
+	does(m, key, x, z)
+	gap := m.nodes[z].shard.Clock(m.placeOf(key)).Base(actor) + 1
+	m.deaf[z] = true
+	m.commit(x, false, removes(z))
+	for i := 0; !m.nodes[x].shard.phase.Settled(); i++ {
+		require.Less(t, i, 60)
+		m.run(1)
+	}
+	// One of its events was heard of, so that the others miss those before.
+	heard := wire.Delta{Dots: vclock.NewDotSet(vclock.Dot{Actor: actor, Counter: gap})}
+	require.NoError(t, m.joinAt(x, m.samePlace(key), heard))
+	for i := 0; m.nodes[x].shard.Clock(m.placeOf(key)).Base(actor) <= gap; i++ {
+		require.Less(t, i, 600, "closed")
+		m.run(1)
+	}
+	return m, key, x, z
+}
+
+// overwrites has z overwrite what it has read, by itself.
+func overwrites(m *mover, key, value string, z string) {
+	alone := strict(put(key, value))
+	if value == "" {
+		alone = strict(del(key))
+	}
+	alone.Context = replica.EncodeContext("b", key, m.nodes[z].shard.Clock(m.placeOf(key)))
+	alone.W = 1
+	require.Nil(m.t, m.do(z, alone).Err)
+}
+
+// comesBack starts z on its old disk, makes it a member again, and lets it give up what it
+// may.
+func (m *mover) comesBack(z, at string, capacity uint32) {
+	m.comesBackTo(z, at, capacity, func(string, string, wire.Message) bool { return false })
+	for range 200 {
+		m.run(1)
+		m.drop(z)
+	}
+	require.True(m.t, m.nodes[z].shard.phase.Settled())
+	require.False(m.t, m.nodes[z].shard.removed())
+}
+
+// comesBackTo does so where some messages are lost, and gives nothing up.
+func (m *mover) comesBackTo(z, at string, capacity uint32, lost func(from, to string, msg wire.Message) bool) {
+	delete(m.deaf, z)
+	m.restart(z, 77<<32, false, false)
+	m.heal()
+	m.lose = lost
+	m.run(2)
+	require.True(m.t, m.nodes[z].shard.removed())
+	m.commit(at, false, ring.Staged{Node: ring.Node{Name: z, Zone: z, Capacity: capacity}, Intent: ring.Own})
+	m.spread()
+}
+
+// homesNow are the homes of a key by the layout that a node works by.
+func (m *mover) homesNow(key, at string) []string {
+	tip := m.nodes[at].shard.layout
+	return tip.Homes(tip.PartitionOf("b", key), 3)
+}
+
+// R27: what a removed node had overwritten or deleted by an event that is void by now is
+// not gone because of it, and what it alone has comes in all the same.
+func TestWhoReturnsTakesNothingAwayByWhatIsVoid(t *testing.T) {
+	for name, does := range map[string]func(m *mover, key, x, z string){
+		"overwritten":  func(m *mover, key, _, z string) { overwrites(m, key, "void", z) },
+		"deleted":      func(m *mover, key, _, z string) { overwrites(m, key, "", z) },
+		"both in turn": func(m *mover, key, _, z string) { overwrites(m, key, "void", z); overwrites(m, key, "", z) },
+	} {
+		for _, capacity := range []uint32{0, 1} {
+			t.Run(fmt.Sprintf("%s, capacity %d", name, capacity), func(t *testing.T) {
+				var late vclock.DotSet
+				m, key, x, z := outlived(t, func(m *mover, key, x, z string) {
+					does(m, key, x, z)
+					late = m.lateAt(z, key, x)
+				})
+				m.comesBack(z, x, capacity)
+				for _, home := range m.homesNow(key, x) {
+					require.True(t, m.nodes[home].shard.Clock(m.placeOf(key)).Covers(late), home)
+					require.ElementsMatch(t, []string{"late", "old"}, m.valuesAt(home, key), home)
+				}
+				require.Equal(t, capacity > 0, slices.Contains(m.homesNow(key, x), z))
+				require.Equal(t, capacity > 0, m.nodes[z].shard.Has(m.placeOf(key)))
+				require.Positive(t, m.nodes[z].shard.Stats().Retired)
+				m.idle()
+			})
+		}
+	}
+}
+
+// lateAt gives a node a version of a key that nobody else has, made by a guest that lives.
+func (m *mover) lateAt(z, key, guest string) vclock.DotSet {
+	late := m.aDot(guest, m.placeOf(key))
+	for d := range late.Dots() {
+		version := vclock.New(d, wire.Record{Value: []byte("late")}, vclock.DotSet{})
+		require.NoError(m.t, m.joinAt(z, key, wire.Delta{Siblings: version, Dots: late}))
+	}
+	return late
+}
+
+// R27: as long as an old copy may not know what is void to others, it gives them nothing,
+// and is no home's.
+func TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid(t *testing.T) {
+	for _, capacity := range []uint32{0, 1} {
+		var late vclock.DotSet
+		m, key, x, z := outlived(t, func(m *mover, key, x, z string) {
+			overwrites(m, key, "", z)
+			late = m.lateAt(z, key, x)
+		})
+		refused := ""
+		deaf := func(from, to string, msg wire.Message) bool {
+			kind := wire.KindOf(msg)
+			if pieces, ok := msg.(*wire.Pieces); ok && from == z {
+				refused = pieces.Failed
+			}
+			return to == z && (kind == wire.KindCloseTell || kind == wire.KindCloseReply)
+		}
+		m.comesBackTo(z, x, capacity, deaf)
+		m.run(100)
+		s := m.nodes[z].shard
+		require.False(t, s.replicas[m.placeOf(key)].Retired())
+		m.deliver(x, Send{To: z, Msg: &wire.Pull{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}, Dots: late}})
+		m.settle()
+		require.Equal(t, unheard, refused)
+		_, complete := s.Complete()
+		require.Equal(t, capacity == 0, complete)
+		require.NotContains(t, s.Droppable(), m.placeOf(key))
+		for _, home := range onlyIn(m.homesOf(key), []string{z}) {
+			require.Equal(t, []string{"old"}, m.valuesAt(home, key), home)
+		}
+
+		m.heal()
+		m.run(200)
+		require.Contains(t, m.drop(z), m.placeOf(key))
+		m.run(200)
+		for _, home := range m.homesNow(key, x) {
+			require.ElementsMatch(t, []string{"late", "old"}, m.valuesAt(home, key), home)
+		}
+	}
+}
+
+// R27: a copy that holds what is void is no home's, also where its node is one to be. It
+// stays so over a restart, and over whatever time it takes to hand on what it has.
+func TestWhoHandsOnIsNoHome(t *testing.T) {
+	m, key, x, z := outlived(t, func(m *mover, key, x, z string) {
+		overwrites(m, key, "", z)
+		m.lateAt(z, key, x)
+	})
+	id := m.placeOf(key)
+	lost := func(from, _ string, msg wire.Message) bool { return from == z && wire.KindOf(msg) == wire.KindPieces }
+	m.comesBackTo(z, x, 1, lost)
+	m.run(200)
+	retired := func() {
+		require.True(t, m.nodes[z].shard.replicas[id].Retired())
+		require.Equal(t, ring.Both, m.at(z))
+		require.Empty(t, m.nodes[z].shard.Droppable())
+	}
+	retired()
+
+	failed := ""
+	m.lose = func(from, to string, msg wire.Message) bool {
+		if page, ok := msg.(*wire.RebuildPage); ok && from == z {
+			failed = page.Failed
+		}
+		return lost(from, to, msg)
+	}
+	m.nodes[z].shard.Message(m.now, x, &wire.RebuildRead{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}})
+	m.settle()
+	require.Equal(t, isRetired, failed)
+	require.Equal(t, isRetired, m.nodes[z].shard.cannotSpeak(id))
+	require.Equal(t, isRetired, m.nodes[z].shard.cannotTell(id, x))
+	for _, at := range []string{x, z} {
+		m.do(at, kindred.Request{Op: kindred.OpRepair, Bucket: "b", Key: key})
+		require.Equal(t, []string{"old"}, m.valuesAt(x, key))
+	}
+	before := m.nodes[z].shard.Stats()
+	require.Nil(t, m.do(z, strict(put(key, "more"))).Err)
+	require.Equal(t, before.Writes, m.nodes[z].shard.Stats().Writes, "another home makes the write")
+
+	m.restart(z, 78<<32, false, false)
+	m.run(200)
+	retired()
+	m.heal()
+	m.run(100)
+	require.Contains(t, m.drop(z), id)
+	m.run(100)
+	require.Contains(t, m.homesNow(key, x), z)
+	for _, home := range m.homesNow(key, x) {
+		require.ElementsMatch(t, []string{"late", "more", "old"}, m.valuesAt(home, key), home)
+	}
+	m.idle()
+}
