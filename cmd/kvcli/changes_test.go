@@ -140,6 +140,7 @@ func TestACommitThatWaitsIsTakenBack(t *testing.T) {
 	require.Zero(t, runWith(t, f, "", "cluster", "set-zone", "n2", "z9").exit)
 	o = runWith(t, f, "", "cluster", "plan")
 	require.Regexp(t, `n1 +own a share +z1 +300`, o.stdout, "it takes in what waits")
+	require.Regexp(t, `n1 +own a share +z8 +300`, runWith(t, f, "", "cluster", "set-zone", "n1", "z8").stdout, "and more of the same node")
 	require.Regexp(t, `n2 +own a share +z9`, o.stdout)
 	require.Contains(t, o.stdout, "it takes the place of layout "+waits)
 

@@ -139,15 +139,16 @@ func (v *layoutView) counts(ctx context.Context, name string) error {
 	return err
 }
 
-// desired is what a member is to be by what is staged, or is.
+// desired is what a member is to be by what is staged, or committed and not in use yet,
+// or is.
 func (v *layoutView) desired(ctx context.Context, name string) (ring.Node, error) {
-	known, err := v.cl.Changes(ctx, v.node)
+	plan, err := v.cl.Plan(ctx, v.node)
 	if err != nil {
 		return ring.Node{}, err
 	}
-	for _, s := range known.Staged {
-		if s.Node == name && s.Intent == kindred.IntentOwn {
-			return ring.Node{Name: name, Zone: s.Zone, Capacity: s.Capacity}, nil
+	for _, c := range plan.Changes {
+		if c.Node == name && c.Intent == kindred.IntentOwn {
+			return ring.Node{Name: name, Zone: c.Zone, Capacity: c.Capacity}, nil
 		}
 	}
 	return v.owner(name)
