@@ -122,6 +122,30 @@ func (n *Node) checkComplete() {
 	}
 }
 
+// checkChange notes since when the layout changes: at the latest since the start of the
+// node, if it changed before. A node that was removed has no part in that.
+func (n *Node) checkChange() {
+	progress := n.control.core.Changes().Progress
+	if progress.Settled || progress.Tip == "" || n.removed.Load() {
+		n.unsettled.Store(nil)
+		return
+	}
+	since := progress.Since
+	if since.Before(n.started) {
+		since = n.started
+	}
+	n.unsettled.Store(&since)
+}
+
+// changeAge is for how long the layout has been changing, as this node knows.
+func (n *Node) changeAge() time.Duration {
+	since := n.unsettled.Load()
+	if since == nil {
+		return 0
+	}
+	return time.Since(*since)
+}
+
 // completed announces that this node has all that it is to own, and what it took in.
 func (n *Node) completed(now time.Time, tip ring.Version) {
 	n.control.core.Complete(now, tip)

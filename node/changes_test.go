@@ -57,3 +57,21 @@ func TestAChangeIsStagedAndCommittedThroughTheNode(t *testing.T) {
 	require.Eventually(t, func() bool { return changes(n1).Progress.Tip == d.Version().String() }, patience, 10*time.Millisecond)
 	require.True(t, n1.Local().Ready, n1.Local().Reason)
 }
+
+// A change that waits for a node which is away grows old, so that somebody can be called.
+func TestAChangeThatHangsHasAnAge(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	nodes, _ := three(t)
+	n1 := nodes[0]
+	require.NoError(t, nodes[2].Stop(ctx))
+	n1.control.put(func(time.Time) { n1.checkChange() })
+	require.Zero(t, n1.changeAge())
+	require.Nil(t, n1.Stage(ctx, []kindred.NodeChange{{Node: "n2", Intent: kindred.IntentOwn, Zone: "z2", Capacity: 2}}))
+	plan, bad := n1.Plan(ctx)
+	require.Nil(t, bad)
+	require.Nil(t, n1.Commit(ctx, plan.Version, false))
+	require.Eventually(t, func() bool { return n1.changeAge() > 0 }, patience, 10*time.Millisecond)
+	before := n1.changeAge()
+	require.Eventually(t, func() bool { return n1.changeAge() > before+time.Second }, patience, 100*time.Millisecond)
+}

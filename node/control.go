@@ -166,6 +166,7 @@ func (c *control) run() {
 			c.node.checkSiblings()
 			c.node.checkTrust()
 			c.node.checkComplete()
+			c.node.checkChange()
 			c.node.giveUp()
 		}
 		c.perform(c.core.Take())

@@ -74,6 +74,7 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstMetric(desc("ready", "1 if the node serves its share."), gauge, ready)
 	out <- prometheus.MustNewConstMetric(desc("partitions", "Partitions that the node is a home of."), gauge, float64(local.Partitions))
+	out <- prometheus.MustNewConstMetric(desc("layout_change_seconds", "For how long a change of the layout has been going on, as this node knows; 0 if none does."), gauge, n.changeAge().Seconds())
 	out <- prometheus.MustNewConstMetric(desc("start", "How many times the data folder has been started."), gauge, float64(n.self.Start))
 	out <- prometheus.MustNewConstMetric(desc("malformed_messages_total", "Messages of peers that could not be read."), counter, float64(n.malformed.Load()))
 }
@@ -102,6 +103,8 @@ func shardMetrics() []metric[core.Stats] {
 		{desc("lww_overwritten_total", "Values that a put replaced without its client having seen them, where the last writer wins."), counter, func(s core.Stats) float64 { return float64(s.Overwritten) }},
 		{desc("lww_discarded_total", "Values discarded because another one was written concurrently and later, where the last writer wins."), counter, func(s core.Stats) float64 { return float64(s.Beaten) }},
 		{desc("expiries_total", "Delete events made for values that had expired."), counter, func(s core.Stats) float64 { return float64(s.Expiries) }},
+		{desc("layout_refusals_total", "Requests of coordinators that work by another layout, refused and asked again."), counter, func(s core.Stats) float64 { return float64(s.Differ) }},
+		{desc("given_up_total", "Replicas of partitions that others own, given up once every owner had all of them."), counter, func(s core.Stats) float64 { return float64(s.Dropped) }},
 		{desc("guest_writes_total", "Writes coordinated without being a home of the key."), counter, func(s core.Stats) float64 { return float64(s.GuestWrites) }},
 		{desc("guest_reads_total", "Reads answered from hints."), counter, func(s core.Stats) float64 { return float64(s.GuestReads) }},
 		{desc("hints_asked_total", "Writes that fallbacks were asked to keep for a home."), counter, func(s core.Stats) float64 { return float64(s.HintsAsked) }},

@@ -57,6 +57,8 @@ type Node struct {
 	layout atomic.Pointer[ring.Layout]
 	// removed: this node has no place in the cluster any more.
 	removed atomic.Bool
+	// unsettled is since when the layout changes, nil if it does not.
+	unsettled atomic.Pointer[time.Time]
 	// taken is what this node is sent while owners change.
 	taken transfers
 	// recovered counts the shards that have begun to work by a layout.
