@@ -186,6 +186,18 @@ func TestARottenRowIsMendedByTheReadThatMeetsIt(t *testing.T) {
 	require.Equal(t, uint64(1), a.nodes["n1"].shard.Stats().UnreadableRanges)
 }
 
+// So does the page of a rebuild, for whoever waits for it may get it from nobody else.
+func TestARottenRowIsMendedByTheRebuildThatMeetsIt(t *testing.T) {
+	a := newAuditRig(t, 30)
+	rotten := a.keys[7]
+	a.nodes["n1"].engine.Rot(a.row(rotten))
+	a.deliver("n2", Send{To: "n1", Msg: &wire.RebuildRead{Head: wire.Head(a.id), Op: wire.OpID{Process: 1, Seq: 1}, BytesMax: 1 << 20}})
+	a.settle()
+	a.ticks()
+	require.Equal(t, []string{"value of " + rotten}, a.shown("n1", rotten))
+	a.demandEqual()
+}
+
 // A key whose row is damaged at one home is answered by the others; at so many homes
 // that R cannot be met its reader and its writer are told at once which homes do not
 // count, and why. Nothing is shown in place of what was lost.

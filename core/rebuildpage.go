@@ -73,6 +73,9 @@ func (s *Shard) onRebuildRead(from string, m *wire.RebuildRead) {
 			return func(time.Time) {
 				s.rebuilds.serving--
 				s.rebuilds.stats.Served++
+				if page.Failed != "" && !r.IsDamaged() { // who waits for it may never get it elsewhere
+					s.auditor.unreadable(s, r)
+				}
 				s.send(from, page, true)
 			}
 		}
