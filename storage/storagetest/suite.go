@@ -44,6 +44,7 @@ func Run(t *testing.T, newDisk func(t *testing.T) Disk) {
 		{"S2_ScanStops", scanStops},
 		{"S2_ScanOfRowsOfEveryTable", scanOfRowsOfEveryTable},
 		{"S3_CrashKeepsAPrefix", crashKeepsAPrefix},
+		{"S3_RangesGoTogether", rangesGoTogether},
 		{"S3_RandomHistories", randomHistories},
 		{"S3_WhatOpenShowedIsDurable", whatOpenShowedIsDurable},
 		{"S4_SyncedSurvives", syncedSurvives},
