@@ -418,6 +418,7 @@ func (n *node) crash(share float64) {
 	n.run.trace.say(n.name, "crash", "keeps %.0f %% of %d batches", share*100, unsynced)
 	n.end()
 	n.store = n.store.Crash(func(unsynced int) int { return int(share * float64(unsynced)) })
+	n.recollect() // what was given up is there again, if that was not durable
 	n.run.oracle.crashed(n)
 }
 
