@@ -153,7 +153,9 @@ func TestWhoIsNotCompleteAnswersNoRead(t *testing.T) {
 	m.run(2)
 	for _, name := range m.names {
 		m.courses[name].SetComplete()
+		m.courses[name].Hear(m.courses[z].Files())
 	}
+	m.courses[x].Hear(m.courses[z].Files())
 	m.deaf[z] = true
 	for range 2 {
 		m.spread()

@@ -143,6 +143,8 @@ func (s *Shard) refuseHint(m *wire.Hint) string {
 		return NoLayout(s.cfg.Node).Message
 	case s.full != nil:
 		return s.full.Message
+	case s.leaves():
+		return "leaves the cluster"
 	}
 	homes := max(len(s.homesOf(m.Head)), len(s.baseOf(m.Head)))
 	if homes == 0 || m.Slots > wire.AllSlots(homes) {

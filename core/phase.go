@@ -266,8 +266,10 @@ func (s *Shard) complete(id replica.ID) bool {
 }
 
 // Complete reports whether this shard has all that was acknowledged before the tip that
-// it works by, of every partition that its node owns there (R25). Once all shards of a
-// node say so of one tip, the node may announce it.
+// it works by, of every partition that its node owns there (R25). Who leaves has delivered
+// what it owes: once the change is settled nobody asks it any more what it holds, be it for
+// a close or for a home that has lost something. Once all shards of a node say so of one
+// tip, the node may announce it.
 func (s *Shard) Complete() (tip ring.Version, complete bool) {
 	if s.phase == nil {
 		return ring.Version{}, false
@@ -278,7 +280,13 @@ func (s *Shard) Complete() (tip ring.Version, complete bool) {
 			return tip, false
 		}
 	}
-	return tip, true
+	return tip, !s.leaves() || s.debts.ledger.Hints() == 0
+}
+
+// leaves reports whether the tip has no place for this node. It takes no hints any more.
+func (s *Shard) leaves() bool {
+	_, member := s.layout.Node(s.cfg.Node)
+	return !member
 }
 
 // owns reports whether this node is a home of a replica by the tip.

@@ -236,7 +236,7 @@ func TestANodeThatLeftIsForgottenOnceItIsStopped(t *testing.T) {
 	w.stage("n1", own("n4", 0), ring.Leave)
 	version := w.commit("n1")
 	require.Contains(t, w.views["n1"].dial(), "n4", "an owner of the base")
-	w.complete("n1", "n2", "n3")
+	w.complete(w.names()...)
 	w.settledOn(version)
 	require.False(t, w.views["n4"].Phase().Removed())
 	require.True(t, w.views["n4"].Left())

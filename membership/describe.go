@@ -102,6 +102,9 @@ func (v *View) waits() (all []kindred.NodeFailure) {
 			why = fmt.Sprintf("is not known to work by layout %v", c.Tip().Version())
 		case c.Step() == ring.Both && mark.Step >= ring.Both:
 			why = "does not have all yet that it is to own"
+			if _, member := c.Tip().Layout().Node(name); !member {
+				why = "still owes hints"
+			}
 		default:
 			why = fmt.Sprintf("is at step %v", mark.Step)
 		}

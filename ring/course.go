@@ -163,8 +163,8 @@ func (c *Course) Commit(d *Decision) error {
 	return nil
 }
 
-// SetComplete announces that this node has all that was acknowledged before its tip
-// (R25).
+// SetComplete announces that this node has all that was acknowledged before its tip, as
+// far as it is to own it, and if it leaves, that it owes nothing to anybody (R25).
 func (c *Course) SetComplete() {
 	c.mark(c.tip, Mark{Complete: true})
 }
@@ -196,7 +196,7 @@ func (c *Course) Waits() []string {
 	}
 	waits := slices.DeleteFunc(names, func(n string) bool { return need(f.marks[n]) })
 	if c.vote == (Version{}) && c.Step() == Both {
-		for _, n := range c.owning(f.Decision, f.Decision) {
+		for _, n := range c.counting(f) {
 			if !f.marks[n].Complete && !slices.Contains(waits, n) {
 				waits = append(waits, n)
 			}
@@ -339,7 +339,7 @@ func (c *Course) advance() bool {
 	if !f.all(c.counting(f), func(m Mark) bool { return m.Step >= step }) {
 		return false
 	}
-	if step == Both && !f.all(c.owning(f.Decision, f.Decision), func(m Mark) bool { return m.Complete }) {
+	if step == Both && !f.all(c.counting(f), func(m Mark) bool { return m.Complete }) {
 		return false
 	}
 	c.mark(c.tip, Mark{Step: step + 1})

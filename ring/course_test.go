@@ -69,10 +69,10 @@ func (c *crowd) settle(names ...string) {
 	}
 }
 
-// complete has an owner say that it is complete, if nobody has heard that yet.
+// complete has a node say that it is complete, if nobody has heard that yet.
 func (c *crowd) complete(of *Course) (changed bool) {
 	m := of.files[of.tip].Mark(of.self)
-	if changed = of.Step() == Both && !m.Complete && of.Tip().owns(of.self); changed {
+	if changed = of.Step() == Both && !m.Complete; changed {
 		of.SetComplete()
 	}
 	return changed
@@ -216,6 +216,11 @@ func TestALeaverThatDiesOnTheWayIsRemoved(t *testing.T) {
 			c.courses["ant"].Hear(c.courses[name].Files())
 		}
 	}
+	c.settle("ant", "bee")
+	require.Equal(t, Both, c.courses["bee"].Step(), "it may owe something")
+	require.Equal(t, []string{"cat"}, c.courses["bee"].Waits())
+	c.courses["cat"].SetComplete()
+	c.courses["ant"].Hear(c.courses["cat"].Files())
 	c.settle("ant", "bee")
 	require.Equal(t, Ahead, c.courses["bee"].Step())
 	require.Equal(t, []string{"cat"}, c.courses["bee"].Waits())

@@ -31,7 +31,7 @@ type Mark struct {
 	// Held: it holds, or held, the decision as the successor of its tip. Beyond: it was
 	// beyond Both of its tip then, or since.
 	Held, Beyond bool
-	// Complete: it has all that was acknowledged before.
+	// Complete: it has all that was acknowledged before, or leaves and owes nothing.
 	Complete bool
 	Step     Step
 }
