@@ -36,6 +36,7 @@ func TestCompleteIsByDurableClocksOfFencedHomes(t *testing.T) {
 	e := begin()
 	for _, name := range []string{"b", "c", "d"} {
 		require.False(t, e.Complete())
+		e.Tick(now, dots) // it has captured all of it, to tell the others
 		tell(e, name, tip, true, dots)
 	}
 	require.False(t, e.Complete(), "it has all of it, and a crash may take it")

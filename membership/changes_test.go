@@ -424,7 +424,7 @@ func TestAnOldOwnerThatIsAwayIsNamed(t *testing.T) {
 	require.Contains(t, v.Problems(), hangs)
 	waits := v.Changes().Progress.Waits
 	require.Len(t, waits, 4)
-	require.Equal(t, kindred.NodeFailure{Node: "n4", Reason: "owned something before and cannot be reached, so that the new owners may lack what it has"}, waits[0])
+	require.Equal(t, kindred.NodeFailure{Node: "n4", Reason: "leaves, and may still owe hints or have what the new owners lack, and cannot be reached"}, waits[3])
 	for _, name := range []string{"n1", "n2", "n3"} {
 		w.carry(name, w.views[name].Complete(w.now, v.Phase().Progress().Tip))
 	}

@@ -103,7 +103,7 @@ func (v *View) waits() (all []kindred.NodeFailure) {
 		case c.Step() == ring.Both && mark.Step >= ring.Both:
 			why = "does not have all yet that it is to own"
 			if _, member := c.Tip().Layout().Node(name); !member {
-				why = "still owes hints"
+				why = "leaves, and may still owe hints or have what the new owners lack"
 			}
 		default:
 			why = fmt.Sprintf("is at step %v", mark.Step)
