@@ -12,6 +12,22 @@ var mutantsLayouts = []mutant{
 	{name: "a clock of before the fence counts", directed: "core:TestAClockOfBeforeTheFenceDoesNotCount", rule: "R25", edits: []edit{
 		{"antientropy/owners.go", "|| m.At.Tip != e.owners.At.Tip {\n		return\n	}\n	p.fenced", "{\n		return\n	}\n	p.fenced"},
 	}},
+	{name: "complete before it is durable", directed: "antientropy:TestCompleteIsByDurableClocksOfFencedHomes", rule: "R25, I6", edits: []edit{
+		{"antientropy/owners.go", "!p.within && e.durable.Covers(p.fence)", "!p.within && e.captured.Covers(p.fence)"},
+	}},
+	{name: "who leaves is complete though it owes hints", directed: "core:TestC09_TheHintOfWhoLeavesIsNotVoid", rule: "R25, C9", edits: []edit{
+		{"core/phase.go", "!s.leaves() || s.debts.ledger.Hints() == 0", "true"},
+	}},
+	{name: "a close during a move asks the new members only", directed: "core:TestClosesWaitForASettledPhase", rule: "R27, R15", edits: []edit{
+		{"core/closeround.go", "	for _, n := range c.s.phase.Members() {\n", "	for _, m := range layout.Nodes() {\n		n := m.Name\n"},
+		{"core/closeround.go", "	last, settled := p.number, c.s.phase.Settled()\n", "	last, settled := p.number, true\n"},
+	}},
+	{name: "an old copy goes whoever has what it has", directed: "core:TestAnOldCopyIsKeptUntilEveryOwnerHasIt", rule: "R27", edits: []edit{
+		{"core/retire.go", "	return s.phase.Settled() && x.Contained(x.clock())\n", "	return s.phase.Settled()\n"},
+	}},
+	{name: "what was given up is read back before it is erased", directed: "core:TestAPartitionThatComesBackBeforeItIsErasedBeginsWithNothing", rule: "R27, I4", edits: []edit{
+		{"core/shard.go", "	if s.given[id] == 0 {\n", "	{\n"},
+	}},
 	{name: "an old image votes as if it had never been further", directed: "ring:TestAnOldImageThatCommitsLearnsHowFarItWas", rule: "R22, R26", edits: []edit{
 		{"ring/course.go", "return c.recall() || c.form()", "return c.form()"},
 	}},

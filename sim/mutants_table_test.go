@@ -285,7 +285,7 @@ var mutants = []mutant{
 		{"replica/closing.go", "	r.closing.unswept.Union(dots)\n", ""},
 	}},
 	{name: "no touch", world: "closes", alone: true, rule: "R15, C8", edits: []edit{
-		{"replica/key.go", "	if k.leaked && !k.Damaged() {\n", "	if false {\n"},
+		{"replica/key.go", "	if k.leaked && !k.Damaged() && !k.r.Retired() {\n", "	if false {\n"},
 	}},
 	{name: "late write whose dot is void taken", world: "closes", alone: true, rule: "R14, I1", edits: []edit{
 		{"replica/closing.go", "	if c.void.IsEmpty() {\n", "	if true {\n"},
