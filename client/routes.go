@@ -26,9 +26,10 @@ func newRoutes(clusterID string, layout *ring.Layout, copies int, nodes []*node)
 
 // pick chooses the node to ask next: a home replica of the key that works and
 // was not asked yet; failing that a working stranger, who forwards; failing
-// that whoever is left. Among equals the one with the fewest calls on their
-// way wins, and turn decides who is looked at first. It returns nil when no
-// node is known.
+// that whoever is left. Who is not in the layout is asked only if nobody is known who
+// is: it has no part in the cluster yet, or no more, or has one in another. Among
+// equals the one with the fewest calls on their way wins, and turn decides who is
+// looked at first. It returns nil when no node is known.
 func (r *routes) pick(bucket, key string, turn uint32, asked []*node) *node {
 	homes := r.homes(bucket, key)
 	var best choice
@@ -41,11 +42,16 @@ func (r *routes) pick(bucket, key string, turn uint32, asked []*node) *node {
 	if best.good() {
 		return best.node
 	}
-	for i := range r.nodes {
-		n := r.nodes[(i+int(turn))%len(r.nodes)]
-		if !slices.Contains(homes, n.name) {
-			best.consider(n, false, asked)
+	others := func(such func(name string) bool) {
+		for i := range r.nodes {
+			n := r.nodes[(i+int(turn))%len(r.nodes)]
+			if such(n.name) && !slices.Contains(homes, n.name) {
+				best.consider(n, false, asked)
+			}
 		}
+	}
+	if others(r.names); best.node == nil {
+		others(func(string) bool { return true })
 	}
 	return best.node
 }

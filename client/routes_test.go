@@ -70,6 +70,19 @@ func TestAHealthyStrangerIsBetterThanADoubtedHome(t *testing.T) {
 	}
 }
 
+// A node that the layout does not name may have become one of another cluster since it
+// was heard of: it would take a write, and nobody here would ever see that again.
+func TestWhoIsNotInTheLayoutIsAskedByNobody(t *testing.T) {
+	r, _ := asHomes(t, doubted, doubted)
+	n9 := &node{name: "n9", small: newPipeline(1, nil)}
+	n9.small.up.Store(true)
+	r = newRoutes("c", r.layout, 3, append(slices.Clone(r.nodes), n9))
+	require.Equal(t, healthy, n9.rank())
+	require.NotContains(t, picked(r), "n9")
+	require.NotContains(t, picked(r, r.nodes[:5]...), "n9", "though all others were asked before")
+	require.Equal(t, []string{"n9"}, picked(newRoutes("c", r.layout, 3, []*node{n9})), "unless nobody else is known")
+}
+
 func TestANodeThatWasNotAskedYetComesFirst(t *testing.T) {
 	r, homes := asHomes(t, healthy, healthy)
 	asked := []*node{r.byName[homes[0]], r.byName[homes[1]]}
