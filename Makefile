@@ -155,6 +155,10 @@ jepsen: build ## break real processes for TIME (10m) by NEMESIS (all) under WORK
 costs: check-go ## measure puts, gets, idle nodes and a million keys against their limits
 	go test -vet=off -count=1 -v -timeout 30m ./bench -million
 
+.PHONY: bench-transfer
+bench-transfer: check-go ## nodes join three others, without the throttle and under load with it, against the bars; UPDATE=1 writes bench/TRANSFERS.md
+	go test -vet=off -count=1 -v -timeout 15m ./bench -run 'TestATransfer' -million $(if $(UPDATE),-transfers $(CURDIR)/bench/TRANSFERS.md)
+
 # The peers' servers come from the module proxy, in the versions of bench/peers/go.mod.
 .PHONY: bench
 bench: build ## Kindred beside its floors and PEERS, in ROUNDS (5); OUTPUT=json; UPDATE=1 writes bench/RESULTS.md

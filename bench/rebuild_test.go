@@ -125,7 +125,7 @@ func TestARebuildKeepsUpWithTheEngine(t *testing.T) {
 	}
 	t.Logf("%d keys put by one replica in %v", keys, time.Since(began).Round(time.Millisecond))
 
-	engine := engineCost(t, keys, true)
+	engine := engineCost(t, keys, 100, true)
 	target := newShardRig(t, "n2", 2, layout)
 	peers := map[string]*shardRig{"n1": source, "n2": target}
 	source.shard.SetLink(time.Now(), "n2", true)
@@ -157,15 +157,16 @@ func TestARebuildKeepsUpWithTheEngine(t *testing.T) {
 // engineCost is what it costs the engine to take rows like those of the keys, in
 // batches as large as a page. In order of rows nothing overlaps, so it never compacts;
 // in the order in which clients put keys, every batch is spread over all partitions.
-func engineCost(t *testing.T, keys int, inOrder bool) cost {
+func engineCost(t *testing.T, keys, size int, inOrder bool) cost {
 	store, err := pebblestore.Open(t.TempDir(), pebblestore.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	object := wire.Object{}
-	object.Add(vclock.Dot{Actor: vclock.Actor{Disk: 1, Nonce: 1}, Counter: 1 << 20}, wire.Record{Node: "n1", WrittenAt: time.Now().UnixMilli(), Value: bytes.Repeat([]byte("v"), 100)})
+	object.Add(vclock.Dot{Actor: vclock.Actor{Disk: 1, Nonce: 1}, Counter: 1 << 20}, wire.Record{Node: "n1", WrittenAt: time.Now().UnixMilli(), Value: bytes.Repeat([]byte("v"), size)})
 	row := vclock.AppendSiblings(nil, object, wire.AppendRecord)
 	var rows storage.Batch
 	var key []byte
+	var moved int64
 	began, cpu := time.Now(), usage(t, nil)
 	for i := range keys {
 		partition := uint32(i * 256 / keys)
@@ -175,11 +176,13 @@ func engineCost(t *testing.T, keys int, inOrder bool) cost {
 		key = storage.ObjectKey(key[:0], partition, 2, "bench", fmt.Sprintf("%012d", i))
 		rows.Set(key, row)
 		if rows.Bytes() >= core.DefaultLimits().RebuildPageBytes {
+			moved += int64(rows.Bytes())
 			require.NoError(t, store.Apply(&rows))
 			rows.Reset()
 		}
 	}
+	moved += int64(rows.Bytes())
 	require.NoError(t, store.Apply(&rows))
 	require.NoError(t, store.Sync())
-	return cost{ops: int64(keys), wall: time.Since(began), cpu: usage(t, nil) - cpu}
+	return cost{ops: int64(keys), bytes: moved, wall: time.Since(began), cpu: usage(t, nil) - cpu}
 }

@@ -130,14 +130,15 @@ func residentBytes(t *testing.T, pid int) int {
 
 // cost is what a closed loop of callers used.
 type cost struct {
-	ops  int64
-	cpu  time.Duration
-	wall time.Duration
+	ops, bytes int64 // bytes only where rows were written
+	cpu, wall  time.Duration
 }
 
 func (c cost) perOp() float64 { return float64(c.cpu.Microseconds()) / float64(c.ops) }
 
 func (c cost) rate() float64 { return float64(c.ops) / c.wall.Seconds() }
+
+func (c cost) byteRate() float64 { return float64(c.bytes) / c.wall.Seconds() }
 
 func (c cost) String() string {
 	return fmt.Sprintf("%6.1f CPU-µs/op %8.0f op/s", c.perOp(), c.rate())

@@ -51,7 +51,7 @@ func TestAWipedNodeIsRebuilt(t *testing.T) {
 	})
 	t.Logf("%d keys put in %v", keys, time.Since(began).Round(time.Second))
 
-	arriving, sorted := engineCost(t, int(keys), false), engineCost(t, int(keys), true)
+	arriving, sorted := engineCost(t, int(keys), 100, false), engineCost(t, int(keys), 100, true)
 	require.NoError(t, cluster.Kill(ctx, "n3"))
 	require.NoError(t, cluster.Wipe(ctx, "n3"))
 	stop := make(chan struct{})

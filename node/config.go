@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/kindredkv/kindred/core"
+	"github.com/kindredkv/kindred/pace"
 	"github.com/kindredkv/kindred/security"
 	"github.com/kindredkv/kindred/storage/pebblestore"
 	"github.com/kindredkv/kindred/transport/faults"
@@ -75,6 +76,15 @@ type Config struct {
 	// [RecordBytesDefault]. The oldest files go first. A recording that has lost its
 	// beginning can be looked at and no longer replayed: more keeps more of them whole.
 	RecordBytes int64
+	// TransferBytes bounds what this node sends in a second to others that take over
+	// partitions, are rebuilt or lack something; default [TransferBytesDefault], 0 for no
+	// bound. More ends a change of the layout sooner and leaves less of the network.
+	TransferBytes int64
+	// TransferSlowdown is, in percent of what is usual, how long clients of this node may
+	// wait (the p99) before it sends others less; default [TransferSlowdownDefault], 0
+	// gives way to nobody, also where this node takes over. More ends a change sooner and
+	// is felt by clients.
+	TransferSlowdown int
 	// Production refuses Insecure and FaultInjection; default false.
 	Production bool
 	// Partitions and Replicas shape the first layout and are fixed with it.
@@ -108,7 +118,8 @@ func DefaultConfig() Config {
 		ClientAddr: "127.0.0.1:7400", PeerAddr: "127.0.0.1:7401",
 		GossipAddr: "127.0.0.1:7402", HTTPAddr: "127.0.0.1:7403",
 		Partitions: 256, Replicas: 3, Shards: defaultShards(),
-		Limits: core.DefaultLimits(), RecordBytes: RecordBytesDefault, Version: "dev",
+		Limits: core.DefaultLimits(), RecordBytes: RecordBytesDefault,
+		TransferBytes: TransferBytesDefault, TransferSlowdown: TransferSlowdownDefault, Version: "dev",
 	}
 }
 
@@ -138,6 +149,8 @@ func (c Config) Validate() error {
 	unless(c.Shards >= 1 && c.Shards <= 256, "shards", "%d: use 1 to 256, one per core", c.Shards)
 	unless(c.Limits.HintBytes >= 0, "hint-bytes", "%d: use 0 at least; with 0 the node keeps nothing for others", c.Limits.HintBytes)
 	unless(c.RecordBytes >= recordBytesMin, "record-bytes", "%d: use %d at least, 1 MiB", c.RecordBytes, recordBytesMin)
+	unless(c.TransferBytes == 0 || c.TransferBytes >= transferFloor, "transfer-bytes", "%d: use %d at least (256 KiB a second), or 0 for no bound", c.TransferBytes, transferFloor)
+	unless(c.TransferSlowdown == 0 || c.TransferSlowdown > 100, "transfer-slowdown", "%d: use more than 100 percent, or 0 to give way to nobody", c.TransferSlowdown)
 	unless(!c.Production || !c.Insecure, "insecure", "is refused together with --production: give the node certificates (--tls-cert, --tls-key, --tls-ca) and a --gossip-key")
 	unless(!c.Production || !c.FaultInjection, "fault-injection", "is refused together with --production: leave out one of them; a node that takes orders to cut its links is for tests")
 	unless(c.FaultInjection || c.Faults.IsZero(), "faults", "needs --fault-injection: give that too, or leave this out")
@@ -145,6 +158,15 @@ func (c Config) Validate() error {
 		mistakes = append(mistakes, &ConfigError{"faults", err.Error()})
 	}
 	return errors.Join(append(mistakes, c.Security.Validate(), c.checkAddrs(), c.checkOthers())...)
+}
+
+// paced is the configuration with limits that give way to nobody, if that is asked for.
+func (c Config) paced() Config {
+	if c.TransferSlowdown == 0 {
+		unpaced := pace.Rate{ItemsPerSecond: 1 << 30, BytesPerSecond: 1 << 30, Busy: 1 << 30}
+		c.Limits.RebuildPace, c.Limits.PullPace = unpaced, unpaced
+	}
+	return c
 }
 
 func notInNames(r rune) bool {

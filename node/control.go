@@ -167,6 +167,7 @@ func (c *control) run() {
 			c.node.checkTrust()
 			c.node.checkComplete()
 			c.node.checkChange()
+			c.node.throttle.look(now)
 			c.node.giveUp()
 		}
 		c.perform(c.core.Take())

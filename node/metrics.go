@@ -65,6 +65,9 @@ func (n *Node) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	n.collectFaults(out)
+	limit, _ := n.throttle.state()
+	out <- prometheus.MustNewConstMetric(desc("transfer_sent_bytes_total", "Bytes sent to nodes that take over partitions, are rebuilt or lack something."), counter, float64(n.throttle.total.Load()))
+	out <- prometheus.MustNewConstMetric(desc("transfer_limit_bytes_per_second", "Bytes of these that may be sent in a second now; less than transfer-bytes while clients wait longer than usual."), gauge, limit)
 	n.collectSecurity(out)
 	n.collectReplication(out)
 	local := n.Local()

@@ -26,6 +26,7 @@ import (
 	"github.com/kindredkv/kindred/storage/pebblestore"
 	"github.com/kindredkv/kindred/transport"
 	"github.com/kindredkv/kindred/transport/faults"
+	"github.com/kindredkv/kindred/wire"
 )
 
 // Node is one running node.
@@ -61,6 +62,8 @@ type Node struct {
 	unsettled atomic.Pointer[time.Time]
 	// taken is what this node is sent while owners change.
 	taken transfers
+	// throttle holds back what it sends others.
+	throttle *throttle
 	// recovered counts the shards that have begun to work by a layout.
 	recovered atomic.Int32
 	malformed atomic.Uint64
@@ -104,7 +107,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, started: time.Now(),
+		cfg: cfg.paced(), log: cfg.Logger, started: time.Now(), throttle: newThrottle(cfg.TransferBytes, cfg.TransferSlowdown),
 		quit: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{}),
 	}
 	if n.log == nil {
@@ -146,6 +149,7 @@ func (n *Node) start(ctx context.Context) error {
 		reel, tape := n.recorder.reel(i)
 		shard := recording.New(core.Config{Node: n.cfg.Name, Start: n.self.Actor, Clean: n.self.Clean, Limits: n.cfg.Limits}, tape)
 		w := newWorker(shard, n.store, n.spoilt, n.commit, n, n.cfg.Shards, reel, n.fail)
+		w.waits = &n.throttle.waits
 		n.workers = append(n.workers, w)
 		go w.run(n.quit)
 	}
@@ -237,10 +241,23 @@ func (n *Node) serveDoor(door string, serve func(net.Listener) error, l net.List
 }
 
 // Send and SendBulk make the node the sender of its workers.
-func (n *Node) Send(to string, msg []byte) error { return n.transport.Send(to, msg) }
+func (n *Node) Send(to string, msg []byte) error {
+	n.noteAnswer(msg)
+	return n.transport.Send(to, msg)
+}
 
 // SendBulk sends on the bulk link.
-func (n *Node) SendBulk(to string, msg []byte) error { return n.transport.SendBulk(to, msg) }
+func (n *Node) SendBulk(to string, msg []byte) error {
+	n.noteAnswer(msg)
+	return n.transport.SendBulk(to, msg)
+}
+
+// noteAnswer counts what others are sent who ask for what they lack.
+func (n *Node) noteAnswer(msg []byte) {
+	if kind, _, err := wire.Peek(msg); err == nil && (kind == wire.KindRebuildPage || kind == wire.KindPieces) {
+		n.throttle.answered(len(msg))
+	}
+}
 
 // setPhase makes every shard work by the phase, recovering the replicas that it gives to
 // this node and that it has not read yet. The layouts in it are durable by now. A node

@@ -34,7 +34,7 @@ func (n *Node) Stage(ctx context.Context, changes []kindred.NodeChange) *kindred
 func (n *Node) Plan(ctx context.Context) (plan kindred.LayoutPlan, bad *kindred.Error) {
 	weights := n.weigh(ctx)
 	bad = n.order(ctx, func(now time.Time) (bad *kindred.Error) {
-		n.control.core.SetRates(n.usualRates(), 0)
+		n.control.core.SetRates(n.usualRates(), n.mostRate(weights.mean))
 		plan, bad = n.control.core.DescribePlan(now, weights.of)
 		return bad
 	})

@@ -28,6 +28,11 @@ func (n *Node) receive(from string, batch transport.Batch) {
 			continue
 		case *wire.RebuildPage, *wire.Pieces:
 			n.taken.count(time.Now(), ring.Partition(wire.HeadOf(m).Partition), len(raw))
+		case *wire.RebuildRead, *wire.Pull:
+			if wait := n.throttle.hold(time.Now()); wait > 0 {
+				n.putLater(wait, from, m, len(raw))
+				continue
+			}
 		}
 		i := int(wire.HeadOf(m).Partition) % len(n.workers)
 		byShard[i] = append(byShard[i], m)
@@ -43,4 +48,13 @@ func (n *Node) receive(from string, batch transport.Batch) {
 			}
 		}, sizes[i])
 	}
+}
+
+// putLater gives a shard a question that has to wait. A peer has few of them at a time,
+// and asks again if this node stops meanwhile.
+func (n *Node) putLater(wait time.Duration, from string, m wire.Message, bytes int) {
+	w := n.workers[int(wire.HeadOf(m).Partition)%len(n.workers)]
+	time.AfterFunc(wait, func() {
+		w.inbox.putSized(func(now time.Time, s *recording.Shard) { s.Message(now, from, m) }, bytes)
+	})
 }

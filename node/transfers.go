@@ -163,8 +163,21 @@ func (n *Node) takenOver() (partitions []int) {
 // second until all have agreed, and from step to step until each has looked again.
 const besides = 2 * time.Second
 
-// usualRates are those of predictions before there was a change: the pace of rebuilds.
+// usualRate is what a core takes over in a second, about, where there are no clients.
+const usualRate = 32 << 20
+
+// usualRates are those of predictions before there was a change.
 func (n *Node) usualRates() ring.Rates {
-	rate := uint64(n.cfg.Shards) * uint64(n.cfg.Limits.RebuildPace.BytesPerSecond)
+	rate := uint64(n.cfg.Shards) * usualRate
 	return ring.Rates{In: rate, Out: rate, Besides: besides}
+}
+
+// mostRate is what a node takes over in a second at most while it serves clients, as this
+// one does: the pace of rebuilds, for keys of that weight. It is zero without clients.
+func (n *Node) mostRate(one weight) uint64 {
+	if _, serves := n.throttle.state(); !serves || one.keys == 0 || n.cfg.TransferSlowdown == 0 {
+		return 0
+	}
+	most := n.cfg.Limits.RebuildPace
+	return uint64(n.cfg.Shards) * min(uint64(most.BytesPerSecond), uint64(most.ItemsPerSecond)*one.bytes/one.keys)
 }

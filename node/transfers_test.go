@@ -48,8 +48,8 @@ func TestWhatComesIsCountedOnceATipGivesIt(t *testing.T) {
 	require.True(t, news, "there was more")
 }
 
-// A node joins: what the plan says that it will be sent is what it is sent, and all know
-// both afterwards.
+// A node joins: what the plan says that it will be sent is what it is sent, no faster than
+// the others may send it, and all know both afterwards.
 func TestAPlanSaysWhatWillBeSent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
 	defer cancel()
@@ -68,6 +68,11 @@ func TestAPlanSaysWhatWillBeSent(t *testing.T) {
 	require.Nil(t, bad)
 	require.Equal(t, 12, plan.Copies, "the fourth of 48, and no copy more")
 	require.Greater(t, plan.Expected, besides)
+	for _, n := range nodes {
+		n.throttle.mu.Lock()
+		n.throttle.most, n.throttle.limit = transferFloor, transferFloor
+		n.throttle.mu.Unlock()
+	}
 	require.Nil(t, nodes[0].Commit(ctx, plan.Version, false))
 	past := func(n *Node) kindred.PastChange {
 		known, bad := n.Changes(ctx)
@@ -81,6 +86,9 @@ func TestAPlanSaysWhatWillBeSent(t *testing.T) {
 		require.Equal(t, plan.Bytes, p.Bytes)
 		require.InEpsilon(t, p.Bytes, p.Moved, 0.1, "predicted and sent")
 	}
+	copies, got := joined.taken.of(joined.taken.tip)
+	require.Equal(t, 12, copies)
+	require.Greater(t, got.took(), time.Second, "three may send 0.5 MB each, 256 KiB a second")
 	require.Zero(t, joined.weigh(canceled()).mean, "one that has no time knows nothing")
 }
 

@@ -58,8 +58,10 @@ type worker struct {
 	begun bool
 
 	mu      sync.Mutex
-	pending map[uint64]func(*kindred.Response)
+	pending map[uint64]asked
 	token   uint64
+	// waits is told how long clients wait, if anybody wants to know.
+	waits *waits
 
 	// settled loads of the effects will be read; noted bytes of their rows are in
 	// the filter and the cache.
@@ -77,18 +79,28 @@ type worker struct {
 func newWorker(shard *recording.Shard, engine storage.Engine, spoilt *quarantine, commit *committer, peers sender, shards int, reel *reel, fail func(error)) *worker {
 	w := &worker{
 		shard: shard, inbox: newInbox(), engine: engine, spoilt: spoilt, commit: commit, peers: peers, reel: reel, fail: fail,
-		filter: newFilter(FilterBytesMax / shards), cache: newCache(CacheBytesMax / shards), done: make(chan struct{}), pending: map[uint64]func(*kindred.Response){},
+		filter: newFilter(FilterBytesMax / shards), cache: newCache(CacheBytesMax / shards), done: make(chan struct{}), pending: map[uint64]asked{},
 	}
 	w.loads = startLoader(engine, w.inbox, w.cache, reel)
 	return w
 }
 
+// asked is a request of a client, and when it came if its wait is measured.
+type asked struct {
+	answer func(*kindred.Response)
+	at     time.Time
+}
+
 // do starts a client's request; answer is called once, from any goroutine.
 func (w *worker) do(req *kindred.Request, answer func(*kindred.Response)) {
+	one := asked{answer: answer}
 	w.mu.Lock()
 	w.token++
 	token := w.token
-	w.pending[token] = answer
+	if token%sampled == 0 && w.waits != nil && req.Op != kindred.OpScan {
+		one.at = time.Now()
+	}
+	w.pending[token] = one
 	w.mu.Unlock()
 	if !w.inbox.put(func(now time.Time, s *recording.Shard) { s.Request(now, token, req) }) {
 		w.reply(token, &kindred.Response{Err: stopping(req.Op)})
@@ -97,11 +109,14 @@ func (w *worker) do(req *kindred.Request, answer func(*kindred.Response)) {
 
 func (w *worker) reply(token uint64, resp *kindred.Response) {
 	w.mu.Lock()
-	answer := w.pending[token]
+	one := w.pending[token]
 	delete(w.pending, token)
 	w.mu.Unlock()
-	if answer != nil {
-		answer(resp)
+	if !one.at.IsZero() {
+		w.waits.add(time.Since(one.at))
+	}
+	if one.answer != nil {
+		one.answer(resp)
 	}
 }
 
@@ -378,10 +393,10 @@ func (w *worker) stop() {
 func (w *worker) abandon() {
 	w.mu.Lock()
 	left := w.pending
-	w.pending = map[uint64]func(*kindred.Response){}
+	w.pending = map[uint64]asked{}
 	w.mu.Unlock()
-	for _, answer := range left {
-		answer(&kindred.Response{Err: &kindred.Error{
+	for _, one := range left {
+		one.answer(&kindred.Response{Err: &kindred.Error{
 			Code: kindred.CodeStopping, Outcome: kindred.Unknown,
 			Message: "the node went down while the request was in progress",
 		}})

@@ -141,6 +141,8 @@ func (s *settings) flagSet() *pflag.FlagSet {
 	f.IntVar(&c.Replicas, "replicas", c.Replicas, "replicas of a key in the first layout")
 	f.IntVar(&c.Shards, "shards", c.Shards, "goroutines that serve partitions; one per core")
 	f.Int64Var(&c.Limits.HintBytes, "hint-bytes", c.Limits.HintBytes, "bytes of hints that each shard keeps for nodes that cannot be reached")
+	f.Int64Var(&c.TransferBytes, "transfer-bytes", c.TransferBytes, "bytes a second sent to nodes that take over partitions, are rebuilt or lack something; 0 for no bound")
+	f.IntVar(&c.TransferSlowdown, "transfer-slowdown", c.TransferSlowdown, "percent of their usual wait (p99) beyond which clients make the node send others less; 0 for never")
 	f.StringVar(&s.config, "config", "", "file of settings, as lines of 'name = value' (TOML)")
 	f.Var((*logFormat)(&s.logFormat), "log-format", "text or json")
 	f.Var((*logLevel)(&s.logLevel), "log-level", "debug, info, warn or error")
