@@ -183,7 +183,8 @@ func TestAPersonSeesHowFarAChangeIs(t *testing.T) {
 	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
 	s.on(f, noColour, "cluster", "commit", "--wait", "--timeout", "20s")
 	s.await("waits for n3, which is not known to hold layout")
-	s.await("2 of 8 copies complete; 6.0 MiB at 2.0 MiB/s; about 9s left; waits for n2, which does not have all yet that it is to own; n3, n4 cannot be asked")
+	s.await("2 of 8 copies complete; 6.0 MiB of about ")
+	s.await(" at 2.0 MiB/s; about 9s left; waits for n2, which does not have all yet that it is to own; n3, n4 cannot be asked")
 	s.await("settled after")
 	s.await("exit 0.")
 }
