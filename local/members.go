@@ -91,9 +91,9 @@ type AddOptions struct {
 }
 
 // Add starts more nodes beside those of a cluster that has a layout, as those were
-// started, in the zones that have the fewest, and waits until they are ready. They own nothing
-// before a change of the layout says so. If it fails, none of them stays; their folders
-// do.
+// started, in the zones that have the fewest, and waits until they are ready. They own
+// nothing before a change of the layout says so. If it fails, none of them stays; their
+// folders do.
 func (c *Cluster) Add(ctx context.Context, n int, o AddOptions) ([]Node, error) {
 	var added []watched
 	err := c.update(ctx, func(st *state) error {
@@ -105,7 +105,8 @@ func (c *Cluster) Add(ctx context.Context, n int, o AddOptions) ([]Node, error) 
 			return err
 		}
 		if _, err := c.spawnAll(ctx, st, places); err != nil {
-			return errors.Join(err, c.drop(st, places))
+			st.forget(names(st.Nodes[places[0]:]))
+			return errors.Join(err, st.write(c.dir))
 		}
 		for _, i := range places {
 			added = append(added, watched{Node: c.node(st, i), process: st.Nodes[i].Process})
@@ -127,16 +128,6 @@ func (c *Cluster) Add(ctx context.Context, n int, o AddOptions) ([]Node, error) 
 		err = errors.Join(err, undo)
 	}
 	return nil, err
-}
-
-// drop takes back what grow added, if that was written.
-func (c *Cluster) drop(st *state, places []int) error {
-	var gone []string
-	for _, i := range places {
-		gone = append(gone, st.Nodes[i].Name)
-	}
-	st.forget(gone)
-	return st.write(c.dir)
 }
 
 // RemoveOptions say how Remove ends a node.

@@ -68,6 +68,7 @@ func toldLines(story string) []string {
 			{`\b0 (writes )?refused`, "none refused"},
 			{`[0-9a-f]{32}:[0-9]+`, "DOT"},
 			{`[0-9]+-[0-9a-f]{16}`, "LAYOUT"},
+			{`[0-9.]+ (K|M)?i?B\b`, "N bytes"},
 			{`records of \S+ stored`, "records stored"},
 			{`(through|killed) n[0-9] `, "$1 NODE "},
 			{`\([a-z, ]*\), dot`, "(CAUSES), dot"},

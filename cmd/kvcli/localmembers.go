@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ type membership struct {
 }
 
 // onMembers does something to the local cluster and to the layout of its nodes, and
-// shows what is then, also if it ends half done.
+// shows what is then, also if it was done in part.
 func (a *app) onMembers(ctx context.Context, flags committing, do func(context.Context, *membership) error) error {
 	c, err := local.Open(a.dir)
 	if err != nil {
@@ -79,13 +80,15 @@ func (a *app) onMembers(ctx context.Context, flags committing, do func(context.C
 	return inside.withCluster(ctx, func(cl cluster) error {
 		m := &membership{app: a, flags: flags, local: c, cl: cl}
 		m.doc = membersChangedDoc{Added: []string{}, Removed: []removedDoc{}, Staged: []api.NodeChangeDoc{}}
-		if err := do(ctx, m); err != nil {
+		err := do(ctx, m)
+		if err != nil && len(m.doc.Added)+len(m.doc.Removed) == 0 && m.doc.Commit == nil {
 			return err
 		}
-		return a.printLocal(c, func(s local.Status) any {
+		printed := a.printLocal(c, func(s local.Status) any {
 			m.doc.Status = s
 			return m.doc
 		})
+		return cmp.Or(err, printed)
 	})
 }
 
@@ -186,8 +189,7 @@ func (m *membership) stage(ctx context.Context, v *layoutView, changes []kindred
 	return err
 }
 
-// commitAll commits what is staged. A change that is not settled in time is no error
-// yet: it goes on.
+// commitAll commits what is staged.
 func (m *membership) commitAll(ctx context.Context) error {
 	doc, err := m.commitStaged(ctx, m.cl, "", false, m.flags.wait)
 	if m.doc.Commit = doc; err != nil {
@@ -273,16 +275,19 @@ func (m *membership) remove(ctx context.Context, args []string, deleteData bool)
 			return err
 		}
 	}
-	m.noteNext(leaving)
+	m.noteNext(leaving, deleteData)
 	return nil
 }
 
 // noteNext says what is left to do about members that are to leave.
-func (m *membership) noteNext(leaving []string) {
+func (m *membership) noteNext(leaving []string, deleteData bool) {
 	if len(leaving) == 0 {
 		return
 	}
 	again := "kvcli local remove " + strings.Join(leaving, " ")
+	if deleteData {
+		again += " --delete-data"
+	}
 	if m.flags.commit {
 		m.note("Next, when that is settled (kvcli cluster wait --for changed): %s", again)
 		return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/cmd/kvcli/term"
 	"github.com/kindredkv/kindred/local"
 )
 
@@ -131,7 +132,7 @@ func (w *watch) change(ctx context.Context, wanted func(context.Context) ([]kind
 		return err
 	}
 	w.plan = &plan
-	w.tell("staged: %s; %d copies of partitions are to be sent", intentions(changes), plan.Copies)
+	w.tell("staged: %s; %d copies of partitions are to be sent, about %s", intentions(changes), plan.Copies, term.Bytes(plan.Bytes))
 	if err := w.during(ctx, 2*steady); err != nil {
 		return err
 	}

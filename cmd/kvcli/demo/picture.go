@@ -33,8 +33,8 @@ type pictured struct {
 	// after it, in percent.
 	from, to int
 	step     kindred.Step
-	// copies of partitions are given to it, of which so many are complete. Rebuilds have
-	// brought it so many bytes; what came as single writes is not counted.
+	// copies of partitions are given to it, of which so many are complete; bytes have
+	// arrived for them.
 	copies, complete int
 	bytes            uint64
 	// ring has a letter for each partition.
@@ -143,7 +143,7 @@ func (p *picture) stepsLine(width int, style term.Style) string {
 func (p *picture) header(width int, details bool, ringWidth int, style term.Style) string {
 	text := "   NODE     FROM    TO STEP "
 	if details {
-		text += fmt.Sprintf(detailFormat, "COPIES", "COPIED")
+		text += fmt.Sprintf(detailFormat, "COPIES", "RECEIVED")
 	}
 	if ringWidth > 0 {
 		text += "RING"

@@ -67,7 +67,7 @@ func TestThePicture(t *testing.T) {
 	p := aPicture()
 	require.Equal(t, `
    12.4 s   staged  committed [both] ahead  alone  settled 
-   NODE     FROM    TO STEP   COPIES    COPIED RING
+   NODE     FROM    TO STEP   COPIES  RECEIVED RING
    n1 z1  100 %  50 % both         -           ██░░██░░██░░██░░██░░██░░██░░██░░
    n4 z1    0 %  50 % ahead   37/128 585.9 KiB ··▓▓··▓▓··▓▓··▓▓··▓▓··▓▓··▓▓··▓▓
    n10 z2  50 %   0 %              -           ░░··░░··░░··░░··░░··░░··░░··░░··

@@ -180,10 +180,8 @@ func (w *watch) picture(name, zone string) pictured {
 	if own.Complete || c.Progress.Settled {
 		n.complete = n.copies
 	}
-	for _, p := range c.History {
-		if p.Version == w.version {
-			n.bytes = max(n.bytes, p.Moved) // which is known for longer
-		}
+	if at := slices.IndexFunc(w.now.nodes, func(b pictured) bool { return b.name == name }); at >= 0 {
+		n.bytes = max(n.bytes, w.now.nodes[at].bytes) // a node speaks of it for as long as it lasts
 	}
 	return n
 }
