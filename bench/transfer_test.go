@@ -168,12 +168,13 @@ func TestATransferKeepsUpWithTheEngine(t *testing.T) {
 // TestATransferHardlyDisturbsClients lets nodes join one after another under an open loop
 // of requests, each between two quiet windows: see TestHintsAreDeliveredUnderLoad.
 func TestATransferHardlyDisturbsClients(t *testing.T) {
-	keys, quietFor, rounds := int64(5_000), time.Second, 1
+	keys, asked, quietFor, rounds := int64(5_000), 5_000, time.Second, 1
 	if *million {
-		keys, quietFor, rounds = 40_000, 12*time.Second, 2
+		keys, asked, quietFor, rounds = 40_000, 50_000, 12*time.Second, 2
 	}
 	r := newTransferRig(t, keys)
 	mix := newRewrites(r.kv.Bucket("asked"), bytes.Repeat([]byte("v"), 100))
+	mix.seen = mix.seen[:asked]
 	each(t, int64(len(mix.seen)), func(i int64) error { return mix.put(context.Background(), i-1) })
 	peak := load(t, r.cluster, mix.op)
 	rate := TransferLoad * peak.rate()
