@@ -303,6 +303,7 @@ func (c *closer) learn(p *place, records []wire.CloseRecord) {
 	r := c.s.replicas[p.id]
 	for _, record := range records {
 		if c.lives(p.id, record.Actor) {
+			p.disputed = true
 			continue // nobody can have completed such a round
 		}
 		fresh, changed := p.promises.Learn(record)

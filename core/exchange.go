@@ -101,7 +101,7 @@ func (e *exchanger) setPhase(s *Shard, back bool) {
 	}
 	for _, x := range e.order {
 		id := x.replica.ID()
-		x.past = x.past || (back || fresh[id]) && !x.replica.Clock().IsEmpty() && (x.Former() || s.incoming(id))
+		x.past = x.past || (back || fresh[id]) && !x.clock().IsEmpty() && (x.Former() || s.incoming(id))
 		s.retire(id)
 	}
 	e.turn, e.at, e.unlinked = 0, time.Time{}, true

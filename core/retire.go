@@ -44,19 +44,23 @@ func (s *Shard) retire(id replica.ID) {
 // before, once it is certain that both know the same to be void.
 func (s *Shard) mayHandOn(id replica.ID, peer string) bool {
 	x := s.exchange.of[id]
-	return x == nil || !x.past || s.closer.place(id).alike[peer]
+	return x == nil || !x.past || s.closer.place(id).agrees(peer)
 }
 
 // alikeAll reports whether all homes by the layout before are known to know the same to
 // be void.
 func (s *Shard) alikeAll(id replica.ID) bool {
 	for _, h := range s.baseOf(wire.Head(id)) {
-		if h != s.cfg.Node && !s.phase.Gone(h) && !s.closer.place(id).alike[h] {
+		if h != s.cfg.Node && !s.phase.Gone(h) && !s.closer.place(id).agrees(h) {
 			return false
 		}
 	}
 	return true
 }
+
+// agrees reports whether a peer was last heard to know the same to be void. Where it
+// calls this very process dead that never comes, and nobody waits for it.
+func (p *place) agrees(peer string) bool { return p.alike[peer] || p.disputed }
 
 // handedOn reports whether all who count have what a replica has that does not. Where
 // its node is to be a home again nobody waits for the phase to be settled, which waits
