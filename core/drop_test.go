@@ -54,6 +54,37 @@ func TestAPartitionThatComesBackInOneLifeHasAnotherActor(t *testing.T) {
 	}
 }
 
+// Nobody asks a node that is no home when incarnations are closed: what it minted as a home
+// may be void to the others. Where it gets the partition back before its old copy has gone,
+// it believes them, since it mints under another name by then.
+func TestWhoWasNobodysHomeMintsUnderAnotherName(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.commit("n1", false, joins("n4"))
+	m.spread()
+	key, was, is := m.moved("n1")
+	left, id := onlyIn(was, is)[0], m.placeOf(key)
+	require.Nil(t, m.do(left, put(key, "before")).Err)
+	m.run(30)
+	shard := m.nodes[left].shard
+	require.True(t, shard.Has(id) && m.courses["n1"].Settled())
+	minted := shard.Incarnation(id)
+
+	m.commit("n1", false, leaves("n4"))
+	m.run(30)
+	require.True(t, m.courses["n1"].Settled())
+	require.NotEqual(t, minted, shard.Incarnation(id))
+	require.False(t, shard.closer.lives(id, minted), "what it left can be closed")
+	require.Equal(t, []string{"before"}, m.valuesAt(left, key), "it has kept what it had")
+	read := m.do(left, get(key))
+	require.Nil(t, read.Err)
+	after := put(key, "after")
+	after.Context, after.W = read.Context, kindred.CountAll
+	require.Nil(t, m.do(left, after).Err)
+	for _, name := range was {
+		require.Equal(t, []string{"after"}, m.valuesAt(name, key), name)
+	}
+}
+
 // That a partition is given up, and the layout that gives it back, may be two events of one
 // take. The rows are still there then, and go with that take: a clock that was read from
 // them would claim what nobody here has any more.

@@ -83,7 +83,10 @@ func (e *exchanger) setPhase(s *Shard, back bool) {
 		if x, known := e.of[id]; known {
 			was := x.Former()
 			x.SetOwners(owners, x.clock())
-			x.past = x.past || was && !x.Former()
+			if was && !x.Former() {
+				x.past = true
+				s.renew(x.replica)
+			}
 			continue
 		}
 		r := s.replicas[id]

@@ -72,6 +72,16 @@ func (s *Shard) handedOn(x *exchange) bool {
 	return s.phase.Settled() && x.Contained(x.clock())
 }
 
+// renew ends the incarnation of a replica that was nobody's home for a while: the others
+// may have closed it without asking this node, and nobody may mint in it any more.
+func (s *Shard) renew(r *replica.Replica) {
+	s.given[r.ID()]++
+	r.Renew(s.startOf(r.ID()))
+	p := s.closer.place(r.ID())
+	p.disputed = false
+	clear(p.alike)
+}
+
 // beginAnew makes a replica without a past, in another incarnation, where the one that
 // was there has just been given up.
 func (s *Shard) beginAnew(id replica.ID) {

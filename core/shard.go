@@ -40,7 +40,7 @@ type Shard struct {
 	buckets  *buckets.Registry
 	linked   map[string]bool
 	replicas map[replica.ID]*replica.Replica
-	// given counts how often a replica was given up since the start.
+	// given counts how often a replica was given up, or its incarnation ended, since the start.
 	given  map[replica.ID]uint32
 	recent *replica.Recent
 
@@ -135,6 +135,15 @@ func (s *Shard) startOf(id replica.ID) vclock.Actor {
 
 // Has reports whether the shard holds that replica.
 func (s *Shard) Has(id replica.ID) bool { return s.replicas[id] != nil }
+
+// Incarnation is the actor by whose dots a replica counts its writes now, none if the
+// shard does not hold it.
+func (s *Shard) Incarnation(id replica.ID) (a vclock.Actor) {
+	if r := s.replicas[id]; r != nil {
+		a = r.Actor()
+	}
+	return a
+}
 
 // SetPhase begins to work by the owners of that phase. Recovered are the replicas of it
 // that the shard did not hold yet; replicas it holds stay, whatever the layout says.

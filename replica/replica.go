@@ -66,6 +66,9 @@ func New(id ID, start vclock.Actor, recent *Recent) *Replica {
 	return &Replica{id: id, actor: incarnation(id, start), recent: recent}
 }
 
+// Renew begins another incarnation of the replica, which keeps all that it has.
+func (r *Replica) Renew(start vclock.Actor) { r.actor = incarnation(r.id, start) }
+
 // incarnation gives each replica of a node an actor of its own, so that a dot
 // names one write in the whole cluster. A start needs to draw and to save one
 // nonce only: the finisher of splitmix64 maps the replicas of one start to

@@ -47,9 +47,10 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 }
 
 // unasked are the nodes that may hold what the closes of a shard call void: those that
-// are gone, and those that were removed, because a layout was formed that has no place for
-// them. What only these have becomes void for the others (R27). That is nothing that was
-// acknowledged: of that the owners that stay have copies, unless they lost them.
+// are gone, and those that have no place in its layout and are down, or know that: they
+// were removed, or left and minted once more when the owners were alone already. What only
+// these have becomes void for the others (R27). That is nothing that was acknowledged: of
+// that the owners that stay have copies, unless they lost them.
 func (o *oracle) unasked(s *shell, w *write) nodes {
 	unasked := o.run.gone
 	if w.isAcked && w.lost == 0 {
@@ -57,7 +58,7 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 	}
 	members := s.phase.Members()
 	for _, n := range o.run.nodes {
-		if !slices.Contains(members, n.name) && (!n.up || n.standsStill()) {
+		if !slices.Contains(members, n.name) && (!n.up || n.standsStill() || n.phase != nil && !slices.Contains(n.phase.Members(), n.name)) {
 			unasked.add(n)
 		}
 	}

@@ -215,14 +215,19 @@ func (o *oracle) recovered(n *node, r *replica.Replica) {
 	if s.clock.Compare(r.Clock()) != vclock.Equal {
 		o.find("I4", "%s recovered the clock %v of replica %v, its log says %v", n.name, r.Clock(), r.ID(), s.clock)
 	}
-	// Who gives up a replica and gets it back in one life goes on counting.
-	life := fmt.Sprint(n.name, " ", n.lives)
-	if before, used := o.started[r.Actor()]; used && before != life {
-		o.find("I2", "%s starts replica %v as %v, which has been used before", n.name, r.ID(), r.Actor())
-	}
 	o.checkTree(n, r.ID(), r.Tree(), nil)
-	o.started[r.Actor()] = life
-	s.actor, s.counted = r.Actor(), o.minted[r.Actor()]
+	o.began(n, r.ID(), r.Actor())
+}
+
+// began notes the incarnation in which a replica goes on.
+func (o *oracle) began(n *node, id replica.ID, a vclock.Actor) {
+	life := fmt.Sprint(n.name, " ", n.lives)
+	if before, used := o.started[a]; used && before != life {
+		o.find("I2", "%s starts replica %v as %v, which has been used before", n.name, id, a)
+	}
+	o.started[a] = life
+	s := o.shadow(n, id)
+	s.actor, s.counted = a, o.minted[a]
 }
 
 // applied judges a batch once it is in the store.
@@ -396,6 +401,9 @@ func (b *batch) logged(id replica.ID, op storage.Op) {
 	}
 	d, key := vclock.Dot{Actor: actor, Counter: counter}, string(entry.Key)
 	s := o.shadow(n, id)
+	if actor != s.actor && actor == b.shell.shard.Incarnation(id) {
+		o.began(n, id, actor) // its node was nobody's home for a while
+	}
 	if actor == s.actor && counter > s.counted && !s.clock.Contains(d) {
 		if entry.RequestID == [16]byte{} {
 			o.endExpired(b, d, key)
