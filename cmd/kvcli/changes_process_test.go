@@ -50,7 +50,10 @@ func TestAClusterGrowsAndShrinks(t *testing.T) {
 	require.Equal(t, map[string]int{"n1": 256, "n2": 256, "n3": 256}, shares(l), "who joins owns nothing before a plan says so")
 
 	var staged stagedDoc
-	require.NoError(t, decode(l.ok("cluster", "join", "n4", "n5", "n6", "-o", "json"), &staged))
+	require.Eventually(t, func() bool { // another node may be asked, which sees them a moment later
+		o := l.run("cluster", "join", "n4", "n5", "n6", "-o", "json")
+		return o.exit == exitDone && decode(o.stdout, &staged) == nil
+	}, time.Minute, 100*time.Millisecond)
 	require.Len(t, staged.Staged, 3)
 	plan := planned(t, l)
 	require.Equal(t, 3*128, plan.Copies)
@@ -119,7 +122,7 @@ func TestARemovedNodeReturnsWhatOnlyItHas(t *testing.T) {
 	require.Contains(t, string(body), "was removed")
 	require.Equal(t, missing, missingOf(l, 40), "it gives nothing before it is asked")
 
-	l.ok("cluster", "return", "n4")
+	require.Eventually(t, func() bool { return l.run("cluster", "return", "n4").exit == exitDone }, time.Minute, 100*time.Millisecond)
 	changed(t, l, planned(t, l).Version)
 	require.Eventually(t, func() bool { return len(missingOf(l, 40)) == 0 }, time.Minute, 100*time.Millisecond)
 	require.Equal(t, "new", strings.TrimSpace(l.ok("get", "alone", "both")))
