@@ -171,6 +171,25 @@ func TestAStartEndsWhatExpiredMeanwhile(t *testing.T) {
 	r.idle()
 }
 
+// What a rebuild brings is ended when it expires, also where every home has it by a
+// rebuild only, and no key is written after it.
+func TestWhatARebuildBringsExpires(t *testing.T) {
+	r := newRig(t, 3, DefaultLimits())
+	require.Nil(t, r.do("n1", lasting(put("key", "v"), time.Hour)).Err)
+	for i, name := range r.names {
+		r.wipe(name, uint64(i+1)<<32|1)
+		r.rebuild(name, r.names[(i+1)%3])
+		r.passFor(time.Minute, 10*time.Millisecond)
+	}
+	objects, index := r.expiryRows()
+	require.Equal(t, 6, objects+index, "every home has it again")
+	r.now = r.now.Add(time.Hour)
+	r.passFor(2*time.Minute, 10*time.Millisecond)
+	objects, index = r.expiryRows()
+	require.Zero(t, objects+index)
+	r.idle()
+}
+
 // A home whose disk is full ends nothing, and does not ask to be woken for it all
 // the time; the others go on without it.
 func TestAFullHomeEndsNothing(t *testing.T) {

@@ -221,6 +221,7 @@ func (s *Shard) takeOver(now time.Time, j *rebuildJob) {
 			s.sweeper.forget(j.r.ID())
 		}
 	}
+	s.expirer.saved(s, now, j.r) // nobody else may be left who looks
 	j.r.Passed(copied, &s.out.Rows)
 	j.first = false
 	s.tookOver(now, j, len(pairs), copied)
