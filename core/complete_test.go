@@ -418,3 +418,18 @@ func TestCompleteIsOfOneTip(t *testing.T) {
 	require.Positive(t, moved)
 	_ = x
 }
+
+// Two new owners that lack the same would copy it from one another for ever: those of
+// before are asked first, whoever was heard to have more.
+func TestANewOwnerIsRebuiltFromThoseOfBefore(t *testing.T) {
+	m := newMover(t, 3, 2)
+	m.commit("n1", false, joins("n4"), joins("n5"))
+	m.spread()
+	key, was, is := m.movedWhere("n1", func(_ ring.Partition, was, is []string) bool { return len(onlyIn(is, was)) == 2 })
+	come, id := onlyIn(is, was), m.placeOf(key)
+	shard := m.nodes[come[0]].shard
+	require.Equal(t, ring.Both, m.at(come[0]))
+	asked, ok := shard.addRebuild(m.now, shard.replicas[id], come[1]).machine.Ask(m.now, 1)
+	require.True(t, ok)
+	require.Contains(t, was, asked)
+}

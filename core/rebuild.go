@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred/antientropy"
@@ -166,15 +167,24 @@ const beingRebuilt = "is being rebuilt"
 
 func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string) *rebuildJob {
 	id := r.ID()
-	var homes []string
+	others := s.holdersOf(wire.Head(id))
 	if from != "" {
-		homes = append(homes, from)
+		others = append([]string{from}, others...)
 	}
-	for _, h := range s.holdersOf(wire.Head(id)) {
-		if h != s.cfg.Node && h != from && !s.phase.Gone(h) {
+	// While owners change, those of before come first (R25): two new ones would copy from
+	// one another what neither has.
+	var homes, late []string
+	base := s.baseOf(wire.Head(id))
+	for i, h := range others {
+		switch {
+		case h == s.cfg.Node || s.phase.Gone(h) && h != from || slices.Contains(others[:i], h):
+		case base != nil && !slices.Contains(base, h):
+			late = append(late, h)
+		default:
 			homes = append(homes, h)
 		}
 	}
+	homes = append(homes, late...)
 	j := &rebuildJob{r: r, machine: antientropy.NewRebuild(now, homes)}
 	for _, h := range homes {
 		j.machine.SetLink(now, h, s.linked[h])
