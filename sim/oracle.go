@@ -49,7 +49,7 @@ type oracle struct {
 	// refusedAt is when a process was last refused a read by a home.
 	refusedAt map[uint64]time.Duration
 	// passedOn are the requests that were passed on.
-	passedOn map[wire.OpID]passedOn
+	passedOn map[handover]passedOn
 	// told are the dots that each node has called common, which were looked at then.
 	told []vclock.DotSet
 	// durable are the dots that each node has called durable, and were so.
@@ -167,7 +167,7 @@ func newOracle(r *run) *oracle {
 		run: r, operations: map[requestKey]*operation{}, reused: map[kindred.RequestID]bool{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]string{},
 		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.everyNode()),
-		refusedAt: map[uint64]time.Duration{}, passedOn: map[wire.OpID]passedOn{}, debts: newDebts(r.cfg.everyNode()), told: make([]vclock.DotSet, r.cfg.everyNode()), durable: make([]vclock.DotSet, r.cfg.everyNode()), returned: make([]vclock.DotSet, r.cfg.everyNode()), stale: make([]vclock.DotSet, r.cfg.everyNode()),
+		refusedAt: map[uint64]time.Duration{}, passedOn: map[handover]passedOn{}, debts: newDebts(r.cfg.everyNode()), told: make([]vclock.DotSet, r.cfg.everyNode()), durable: make([]vclock.DotSet, r.cfg.everyNode()), returned: make([]vclock.DotSet, r.cfg.everyNode()), stale: make([]vclock.DotSet, r.cfg.everyNode()),
 	}
 	o.batch = newBatch(o)
 	return o

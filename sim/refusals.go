@@ -15,6 +15,12 @@ type passedOn struct {
 	at time.Duration
 }
 
+// handover is what a shard has passed on: each numbers for itself.
+type handover struct {
+	head wire.Head
+	op   wire.OpID
+}
+
 // passesOn notes that a node passes a write on.
 func (o *oracle) passesOn(from *node, m *wire.Forward) {
 	q := &m.Request
@@ -23,18 +29,19 @@ func (o *oracle) passesOn(from *node, m *wire.Forward) {
 		id = id.ForDelete()
 	}
 	if op := o.operations[requestKey{id, q.Key}]; op != nil {
-		o.passedOn[m.Op] = passedOn{op, o.run.agenda.now}
+		o.passedOn[handover{m.Head, m.Op}] = passedOn{op, o.run.agenda.now}
 	}
 }
 
 // judgePassedOn looks at the answer of the node that it was passed on to, by what that
 // one reaches.
 func (o *oracle) judgePassedOn(by *node, m *wire.ForwardReply) {
-	p, ok := o.passedOn[m.Op]
+	h := handover{m.Head, m.Op}
+	p, ok := o.passedOn[h]
 	if !ok {
 		return
 	}
-	delete(o.passedOn, m.Op)
+	delete(o.passedOn, h)
 	if e := m.Response.Err; e != nil && e.Code == kindred.CodeUnavailable && e.Need > 0 && e.Dot == "" {
 		o.judgeRefusal(p.op, by, p.at, e)
 	}
