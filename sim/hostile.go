@@ -70,6 +70,11 @@ func (f *forger) lie(m wire.Message) wire.Message {
 		lie := *m
 		lie.Op = f.op()
 		own := f.run.oracle.shadow(f.to, replica.ID(m.Head)).actor
+		if f.to.up && !own.IsZero() { // which may have gone over to another one that has not minted yet
+			if now := f.to.shards[f.to.shardOf(m.Partition)].shard.Incarnation(replica.ID(m.Head)); !now.IsZero() {
+				own = now
+			}
+		}
 		if own.IsZero() { // it has no layout yet
 			own = replica.GuestIncarnation(replica.ID(m.Head), f.to.start)
 		}
