@@ -44,13 +44,18 @@ func TestAPartitionThatComesBackInOneLifeHasAnotherActor(t *testing.T) {
 	require.NotEqual(t, minted, shard.replicas[id].Actor())
 	require.False(t, shard.closer.lives(id, minted), "the first life has ended: what it left can be closed")
 	require.True(t, shard.closer.lives(id, shard.replicas[id].Actor()))
-	read := m.do(left, get(key))
-	require.Nil(t, read.Err)
+	m.writesOver(left, key, was)
+}
+
+// writesOver has a home write over all that it reads, and every home take that.
+func (m *mover) writesOver(at, key string, homes []string) {
+	read := m.do(at, get(key))
+	require.Nil(m.t, read.Err)
 	after := put(key, "after")
 	after.Context, after.W = read.Context, kindred.CountAll
-	require.Nil(t, m.do(left, after).Err)
-	for _, name := range was {
-		require.Equal(t, []string{"after"}, m.valuesAt(name, key), name)
+	require.Nil(m.t, m.do(at, after).Err)
+	for _, name := range homes {
+		require.Equal(m.t, []string{"after"}, m.valuesAt(name, key), name)
 	}
 }
 
@@ -75,14 +80,7 @@ func TestWhoWasNobodysHomeMintsUnderAnotherName(t *testing.T) {
 	require.NotEqual(t, minted, shard.Incarnation(id))
 	require.False(t, shard.closer.lives(id, minted), "what it left can be closed")
 	require.Equal(t, []string{"before"}, m.valuesAt(left, key), "it has kept what it had")
-	read := m.do(left, get(key))
-	require.Nil(t, read.Err)
-	after := put(key, "after")
-	after.Context, after.W = read.Context, kindred.CountAll
-	require.Nil(t, m.do(left, after).Err)
-	for _, name := range was {
-		require.Equal(t, []string{"after"}, m.valuesAt(name, key), name)
-	}
+	m.writesOver(left, key, was)
 }
 
 // That a partition is given up, and the layout that gives it back, may be two events of one
