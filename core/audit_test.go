@@ -198,6 +198,44 @@ func TestARottenRowIsMendedByTheRebuildThatMeetsIt(t *testing.T) {
 	a.demandEqual()
 }
 
+// And whoever is rebuilt itself: its own objects are joined with each page, and with one of
+// them that cannot be read no page could ever be taken over.
+func TestARottenRowIsMendedAtWhoIsRebuilt(t *testing.T) {
+	a := newAuditRig(t, 30)
+	rotten := a.keys[7]
+	a.nodes["n1"].engine.Rot(a.row(rotten))
+	a.nodes["n1"].shard.Rebuild(a.now, a.id, "n2")
+	a.settle()
+	a.ticks()
+	require.Equal(t, []string{"value of " + rotten}, a.shown("n1", rotten))
+	a.demandEqual()
+	require.EqualValues(t, 1, a.nodes["n1"].shard.RebuildStats().Finished)
+	require.Empty(t, a.nodes["n1"].shard.Rebuilds())
+}
+
+// Whatever looks through own objects calls for the audit.
+func TestARottenRowIsMendedByTheWalkThatMeetsIt(t *testing.T) {
+	for what, walk := range map[string]func(now time.Time, s *Shard, r *replica.Replica){
+		"after a pass that was given up": func(now time.Time, s *Shard, r *replica.Replica) {
+			s.claim(now, s.addRebuild(now, r, "n2"))
+		},
+		"after a close": func(now time.Time, s *Shard, r *replica.Replica) {
+			s.closer.now = now
+			s.closer.startSweep(r)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := newAuditRig(t, 30)
+			a.lose = func(_, _ string, m wire.Message) bool { return wire.KindOf(m) == wire.KindRebuildRead }
+			rotten, s := a.keys[7], a.nodes["n1"].shard
+			a.nodes["n1"].engine.Rot(a.row(rotten))
+			walk(a.now, s, s.replicas[a.id])
+			a.ticks()
+			require.Equal(t, []string{"value of " + rotten}, a.shown("n1", rotten))
+		})
+	}
+}
+
 // A key whose row is damaged at one home is answered by the others; at so many homes
 // that R cannot be met its reader and its writer are told at once which homes do not
 // count, and why. Nothing is shown in place of what was lost.

@@ -72,6 +72,7 @@ func (c *closer) surveyed(now time.Time, p *place, page replica.MemoryPage) {
 		return
 	}
 	if page.Failed != nil { // what cannot be read is for an audit to mend
+		c.s.auditor.unreadable(c.s, r)
 		c.wake(&p.sweep.at, now.Add(time.Minute))
 		return
 	}

@@ -154,7 +154,8 @@ func (s *Shard) readOwn(j *rebuildJob) {
 					return
 				}
 				j.looking, j.own = false, own
-				if err != nil {
+				if err != nil { // no source makes up for it: every page would be let go
+					s.auditor.unreadable(s, j.r)
 					s.dropPage(now, j)
 					return
 				}

@@ -54,6 +54,9 @@ func (s *Shard) walkOn(_ time.Time, j *rebuildJob) {
 }
 
 func (s *Shard) walked(now time.Time, j *rebuildJob, own replica.Range, err error) {
+	if err != nil {
+		s.auditor.unreadable(s, j.r)
+	}
 	for i := range own.Items {
 		item := &own.Items[i]
 		if !j.r.Unclaimed(item) {
