@@ -32,7 +32,7 @@ const formerSilence = 3 * DigestEvery
 // SetOwners takes other homes, or another step. What is known of those that stay is
 // kept. Those that are homes no more may still have what the others lack.
 func (e *Exchange) SetOwners(o Owners, clock vclock.DotSet) {
-	e.earned = e.earned || e.trusted && e.enough(e.sure)
+	e.earned = e.earned || e.trusted && e.enough(e.sure, 0)
 	if o.At.Tip != e.owners.At.Tip {
 		e.complete = false
 		for _, p := range e.peers {

@@ -10,7 +10,8 @@ import (
 //
 // One whose last life ended in good order has lost nothing, unless its disk was
 // replaced by an old image since. Its peers remember what it had, so a home that
-// is linked has to vouch for it first.
+// is linked has to vouch for it first. One that is gone for ever is one that is not
+// linked.
 func (e *Exchange) Trusted() bool { return e.trusted }
 
 // needs is how many other homes of a layout must have been caught up with: among so
@@ -39,15 +40,30 @@ func (e *Exchange) consider(clock vclock.DotSet) {
 		}
 	}
 	before := e.trusted
-	e.trusted = e.earned || e.enough(e.satisfied)
+	e.trusted = e.earned || e.enough(e.satisfied, e.excused())
 	if e.trusted && !before && len(e.owners.Base) > 0 { // they may wait for a clock to go by
 		e.announce()
 	}
 	e.contain()
 }
 
-// enough reports whether so many homes of each layout that counts are as asked.
-func (e *Exchange) enough(is func(*peer) bool) bool {
+// excused are the homes of the base that are gone, of which a replica that has lost
+// nothing asks nothing.
+func (e *Exchange) excused() (gone int) {
+	if !e.clean {
+		return 0
+	}
+	for _, name := range e.owners.Base {
+		if name != e.cfg.Self && e.peer(name) == nil {
+			gone++
+		}
+	}
+	return gone
+}
+
+// enough reports whether so many homes of each layout that counts are as asked. So many
+// of the base are excused.
+func (e *Exchange) enough(is func(*peer) bool, excused int) bool {
 	tip, base, left := 0, 0, 0
 	for _, p := range e.peers {
 		if p.base {
@@ -70,7 +86,7 @@ func (e *Exchange) enough(is func(*peer) bool) bool {
 	if e.owners.Loss {
 		needs = min(needs, left)
 	}
-	return base >= needs
+	return base+excused >= needs
 }
 
 // doubt is the answer to a peer who knows of dots that this replica has lost.
