@@ -2,6 +2,7 @@ package kindred
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -119,8 +120,26 @@ type LayoutProgress struct {
 	Nodes []NodeProgress
 	// Waits are those without whom nothing goes on, and why.
 	Waits []NodeFailure
-	// Transfer is what the answering node itself takes over.
-	Transfer Transfer
+	// Transfer is what the answering node itself takes over, Incomplete its copies that
+	// keep the change from going on.
+	Transfer   Transfer
+	Incomplete []IncompleteCopies
+}
+
+// IncompleteCopies are copies of partitions at one node that are not complete, all for
+// the same reason: nobody reads from new owners before all owners are (R23, R25).
+type IncompleteCopies struct {
+	Node string
+	// Partitions in order; none for a node that leaves and owes something.
+	Partitions []int
+	// Waits are the nodes that have to do something, or be there.
+	Waits []string
+	// Reason goes on after the name of the node.
+	Reason string
+	// Hopeless: whoever comes back, this never ends by itself. Too many owners are gone
+	// for ever, or have lost their disks, and only a layout by which the loss is accepted
+	// goes on.
+	Hopeless bool
 }
 
 // NodeProgress is what a node has announced.
@@ -214,6 +233,16 @@ const PlanOrphaned = "orphaned"
 
 // PlanNothingStaged is the kind of a refusal: a commit would change nothing.
 const PlanNothingStaged = "nothing_staged"
+
+// PlanAcceptable is the kind of a note: a change goes on without a loss that was accepted,
+// and a commit may accept one, also with nothing staged.
+const PlanAcceptable = "acceptable"
+
+// MayAcceptLoss reports whether a commit of nothing but the acceptance of a loss is
+// something.
+func (p *LayoutPlan) MayAcceptLoss() bool {
+	return slices.ContainsFunc(p.Notes, func(n PlanProblem) bool { return n.Kind == PlanAcceptable })
+}
 
 // NothingStaged is why a commit would change nothing, empty if it would.
 func (p *LayoutPlan) NothingStaged() string {

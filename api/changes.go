@@ -70,6 +70,7 @@ func formatProgress(p *kindred.LayoutProgress) *pb.LayoutProgress {
 			Copies: small(p.Transfer.Copies), Complete: small(p.Transfer.Complete), Bytes: p.Transfer.Bytes,
 			BytesPerSecond: p.Transfer.Rate, LeftMs: longMillis(p.Transfer.Left),
 		},
+		Incomplete: each(p.Incomplete, formatIncomplete),
 	}
 }
 
@@ -81,6 +82,7 @@ func parseProgress(p *pb.LayoutProgress) kindred.LayoutProgress {
 		Transfer: kindred.Transfer{
 			Copies: int(t.GetCopies()), Complete: int(t.GetComplete()), Bytes: t.GetBytes(), Rate: t.GetBytesPerSecond(), Left: fromMillis(t.GetLeftMs()),
 		},
+		Incomplete: each(p.GetIncomplete(), parseIncomplete),
 	}
 }
 
@@ -92,6 +94,21 @@ func formatNodeProgress(n *kindred.NodeProgress) *pb.NodeProgress {
 func parseNodeProgress(p **pb.NodeProgress) kindred.NodeProgress {
 	n := *p
 	return kindred.NodeProgress{Node: n.GetNode(), Holds: n.GetHolds(), Step: kindred.Step(n.GetStep()), Complete: n.GetComplete(), Gone: n.GetGone()}
+}
+
+func formatIncomplete(c *kindred.IncompleteCopies) *pb.IncompleteCopies {
+	return &pb.IncompleteCopies{
+		Node: text(&c.Node), Partitions: each(c.Partitions, func(p *int) uint32 { return small(*p) }), Waits: each(c.Waits, text),
+		Reason: text(&c.Reason), Hopeless: c.Hopeless,
+	}
+}
+
+func parseIncomplete(p **pb.IncompleteCopies) kindred.IncompleteCopies {
+	c := *p
+	return kindred.IncompleteCopies{
+		Node: c.GetNode(), Partitions: each(c.GetPartitions(), func(p *uint32) int { return int(*p) }), Waits: c.GetWaits(),
+		Reason: c.GetReason(), Hopeless: c.GetHopeless(),
+	}
 }
 
 func formatPast(c *kindred.PastChange) *pb.PastChange {

@@ -38,6 +38,17 @@ type ProgressDoc struct {
 	Nodes    []NodeProgressDoc `json:"nodes"`
 	Waits    []WaitDoc         `json:"waits_for"`
 	Transfer TransferDoc       `json:"transfer"`
+	// Incomplete are the copies of the answering node that keep the change from going on.
+	Incomplete []IncompleteDoc `json:"incomplete"`
+}
+
+// IncompleteDoc are copies at one node that are not complete, all for the same reason.
+type IncompleteDoc struct {
+	Node       string   `json:"node"`
+	Partitions []int    `json:"partitions"`
+	Waits      []string `json:"waits_for"`
+	Reason     string   `json:"reason"`
+	Hopeless   bool     `json:"hopeless"`
 }
 
 // NodeProgressDoc is what a node has announced.
@@ -137,6 +148,9 @@ func NewProgressDoc(p *kindred.LayoutProgress) ProgressDoc {
 		Transfer: TransferDoc{
 			Copies: p.Transfer.Copies, Complete: p.Transfer.Complete, Bytes: p.Transfer.Bytes, Rate: p.Transfer.Rate, Left: seconds(p.Transfer.Left),
 		},
+		Incomplete: docs(p.Incomplete, func(c *kindred.IncompleteCopies) IncompleteDoc {
+			return IncompleteDoc{Node: c.Node, Partitions: append([]int{}, c.Partitions...), Waits: append([]string{}, c.Waits...), Reason: c.Reason, Hopeless: c.Hopeless}
+		}),
 	}
 }
 

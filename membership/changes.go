@@ -204,6 +204,9 @@ func (p past) words() string {
 		}
 		all = append(all, text)
 	}
+	if p.loss {
+		all = append(all, "what may be lost is accepted")
+	}
 	return strings.Join(all, "; ")
 }
 

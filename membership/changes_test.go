@@ -459,6 +459,36 @@ func TestALossIsAcceptedByName(t *testing.T) {
 	}
 }
 
+// A change that stands for ever, because too few old owners are left, goes on by a commit
+// of nothing but the acceptance of the loss.
+func TestALossIsAcceptedForAChangeThatGoesOn(t *testing.T) {
+	w := newTown(t, 3)
+	w.stop("n3")
+	w.stage("n1", own("n3", 0), ring.Remove)
+	w.commit("n1")
+	require.Equal(t, "both", string(w.views["n1"].Changes().Progress.Nodes[0].Step))
+	v := w.views["n1"]
+	plan, d, err := v.Plan(w.now, false, nil)
+	require.NoError(t, err)
+	require.Len(t, plan.Refusals, 1)
+	_, err = v.Commit(w.now, d.Version(), false)
+	require.ErrorContains(t, err, "nothing is staged")
+	e, err := v.Commit(w.now, d.Version(), true)
+	require.NoError(t, err)
+	w.carry("n1", e)
+	w.deliver()
+	past := v.Changes().History[0]
+	require.True(t, past.Loss)
+	require.Empty(t, past.Changes)
+	require.Contains(t, w.notes["n1"], Note{Text: "layout " + past.Version + " was committed here: what may be lost is accepted"})
+	w.complete("n1", "n2")
+	w.settledOn(v.Phase().Progress().Tip)
+	require.True(t, v.Phase().Loss())
+	require.Len(t, v.Layout().Nodes(), 2)
+	_, _, err = v.Plan(w.now, true, nil)
+	require.NoError(t, err)
+}
+
 // On two sides of a cut different things are staged for one node.
 func TestWhatIsDroppedOfTwoStagedChangesIsTold(t *testing.T) {
 	w := newTown(t, 2)

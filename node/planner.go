@@ -21,6 +21,7 @@ func (n *Node) Changes(ctx context.Context) (known kindred.Changes, bad *kindred
 		return known, orderLost(err)
 	}
 	known.Progress.Transfer = n.transfer(phase, known.History)
+	known.Progress.Incomplete = n.incomplete()
 	return known, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/core"
 	"github.com/kindredkv/kindred/recording"
 	"github.com/kindredkv/kindred/ring"
 )
@@ -142,21 +143,31 @@ func (s sent) pace(now time.Time, expected uint64) (rate uint64, left time.Durat
 	return rate, left
 }
 
-// takenOver asks all shards for the partitions that are complete; one that has ended is
-// left out.
-func (n *Node) takenOver() (partitions []int) {
+// takenOver asks all shards for the partitions that are complete.
+func (n *Node) takenOver() []int { return ofShards(n, (*recording.Shard).Taken) }
+
+// incomplete asks all shards for what is not.
+func (n *Node) incomplete() (list []kindred.IncompleteCopies) {
+	for _, c := range ofShards(n, (*recording.Shard).Incomplete) {
+		list = core.AddIncomplete(list, c)
+	}
+	return list
+}
+
+// ofShards asks all shards; one that has ended is left out.
+func ofShards[T any](n *Node, ask func(*recording.Shard) []T) (all []T) {
 	for _, w := range n.workers {
-		answer := make(chan []int, 1)
-		if !w.inbox.put(func(_ time.Time, s *recording.Shard) { answer <- s.Taken() }) {
+		answer := make(chan []T, 1)
+		if !w.inbox.put(func(_ time.Time, s *recording.Shard) { answer <- ask(s) }) {
 			continue
 		}
 		select {
 		case some := <-answer:
-			partitions = append(partitions, some...)
+			all = append(all, some...)
 		case <-w.done:
 		}
 	}
-	return partitions
+	return all
 }
 
 // besides is what a change takes besides the copies, as long as none has shown it: half a

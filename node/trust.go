@@ -43,18 +43,8 @@ type catching struct {
 
 // catchingUp asks all shards.
 func (n *Node) catchingUp() (c catching) {
-	for _, w := range n.workers {
-		answer := make(chan []core.ExchangeStatus, 1)
-		if !w.inbox.put(func(_ time.Time, s *recording.Shard) { answer <- s.Untrusted() }) {
-			continue
-		}
-		select {
-		case untrusted := <-answer:
-			for _, x := range untrusted {
-				c.add(x)
-			}
-		case <-w.done:
-		}
+	for _, x := range ofShards(n, (*recording.Shard).Untrusted) {
+		c.add(x)
 	}
 	slices.Sort(c.homes)
 	c.homes = slices.Compact(c.homes)

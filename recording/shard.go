@@ -377,6 +377,9 @@ func (s *Shard) Complete() (ring.Version, bool) { return s.shard.Complete() }
 // Taken is that of core.Shard.
 func (s *Shard) Taken() []int { return s.shard.Taken() }
 
+// Incomplete is that of core.Shard.
+func (s *Shard) Incomplete() []kindred.IncompleteCopies { return s.shard.Incomplete() }
+
 // Droppable is that of core.Shard.
 func (s *Shard) Droppable() []replica.ID { return s.shard.Droppable() }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // Note reports whether a problem of this kind is for information only.
-func (k Kind) Note() bool { return k == FewZones || k == Unheard || k == Replaces }
+func (k Kind) Note() bool { return k == FewZones || k == Unheard || k == Replaces || k == Acceptable }
 
 func (k Kind) String() string {
 	switch k {
@@ -45,6 +45,8 @@ func (k Kind) String() string {
 		return "unheard"
 	case Replaces:
 		return "replaces"
+	case Acceptable:
+		return "acceptable"
 	}
 	return fmt.Sprintf("kind %d", int(k))
 }

@@ -45,6 +45,7 @@ const (
 	Orphaned                        // acknowledged writes may be lost
 	Unheard                         // a note: voters are not up
 	Replaces                        // a note: a decision that is held is never used then
+	Acceptable                      // a note: a commit may accept a loss for the change that goes on, and nothing else
 )
 
 // Situation is what a plan has to know of the cluster.
@@ -78,22 +79,30 @@ func (c *Course) Plan(s Staging, d *Decision, now Situation) *Plan {
 }
 
 // refuseNothing finds that a commit would only repeat what was decided. What takes back a
-// decision that is held, and stages nothing else, is no repetition.
+// decision that is held, and stages nothing else, is no repetition; nor is what accepts a
+// loss for a change that goes on without: where too few old owners are left, that never
+// ends (R25).
 func (p *Plan) refuseNothing(c *Course, s Staging, d *Decision) {
-	held, text := c.Holds(), "nothing is staged"
-	if held == nil {
-		if len(p.Takes) == 0 {
-			p.Refusals = append(p.Refusals, Problem{Kind: NothingStaged, Text: text})
-		}
-		return
+	held, last := c.Holds(), c.Tip()
+	if held != nil {
+		last = held
 	}
-	if len(s.Pending(held)) == 0 && held.same(d) {
-		text += fmt.Sprintf(" beyond layout %v, which was committed and is not in use yet", held.version)
-		p.Refusals = append(p.Refusals, Problem{Kind: NothingStaged, Text: text})
-		return
+	accepts := (held != nil || !c.Settled()) && !last.loss
+	if accepts && !d.loss {
+		p.Notes = append(p.Notes, Problem{Kind: Acceptable, Text: fmt.Sprintf(
+			"the change to layout %v goes on; should it never end, because too few old owners are left, a commit can accept the loss, also with nothing staged", last.version)})
 	}
-	p.Notes = append(p.Notes, Problem{Kind: Replaces, Text: fmt.Sprintf(
-		"it takes the place of layout %v, which was committed and is not in use yet", held.version)})
+	switch {
+	case held == nil && len(p.Takes) == 0 && !(accepts && d.loss):
+		p.Refusals = append(p.Refusals, Problem{Kind: NothingStaged, Text: "nothing is staged"})
+	case held == nil:
+	case len(s.Pending(held)) == 0 && held.same(d):
+		p.Refusals = append(p.Refusals, Problem{Kind: NothingStaged, Text: fmt.Sprintf(
+			"nothing is staged beyond layout %v, which was committed and is not in use yet", held.version)})
+	default:
+		p.Notes = append(p.Notes, Problem{Kind: Replaces, Text: fmt.Sprintf(
+			"it takes the place of layout %v, which was committed and is not in use yet", held.version)})
+	}
 }
 
 // refuseStaged finds changes that make no sense. Who leaves is no member of the tip any

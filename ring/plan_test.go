@@ -124,6 +124,46 @@ func TestACommitThatWaitsIsNotRepeated(t *testing.T) {
 	require.False(t, c.courses["cat"].Tip().has("dog"), "what was taken back is never used")
 }
 
+// R25: a change that can never be complete goes on by a layout that accepts the loss and
+// changes nothing else. Where no change goes on, or the loss was accepted, there is nothing
+// to commit.
+func TestALossIsAcceptedWithoutAnyChange(t *testing.T) {
+	c := three(t)
+	ant := c.courses["ant"]
+	require.Equal(t, []Kind{NothingStaged}, kinds(c.plan(t, "ant", true, situation()).Refusals))
+	require.NotContains(t, kinds(c.plan(t, "ant", false, situation()).Notes), Acceptable)
+
+	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))
+	require.Contains(t, kinds(c.plan(t, "ant", false, situation("cat")).Notes), Acceptable, "nor is it in use")
+	require.NotContains(t, kinds(c.plan(t, "ant", true, situation("cat")).Refusals), NothingStaged)
+	bee := c.courses["bee"]
+	for range 4 { // nobody is complete
+		bee.Hear(ant.Files())
+		ant.Hear(bee.Files())
+		for ant.Turn() || bee.Turn() {
+			continue
+		}
+	}
+	require.Equal(t, Both, ant.Step())
+	without := c.plan(t, "ant", false, situation("cat"))
+	require.Equal(t, []Kind{NothingStaged}, kinds(without.Refusals))
+	require.Contains(t, kinds(without.Notes), Acceptable)
+	with := c.plan(t, "ant", true, situation("cat"))
+	require.Empty(t, with.Refusals)
+	require.Zero(t, with.Copies)
+
+	d, err := ant.Propose(c.staged["ant"], true)
+	require.NoError(t, err)
+	before := ant.Tip()
+	require.NoError(t, ant.Commit(d))
+	require.Equal(t, []Kind{NothingStaged}, kinds(c.plan(t, "ant", true, situation("cat")).Refusals), "it waits already")
+	c.settle("ant", "bee")
+	require.Equal(t, d.Version(), bee.Tip().Version())
+	require.True(t, bee.Tip().Loss())
+	require.Equal(t, before.Layout().Nodes(), bee.Tip().Layout().Nodes())
+	require.Equal(t, []string{"cat"}, bee.Tip().Gone())
+}
+
 func TestARemovedNodeComesBackWhenItsRemovalIsSettled(t *testing.T) {
 	c := newCrowd(t, 16, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}})
 	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))

@@ -32,6 +32,9 @@ func (p *planner) Changes(context.Context) (kindred.Changes, *kindred.Error) {
 			Nodes:    []kindred.NodeProgress{{Node: "n1", Holds: true, Step: kindred.StepBoth, Complete: true}},
 			Waits:    []kindred.NodeFailure{{Node: "n2", Reason: "is not complete yet"}},
 			Transfer: kindred.Transfer{Copies: 4, Complete: 1, Bytes: 1000, Rate: 500, Left: 1500 * time.Millisecond},
+			Incomplete: []kindred.IncompleteCopies{{
+				Node: "n1", Partitions: []int{3, 7}, Waits: []string{"n2"}, Reason: "has not heard yet what they have", Hopeless: true,
+			}},
 		},
 		History: []kindred.PastChange{{
 			Version: "2-ab", From: "1-cd", Outcome: "running", Changes: []kindred.NodeChange{{Node: "n9", Intent: kindred.IntentRemove}},
@@ -79,7 +82,7 @@ func openWithPlanner(t *testing.T) (*house, *planner) {
 const (
 	runs = `"progress":{"tip":"2-ab","base":"1-cd","next":"","settled":false,"gone":["n9"],"loss_accepted":false,"since":"2001-09-09T01:46:40Z",` +
 		`"nodes":[{"node":"n1","holds":true,"step":"both","complete":true,"gone":false}],"waits_for":[{"node":"n2","reason":"is not complete yet"}],` +
-		`"transfer":{"copies":4,"complete":1,"bytes":1000,"bytes_per_second":500,"left_seconds":1.5}},` +
+		`"transfer":{"copies":4,"complete":1,"bytes":1000,"bytes_per_second":500,"left_seconds":1.5},"incomplete":[{"node":"n1","partitions":[3,7],"waits_for":["n2"],"reason":"has not heard yet what they have","hopeless":true}]},` +
 		`"history":[{"version":"2-ab","from":"1-cd","changes":[{"node":"n9","intent":"remove","zone":"","capacity":0}],"outcome":"running","loss_accepted":false,` +
 		`"committed_at":"2001-09-09T01:46:40Z","ended_at":"","copies":4,"bytes":4000,"expected_seconds":2,"took_seconds":0,"moved_bytes":1000}]}` + "\n"
 	join = `{"changes":[{"node":"n4","intent":"own","zone":"z1","capacity":1}]}`

@@ -305,7 +305,7 @@ const (
 )
 
 // fewest is how many copies have to move at least: what each node is to own more.
-func fewest(plan api.PlanDoc) (copies int) {
+func fewest(plan planDoc) (copies int) {
 	for _, n := range plan.Nodes {
 		copies += max(0, n.After-n.Before)
 	}
@@ -395,7 +395,7 @@ func shares(l live) map[string]int {
 	return owned
 }
 
-func planned(t *testing.T, l live) (plan api.PlanDoc) {
+func planned(t *testing.T, l live) (plan planDoc) {
 	t.Helper()
 	require.NoError(t, decode(l.ok("cluster", "plan", "-o", "json"), &plan))
 	require.Empty(t, plan.Refusals)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -174,6 +175,73 @@ func TestANodeThatDoesNotSayWhetherTheLayoutChangesIsAProblem(t *testing.T) {
 	require.Contains(t, o.stdout, "whether the layout changes is not known: no answer")
 	require.Contains(t, runWith(t, f, "", "cluster", "status").stdout, "whether the layout changes is not known")
 	require.Equal(t, exitUnavailable, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms").exit)
+}
+
+// TestAChangeThatCanNeverEndIsNamedAndLeft: whoever shows the change says so, what waits
+// for it ends, and what goes on is a commit that accepts the loss and nothing else.
+func TestAChangeThatCanNeverEndIsNamedAndLeft(t *testing.T) {
+	f := stuckCluster(t)
+	f.asked = 0 // nobody works by it yet
+	o := runWith(t, f, "", "cluster", "commit", "--accept-loss")
+	require.Equal(t, exitUnsafe, o.exit, "%s", o)
+	require.Contains(t, o.stderr, "there is no loss to accept")
+	f.asked = 4
+
+	const never = "the change can never end: 2 copies at n2 (partitions 1, 2) will never be complete: n2 may have lost writes when it went down"
+	for _, line := range []string{"status", "ring", "health", "plan", "wait --for changed --timeout 300ms"} {
+		o := runWith(t, f, "", append([]string{"cluster"}, strings.Fields(line)...)...)
+		require.Contains(t, o.stdout, never, line)
+		require.Contains(t, o.stdout, "kvcli cluster commit --accept-loss; nothing has to be staged for it", line)
+		require.Contains(t, o.stdout, "5 copies at n1 (partitions 1, 2, 5 and 2 more) wait for n2: n1 has not heard yet what they have", line)
+	}
+	require.Contains(t, runWith(t, f, "", "cluster", "status", "-o", "json").stdout, `"hopeless": true`)
+	var plan planDoc
+	require.NoError(t, decode(runWith(t, f, "", "cluster", "plan", "-o", "json").stdout, &plan))
+	require.Equal(t, []int{1, 2}, plan.Incomplete[0].Partitions)
+
+	require.Equal(t, exitError, runWith(t, f, "", "cluster", "commit").exit, "nothing is staged")
+	o = runWith(t, f, "", "cluster", "commit", plan.Version, "--wait", "--accept-loss", "--timeout", "20s")
+	require.Zero(t, o.exit, "%s", o)
+	require.True(t, f.course.Tip().Loss())
+	require.Contains(t, runWith(t, f, "", "cluster", "history").stdout, "n1 owns 300 in z1, the loss is accepted")
+}
+
+// TestMoreThanTheLossCanBeCommittedWhenNothingGoesOn: but not without it.
+func TestMoreThanTheLossCanBeCommittedWhenNothingGoesOn(t *testing.T) {
+	f := stuckCluster(t)
+	require.Zero(t, runWith(t, f, "", "cluster", "set-zone", "n2", "z9").exit)
+	o := runWith(t, f, "", "cluster", "commit")
+	require.Equal(t, exitUnsafe, o.exit, "%s", o)
+	require.Contains(t, o.stderr, "can never end, nor could this one")
+	require.Contains(t, runWith(t, f, "", "cluster", "plan").stdout, "without the loss accepted it could not end either. To accept that: kvcli cluster commit 3-")
+	o = runWith(t, f, "", "cluster", "commit", "--wait", "--accept-loss", "--timeout", "20s")
+	require.Zero(t, o.exit, "%s", o)
+	require.True(t, f.course.Tip().Loss())
+}
+
+// stuckCluster has a change in use that can never end.
+func stuckCluster(t *testing.T) *fakeCluster {
+	f := newFakeCluster()
+	f.hangs = true
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	require.Zero(t, runWith(t, f, "", "cluster", "commit").exit)
+	require.NoError(t, f.course.Commit(f.next)) // the plans of the fake are those of its course
+	f.hangs, f.stuck, f.asked = false, true, 4
+	return f
+}
+
+// TestAWaitForAChangeThatCanNeverEndEnds: it would be for ever.
+func TestAWaitForAChangeThatCanNeverEndEnds(t *testing.T) {
+	f := newFakeCluster()
+	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+	f.stuck = true
+	o := runWith(t, f, "", "cluster", "commit", "--wait", "-o", "json")
+	require.Equal(t, exitUnavailable, o.exit, "%s", o)
+	require.Contains(t, o.stderr, `"code":"hopeless"`)
+	require.Contains(t, o.stderr, "can never be settled: the change can never end: 2 copies at n2")
+	var doc commitDoc
+	require.NoError(t, decode(o.stdout, &doc))
+	require.True(t, doc.Incomplete[0].Hopeless)
 }
 
 // TestAPersonSeesHowFarAChangeIs: the line on the terminal adds up what all nodes take

@@ -35,8 +35,12 @@ func (a *app) followChange(ctx context.Context, cl cluster, doc *commitDoc, begi
 			}
 		}
 		doc.Seconds = time.Since(begin).Seconds()
-		if doc.Settled {
+		if doc.Incomplete = sum.incomplete; doc.Settled {
 			return doc, nil
+		}
+		if hopeless(doc.Incomplete) && !older(known.Progress.Tip, doc.Version) {
+			return doc, &result{exit: exitUnavailable, code: "hopeless", message: fmt.Sprintf(
+				"layout %s is in use and can never be settled: %s", doc.Version, strings.Join(incompleteLines(doc.Incomplete, nil), "; "))}
 		}
 		progress.Say(sum.text(doc.WaitsFor, plannedBytes(known, doc.Version)))
 		if !pause(ctx, surveyEvery) {
@@ -71,11 +75,14 @@ func older(a, b string) bool {
 type transferSum struct {
 	kindred.Transfer
 	silent []string
+	// incomplete is what keeps the change from going on.
+	incomplete []api.IncompleteDoc
 }
 
 // askChange asks all nodes that have a part in a change how far it is, the one that took
 // the order first. Nil means that nobody answers.
 func askChange(ctx context.Context, cl cluster, node string) (known *kindred.Changes, sum transferSum) {
+	var said []kindred.Changes
 	ask := func(name string) *kindred.Changes {
 		ctx, cancel := context.WithTimeout(ctx, nodePatience)
 		defer cancel()
@@ -87,6 +94,7 @@ func askChange(ctx context.Context, cl cluster, node string) (known *kindred.Cha
 			return nil
 		}
 		sum.add(&c.Progress.Transfer)
+		said = append(said, c)
 		return &c
 	}
 	if known = ask(node); known == nil {
@@ -103,6 +111,7 @@ func askChange(ctx context.Context, cl cluster, node string) (known *kindred.Cha
 			ask(n.Node)
 		}
 	}
+	sum.incomplete = incompleteOf(said, known.Progress.Tip)
 	return known, sum
 }
 
@@ -162,25 +171,31 @@ type changeDoc struct {
 	Staged   []api.NodeChangeDoc   `json:"staged"`
 	Nodes    []api.NodeProgressDoc `json:"nodes"`
 	WaitsFor []api.WaitDoc         `json:"waits_for"`
+	// Incomplete are the copies, of all nodes, that keep the change from going on.
+	Incomplete []api.IncompleteDoc `json:"incomplete"`
 }
 
-// changeOf asks one node for it.
+// changeOf asks one node for it, and while the layout changes the others what is not
+// complete there.
 func changeOf(ctx context.Context, cl cluster, info kindred.Cluster) changeDoc {
-	doc := changeDoc{Staged: []api.NodeChangeDoc{}, Nodes: []api.NodeProgressDoc{}, WaitsFor: []api.WaitDoc{}}
+	doc := changeDoc{Staged: []api.NodeChangeDoc{}, Nodes: []api.NodeProgressDoc{}, WaitsFor: []api.WaitDoc{}, Incomplete: []api.IncompleteDoc{}}
 	if info.LayoutVersion == "" {
 		doc.Unknown = info.Node + " has no layout yet"
 		return doc
 	}
-	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	asking, cancel := context.WithTimeout(ctx, nodePatience)
 	defer cancel()
-	known, err := cl.Changes(ctx, info.Node)
+	known, err := cl.Changes(asking, info.Node)
 	if err != nil {
 		doc.Unknown = err.Error()
 		return doc
 	}
 	all := api.NewChangesDoc(&known)
 	p := all.Progress
-	return changeDoc{Settled: p.Settled, Tip: p.Tip, Base: p.Base, Next: p.Next, Staged: all.Staged, Nodes: p.Nodes, WaitsFor: p.Waits}
+	return changeDoc{
+		Settled: p.Settled, Tip: p.Tip, Base: p.Base, Next: p.Next, Staged: all.Staged, Nodes: p.Nodes, WaitsFor: p.Waits,
+		Incomplete: askIncomplete(ctx, cl, &known),
+	}
 }
 
 // lacks are what is missing until no change goes on.
@@ -217,6 +232,7 @@ func (d *changeDoc) lines() (lines []string) {
 	for _, f := range d.WaitsFor {
 		lines = append(lines, fmt.Sprintf("it waits for %s, which %s", f.Node, f.Reason))
 	}
+	lines = append(lines, incompleteLines(d.Incomplete, d.WaitsFor)...)
 	if len(d.Staged) > 0 {
 		lines = append(lines, fmt.Sprintf("staged and not committed: %s (kvcli cluster plan)", changesText(d.Staged)))
 	}

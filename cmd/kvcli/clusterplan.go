@@ -35,14 +35,27 @@ The plan has a version; 'kvcli cluster commit VERSION' commits this one and no o
 				if err != nil {
 					return err
 				}
-				return a.print(api.NewPlanDoc(&plan), func(w io.Writer) error { return a.writePlan(w, &plan) })
+				doc := planDoc{PlanDoc: api.NewPlanDoc(&plan), Incomplete: changeOf(ctx, v.cl, v.info).Incomplete}
+				return a.print(doc, func(w io.Writer) error { return a.writePlan(w, &plan, &doc) })
 			})
 		},
 	}
 }
 
-func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan) error {
-	doc, st := api.NewPlanDoc(p), a.style()
+// planDoc is the document of kvcli cluster plan.
+type planDoc struct {
+	api.PlanDoc
+	// Incomplete are copies that keep the change before this one from going on.
+	Incomplete []api.IncompleteDoc `json:"incomplete"`
+}
+
+func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan, doc *planDoc) error {
+	st := a.style()
+	for _, line := range incompleteLines(doc.Incomplete, nil) {
+		if hopeless(doc.Incomplete) {
+			fmt.Fprintf(w, "%s %s\n", st.Bad("stuck:"), line)
+		}
+	}
 	if why := p.NothingStaged(); why != "" {
 		_, err := fmt.Fprintln(w, why+stageFirst)
 		return err
@@ -62,12 +75,19 @@ func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan) error {
 		fmt.Fprintf(w, "  %s\n", g)
 	}
 	for _, n := range p.Notes {
+		if n.Kind == kindred.PlanAcceptable {
+			continue // it was said above, if it is of use
+		}
 		fmt.Fprintf(w, "%s %s\n", st.Warn("note:"), n.Text)
 	}
 	for _, r := range p.Refusals {
 		fmt.Fprintf(w, "%s %s\n", st.Bad("refused:"), r.Text)
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", nextOfPlan(p))
+	next := nextOfPlan(p)
+	if hopeless(doc.Incomplete) && len(p.Refusals) == 0 {
+		next = fmt.Sprintf("without the loss accepted it could not end either. To accept that: kvcli cluster commit %s --accept-loss", p.Version)
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", next)
 	return err
 }
 
@@ -150,6 +170,11 @@ that plan and no other: if something was staged or committed since it was shown,
 refused (exit 5), as is a plan that has refusals. --accept-loss accepts that
 acknowledged writes may be lost, where too many owners of a key are gone for ever.
 
+A change that has begun can lose too many owners later: one that may have lost writes,
+since its disk is gone or it was killed, while another is being removed. It says so then,
+and never ends. --accept-loss commits the way out, also with nothing staged; where no node
+says that it is needed, and nothing is staged, it is refused.
+
 The new layout is used once every node that counts has heard of it. From then on the
 change cannot be taken back; its reverse can be staged and committed at any time, also
 while it goes on. --wait shows how far it is and returns when it is settled; with
@@ -177,6 +202,8 @@ type commitDoc struct {
 	Settled  bool          `json:"settled"`
 	Seconds  float64       `json:"seconds"`
 	WaitsFor []api.WaitDoc `json:"waits_for"`
+	// Incomplete are copies that keep it from being settled, with --wait.
+	Incomplete []api.IncompleteDoc `json:"incomplete"`
 }
 
 func (a *app) commit(ctx context.Context, version string, acceptLoss, wait bool) error {
@@ -206,12 +233,18 @@ func (a *app) commitStaged(ctx context.Context, cl cluster, version string, acce
 	if err := refusePlan(&plan, version, acceptLoss); err != nil {
 		return nil, err
 	}
+	switch stuck := hopeless(changeOf(asking, cl, v.info).Incomplete); {
+	case stuck && !acceptLoss:
+		return nil, unsafe("nothing was committed: the change that goes on can never end, nor could this one that takes over from it (kvcli cluster plan says why), unless the loss is accepted (--accept-loss)")
+	case !stuck && plan.NothingStaged() != "":
+		return nil, unsafe("nothing was committed: nothing is staged, and no node that can be asked says that the change which goes on can never end, so that there is no loss to accept")
+	}
 	begin := time.Now()
 	known, err := cl.Commit(asking, v.node, plan.Version, acceptLoss)
 	if err != nil {
 		return nil, err
 	}
-	doc := &commitDoc{AskedNode: v.node, Version: committed(&known), WaitsFor: api.NewProgressDoc(&known.Progress).Waits}
+	doc := &commitDoc{AskedNode: v.node, Version: committed(&known), WaitsFor: api.NewProgressDoc(&known.Progress).Waits, Incomplete: []api.IncompleteDoc{}}
 	if !wait {
 		return doc, nil
 	}
@@ -224,6 +257,9 @@ func (a *app) writeCommit(w io.Writer, doc *commitDoc, waited bool) error {
 	case doc.Settled:
 		_, err = fmt.Fprintf(w, "%s after %.1f s: every node works by layout %s alone\n", a.style().Good("settled"), doc.Seconds, doc.Version)
 	case waited:
+		for _, line := range incompleteLines(doc.Incomplete, doc.WaitsFor) {
+			fmt.Fprintln(w, line)
+		}
 		return a.writeWaits(w, doc.WaitsFor)
 	default:
 		_, err = fmt.Fprintf(w, "committed %s; it begins when every node that counts has heard of it. kvcli cluster status and kvcli cluster wait --for changed show how far it is\n", doc.Version)
@@ -240,16 +276,20 @@ func committed(known *kindred.Changes) string {
 	return known.Progress.Tip
 }
 
+func unsafe(format string, args ...any) error {
+	return &result{exit: exitUnsafe, code: string(kindred.CodeUnsafe), message: fmt.Sprintf(format, args...)}
+}
+
 // refusePlan refuses a plan that is not the one that was looked at, or is unsafe.
 func refusePlan(p *kindred.LayoutPlan, version string, acceptLoss bool) error {
-	unsafe := func(format string, args ...any) error {
-		return &result{exit: exitUnsafe, code: string(kindred.CodeUnsafe), message: fmt.Sprintf(format, args...)}
-	}
+	alone := p.NothingStaged() != "" && acceptLoss && p.MayAcceptLoss()
 	switch {
-	case p.NothingStaged() != "":
+	case p.NothingStaged() != "" && !alone:
 		return kindred.Invalid("changes", "%s", p.NothingStaged()+stageFirst)
 	case version != "" && version != p.Version:
 		return unsafe("the plan is %s by now, not %s, and nothing was committed: look at it again (kvcli cluster plan)", p.Version, version)
+	case alone:
+		return nil
 	case len(p.Refusals) == 0 || acceptLoss && p.RefusedForLoss():
 		return nil
 	}
@@ -304,7 +344,11 @@ func writeHistory(w io.Writer, doc historyDoc, known *kindred.Changes) error {
 		if p.Took > 0 {
 			came = fmt.Sprintf("%s in %s", term.Bytes(p.Moved), durationText(p.Took))
 		}
-		t.add(plainCells(p.Version, when(known.History[i].Committed), changesText(p.Changes), fmt.Sprint(p.Copies), expected, came, p.Outcome)...)
+		text := changesText(p.Changes)
+		if p.Loss {
+			text = strings.TrimPrefix(text+", the loss is accepted", ", ")
+		}
+		t.add(plainCells(p.Version, when(known.History[i].Committed), text, fmt.Sprint(p.Copies), expected, came, p.Outcome)...)
 	}
 	return t.write(w)
 }

@@ -30,7 +30,7 @@ func TestDocsShowEveryField(t *testing.T) {
 		"get": &objectDoc{}, "put": &receiptDoc{}, "scan": &scanDoc{}, "import": &importDoc{}, "batch": &batchDoc{}, "export": &exportDoc{},
 		"key where": &whereDoc{}, "key inspect": &inspectDoc{}, "key why": &whyDoc{},
 		"cluster status": &clusterDoc{}, "cluster members": &membersDoc{}, "cluster ring": &ringDoc{},
-		"cluster join": &stagedDoc{}, "cluster plan": &api.PlanDoc{}, "cluster commit": &commitDoc{}, "cluster history": &historyDoc{},
+		"cluster join": &stagedDoc{}, "cluster plan": &planDoc{}, "cluster commit": &commitDoc{}, "cluster history": &historyDoc{},
 		"key repair": &keyRepairDoc{}, "cluster health": &healthDoc{}, "cluster safe-to-stop": &safeDoc{}, "cluster exposure": &exposureDoc{}, "node drain": &drainDoc{}, "cluster wait": &waitDoc{},
 		"repair status": &repairStatusDoc{}, "repair run": &repairRunDoc{}, "hints list": &hintsDoc{},
 		"bench": &load.Report{}, "bench --list": &profilesDoc{}, "bench compare": &load.Comparison{},

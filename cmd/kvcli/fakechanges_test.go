@@ -29,8 +29,10 @@ type fakeChanges struct {
 	// nobody says anything about changes.
 	meanwhile func()
 	hangs     bool
-	rival     string
-	mute      error
+	// stuck: n2 lost its disk while a change goes on, which can never end without a loss.
+	stuck bool
+	rival string
+	mute  error
 }
 
 func newFakeChanges(layout *ring.Layout) fakeChanges {
@@ -79,6 +81,14 @@ func (f *fakeChanges) Changes(_ context.Context, node string) (kindred.Changes, 
 			}
 		}
 		c.Progress.Waits = []kindred.NodeFailure{{Node: "n2", Reason: "does not have all yet that it is to own"}}
+		if f.stuck && !f.next.Loss() {
+			f.asked = 4
+			waits := kindred.IncompleteCopies{Node: node, Partitions: []int{1, 2, 5, 6, 7}, Waits: []string{"n2"}, Reason: "has not heard yet what they have"}
+			if node == "n2" {
+				waits = kindred.IncompleteCopies{Node: node, Partitions: []int{1, 2}, Hopeless: true, Reason: "may have lost writes when it went down"}
+			}
+			c.Progress.Incomplete = []kindred.IncompleteCopies{waits}
+		}
 		c.Progress.Transfer = kindred.Transfer{Copies: 4, Complete: 1, Bytes: 3 << 20, Rate: 1 << 20, Left: 9 * time.Second}
 	default:
 		f.course, f.next = ring.NewCourse("n1", f.next), nil

@@ -4422,8 +4422,10 @@ type LayoutProgress struct {
 	Nodes       []*NodeProgress `protobuf:"bytes,8,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Without these nothing goes on.
 	Waits []*NodeFailure `protobuf:"bytes,9,rep,name=waits,proto3" json:"waits,omitempty"`
-	// What the node that answers takes over.
-	Transfer      *Transfer `protobuf:"bytes,10,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// What the node that answers takes over, and which of its copies keep the change from
+	// going on.
+	Transfer      *Transfer           `protobuf:"bytes,10,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Incomplete    []*IncompleteCopies `protobuf:"bytes,11,rep,name=incomplete,proto3" json:"incomplete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4528,6 +4530,94 @@ func (x *LayoutProgress) GetTransfer() *Transfer {
 	return nil
 }
 
+func (x *LayoutProgress) GetIncomplete() []*IncompleteCopies {
+	if x != nil {
+		return x.Incomplete
+	}
+	return nil
+}
+
+// IncompleteCopies are copies of partitions at one node that are not complete, all for the
+// same reason.
+type IncompleteCopies struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Node       string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Partitions []uint32               `protobuf:"varint,2,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
+	// The nodes that have to do something, or be there.
+	Waits []string `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
+	// It goes on after the name of the node.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// This never ends by itself: only a layout by which the loss is accepted goes on.
+	Hopeless      bool `protobuf:"varint,5,opt,name=hopeless,proto3" json:"hopeless,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncompleteCopies) Reset() {
+	*x = IncompleteCopies{}
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncompleteCopies) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncompleteCopies) ProtoMessage() {}
+
+func (x *IncompleteCopies) ProtoReflect() protoreflect.Message {
+	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncompleteCopies.ProtoReflect.Descriptor instead.
+func (*IncompleteCopies) Descriptor() ([]byte, []int) {
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *IncompleteCopies) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *IncompleteCopies) GetPartitions() []uint32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *IncompleteCopies) GetWaits() []string {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *IncompleteCopies) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *IncompleteCopies) GetHopeless() bool {
+	if x != nil {
+		return x.Hopeless
+	}
+	return false
+}
+
 type NodeProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -4542,7 +4632,7 @@ type NodeProgress struct {
 
 func (x *NodeProgress) Reset() {
 	*x = NodeProgress{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4644,7 @@ func (x *NodeProgress) String() string {
 func (*NodeProgress) ProtoMessage() {}
 
 func (x *NodeProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[54]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4657,7 @@ func (x *NodeProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeProgress.ProtoReflect.Descriptor instead.
 func (*NodeProgress) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{54}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *NodeProgress) GetNode() string {
@@ -4620,7 +4710,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +4722,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[55]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4735,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{55}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Transfer) GetCopies() uint32 {
@@ -4707,7 +4797,7 @@ type PastChange struct {
 
 func (x *PastChange) Reset() {
 	*x = PastChange{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4719,7 +4809,7 @@ func (x *PastChange) String() string {
 func (*PastChange) ProtoMessage() {}
 
 func (x *PastChange) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[56]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4732,7 +4822,7 @@ func (x *PastChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastChange.ProtoReflect.Descriptor instead.
 func (*PastChange) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{56}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PastChange) GetVersion() string {
@@ -4820,7 +4910,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4832,7 +4922,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[57]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4845,7 +4935,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{57}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{58}
 }
 
 type PlanResponse struct {
@@ -4875,7 +4965,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4887,7 +4977,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[58]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4900,7 +4990,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{58}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PlanResponse) GetNode() string {
@@ -5014,7 +5104,7 @@ type PlannedNode struct {
 
 func (x *PlannedNode) Reset() {
 	*x = PlannedNode{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5026,7 +5116,7 @@ func (x *PlannedNode) String() string {
 func (*PlannedNode) ProtoMessage() {}
 
 func (x *PlannedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[59]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5039,7 +5129,7 @@ func (x *PlannedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedNode.ProtoReflect.Descriptor instead.
 func (*PlannedNode) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{59}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PlannedNode) GetNode() string {
@@ -5132,7 +5222,7 @@ type PlanProblem struct {
 
 func (x *PlanProblem) Reset() {
 	*x = PlanProblem{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[60]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5234,7 @@ func (x *PlanProblem) String() string {
 func (*PlanProblem) ProtoMessage() {}
 
 func (x *PlanProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[60]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5157,7 +5247,7 @@ func (x *PlanProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanProblem.ProtoReflect.Descriptor instead.
 func (*PlanProblem) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{60}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PlanProblem) GetKind() string {
@@ -5192,7 +5282,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kindred_v1_kindred_proto_msgTypes[61]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5204,7 +5294,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kindred_v1_kindred_proto_msgTypes[61]
+	mi := &file_kindred_v1_kindred_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5217,7 +5307,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{61}
+	return file_kindred_v1_kindred_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CommitRequest) GetVersion() string {
@@ -5584,7 +5674,7 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12.\n" +
 	"\x06staged\x18\x02 \x03(\v2\x16.kindred.v1.NodeChangeR\x06staged\x126\n" +
 	"\bprogress\x18\x03 \x01(\v2\x1a.kindred.v1.LayoutProgressR\bprogress\x120\n" +
-	"\ahistory\x18\x04 \x03(\v2\x16.kindred.v1.PastChangeR\ahistory\"\xc1\x02\n" +
+	"\ahistory\x18\x04 \x03(\v2\x16.kindred.v1.PastChangeR\ahistory\"\xff\x02\n" +
 	"\x0eLayoutProgress\x12\x10\n" +
 	"\x03tip\x18\x01 \x01(\tR\x03tip\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12\x12\n" +
@@ -5596,7 +5686,18 @@ const file_kindred_v1_kindred_proto_rawDesc = "" +
 	"\x05nodes\x18\b \x03(\v2\x18.kindred.v1.NodeProgressR\x05nodes\x12-\n" +
 	"\x05waits\x18\t \x03(\v2\x17.kindred.v1.NodeFailureR\x05waits\x120\n" +
 	"\btransfer\x18\n" +
-	" \x01(\v2\x14.kindred.v1.TransferR\btransfer\"|\n" +
+	" \x01(\v2\x14.kindred.v1.TransferR\btransfer\x12<\n" +
+	"\n" +
+	"incomplete\x18\v \x03(\v2\x1c.kindred.v1.IncompleteCopiesR\n" +
+	"incomplete\"\x90\x01\n" +
+	"\x10IncompleteCopies\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x02 \x03(\rR\n" +
+	"partitions\x12\x14\n" +
+	"\x05waits\x18\x03 \x03(\tR\x05waits\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bhopeless\x18\x05 \x01(\bR\bhopeless\"|\n" +
 	"\fNodeProgress\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x12\n" +
@@ -5740,7 +5841,7 @@ func file_kindred_v1_kindred_proto_rawDescGZIP() []byte {
 }
 
 var file_kindred_v1_kindred_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_kindred_v1_kindred_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_kindred_v1_kindred_proto_goTypes = []any{
 	(Durability)(0),              // 0: kindred.v1.Durability
 	(Cause)(0),                   // 1: kindred.v1.Cause
@@ -5802,14 +5903,15 @@ var file_kindred_v1_kindred_proto_goTypes = []any{
 	(*ClearChangesRequest)(nil),  // 57: kindred.v1.ClearChangesRequest
 	(*ChangesResponse)(nil),      // 58: kindred.v1.ChangesResponse
 	(*LayoutProgress)(nil),       // 59: kindred.v1.LayoutProgress
-	(*NodeProgress)(nil),         // 60: kindred.v1.NodeProgress
-	(*Transfer)(nil),             // 61: kindred.v1.Transfer
-	(*PastChange)(nil),           // 62: kindred.v1.PastChange
-	(*PlanRequest)(nil),          // 63: kindred.v1.PlanRequest
-	(*PlanResponse)(nil),         // 64: kindred.v1.PlanResponse
-	(*PlannedNode)(nil),          // 65: kindred.v1.PlannedNode
-	(*PlanProblem)(nil),          // 66: kindred.v1.PlanProblem
-	(*CommitRequest)(nil),        // 67: kindred.v1.CommitRequest
+	(*IncompleteCopies)(nil),     // 60: kindred.v1.IncompleteCopies
+	(*NodeProgress)(nil),         // 61: kindred.v1.NodeProgress
+	(*Transfer)(nil),             // 62: kindred.v1.Transfer
+	(*PastChange)(nil),           // 63: kindred.v1.PastChange
+	(*PlanRequest)(nil),          // 64: kindred.v1.PlanRequest
+	(*PlanResponse)(nil),         // 65: kindred.v1.PlanResponse
+	(*PlannedNode)(nil),          // 66: kindred.v1.PlannedNode
+	(*PlanProblem)(nil),          // 67: kindred.v1.PlanProblem
+	(*CommitRequest)(nil),        // 68: kindred.v1.CommitRequest
 }
 var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	2,  // 0: kindred.v1.GetRequest.sloppy:type_name -> kindred.v1.Sloppiness
@@ -5859,60 +5961,61 @@ var file_kindred_v1_kindred_proto_depIdxs = []int32{
 	54, // 44: kindred.v1.StageChangesRequest.changes:type_name -> kindred.v1.NodeChange
 	54, // 45: kindred.v1.ChangesResponse.staged:type_name -> kindred.v1.NodeChange
 	59, // 46: kindred.v1.ChangesResponse.progress:type_name -> kindred.v1.LayoutProgress
-	62, // 47: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
-	60, // 48: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
+	63, // 47: kindred.v1.ChangesResponse.history:type_name -> kindred.v1.PastChange
+	61, // 48: kindred.v1.LayoutProgress.nodes:type_name -> kindred.v1.NodeProgress
 	15, // 49: kindred.v1.LayoutProgress.waits:type_name -> kindred.v1.NodeFailure
-	61, // 50: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
-	54, // 51: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
-	54, // 52: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
-	65, // 53: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
-	66, // 54: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
-	66, // 55: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
-	6,  // 56: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
-	9,  // 57: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
-	11, // 58: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
-	16, // 59: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
-	20, // 60: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
-	23, // 61: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
-	25, // 62: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
-	44, // 63: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
-	44, // 64: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
-	36, // 65: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
-	40, // 66: kindred.v1.Cluster.Holdings:input_type -> kindred.v1.HoldingsRequest
-	38, // 67: kindred.v1.Cluster.DrainNode:input_type -> kindred.v1.DrainNodeRequest
-	43, // 68: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
-	50, // 69: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
-	52, // 70: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
-	55, // 71: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
-	56, // 72: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
-	57, // 73: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
-	63, // 74: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
-	67, // 75: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
-	8,  // 76: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
-	10, // 77: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
-	12, // 78: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
-	18, // 79: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
-	21, // 80: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
-	24, // 81: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
-	26, // 82: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
-	45, // 83: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
-	45, // 84: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
-	37, // 85: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
-	41, // 86: kindred.v1.Cluster.Holdings:output_type -> kindred.v1.HoldingsResponse
-	39, // 87: kindred.v1.Cluster.DrainNode:output_type -> kindred.v1.DrainNodeResponse
-	26, // 88: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
-	51, // 89: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
-	53, // 90: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
-	58, // 91: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
-	58, // 92: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
-	58, // 93: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
-	64, // 94: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
-	58, // 95: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
-	76, // [76:96] is the sub-list for method output_type
-	56, // [56:76] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	62, // 50: kindred.v1.LayoutProgress.transfer:type_name -> kindred.v1.Transfer
+	60, // 51: kindred.v1.LayoutProgress.incomplete:type_name -> kindred.v1.IncompleteCopies
+	54, // 52: kindred.v1.PastChange.changes:type_name -> kindred.v1.NodeChange
+	54, // 53: kindred.v1.PlanResponse.changes:type_name -> kindred.v1.NodeChange
+	66, // 54: kindred.v1.PlanResponse.nodes:type_name -> kindred.v1.PlannedNode
+	67, // 55: kindred.v1.PlanResponse.refusals:type_name -> kindred.v1.PlanProblem
+	67, // 56: kindred.v1.PlanResponse.notes:type_name -> kindred.v1.PlanProblem
+	6,  // 57: kindred.v1.KV.Get:input_type -> kindred.v1.GetRequest
+	9,  // 58: kindred.v1.KV.Put:input_type -> kindred.v1.PutRequest
+	11, // 59: kindred.v1.KV.Delete:input_type -> kindred.v1.DeleteRequest
+	16, // 60: kindred.v1.KV.Pipeline:input_type -> kindred.v1.PipelineRequest
+	20, // 61: kindred.v1.KV.Scan:input_type -> kindred.v1.ScanRequest
+	23, // 62: kindred.v1.KV.Stage:input_type -> kindred.v1.StageRequest
+	25, // 63: kindred.v1.Cluster.Describe:input_type -> kindred.v1.DescribeRequest
+	44, // 64: kindred.v1.Cluster.Inspect:input_type -> kindred.v1.InspectRequest
+	44, // 65: kindred.v1.Cluster.RepairKey:input_type -> kindred.v1.InspectRequest
+	36, // 66: kindred.v1.Cluster.RepairNode:input_type -> kindred.v1.RepairNodeRequest
+	40, // 67: kindred.v1.Cluster.Holdings:input_type -> kindred.v1.HoldingsRequest
+	38, // 68: kindred.v1.Cluster.DrainNode:input_type -> kindred.v1.DrainNodeRequest
+	43, // 69: kindred.v1.Cluster.Init:input_type -> kindred.v1.InitRequest
+	50, // 70: kindred.v1.Cluster.Buckets:input_type -> kindred.v1.BucketsRequest
+	52, // 71: kindred.v1.Cluster.ChangeBucket:input_type -> kindred.v1.ChangeBucketRequest
+	55, // 72: kindred.v1.Cluster.Changes:input_type -> kindred.v1.ChangesRequest
+	56, // 73: kindred.v1.Cluster.StageChanges:input_type -> kindred.v1.StageChangesRequest
+	57, // 74: kindred.v1.Cluster.ClearChanges:input_type -> kindred.v1.ClearChangesRequest
+	64, // 75: kindred.v1.Cluster.Plan:input_type -> kindred.v1.PlanRequest
+	68, // 76: kindred.v1.Cluster.Commit:input_type -> kindred.v1.CommitRequest
+	8,  // 77: kindred.v1.KV.Get:output_type -> kindred.v1.GetResponse
+	10, // 78: kindred.v1.KV.Put:output_type -> kindred.v1.PutResponse
+	12, // 79: kindred.v1.KV.Delete:output_type -> kindred.v1.DeleteResponse
+	18, // 80: kindred.v1.KV.Pipeline:output_type -> kindred.v1.PipelineResponse
+	21, // 81: kindred.v1.KV.Scan:output_type -> kindred.v1.ScanResponse
+	24, // 82: kindred.v1.KV.Stage:output_type -> kindred.v1.StageResponse
+	26, // 83: kindred.v1.Cluster.Describe:output_type -> kindred.v1.DescribeResponse
+	45, // 84: kindred.v1.Cluster.Inspect:output_type -> kindred.v1.InspectResponse
+	45, // 85: kindred.v1.Cluster.RepairKey:output_type -> kindred.v1.InspectResponse
+	37, // 86: kindred.v1.Cluster.RepairNode:output_type -> kindred.v1.RepairNodeResponse
+	41, // 87: kindred.v1.Cluster.Holdings:output_type -> kindred.v1.HoldingsResponse
+	39, // 88: kindred.v1.Cluster.DrainNode:output_type -> kindred.v1.DrainNodeResponse
+	26, // 89: kindred.v1.Cluster.Init:output_type -> kindred.v1.DescribeResponse
+	51, // 90: kindred.v1.Cluster.Buckets:output_type -> kindred.v1.BucketsResponse
+	53, // 91: kindred.v1.Cluster.ChangeBucket:output_type -> kindred.v1.ChangeBucketResponse
+	58, // 92: kindred.v1.Cluster.Changes:output_type -> kindred.v1.ChangesResponse
+	58, // 93: kindred.v1.Cluster.StageChanges:output_type -> kindred.v1.ChangesResponse
+	58, // 94: kindred.v1.Cluster.ClearChanges:output_type -> kindred.v1.ChangesResponse
+	65, // 95: kindred.v1.Cluster.Plan:output_type -> kindred.v1.PlanResponse
+	58, // 96: kindred.v1.Cluster.Commit:output_type -> kindred.v1.ChangesResponse
+	77, // [77:97] is the sub-list for method output_type
+	57, // [57:77] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_kindred_v1_kindred_proto_init() }
@@ -5942,7 +6045,7 @@ func file_kindred_v1_kindred_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kindred_v1_kindred_proto_rawDesc), len(file_kindred_v1_kindred_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   62,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
