@@ -28,6 +28,9 @@ const (
 	// CodeWrongRing is a forwarded request that reached a node which, by its
 	// own layout, is not a home of the key either.
 	CodeWrongRing Code = "wrong_ring"
+	// CodeWrongCluster is a caller who wants another cluster than the one that the node
+	// belongs to: its address was that of another node before, or its disk is not its own.
+	CodeWrongCluster Code = "wrong_cluster"
 	// CodeNoLayout is a node that has not joined a cluster yet.
 	CodeNoLayout Code = "no_layout"
 	// CodeDiskFull is a node whose disk is below its free-space floor.

@@ -5,6 +5,10 @@ import (
 	pb "github.com/kindredkv/kindred/api/kindred/v1"
 )
 
+// ClusterHeader is the gRPC metadata by which a caller names the cluster that it wants; a
+// node of another one refuses it.
+const ClusterHeader = "kindred-cluster"
+
 // FormatDescribe carries what a node knows of its cluster and of itself.
 func FormatDescribe(c *kindred.Cluster, l *kindred.Local) *pb.DescribeResponse {
 	return &pb.DescribeResponse{

@@ -125,7 +125,7 @@ func grpcCode(c kindred.Code) codes.Code {
 		return codes.OutOfRange
 	case kindred.CodeSiblings, kindred.CodeUnsafe:
 		return codes.FailedPrecondition
-	case kindred.CodeUnavailable, kindred.CodeWrongRing, kindred.CodeNoLayout, kindred.CodeStopping:
+	case kindred.CodeUnavailable, kindred.CodeWrongRing, kindred.CodeWrongCluster, kindred.CodeNoLayout, kindred.CodeStopping:
 		return codes.Unavailable
 	case kindred.CodeOverloaded, kindred.CodeDiskFull:
 		return codes.ResourceExhausted

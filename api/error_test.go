@@ -28,19 +28,20 @@ func TestAnErrorTravelsWholeInAStatus(t *testing.T) {
 
 func TestEachCodeHasItsGRPCCode(t *testing.T) {
 	for code, want := range map[kindred.Code]codes.Code{
-		kindred.CodeInvalid:     codes.InvalidArgument,
-		kindred.CodeBadContext:  codes.InvalidArgument,
-		kindred.CodeTooLarge:    codes.OutOfRange,
-		kindred.CodeSiblings:    codes.FailedPrecondition,
-		kindred.CodeUnavailable: codes.Unavailable,
-		kindred.CodeWrongRing:   codes.Unavailable,
-		kindred.CodeNoLayout:    codes.Unavailable,
-		kindred.CodeStopping:    codes.Unavailable,
-		kindred.CodeOverloaded:  codes.ResourceExhausted,
-		kindred.CodeDiskFull:    codes.ResourceExhausted,
-		kindred.CodeTimeout:     codes.DeadlineExceeded,
-		kindred.CodeInternal:    codes.Internal,
-		"from the future":       codes.Internal,
+		kindred.CodeInvalid:      codes.InvalidArgument,
+		kindred.CodeBadContext:   codes.InvalidArgument,
+		kindred.CodeTooLarge:     codes.OutOfRange,
+		kindred.CodeSiblings:     codes.FailedPrecondition,
+		kindred.CodeUnavailable:  codes.Unavailable,
+		kindred.CodeWrongRing:    codes.Unavailable,
+		kindred.CodeWrongCluster: codes.Unavailable,
+		kindred.CodeNoLayout:     codes.Unavailable,
+		kindred.CodeStopping:     codes.Unavailable,
+		kindred.CodeOverloaded:   codes.ResourceExhausted,
+		kindred.CodeDiskFull:     codes.ResourceExhausted,
+		kindred.CodeTimeout:      codes.DeadlineExceeded,
+		kindred.CodeInternal:     codes.Internal,
+		"from the future":        codes.Internal,
 	} {
 		require.Equal(t, want, api.Status(&kindred.Error{Code: code, Message: "m"}).Code(), string(code))
 	}

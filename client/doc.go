@@ -42,7 +42,7 @@
 //
 // A call is retried on another node when its connection fails, when the node
 // refuses it for now (unavailable, overloaded, stopping, no_layout, wrong_ring,
-// disk_full), when it says nothing for a third of the call's time, or when it
+// wrong_cluster, disk_full), when it says nothing for a third of the call's time, or when it
 // shows no sign of life for half a second. It is never retried when the call itself is at fault (invalid, too_large,
 // bad_context, too_many_siblings). All of it happens within the deadline of the
 // context, or [Timeout], or [TimeoutDefault]. Every write carries a random

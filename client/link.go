@@ -99,7 +99,7 @@ func (s *grpcStream) CloseSend() error { return s.stream.CloseSend() }
 func (s *grpcStream) Limit() int { return 0 }
 
 // inOrder marks what a node says when it has answered all that it let in: that it is
-// stopping, or that it takes no further stream. Who is no longer known to it may have
+// stopping, that it takes no further stream, or none for this cluster. Who is no longer known to it may have
 // calls whose answers it keeps to itself.
 func inOrder(err error) error {
 	if err == io.EOF {
@@ -107,7 +107,7 @@ func inOrder(err error) error {
 	}
 	switch e := api.ErrorOf(err); {
 	case e.Outcome != kindred.NotApplied:
-	case e.Code == kindred.CodeStopping, e.Code == kindred.CodeOverloaded:
+	case e.Code == kindred.CodeStopping, e.Code == kindred.CodeOverloaded, e.Code == kindred.CodeWrongCluster:
 		return orderly{err}
 	}
 	return err
@@ -147,7 +147,7 @@ func (n *node) openLink(parent context.Context) (*linkStream, error) {
 	if n.settings.token != "" {
 		authorization = "Bearer " + n.settings.token
 	}
-	link, hello, err := native.Open(conn, authorization)
+	link, hello, err := native.Open(conn, authorization, n.wantedCluster())
 	if !stop() && err == nil { // it came too late
 		err = fmt.Errorf("%w: %w", native.ErrNoGreeting, ctx.Err())
 	}

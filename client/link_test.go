@@ -52,7 +52,7 @@ func meet(t *testing.T, addr string, opts ...Option) (n *node, broken chan error
 	s, err := newSettings(opts)
 	require.NoError(t, err)
 	broken = make(chan error, 100)
-	n, err = startNode("n1", place{addr: addr, advertised: addr}, &s, func(_ *node, err error) { broken <- err })
+	n, err = startNode("n1", "", place{addr: addr, advertised: addr}, &s, func(_ *node, err error) { broken <- err })
 	require.NoError(t, err)
 	t.Cleanup(n.close)
 	return n, broken
@@ -150,7 +150,7 @@ func TestWhatANodeThatLeavesHasNotAnsweredItHasNotSeen(t *testing.T) {
 
 // Who is not let in any more is told so, and cannot know what became of its calls.
 func TestOnlySomeReasonsAreEndsInOrder(t *testing.T) {
-	for code, want := range map[kindred.Code]bool{kindred.CodeStopping: true, kindred.CodeOverloaded: true, kindred.CodeUnauthenticated: false, kindred.CodeInternal: false} {
+	for code, want := range map[kindred.Code]bool{kindred.CodeStopping: true, kindred.CodeOverloaded: true, kindred.CodeWrongCluster: true, kindred.CodeUnauthenticated: false, kindred.CodeInternal: false} {
 		err := inOrder(api.Status(&kindred.Error{Code: code, Outcome: kindred.NotApplied}).Err())
 		require.Equal(t, want, errors.Is(err, errInOrder), code)
 		require.Equal(t, code, api.ErrorOf(err).Code)

@@ -77,6 +77,9 @@ type node struct {
 	askedAt     atomic.Int64 // first question since it spoke last; 0 for none
 	silentAt    atomic.Int64 // when silent became true
 
+	// cluster is the one that the node is to belong to, nil before that is known.
+	cluster atomic.Pointer[string]
+
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -91,18 +94,29 @@ type node struct {
 	grpcUntil time.Time
 }
 
-// startNode makes a node and begins to connect.
-func startNode(name string, at place, s *settings, onBreak func(*node, error)) (*node, error) {
-	conn, err := connect(at.addr, s)
+// startNode makes a node of a cluster, which may not be known yet, and begins to connect.
+func startNode(name, cluster string, at place, s *settings, onBreak func(*node, error)) (*node, error) {
+	n := &node{name: name, addr: at.addr, advertised: at.advertised, settings: s, epoch: time.Now().Add(-1), onBreak: onBreak}
+	n.cluster.Store(&cluster)
+	conn, err := connect(at.addr, s, n.wantedCluster)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{name: name, addr: at.addr, advertised: at.advertised, settings: s, epoch: time.Now().Add(-1), onBreak: onBreak, conn: conn}
+	n.conn = conn
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.small = newPipeline(s.outstanding, n)
 	n.bulk = newPipeline(s.outstanding, bulkPeer{n})
 	n.wg.Go(func() { n.small.run(n.ctx) })
 	return n, nil
+}
+
+// wantedCluster is the cluster that the node is to belong to, empty if that is not known
+// yet: its address may be that of another node by now, or its disk not its own.
+func (n *node) wantedCluster() string {
+	if id := n.cluster.Load(); id != nil {
+		return *id
+	}
+	return ""
 }
 
 // line is the pipeline for a call of a size. The one for large values is
@@ -195,7 +209,7 @@ func (n *node) probe() {
 	if n.ctx.Err() != nil || !n.silent.Load() {
 		return
 	}
-	fresh, err := connect(n.addr, n.settings)
+	fresh, err := connect(n.addr, n.settings, n.wantedCluster)
 	if err != nil {
 		return // the address was good before: the old connection stays
 	}
@@ -272,8 +286,8 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 func (bearer) RequireTransportSecurity() bool { return true }
 
 // connect prepares a connection; gRPC dials when it is first used and again
-// after every loss.
-func connect(addr string, s *settings) (*grpc.ClientConn, error) {
+// after every loss. Whoever answers is to belong to that cluster, nil for any.
+func connect(addr string, s *settings, cluster func() string) (*grpc.ClientConn, error) {
 	secrets := insecure.NewCredentials()
 	if s.tls != nil {
 		secrets = credentials.NewTLS(s.tls)
@@ -293,6 +307,9 @@ func connect(addr string, s *settings) (*grpc.ClientConn, error) {
 	}
 	if s.token != "" {
 		opts = append(opts, grpc.WithPerRPCCredentials(bearer(s.token)))
+	}
+	if cluster != nil {
+		opts = append(opts, naming(cluster)...)
 	}
 	target := addr
 	if s.dial != nil {

@@ -250,7 +250,7 @@ func (p *pursuit) verdict(cause error) *kindred.Error {
 // retryable reports whether another node, or a later moment, may do better.
 func (p *pursuit) retryable(code kindred.Code) bool {
 	switch code {
-	case kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing,
+	case kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing, kindred.CodeWrongCluster,
 		kindred.CodeNoLayout, kindred.CodeStopping, kindred.CodeDiskFull:
 		return true
 	case kindred.CodeInternal:

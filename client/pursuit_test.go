@@ -104,18 +104,19 @@ func TestPausesDoubleUpToALimitAndAreSpread(t *testing.T) {
 
 func TestCodesThatAreRetried(t *testing.T) {
 	for code, want := range map[kindred.Code]struct{ read, write bool }{
-		kindred.CodeUnavailable: {true, true},
-		kindred.CodeTimeout:     {true, true},
-		kindred.CodeOverloaded:  {true, true},
-		kindred.CodeStopping:    {true, true},
-		kindred.CodeNoLayout:    {true, true},
-		kindred.CodeWrongRing:   {true, true},
-		kindred.CodeDiskFull:    {true, true},
-		kindred.CodeInternal:    {true, false},
-		kindred.CodeInvalid:     {},
-		kindred.CodeTooLarge:    {},
-		kindred.CodeBadContext:  {},
-		kindred.CodeSiblings:    {},
+		kindred.CodeUnavailable:  {true, true},
+		kindred.CodeTimeout:      {true, true},
+		kindred.CodeOverloaded:   {true, true},
+		kindred.CodeStopping:     {true, true},
+		kindred.CodeNoLayout:     {true, true},
+		kindred.CodeWrongRing:    {true, true},
+		kindred.CodeWrongCluster: {true, true},
+		kindred.CodeDiskFull:     {true, true},
+		kindred.CodeInternal:     {true, false},
+		kindred.CodeInvalid:      {},
+		kindred.CodeTooLarge:     {},
+		kindred.CodeBadContext:   {},
+		kindred.CodeSiblings:     {},
 	} {
 		for _, write := range []bool{false, true} {
 			p := newPursuit(noon, write, 9*time.Second)

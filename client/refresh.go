@@ -154,7 +154,7 @@ func (c *Client) askSeeds(ctx context.Context) (*description, error) {
 }
 
 func (c *Client) askSeed(ctx context.Context, addr string) (*description, error) {
-	conn, err := connect(addr, &c.settings)
+	conn, err := connect(addr, &c.settings, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +254,7 @@ func (c *Client) renew(old, next *routes, places map[string]place) (*routes, err
 		p, known := places[n.name]
 		if n.stays(p, known, next.names(n.name)) {
 			n.gone.Store(p.gone)
+			n.cluster.Store(&next.clusterID)
 			nodes = append(nodes, n)
 			delete(places, n.name)
 		}
@@ -262,7 +263,7 @@ func (c *Client) renew(old, next *routes, places map[string]place) (*routes, err
 		if p.left || p.addr == "" {
 			continue
 		}
-		n, err := startNode(name, p, &c.settings, c.lostNode)
+		n, err := startNode(name, next.clusterID, p, &c.settings, c.lostNode)
 		if err != nil {
 			return nil, fmt.Errorf("node %s at %q: %w", name, p.addr, err)
 		}

@@ -34,7 +34,10 @@ type control struct {
 	described atomic.Pointer[kindred.Cluster]
 	peers     atomic.Pointer[[]membership.Peer]
 	cluster   atomic.Pointer[[16]byte]
-	buckets   atomic.Pointer[buckets.Registry]
+	// known is closed once the core has said for the first time which cluster the node
+	// belongs to, if to any.
+	known   chan struct{}
+	buckets atomic.Pointer[buckets.Registry]
 	// after is to be called once the effects of an event were carried out.
 	after []func()
 	// changes are those of buckets that have not been answered; only run touches
@@ -43,11 +46,35 @@ type control struct {
 	token   uint64
 }
 
+func newControl(n *Node) *control {
+	c := &control{
+		node: n, events: make(chan func(time.Time), 256), quit: make(chan struct{}), done: make(chan struct{}), known: make(chan struct{}),
+		changes: map[uint64]func(kindred.BucketChanged){},
+	}
+	c.peers.Store(&[]membership.Peer{})
+	return c
+}
+
+// know notes which cluster the node belongs to, zero for none. One goroutine calls it.
+func (c *control) know(id [16]byte) {
+	if first := c.cluster.Swap(&id) == nil; first {
+		close(c.known)
+	}
+}
+
+// clusterID is what peers are greeted with: they call before the disk was read.
+func (c *control) clusterID() (id [16]byte) {
+	select {
+	case <-c.known:
+		return *c.cluster.Load()
+	case <-c.done:
+		return id
+	}
+}
+
 // join opens the links and the gossip and starts the control core.
 func (n *Node) join() error {
-	c := &control{node: n, events: make(chan func(time.Time), 256), quit: make(chan struct{}), done: make(chan struct{}), changes: map[uint64]func(kindred.BucketChanged){}}
-	c.cluster.Store(&[16]byte{})
-	c.peers.Store(&[]membership.Peer{})
+	c := newControl(n)
 	built := make(chan struct{}) // a peer may dial as soon as there is a listener
 	t, err := transport.Listen(transport.Config{
 		Name: n.cfg.Name, Addr: n.cfg.PeerAddr, Logger: n.log, Faults: n.faults, Security: n.keeper,
@@ -55,7 +82,7 @@ func (n *Node) join() error {
 			<-built
 			n.receive(from, batch)
 		},
-		ClusterID: func() [16]byte { return *c.cluster.Load() },
+		ClusterID: c.clusterID,
 		LinkUp:    func(peer string) { c.put(func(now time.Time) { c.core.SetOutbound(now, peer, true) }) },
 		LinkDown:  func(peer string) { c.put(func(now time.Time) { c.core.SetOutbound(now, peer, false) }) },
 		Inbound: func(peer string, open bool) {
@@ -72,6 +99,7 @@ func (n *Node) join() error {
 		close(c.done)
 		return err
 	}
+	c.know(c.core.ClusterID())
 	c.core.Start(time.Now())
 	first := c.core.Take()
 	if c.gossip, err = n.startGossip(c, first.Announce); err != nil {
@@ -190,8 +218,7 @@ func (c *control) perform(out core.ControlEffects) {
 			return
 		}
 	}
-	id := c.core.ClusterID()
-	c.cluster.Store(&id)
+	c.know(c.core.ClusterID())
 	peers := c.core.Peers()
 	c.peers.Store(&peers)
 	described := c.core.Describe()

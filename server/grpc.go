@@ -22,7 +22,8 @@ const (
 	pingTimeout = 10 * time.Second
 	// pingEveryMin is how often a client may ping without being cut off.
 	pingEveryMin = 5 * time.Second
-	// metadataBytesMax bounds the headers of a call; nothing of ours is in them.
+	// metadataBytesMax bounds the headers of a call; of ours are only who calls and the
+	// cluster that is wanted.
 	metadataBytesMax = 16 << 10
 	// readinessEvery is how often the health service asks the backend.
 	readinessEvery = time.Second
@@ -37,7 +38,8 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxHeaderListSize(metadataBytesMax),
 		grpc.MaxConcurrentStreams(uint32(s.cfg.StreamsPerConnectionMax)),
 		grpc.ConnectionTimeout(s.cfg.HeaderTimeout),
-		grpc.ChainUnaryInterceptor(s.countAnswer),
+		grpc.ChainUnaryInterceptor(s.countAnswer, s.judgeUnary),
+		grpc.ChainStreamInterceptor(s.judgeStream),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: s.cfg.IdleTimeout,
 		}),

@@ -54,15 +54,21 @@ func openPath(path string) bool { return path == "/healthz" || path == "/readyz"
 // admitCall is admit for a gRPC call.
 func (g *guard) admitCall(ctx context.Context) *kindred.Error {
 	var state *tls.ConnectionState
-	from := ""
 	if p, ok := peer.FromContext(ctx); ok {
-		from = p.Addr.String()
 		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
 			state = &info.State
 		}
 	}
 	header := metadata.ValueFromIncomingContext(ctx, "authorization")
-	return g.admit(state, strings.Join(header, ","), from)
+	return g.admit(state, strings.Join(header, ","), callerOf(ctx))
+}
+
+// callerOf is the address of who calls.
+func callerOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr.String()
+	}
+	return ""
 }
 
 // options are what gRPC has to know of the guard.

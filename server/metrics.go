@@ -13,7 +13,7 @@ import (
 // as the last.
 var codes = [...]kindred.Code{
 	"ok", kindred.CodeInvalid, kindred.CodeTooLarge, kindred.CodeBadContext, kindred.CodeSiblings,
-	kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing,
+	kindred.CodeUnavailable, kindred.CodeTimeout, kindred.CodeOverloaded, kindred.CodeWrongRing, kindred.CodeWrongCluster,
 	kindred.CodeNoLayout, kindred.CodeDiskFull, kindred.CodeStopping, kindred.CodeUnauthenticated, kindred.CodeInternal,
 }
 

@@ -204,6 +204,9 @@ func (s *Server) admitLink(a *account, c *linkCarrier, hello *native.Hello, stat
 			return api.ErrorOf(err)
 		}
 	}
+	if bad := s.judgeCluster(hello.Cluster, a.Conn.RemoteAddr().String()); bad != nil {
+		return bad
+	}
 	return s.streams.enter()
 }
 

@@ -45,7 +45,7 @@ func greet(t testing.TB, addr string) (*native.Link, net.Conn) {
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	link, _, err := native.Open(conn, "")
+	link, _, err := native.Open(conn, "", "")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = link.Close() })
 	return link, conn
@@ -224,7 +224,7 @@ func TestOverloadIsSaidOverLinks(t *testing.T) {
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	defer conn.Close()
-	_, _, err = native.Open(conn, "")
+	_, _, err = native.Open(conn, "", "")
 	var refused *native.RefusedError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, kindred.CodeOverloaded, refused.Err.Code)

@@ -82,7 +82,7 @@ func agree(mine, theirs hello) error {
 	case theirs.Lane != mine.Lane:
 		return refuse("it speaks on the lane %s, this link is for %s", theirs.Lane, mine.Lane)
 	case mine.Cluster != none && theirs.Cluster != none && mine.Cluster != theirs.Cluster:
-		return refuse("it belongs to the cluster %s, this node to %s",
+		return refuse("it belongs to the cluster %s, this node to %s, and they can never be one: one of the two has the data folder or the address of another node; empty the folder, or give it addresses of its own",
 			hex.EncodeToString(theirs.Cluster[:]), hex.EncodeToString(mine.Cluster[:]))
 	}
 	return nil

@@ -51,7 +51,7 @@
 //
 // # Example
 //
-//	link, hello, err := native.Open(conn, "Bearer …")
+//	link, hello, err := native.Open(conn, "Bearer …", cluster)
 //	b := native.NewCalls()
 //	b.AddCall(1, request)
 //	err = link.Send(b)

@@ -170,17 +170,27 @@ type Hello struct {
 	VersionMin, VersionMax byte
 	// Authorization is the client's, as in the header of that name; empty without.
 	Authorization string
+	// Cluster is the one that the client wants, empty if it does not know yet, or comes
+	// from before it was named.
+	Cluster string
 	// CallsMax is how many calls the node takes before it has answered some; 0 from
 	// a client.
 	CallsMax int
 }
 
-// authorizationBytesMax bounds what a stranger may send.
-const authorizationBytesMax = 8 << 10
+// authorizationBytesMax and clusterBytesMax bound what a stranger may send.
+const (
+	authorizationBytesMax = 8 << 10
+	clusterBytesMax       = 64
+)
 
 func (h *Hello) append(b []byte) []byte {
 	b = append(b, h.VersionMin, h.VersionMax)
-	return binary.AppendUvarint(appendString(b, h.Authorization), uint64(h.CallsMax))
+	b = binary.AppendUvarint(appendString(b, h.Authorization), uint64(h.CallsMax))
+	if h.Cluster == "" {
+		return b
+	}
+	return appendString(b, h.Cluster)
 }
 
 func decodeHello(body []byte) (h Hello, err error) {
@@ -191,6 +201,12 @@ func decodeHello(body []byte) (h Hello, err error) {
 		r.fail("authorization", "%d bytes, the limit is %d", len(h.Authorization), authorizationBytesMax)
 	}
 	h.CallsMax = int(min(r.uvarint("calls"), 1<<20))
+	if r.err == nil && len(r.rest) > 0 {
+		h.Cluster = string(r.view("cluster"))
+	}
+	if len(h.Cluster) > clusterBytesMax {
+		r.fail("cluster", "%d bytes, the limit is %d", len(h.Cluster), clusterBytesMax)
+	}
 	return h, r.err // a later version may add to it
 }
 

@@ -75,7 +75,7 @@ func FuzzResults(f *testing.F) {
 // FuzzLink gives both ends whatever bytes, as they are and as the body of a frame
 // whose checksum is right.
 func FuzzLink(f *testing.F) {
-	hello := Hello{VersionMin: 1, VersionMax: 1, Authorization: "Bearer x", CallsMax: 9}
+	hello := Hello{VersionMin: 1, VersionMax: 1, Authorization: "Bearer x", CallsMax: 9, Cluster: "17b25fec"}
 	f.Add(byte(kindHello), hello.append(nil))
 	f.Add(byte(kindEnd), appendError(nil, &kindred.Error{Code: kindred.CodeStopping, Message: "m"}))
 	f.Add(byte(kindPing), []byte(nil))
@@ -90,7 +90,7 @@ func FuzzLink(f *testing.F) {
 				_, _ = l.Calls()
 				l.Close()
 			}
-			if l, _, err := Open(&hearing{said: said}, ""); err == nil {
+			if l, _, err := Open(&hearing{said: said}, "", ""); err == nil {
 				_, _ = l.Results()
 				l.Close()
 			}

@@ -94,13 +94,14 @@ func newLink(conn net.Conn, largest int) *Link {
 	return l
 }
 
-// Open begins a link as a client does: it greets and waits for the answer. An error
+// Open begins a link as a client does: it greets and waits for the answer. A node that
+// belongs to another cluster than the one that is named refuses it. An error
 // is a *[RefusedError], if the node said why, or wraps [ErrNoGreeting]. Whoever calls
 // it bounds its time by the connection's deadline, and closes the connection if it
 // fails.
-func Open(conn net.Conn, authorization string) (*Link, Hello, error) {
+func Open(conn net.Conn, authorization, cluster string) (*Link, Hello, error) {
 	l := newLink(conn, api.ResponseBytesMax)
-	mine := Hello{VersionMin: Version, VersionMax: Version, Authorization: authorization}
+	mine := Hello{VersionMin: Version, VersionMax: Version, Authorization: authorization, Cluster: cluster}
 	if err := l.greet(&mine); err != nil {
 		return nil, Hello{}, fmt.Errorf("%w: %w", ErrNoGreeting, err)
 	}

@@ -36,14 +36,14 @@ func greeted(t *testing.T, out, in net.Conn) (client, server *Link) {
 		var err error
 		var hello Hello
 		server, hello, err = Accept(in)
-		if err == nil && hello.Authorization == "Bearer x" {
+		if err == nil && hello.Authorization == "Bearer x" && hello.Cluster == "17b2" {
 			err = server.Welcome(7)
 		}
 		if err != nil {
 			t.Error(err)
 		}
 	})
-	client, hello, err := Open(out, "Bearer x")
+	client, hello, err := Open(out, "Bearer x", "17b2")
 	both.Wait()
 	require.NoError(t, err)
 	require.Equal(t, 7, hello.CallsMax)
@@ -138,7 +138,7 @@ func TestWhoeverDoesNotGreetIsNoLink(t *testing.T) {
 			_ = in.Close()
 		}()
 		go func() { _, _ = io.Copy(io.Discard, in) }()
-		_, _, err := Open(out, "")
+		_, _, err := Open(out, "", "")
 		require.ErrorIs(t, err, ErrNoGreeting, "%q", said)
 		_ = out.Close()
 	}
@@ -161,7 +161,7 @@ func TestARefusalIsHeardAlthoughTheClientHasSentMore(t *testing.T) {
 	require.NoError(t, err)
 	defer out.Close()
 	go func() { _, _ = out.Write(make([]byte, 1<<20)) }()
-	_, _, err = Open(out, "")
+	_, _, err = Open(out, "", "")
 	var refused *RefusedError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, why, refused.Err)
