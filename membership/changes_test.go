@@ -489,6 +489,30 @@ func TestALossIsAcceptedForAChangeThatGoesOn(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Once a change is settled nobody keeps what was staged for it, and all tell the same. What
+// a node that was away brings back is news to nobody.
+func TestWhatWasStagedIsForgottenWhenItIsSettled(t *testing.T) {
+	w := newTown(t, 3)
+	w.stage("n1", own("n1", 2), ring.Own)
+	old := w.views["n2"].rec.tell()
+	version := w.commit("n1")
+	require.Len(t, w.views["n2"].rec.staging.All(), 1, "a rival may take its place yet")
+	w.complete(w.names()...)
+	w.settledOn(version)
+	for _, name := range w.names() {
+		require.Empty(t, w.views[name].rec.staging.All(), name)
+		require.Equal(t, w.views["n1"].held().Hash, w.views[name].held().Hash)
+	}
+	require.Zero(t, w.tick(10), "all know the same, so nobody tells anything")
+	require.False(t, w.views["n3"].rec.hear(old))
+	w.stage("n2", own("n1", 3), ring.Own)
+	require.Len(t, w.views["n3"].Changes().Staged, 1)
+	w.commit("n3")
+	w.complete(w.names()...)
+	n, _ := w.views["n1"].Layout().Node("n1")
+	require.Equal(t, uint32(3), n.Capacity)
+}
+
 // On two sides of a cut different things are staged for one node.
 func TestWhatIsDroppedOfTwoStagedChangesIsTold(t *testing.T) {
 	w := newTown(t, 2)

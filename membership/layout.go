@@ -206,6 +206,9 @@ func (v *View) turn() {
 	for r.course.Turn() {
 		v.unsaved = true
 	}
+	if staging := r.trim(r.staging); !staging.Equal(r.staging) {
+		r.staging, v.unsaved = staging, true
+	}
 	if r.note(v.cfg.Self.Name, v.now.UnixMilli()) {
 		v.unsaved, v.voiced = true, true
 	}

@@ -53,11 +53,20 @@ func decodeRecord(self string, b []byte) (*record, error) {
 // hear takes what another node tells, and reports whether that was news.
 func (r *record) hear(t told) (news bool) {
 	news = r.course.Hear(t.files)
-	staging := ring.MergeStaging(r.staging, t.staging)
+	staging := r.trim(ring.MergeStaging(r.staging, t.staging))
 	if len(staging.All()) <= ring.StagedMax && !staging.Equal(r.staging) {
 		r.staging, news = staging, true
 	}
 	return r.remember(mergeHistory(r.history, t.history)) || news
+}
+
+// trim forgets what is staged for nothing any more. All nodes do that at the same point,
+// when the decision that took it is settled, so that they tell one another the same again.
+func (r *record) trim(s ring.Staging) ring.Staging {
+	if !r.course.Settled() {
+		return s
+	}
+	return s.Trim(r.course.Tip())
 }
 
 // remember takes another history, and reports whether it says anything else.

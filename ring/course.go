@@ -135,7 +135,7 @@ func (c *Course) Propose(s Staging, loss bool) (*Decision, error) {
 	for v := range c.files {
 		counter = max(counter, v.Counter)
 	}
-	return c.Tip().next(s.Pending(c.Tip()), counter+1, c.Settled(), loss)
+	return c.Tip().next(s, counter+1, c.Settled(), loss)
 }
 
 // Commit proposes a decision to all and holds it.

@@ -11,10 +11,13 @@ import (
 // Decision is a layout together with what it follows on: what operators commit. It is
 // immutable.
 type Decision struct {
-	layout  *Layout
-	parent  Version
-	gone    []string
-	taken   []taken
+	layout *Layout
+	parent Version
+	gone   []string
+	taken  []taken
+	// floor: of names that are not in taken, all changes with a counter up to this were
+	// taken.
+	floor   uint64
 	settled bool
 	loss    bool
 	version Version
@@ -56,7 +59,10 @@ func (d *Decision) Loss() bool { return d.loss }
 
 // Decided reports whether an operator has said what is to become of a node: its zone and
 // capacity are then his, and not what it was started with.
-func (d *Decision) Decided(name string) bool { return d.took(name) != (Stamp{}) }
+func (d *Decision) Decided(name string) bool {
+	_, known := d.findTaken(name)
+	return known
+}
 
 // Former reports whether a node was a member once, and was let go or removed.
 func (d *Decision) Former(name string) bool { return !d.has(name) && d.Decided(name) }
@@ -80,12 +86,22 @@ func (d *Decision) has(name string) bool {
 	return ok
 }
 
+// took is the last change for a node that was taken. Of a name that is not remembered it
+// is the greatest counter that any such name may have had.
 func (d *Decision) took(name string) Stamp {
 	at, known := d.findTaken(name)
 	if !known {
-		return Stamp{}
+		return Stamp{Counter: d.floor}
 	}
 	return d.taken[at].stamp
+}
+
+// hasTaken reports whether a change needs no decision any more.
+func (d *Decision) hasTaken(e Staged) bool {
+	if at, known := d.findTaken(e.Name); known {
+		return e.Stamp.Compare(d.taken[at].stamp) <= 0
+	}
+	return e.Stamp.Counter <= d.floor
 }
 
 func (d *Decision) findTaken(name string) (int, bool) {
@@ -93,13 +109,13 @@ func (d *Decision) findTaken(name string) (int, bool) {
 }
 
 // next is the decision that takes all that is pending, with a version of that counter.
-func (d *Decision) next(pending []Staged, counter uint64, settled, loss bool) (*Decision, error) {
-	next := &Decision{parent: d.version, taken: slices.Clone(d.taken), settled: settled, loss: loss}
+func (d *Decision) next(s Staging, counter uint64, settled, loss bool) (*Decision, error) {
+	next := &Decision{parent: d.version, taken: slices.Clone(d.taken), floor: d.floor, settled: settled, loss: loss}
 	if !settled {
 		next.gone = slices.Clone(d.gone)
 	}
 	nodes := d.layout.Nodes()
-	for _, e := range pending {
+	for _, e := range s.Pending(d) {
 		at := slices.IndexFunc(nodes, func(n Node) bool { return n.Name == e.Name })
 		switch {
 		case e.Intent == Own && at >= 0:
@@ -120,8 +136,37 @@ func (d *Decision) next(pending []Staged, counter uint64, settled, loss bool) (*
 		return nil, err
 	}
 	next.layout = layout
+	next.forget(d, s)
 	next.seal()
 	return next, nil
+}
+
+// forgetAt is how many names decisions remember, or are staged for, before the next
+// decision forgets those that are of no use: who is a member or gone by neither it nor its
+// parent.
+const forgetAt = StagedMax / 2
+
+// forget raises the floor to what was taken for names of no use, and what was taken back
+// for them. A change for a new name that nobody has told here, of the other side of a cut
+// say, and that has such a counter counts as taken then: it has to be staged again. That
+// is the price of names without end, once in some thousand of them.
+func (d *Decision) forget(parent *Decision, s Staging) {
+	if len(d.taken) <= forgetAt && len(s.entries) <= forgetAt {
+		return
+	}
+	useless := func(name string) bool { return !d.has(name) && !d.isGone(name) && !parent.has(name) }
+	for _, e := range s.entries {
+		if useless(e.Name) {
+			d.floor = max(d.floor, e.Stamp.Counter)
+		}
+	}
+	d.taken = slices.DeleteFunc(d.taken, func(t taken) bool {
+		if !useless(t.name) {
+			return false
+		}
+		d.floor = max(d.floor, t.stamp.Counter)
+		return true
+	})
 }
 
 func (d *Decision) take(e Staged) {
@@ -145,9 +190,9 @@ const decisionFormat = 1
 // AppendTo appends the one binary form of a decision:
 //
 //	format 1 byte · parent's counter uvarint and hash 8 bytes, big-endian ·
-//	flags 1 byte (1: settled, 2: loss accepted) · number gone uvarint, names (uvarint length and bytes) ·
+//	flags 1 byte (1: settled, 2: loss accepted, 4: a floor) · number gone uvarint, names (uvarint length and bytes) ·
 //	number of nodes taken for uvarint, per node by name: name, counter, by ·
-//	the layout in its own form
+//	floor uvarint, if the flags say so · the layout in its own form
 func (d *Decision) AppendTo(b []byte) []byte { return d.appendContent(b) }
 
 func (d *Decision) appendContent(b []byte) []byte {
@@ -159,6 +204,9 @@ func (d *Decision) appendContent(b []byte) []byte {
 	if d.loss {
 		flags |= 2
 	}
+	if d.floor > 0 {
+		flags |= 4
+	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(len(d.gone)))
 	for _, name := range d.gone {
@@ -167,6 +215,9 @@ func (d *Decision) appendContent(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(d.taken)))
 	for _, t := range d.taken {
 		b = appendStamp(appendString(b, t.name), t.stamp)
+	}
+	if d.floor > 0 {
+		b = binary.AppendUvarint(b, d.floor)
 	}
 	return d.layout.AppendTo(b)
 }
@@ -185,12 +236,17 @@ func DecodeDecision(b []byte) (*Decision, error) {
 	}
 	d := &Decision{parent: r.version()}
 	flags := r.byte("flags")
-	if flags > 3 {
+	if flags > 7 {
 		r.fail("flags", "are unknown")
 	}
 	d.settled, d.loss = flags&1 != 0, flags&2 != 0
 	d.gone = r.goneNames()
 	d.taken = r.takenFor()
+	if flags&4 != 0 {
+		if d.floor = r.uvarint("floor", 1<<64-1); d.floor == 0 {
+			r.fail("floor", "is none")
+		}
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -210,7 +266,7 @@ func DecodeDecision(b []byte) (*Decision, error) {
 func (d *Decision) check() error {
 	first := d.parent == Version{}
 	switch {
-	case first && (len(d.gone) > 0 || len(d.taken) > 0 || d.settled || d.loss):
+	case first && (len(d.gone) > 0 || len(d.taken) > 0 || d.floor > 0 || d.settled || d.loss):
 		return &DecodeError{Field: "parent", Reason: "the first decision follows on nothing and changes nothing"}
 	case !first && d.parent.Counter >= d.layout.version.Counter:
 		return &DecodeError{Field: "parent", Reason: "does not come before its layout"}

@@ -8,7 +8,8 @@ import (
 )
 
 // StagedMax limits the nodes that changes may be staged for, and those that decisions
-// remember: names that were ever used.
+// remember. Both are let go again, see [Staging.Trim]: it is no limit of the names that a
+// cluster may ever use.
 const StagedMax = 4096
 
 // Intent is what is to become of a node.
@@ -55,7 +56,7 @@ type Staged struct {
 // change. It is immutable; the zero value is empty.
 //
 // Nothing has to be removed from it when it is committed: a [Decision] remembers what it
-// took. What a decision took that lost against a rival is pending again by itself.
+// took, and when that is settled Trim forgets it here. What a decision took that lost against a rival is pending again by itself.
 type Staging struct{ entries []Staged } // by name
 
 // All lists what is staged, taken or not, by name.
@@ -65,7 +66,7 @@ func (s Staging) All() []Staged { return slices.Clone(s.entries) }
 func (s Staging) Pending(d *Decision) []Staged {
 	var pending []Staged
 	for _, e := range s.entries {
-		if e.Intent != Keep && e.Stamp.Compare(d.took(e.Name)) > 0 {
+		if e.Intent != Keep && !d.hasTaken(e) {
 			pending = append(pending, e)
 		}
 	}
@@ -85,7 +86,7 @@ func (s Staging) Stage(by string, d *Decision, n Node, intent Intent) (Staging, 
 	}
 	at, known := s.find(n.Name)
 	if !known && len(s.entries) >= StagedMax {
-		return s, &LimitError{Field: "nodes staged for", Got: uint64(len(s.entries) + 1), Max: StagedMax, Fix: "use names again"}
+		return s, &LimitError{Field: "nodes staged for", Got: uint64(len(s.entries) + 1), Max: StagedMax, Fix: "commit what is staged, and wait until that is settled"}
 	}
 	last := d.took(n.Name)
 	if known && s.entries[at].Stamp.Compare(last) > 0 {
@@ -102,10 +103,11 @@ func (s Staging) Clear(by string, d *Decision) Staging {
 	return s
 }
 
-// Trim forgets what a decision took. Whoever still has that may merge it back in: it is
-// pending no more.
+// Trim forgets what a decision took, for when everybody works by it alone: before that one
+// that is pending again by itself might win. Whoever still has it may merge it back in: it
+// is pending no more.
 func (s Staging) Trim(d *Decision) Staging {
-	return Staging{slices.DeleteFunc(slices.Clone(s.entries), func(e Staged) bool { return e.Stamp.Compare(d.took(e.Name)) <= 0 })}
+	return Staging{slices.DeleteFunc(slices.Clone(s.entries), d.hasTaken)}
 }
 
 // MergeStaging joins what two nodes know to be staged. It is commutative, associative and

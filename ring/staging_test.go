@@ -2,6 +2,7 @@ package ring
 
 import (
 	"encoding/hex"
+	"fmt"
 	"os"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestCommittedChangesArePendingNoMore(t *testing.T) {
 	d := First(mustNew(t, 8, 2, cluster(3, 1, equal)))
 	left := mustStage(t, Staging{}, "n1", d, Node{Name: "n4", Capacity: 1}, Own)
 	right := mustStage(t, Staging{}, "n2", d, Node{Name: "n3"}, Leave)
-	won, err := d.next(left.Pending(d), 2, true, false)
+	won, err := d.next(left, 2, true, false)
 	require.NoError(t, err)
 	both := MergeStaging(left, right)
 	require.Equal(t, "n3", both.Pending(won)[0].Name, "the other's change waits for the next commit")
@@ -84,6 +85,57 @@ func TestCommittedChangesArePendingNoMore(t *testing.T) {
 	require.Len(t, MergeStaging(again, left).Pending(won), 2)
 	require.Empty(t, again.Clear("n3", won).Pending(won))
 	require.Empty(t, MergeStaging(again, again.Clear("n3", won)).Pending(won), "what was taken back stays so")
+}
+
+// Names come and go for years: neither what is staged nor what decisions remember grows
+// without end, what was done once is never done again, and names can be used again.
+func TestNamesNeverRunOut(t *testing.T) {
+	d := First(mustNew(t, 2, 1, cluster(2, 1, equal)))
+	var s, all Staging // all is what a node knows that was away, and heard of no decision
+	change := func(n Node, intent Intent) {
+		s = mustStage(t, s, "n1", d, n, intent)
+		next, err := d.next(s, d.version.Counter+1, true, false)
+		require.NoError(t, err)
+		all.entries = append(all.entries, s.Pending(d)...)
+		if d, s = next, s.Trim(next); len(d.taken)%500 == 0 {
+			again, err := DecodeDecision(d.AppendTo(nil))
+			require.NoError(t, err)
+			require.Equal(t, d.version, again.version)
+			require.Equal(t, d.floor, again.floor)
+		}
+		require.Empty(t, s.All())
+	}
+	change(Node{Name: "old", Capacity: 1}, Own)
+	change(Node{Name: "old"}, Leave)
+	change(Node{Name: "stays", Capacity: 1}, Own)
+	for i := range StagedMax + 500 {
+		change(Node{Name: fmt.Sprint("m", i), Capacity: 1}, Own)
+		change(Node{Name: fmt.Sprint("m", i)}, Leave)
+		require.LessOrEqual(t, len(d.taken), forgetAt+NodesMax)
+	}
+	require.Empty(t, all.Pending(d))
+	require.Positive(t, d.floor)
+	require.True(t, d.Decided("stays"))
+	require.False(t, d.Decided("old"), "it is forgotten")
+	change(Node{Name: "old", Capacity: 2}, Own)
+	n, _ := d.layout.Node("old")
+	require.Equal(t, uint32(2), n.Capacity)
+}
+
+// What is taken back again and again goes as well.
+func TestWhatIsTakenBackIsForgottenWhenItIsMuch(t *testing.T) {
+	d := First(mustNew(t, 2, 1, cluster(2, 1, equal)))
+	var s Staging
+	for i := range forgetAt + 1 {
+		s = mustStage(t, s, "n1", d, Node{Name: fmt.Sprint("m", i), Capacity: 1}, Own)
+	}
+	old := s
+	s = s.Clear("n1", d)
+	s = mustStage(t, s, "n1", d, Node{Name: "n9", Capacity: 1}, Own)
+	d, err := d.next(s, 2, true, false)
+	require.NoError(t, err)
+	require.Empty(t, s.Trim(d).All())
+	require.Empty(t, MergeStaging(s.Trim(d), old).Pending(d), "what was taken back stays so")
 }
 
 func TestStagingRefusesWhatNoLayoutHolds(t *testing.T) {
@@ -126,7 +178,7 @@ func TestGoldenBytesOfStagingsAndDecisions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s, read)
 
-	d, err := first.next(s.Pending(first), 9, false, true)
+	d, err := first.next(s, 9, false, true)
 	require.NoError(t, err)
 	golden(t, goldenDecision, d.AppendTo(nil))
 	for _, d := range []*Decision{first, d} {
@@ -141,7 +193,7 @@ func TestGoldenBytesOfStagingsAndDecisions(t *testing.T) {
 func TestEveryTruncationOfStagingsAndDecisionsIsRefused(t *testing.T) {
 	first := First(goldenLayout(t))
 	s := someStaging(t, first)
-	d, err := first.next(s.Pending(first), 9, false, true)
+	d, err := first.next(s, 9, false, true)
 	require.NoError(t, err)
 	for b := s.AppendTo(nil); len(b) > 0; {
 		b = b[:len(b)-1]
@@ -161,7 +213,7 @@ func TestEveryTruncationOfStagingsAndDecisionsIsRefused(t *testing.T) {
 
 func FuzzDecodeDecision(f *testing.F) {
 	first := First(goldenLayout(f))
-	d, err := first.next(someStaging(f, first).Pending(first), 9, true, false)
+	d, err := first.next(someStaging(f, first), 9, true, false)
 	require.NoError(f, err)
 	f.Add(d.AppendTo(nil))
 	f.Add(someStaging(f, first).AppendTo(nil))
@@ -185,9 +237,9 @@ func TestDecisionsDifferThoughTheirLayoutsDoNot(t *testing.T) {
 	first := First(mustNew(t, 8, 2, cluster(3, 1, equal)))
 	leave := mustStage(t, Staging{}, "n1", first, Node{Name: "n3"}, Leave)
 	remove := mustStage(t, Staging{}, "n1", first, Node{Name: "n3"}, Remove)
-	a, err := first.next(leave.Pending(first), 2, true, false)
+	a, err := first.next(leave, 2, true, false)
 	require.NoError(t, err)
-	b, err := first.next(remove.Pending(first), 2, true, false)
+	b, err := first.next(remove, 2, true, false)
 	require.NoError(t, err)
 	require.Equal(t, a.layout.version, b.layout.version)
 	require.True(t, a.Version().Rivals(b.Version()))
