@@ -116,7 +116,7 @@ func (o *forwardOp) giveUp(s *Shard) {
 func (s *Shard) wrongRing(why string) *kindred.Error {
 	return &kindred.Error{
 		Code: kindred.CodeWrongRing, Outcome: kindred.NotApplied,
-		Message: s.cfg.Node + " got a request and " + why + " by layout " + s.layout.Version().String() + ": read the layout again",
+		Message: s.cfg.Node + " got a request and " + why + " by layout " + s.phase.Progress().Tip.String() + ": read the layout again",
 	}
 }
 

@@ -358,6 +358,9 @@ func TestARemovedNodeRefuses(t *testing.T) {
 		require.NotNil(t, resp.Err)
 		require.Equal(t, kindred.CodeWrongRing, resp.Err.Code)
 		require.Equal(t, kindred.NotApplied, resp.Err.Outcome)
+		if req.Op == kindred.OpPut {
+			require.Contains(t, resp.Err.Message, "by layout "+m.courses["n4"].Tip().Version().String(), "as everything else names it")
+		}
 	}
 	refused := 0
 	m.lose = func(from, _ string, msg wire.Message) bool {

@@ -17,7 +17,9 @@ const (
 )
 
 // Note reports whether a problem of this kind is for information only.
-func (k Kind) Note() bool { return k == FewZones || k == Unheard || k == Replaces || k == Acceptable }
+func (k Kind) Note() bool {
+	return k == FewZones || k == Unheard || k == Replaces || k == HandsOver || k == Acceptable
+}
 
 func (k Kind) String() string {
 	switch k {
@@ -45,6 +47,8 @@ func (k Kind) String() string {
 		return "unheard"
 	case Replaces:
 		return "replaces"
+	case HandsOver:
+		return "hands over"
 	case Acceptable:
 		return "acceptable"
 	}

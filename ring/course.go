@@ -129,7 +129,7 @@ func (c *Course) concerns(f File) bool {
 // operator wants it, committed. It is greater than every successor of the tip that is
 // known. Loss says that the operator accepts what [Plan] says may be lost.
 //
-// Errors: *LimitError, *NodeError.
+// Errors: *CommitError, if nobody would own anything, *LimitError, *NodeError.
 func (c *Course) Propose(s Staging, loss bool) (*Decision, error) {
 	counter := c.tip.Counter
 	for v := range c.files {

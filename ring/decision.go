@@ -131,6 +131,10 @@ func (d *Decision) next(s Staging, counter uint64, settled, loss bool) (*Decisio
 		next.take(e)
 	}
 	slices.Sort(next.gone)
+	if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Capacity > 0 }) {
+		return nil, &CommitError{"nobody would be left to own the data: every member leaves, is removed, or gets the capacity 0",
+			"let one stay, or join another that takes over in the same plan (kvcli cluster join), or take it back (kvcli cluster clear)"}
+	}
 	layout, err := d.layout.change(nodes, counter)
 	if err != nil {
 		return nil, err

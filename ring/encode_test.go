@@ -99,7 +99,8 @@ func requireTyped(t require.TestingT, err error) {
 	var l *LimitError
 	var n *NodeError
 	var m *MergeError
-	require.True(t, errors.As(err, &f) || errors.As(err, &d) || errors.As(err, &l) || errors.As(err, &n) || errors.As(err, &m), "%T %v", err, err)
+	var c *CommitError
+	require.True(t, errors.As(err, &c) || errors.As(err, &f) || errors.As(err, &d) || errors.As(err, &l) || errors.As(err, &n) || errors.As(err, &m), "%T %v", err, err)
 }
 
 // resealed appends the hash that makes content look genuine.

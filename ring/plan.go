@@ -45,6 +45,7 @@ const (
 	Orphaned                        // acknowledged writes may be lost
 	Unheard                         // a note: voters are not up
 	Replaces                        // a note: a decision that is held is never used then
+	HandsOver                       // a note: a node that owns nothing hands over what it has
 	Acceptable                      // a note: a commit may accept a loss for the change that goes on, and nothing else
 )
 
@@ -64,6 +65,7 @@ func (c *Course) Plan(s Staging, d *Decision, now Situation) *Plan {
 	p.refuseStaged(c, now)
 	p.addNodes(d)
 	p.addMoves(d, now)
+	p.noteReturns(tip)
 	p.addOrphans(c, d)
 	for _, n := range c.voters(d) {
 		if n != c.self && !now.Up(n) {
@@ -119,6 +121,17 @@ func (p *Plan) refuseStaged(c *Course, now Situation) {
 			refuse(StillHere, e.Name, "node %q is up, and to remove it loses what only it has: let it leave, or stop it for ever first", e.Name)
 		case e.Intent == Own && c.Tip().isGone(e.Name) && !c.Settled():
 			refuse(StillGoing, e.Name, "node %q is being removed: wait until that is settled", e.Name)
+		}
+	}
+}
+
+// noteReturns says of members to be that own nothing that nobody knows what they bring:
+// what they had before they were removed, and the owners lack.
+func (p *Plan) noteReturns(tip *Decision) {
+	for _, e := range p.Takes {
+		if e.Intent == Own && e.Capacity == 0 && !tip.has(e.Name) {
+			p.Notes = append(p.Notes, Problem{Kind: HandsOver, Node: e.Name, Text: fmt.Sprintf(
+				"%s owns nothing; if it has data of before, the owners take from it what they lack, which is not in the bytes of this plan: nobody knows how much that is before they compare", e.Name)})
 		}
 	}
 }

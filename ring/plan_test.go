@@ -164,6 +164,40 @@ func TestALossIsAcceptedWithoutAnyChange(t *testing.T) {
 	require.Equal(t, []string{"cat"}, bee.Tip().Gone())
 }
 
+// Somebody has to own the data, and who plans otherwise is told that in his own words.
+func TestNotEverybodyCanLeave(t *testing.T) {
+	c := three(t, "dog")
+	tip := c.courses["ant"].Tip()
+	var s Staging
+	for _, name := range []string{"ant", "bee"} {
+		s = mustStage(t, s, "ant", tip, Node{Name: name}, Leave)
+	}
+	s = mustStage(t, s, "ant", tip, Node{Name: "cat"}, Own)
+	_, err := c.courses["ant"].Propose(s, false)
+	require.EqualError(t, err, "ring: not committed: nobody would be left to own the data: every member leaves, is removed, or gets the capacity 0: "+
+		"let one stay, or join another that takes over in the same plan (kvcli cluster join), or take it back (kvcli cluster clear)")
+	s = mustStage(t, s, "ant", tip, Node{"dog", "", 1}, Own)
+	_, err = c.courses["ant"].Propose(s, false)
+	require.NoError(t, err)
+}
+
+// Who was removed and returns has what nobody else may have, and nobody can say how much:
+// a plan that says nothing moves has to say that.
+func TestAPlanSaysThatWhoReturnsHandsOver(t *testing.T) {
+	c := three(t, "dog")
+	tip := c.courses["ant"].Tip()
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", tip, Node{Name: "dog"}, Own)
+	p := c.plan(t, "ant", false, situation())
+	require.Zero(t, p.Copies)
+	require.Contains(t, kinds(p.Notes), HandsOver)
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", tip, Node{"dog", "", 1}, Own)
+	require.NotContains(t, kinds(c.plan(t, "ant", false, situation()).Notes), HandsOver)
+	c.staged["ant"] = mustStage(t, Staging{}, "ant", tip, Node{Name: "cat"}, Own)
+	p = c.plan(t, "ant", false, situation())
+	require.NotContains(t, kinds(p.Notes), HandsOver, "its copies are counted")
+	require.Positive(t, p.Nodes[2].BytesOut)
+}
+
 func TestARemovedNodeComesBackWhenItsRemovalIsSettled(t *testing.T) {
 	c := newCrowd(t, 16, 2, []Node{{"ant", "", 1}, {"bee", "", 1}, {"cat", "", 1}})
 	require.NoError(t, c.commit(t, "ant", Node{Name: "cat"}, Remove))
@@ -199,7 +233,7 @@ func TestPlansAddUp(t *testing.T) {
 			return // nobody who owns may be left
 		}
 		d, err := c.courses[at].Propose(c.staged[at], true)
-		if nobody := new(LimitError); errors.As(err, &nobody) {
+		if nobody := new(CommitError); errors.As(err, &nobody) {
 			return // the lynx was the only owner, and is not to own any more
 		}
 		require.NoError(t, err)

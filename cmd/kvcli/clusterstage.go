@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -55,8 +56,8 @@ type layoutView struct {
 	node   string
 }
 
-// onLayout asks the first member that can be reached, so that two commands in a row ask
-// the same one.
+// onLayout asks the first owner that can be reached, so that two commands in a row ask the
+// same one, and a plan one that can weigh copies of its own.
 func (a *app) onLayout(ctx context.Context, do func(context.Context, *layoutView) error) error {
 	return a.withCluster(ctx, func(cl cluster) error {
 		asking, cancel := a.limit(ctx, defaultTimeout)
@@ -78,7 +79,11 @@ func viewLayout(ctx context.Context, cl cluster) (*layoutView, error) {
 	if v.layout, err = layoutOf(info); err != nil {
 		return nil, err
 	}
-	for _, n := range v.layout.Nodes() {
+	nodes := v.layout.Nodes()
+	slices.SortStableFunc(nodes, func(a, b ring.Node) int { // who owns nothing cannot say what copies hold
+		return cmp.Compare(min(b.Capacity, 1), min(a.Capacity, 1))
+	})
+	for _, n := range nodes {
 		if m, seen := v.member(n.Name); seen && (n.Name == info.Node || m.State == kindred.Alive && m.Linked) {
 			v.node = n.Name
 			break
