@@ -36,6 +36,9 @@ The plan has a version; 'kvcli cluster commit VERSION' commits this one and no o
 					return err
 				}
 				doc := planDoc{PlanDoc: api.NewPlanDoc(&plan), Incomplete: changeOf(ctx, v.cl, v.info).Incomplete}
+				if doc.Lost, err = v.account(ctx, &plan); err != nil {
+					return err
+				}
 				return a.print(doc, func(w io.Writer) error { return a.writePlan(w, &plan, &doc) })
 			})
 		},
@@ -47,6 +50,21 @@ type planDoc struct {
 	api.PlanDoc
 	// Incomplete are copies that keep the change before this one from going on.
 	Incomplete []api.IncompleteDoc `json:"incomplete"`
+	// Lost is the account of what only those had that the plan removes.
+	Lost []lostDoc `json:"lost"`
+}
+
+// account asks all others what only those had that a plan removes.
+func (v *layoutView) account(ctx context.Context, p *kindred.LayoutPlan) ([]lostDoc, error) {
+	names := removals(p)
+	if len(names) == 0 {
+		return []lostDoc{}, nil
+	}
+	s, err := surveyCluster(ctx, v.cl)
+	if err != nil {
+		return nil, err
+	}
+	return accountOf(s, v.layout, names), nil
 }
 
 func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan, doc *planDoc) error {
@@ -79,6 +97,11 @@ func (a *app) writePlan(w io.Writer, p *kindred.LayoutPlan, doc *planDoc) error 
 			continue // it was said above, if it is of use
 		}
 		fmt.Fprintf(w, "%s %s\n", st.Warn("note:"), n.Text)
+	}
+	for _, lost := range doc.Lost {
+		for _, line := range lost.lines() {
+			fmt.Fprintf(w, "%s %s\n", st.Warn("lost:"), line)
+		}
 	}
 	for _, r := range p.Refusals {
 		fmt.Fprintf(w, "%s %s\n", st.Bad("refused:"), r.Text)
@@ -204,6 +227,8 @@ type commitDoc struct {
 	WaitsFor []api.WaitDoc `json:"waits_for"`
 	// Incomplete are copies that keep it from being settled, with --wait.
 	Incomplete []api.IncompleteDoc `json:"incomplete"`
+	// Lost is the account of what only those had that it removes, at the commit.
+	Lost []lostDoc `json:"lost"`
 }
 
 func (a *app) commit(ctx context.Context, version string, acceptLoss, wait bool) error {
@@ -239,12 +264,21 @@ func (a *app) commitStaged(ctx context.Context, cl cluster, version string, acce
 	case !stuck && plan.NothingStaged() != "":
 		return nil, unsafe("nothing was committed: nothing is staged, and no node that can be asked says that the change which goes on can never end, so that there is no loss to accept")
 	}
+	lost, err := v.account(asking, &plan)
+	if err != nil {
+		return nil, err
+	}
+	for i := range lost {
+		for _, line := range lost[i].lines() {
+			a.note("%s", line)
+		}
+	}
 	begin := time.Now()
 	known, err := cl.Commit(asking, v.node, plan.Version, acceptLoss)
 	if err != nil {
 		return nil, err
 	}
-	doc := &commitDoc{AskedNode: v.node, Version: committed(&known), WaitsFor: api.NewProgressDoc(&known.Progress).Waits, Incomplete: []api.IncompleteDoc{}}
+	doc := &commitDoc{AskedNode: v.node, Version: committed(&known), WaitsFor: api.NewProgressDoc(&known.Progress).Waits, Incomplete: []api.IncompleteDoc{}, Lost: lost}
 	if !wait {
 		return doc, nil
 	}

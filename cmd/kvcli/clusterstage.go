@@ -324,8 +324,10 @@ func (a *app) confirmRemoval(ctx context.Context, v *layoutView, names []string,
 	if err != nil {
 		return err
 	}
-	for _, line := range lossLines(s, v, names) {
-		a.note("%s", line)
+	for _, lost := range accountOf(s, v.layout, names) {
+		for _, line := range lost.lines() {
+			a.note("%s", line)
+		}
 	}
 	if yes {
 		return nil
@@ -346,41 +348,6 @@ func (a *app) confirmRemoval(ctx context.Context, v *layoutView, names []string,
 		return unsafe(fmt.Sprintf("%q is not %q", answer, all))
 	}
 	return nil
-}
-
-// lossLines say what is known of what only those nodes had.
-func lossLines(s *survey, v *layoutView, names []string) (lines []string) {
-	missing, behind, unknown := uint64(0), uint64(0), []string{}
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		if slices.Contains(names, n.Name) {
-			continue
-		}
-		if !n.known() {
-			unknown = append(unknown, n.Name)
-			continue
-		}
-		r := n.replication()
-		sum := r.Summary()
-		missing, behind = max(missing, sum.Missing), max(behind, sum.Lag)
-	}
-	for _, name := range names {
-		was := "is giving away what it had"
-		if _, member := v.layout.Node(name); member {
-			was = "was a home of " + counted(len(v.layout.Owned(name, v.layout.Replicas())), "partition", "partitions")
-		}
-		lines = append(lines, fmt.Sprintf("%s %s. What only %s had is lost for ever once it is removed.", name, was, name))
-	}
-	switch {
-	case missing+behind > 0:
-		lines = append(lines, fmt.Sprintf("The others have heard of %d write events that they lack.", max(missing, behind)))
-	case len(unknown) == 0:
-		lines = append(lines, "The others have heard of no write event that they lack; of what they have not heard of nobody can tell.")
-	}
-	if len(unknown) > 0 {
-		lines = append(lines, fmt.Sprintf("%s cannot be asked, so there may be more.", strings.Join(unknown, ", ")))
-	}
-	return lines
 }
 
 func (a *app) clusterSetZone() *cobra.Command {
