@@ -159,6 +159,10 @@ costs: check-go ## measure puts, gets, idle nodes and a million keys against the
 bench-transfer: check-go ## nodes join three others, without the throttle and under load with it, against the bars; UPDATE=1 writes bench/TRANSFERS.md
 	go test -vet=off -count=1 -v -timeout 15m ./bench -run 'TestATransfer' -million $(if $(UPDATE),-transfers $(CURDIR)/bench/TRANSFERS.md)
 
+.PHONY: bench-scale
+bench-scale: check-go ## nine nodes beside three, and ten million keys, against the bars, in some twenty minutes; UPDATE=1 writes bench/SCALE.md
+	go test -vet=off -count=1 -v -timeout 60m ./bench -run 'TestNineNodes|TestTenMillion' -scale $(if $(UPDATE),-scales $(CURDIR)/bench/SCALE.md)
+
 # The peers' servers come from the module proxy, in the versions of bench/peers/go.mod.
 .PHONY: bench
 bench: build ## Kindred beside its floors and PEERS, in ROUNDS (5); OUTPUT=json; UPDATE=1 writes bench/RESULTS.md

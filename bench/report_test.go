@@ -51,23 +51,17 @@ func machineUsage(t *testing.T) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// reportHead begins a report, for both tests.
-const reportHead = `# What transfers come to
-
-Written by ` + "`make bench-transfer UPDATE=1`" + `, not by hand. Three nodes on one machine become more; single figures depend on the machine, ratios much less.
-`
-
-// report writes a section of the report, in the place of the one that begins alike, and
-// where it was measured.
-func report(t *testing.T, name, section string) {
-	if *transferReport == "" {
+// report writes a section of a report, in the place of the one that begins alike, and
+// where it was measured. A new file begins with the head.
+func report(t *testing.T, path, head, name, section string) {
+	if path == "" {
 		return
 	}
-	old, _ := os.ReadFile(*transferReport)
+	old, _ := os.ReadFile(path)
 	begin, end := "<!-- "+name+" -->\n", "<!-- end -->\n"
 	text := string(old)
 	if text == "" {
-		text = reportHead
+		text = head
 	}
 	section = begin + section + "\n" + where() + end
 	if before, rest, found := strings.Cut(text, begin); found {
@@ -76,7 +70,7 @@ func report(t *testing.T, name, section string) {
 	} else {
 		text += "\n" + section
 	}
-	require.NoError(t, os.WriteFile(*transferReport, []byte(text), 0o644))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }
 
 // where says on what it was measured.

@@ -35,6 +35,12 @@ const (
 
 var transferReport = flag.String("transfers", "", "write what transfers come to into this file")
 
+// transferHead begins the report of both tests.
+const transferHead = `# What transfers come to
+
+Written by ` + "`make bench-transfer UPDATE=1`" + `, not by hand. Three nodes on one machine become more; single figures depend on the machine, ratios much less.
+`
+
 // transferRig is a cluster of three nodes of one zone with something to move.
 type transferRig struct {
 	cluster *local.Cluster
@@ -146,7 +152,7 @@ func TestATransferKeepsUpWithTheEngine(t *testing.T) {
 		inOrder.byteRate()/1e6, 100*share, arriving.byteRate()/1e6, 100*m.rate()/arriving.byteRate(), took)
 	if *million {
 		judge(t, took, func() { require.GreaterOrEqual(t, share, TransferRateMin) })
-		report(t, "keeps up", fmt.Sprintf(`## A node joins without the throttle
+		report(t, *transferReport, transferHead, "keeps up", fmt.Sprintf(`## A node joins without the throttle
 
 %d keys with values of %d bytes on three nodes, no clients, `+"`--transfer-bytes 0 --transfer-slowdown 0`"+`. Both ends of every copy, the commits of three replicas and the engine share the processors.
 
@@ -204,7 +210,7 @@ func TestATransferHardlyDisturbsClients(t *testing.T) {
 	t.Logf("while nodes join, all: %v, %.2f times the quiet p99; other programs took %.2f processors", meanwhile, slowdown, took)
 	if *million {
 		judge(t, took, func() { require.LessOrEqual(t, slowdown, TransferSlowdownMax) })
-		report(t, "hardly disturbs", disturbance(keys, rate, atRest, meanwhile, changes, took))
+		report(t, *transferReport, transferHead, "hardly disturbs", disturbance(keys, rate, atRest, meanwhile, changes, took))
 	}
 }
 
