@@ -19,6 +19,9 @@ type Recent struct {
 	// order is a ring of the ids in the order of their arrival.
 	order []kindred.RequestID
 	next  int
+	// room is for the dots of requests to come, most of which have one: they are
+	// allocated together, and go at about the same time.
+	room []vclock.Dot
 }
 
 // service is one request as it was served: the hash of its key, and its dots.
@@ -30,6 +33,9 @@ type service struct {
 // dotsPerRequest bounds what one id can grow to: a client that retries through
 // every replica of a partition mints one dot at each.
 const dotsPerRequest = kindred.ReplicasMax
+
+// roomDots is how many dots are allocated at a time.
+const roomDots = 128
 
 // NewRecent remembers up to limit ids, about 120 bytes each.
 func NewRecent(limit int) *Recent {
@@ -49,8 +55,21 @@ func (r *Recent) Add(id kindred.RequestID, key uint64, d vclock.Dot) {
 	if known.key != key || len(known.dots) >= dotsPerRequest || slices.Contains(known.dots, d) {
 		return
 	}
+	if known.dots == nil {
+		known.dots = r.one()
+	}
 	known.dots = append(known.dots, d)
 	r.served[id] = known
+}
+
+// one is an empty list with room for one dot.
+func (r *Recent) one() []vclock.Dot {
+	if len(r.room) == 0 {
+		r.room = make([]vclock.Dot, roomDots)
+	}
+	first := r.room[:0:1]
+	r.room = r.room[1:]
+	return first
 }
 
 // admit makes room by forgetting the oldest id.
