@@ -313,6 +313,7 @@ func (r *run) kept() Part {
 // countStats takes over the counters of a life that ends.
 func (r *run) countStats(n *node) {
 	for _, s := range n.shards {
+		r.ended(s)
 		r.stats = r.stats.Plus(s.shard.Stats())
 		r.closes = r.closes.Plus(s.shard.CloseStats())
 		r.rebuilds = r.rebuilds.Plus(s.shard.RebuildStats())
