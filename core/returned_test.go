@@ -10,6 +10,7 @@ import (
 	"github.com/kindredkv/kindred"
 	"github.com/kindredkv/kindred/replica"
 	"github.com/kindredkv/kindred/ring"
+	"github.com/kindredkv/kindred/storage"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -112,6 +113,40 @@ func TestWhoReturnsTakesNothingAwayByWhatIsVoid(t *testing.T) {
 			})
 		}
 	}
+}
+
+// R27: so it is where no log names that event any more, for then it may be of any key, and
+// where the node has learned what is void in an earlier life.
+func TestWhoReturnsTakesNothingAwayByWhatNoLogNames(t *testing.T) {
+	returns := func(t *testing.T, capacity uint32, again bool) {
+		var late vclock.DotSet
+		m, key, x, z := outlived(t, func(m *mover, key, x, z string) {
+			overwrites(m, key, "", z)
+			var rows storage.Batch
+			m.nodes[z].shard.replicas[m.placeOf(key)].Prune(m.nodes[z].shard.Clock(m.placeOf(key)), &rows)
+			require.NoError(t, m.nodes[z].engine.Apply(&rows))
+			late = m.lateAt(z, key, x)
+		})
+		m.comesBackTo(z, x, capacity, func(_, _ string, msg wire.Message) bool { return again && wire.KindOf(msg) == wire.KindPull })
+		m.run(3)
+		if again {
+			require.Positive(t, m.nodes[z].shard.Stats().Retired)
+			m.restart(z, 78<<32, false, false)
+			m.heal()
+		}
+		for range 200 {
+			m.run(1)
+			m.drop(z)
+		}
+		for _, home := range m.homesNow(key, x) {
+			require.True(t, m.nodes[home].shard.Clock(m.placeOf(key)).Covers(late), home)
+			require.ElementsMatch(t, []string{"late", "old"}, m.valuesAt(home, key), home)
+		}
+		m.idle()
+	}
+	t.Run("and owns nothing", func(t *testing.T) { returns(t, 0, false) })
+	t.Run("and is to be a home", func(t *testing.T) { returns(t, 1, false) })
+	t.Run("and starts once more", func(t *testing.T) { returns(t, 1, true) })
 }
 
 // lateAt gives a node a version of a key that nobody else has, made by a guest that lives.

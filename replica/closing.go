@@ -24,6 +24,9 @@ type closing struct {
 	// void holds the dots that nobody has and nobody will have. Objects that may
 	// show the effect of those in unswept have not all been looked at.
 	void, unswept vclock.DotSet
+	// nameless are those of unswept that were held here, perhaps, before they were known
+	// to be void, and that no log names: their effect may show in any object.
+	nameless vclock.DotSet
 	// retired: objects stay as they are stored.
 	retired bool
 }
@@ -52,7 +55,7 @@ func (c *closing) unheld(fresh, dots vclock.DotSet) vclock.DotSet {
 }
 
 func (c *closing) clone() closing {
-	return closing{fence: c.fence, void: c.void.Clone(), unswept: c.unswept.Clone(), retired: c.retired}
+	return closing{fence: c.fence, void: c.void.Clone(), unswept: c.unswept.Clone(), nameless: c.nameless.Clone(), retired: c.retired}
 }
 
 // SetFence makes the replica ask before it takes dots that are news to it.
@@ -70,6 +73,7 @@ func (r *Replica) Void(dots vclock.DotSet) error {
 	if dots.Max(r.actor) > 0 {
 		return kindred.Invalid("dots", "%v is this very incarnation and cannot be closed", r.actor)
 	}
+	r.closing.nameless.Union(dots.Minus(r.closing.void).Intersect(r.floor))
 	r.closing.void.Union(dots)
 	r.closing.unswept.Union(dots)
 	r.floor.Union(dots.Minus(r.Logged()))
@@ -89,6 +93,7 @@ func (r *Replica) Held() vclock.DotSet {
 // been opened and saved since Void.
 func (r *Replica) Swept(dots vclock.DotSet) {
 	r.closing.unswept = r.closing.unswept.Minus(dots)
+	r.closing.nameless = r.closing.nameless.Minus(dots)
 }
 
 // dropVoid takes void dots out of an object that has just been read. If it

@@ -19,7 +19,7 @@ func (m *Moment) Pieces(store storage.Snapshot, ask *wire.Pull, bytesMax int) *w
 		store: store, id: m.id, passes: m.passes, damage: m.damage, bytesMax: bytesMax, at: map[name]int{},
 		out: &wire.Pieces{Head: ask.Head, Op: ask.Op, Base: baseOf(m.clock, m.beyond)},
 	}
-	if !m.stained.IsEmpty() {
+	if m.nameless || !m.stained.IsEmpty() {
 		var err error
 		if p.stain, err = m.readStain(store); err != nil {
 			return &wire.Pieces{Head: ask.Head, Op: ask.Op, Failed: err.Error()}

@@ -30,6 +30,9 @@ func (r *Replica) Prune(dots vclock.DotSet, rows *storage.Batch) {
 		r.prune(actor, span, rows)
 	}
 	r.floor.Union(gone)
+	if r.Retired() {
+		r.closing.nameless.Union(gone.Intersect(r.closing.void))
+	}
 	r.saveClock(rows)
 }
 

@@ -90,6 +90,8 @@ type Moment struct {
 	beyond      vclock.DotSet
 	// stained are void dots that a replica holds which has retired.
 	stained vclock.DotSet
+	// nameless: there are such that no log names.
+	nameless bool
 }
 
 // Moment is that of now.
@@ -99,7 +101,7 @@ func (r *Replica) Moment() *Moment {
 		damage: r.Damage(), beyond: r.damage.beyond.Clone(),
 	}
 	if r.Retired() {
-		m.stained = m.void.Intersect(r.Logged())
+		m.stained, m.nameless = m.void.Intersect(r.Logged()), !r.closing.nameless.IsEmpty()
 	}
 	return m
 }

@@ -9,8 +9,11 @@ import (
 // Stained reports whether events that the replica holds are void to everybody else:
 // its node was not asked when they were closed. What they had superseded is gone
 // here, lives elsewhere, and no clock tells it from what is gone for good.
+//
+// Below the floor lies what was held and what never was, as soon as both are void: a start
+// in the middle of a sweep cannot tell them apart, and goes by the worse.
 func (r *Replica) Stained() bool {
-	return !r.closing.void.IsEmpty() && !r.closing.void.Intersect(r.Logged()).IsEmpty()
+	return !r.closing.nameless.IsEmpty() || !r.closing.void.IsEmpty() && !r.closing.void.Intersect(r.Logged()).IsEmpty()
 }
 
 // Retire leaves all that is stored as it is, void or not, from now on: the replica
@@ -23,14 +26,16 @@ func (r *Replica) Retired() bool { return r.closing.retired }
 // stain is what a replica that has retired does not hand on.
 type stain struct {
 	void vclock.DotSet
-	// names are the objects that void events have changed here.
+	// names are the objects that void events have changed here; any may be one of them
+	// if not all of these events have a name.
 	names map[name]bool
+	any   bool
 	base  vclock.DotSet
 }
 
 // readStain finds the objects by the log, which keeps the names of void events.
 func (m *Moment) readStain(store storage.Snapshot) (*stain, error) {
-	s := &stain{void: m.void, names: map[name]bool{}, base: baseOf(m.clock, m.beyond)}
+	s := &stain{void: m.void, names: map[name]bool{}, any: m.nameless, base: baseOf(m.clock, m.beyond)}
 	for actor, span := range m.stained.Spans() {
 		lo, hi := storage.LogActorRange(m.id.Partition, m.id.N, actorBytes(actor), span.Lo, span.Hi)
 		var bad error
@@ -56,7 +61,7 @@ func (m *Moment) readStain(store storage.Snapshot) (*stain, error) {
 // what is gone because of a void event only. A version that others had superseded stays
 // so, since they know; one that was superseded here alone lives on beside what did it.
 func (s *stain) temper(p *wire.Piece) {
-	if s.names[name{p.Bucket, p.Key}] || !p.Object.Dots().Intersect(s.void).IsEmpty() {
+	if s.any || s.names[name{p.Bucket, p.Key}] || !p.Object.Dots().Intersect(s.void).IsEmpty() {
 		p.Object.Drop(s.void)
 		p.Object.Context = vclock.DotSet{}
 		return
