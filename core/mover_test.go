@@ -47,6 +47,8 @@ import (
 //   - a former home is not welcome: TestAFormerHomeIsWelcomeAtAnOwnerThatHasStarted
 //   - a copy that holds what is void goes on as a home, or tells what is gone there:
 //     TestWhoReturnsTakesNothingAwayByWhatIsVoid
+//   - a copy is sound if its log has forgotten what is void:
+//     TestWhoReturnsTakesNothingAwayByWhatNoLogNames
 //   - it answers reads, pages, audits, makes writes, is complete: TestWhoHandsOnIsNoHome
 //   - it gives before it has heard what is void, or has its log pruned of that:
 //     TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid
