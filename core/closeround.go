@@ -270,11 +270,13 @@ func (c *closer) digest(id replica.ID) uint64 {
 
 // compare tells a home that has heard of other outcomes those that are known here: it
 // was away when they were told, or has lost them since. No gap of its clock need show
-// it. Both see the difference, so each gets what it lacks.
-func (c *closer) compare(now time.Time, peer string, id replica.ID, theirs uint64) {
-	own := c.digest(id)
+// it. Both see the difference, so each gets what it lacks. Who works by an older layout
+// gets it later: it may have been removed without having heard of that, so that nobody
+// has asked it, and would take a copy for a home's that has to retire.
+func (c *closer) compare(now time.Time, peer string, id replica.ID, m *wire.Clock) {
+	own, theirs := c.digest(id), m.Outcomes
 	c.place(id).alike[peer] = own == theirs
-	if own == 0 || own == theirs {
+	if own == 0 || own == theirs || m.At.Tip.Compare(c.s.phase.Progress().Tip) < 0 {
 		return
 	}
 	p := c.places[id]

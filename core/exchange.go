@@ -136,7 +136,7 @@ func (s *Shard) onClock(now time.Time, from string, m *wire.Clock) {
 		return
 	}
 	x.Heard(now, from, m, x.clock())
-	s.closer.compare(now, from, x.replica.ID(), m.Outcomes)
+	s.closer.compare(now, from, x.replica.ID(), m)
 	s.rebuildLost(now, x)
 	s.exchange.flush(s, x)
 	s.exchange.pull(s, now)

@@ -251,3 +251,26 @@ func TestWhoHandsOnIsNoHome(t *testing.T) {
 	}
 	m.idle()
 }
+
+// R27: a node that was removed and has not heard of it takes itself for a home. It is not
+// told what is void before it works by what the others decided, or it would give up here
+// what is void, and with that the mark that its copy has to retire.
+func TestWhoHasNotHeardOfItsRemovalIsNotToldWhatIsVoid(t *testing.T) {
+	for _, capacity := range []uint32{0, 1} {
+		m, key, x, z := outlived(t, func(m *mover, key, x, z string) { overwrites(m, key, "void", z) })
+		m.restart(z, 77<<32, false, false)
+		m.heal()
+		m.run(60)
+		s := m.nodes[z].shard
+		require.False(t, s.removed())
+		require.Empty(t, s.replicas[m.placeOf(key)].Voided())
+		require.Equal(t, []string{"void"}, m.valuesAt(z, key))
+
+		m.comesBack(z, x, capacity)
+		require.Positive(t, m.nodes[z].shard.Stats().Retired)
+		for _, home := range m.homesNow(key, x) {
+			require.Equal(t, []string{"old"}, m.valuesAt(home, key), home)
+		}
+		m.idle()
+	}
+}
