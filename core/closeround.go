@@ -276,7 +276,10 @@ func (c *closer) digest(id replica.ID) uint64 {
 func (c *closer) compare(now time.Time, peer string, id replica.ID, m *wire.Clock) {
 	own, theirs := c.digest(id), m.Outcomes
 	c.place(id).alike[peer] = own == theirs
-	if own == 0 || own == theirs || m.At.Tip.Compare(c.s.phase.Progress().Tip) < 0 {
+	if own == 0 || own == theirs {
+		return
+	}
+	if m.At.Tip.Compare(c.s.phase.Progress().Tip) < 0 {
 		return
 	}
 	p := c.places[id]

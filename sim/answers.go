@@ -236,7 +236,7 @@ func (o *oracle) judgeRead(a *attempt, resp *kindred.Response) {
 			continue
 		}
 		for d := range shown.Dots() {
-			if w.past.Contains(d) {
+			if w.past.Contains(d) && !w.blunt {
 				o.find("C5", "%s shows %v of %s, which %v had seen", laterRead, d, key, w.dot)
 			}
 		}

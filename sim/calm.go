@@ -35,6 +35,7 @@ func (r *run) quiet() {
 	}
 	r.linksChanged()
 	r.settleLayouts()
+	r.homecoming()
 	r.auditEverything()
 	r.calmAt = r.agenda.now
 	r.converge()
@@ -118,7 +119,7 @@ func (r *run) readFinally(intent workload.Intent, judge func(*operation)) {
 // has kept (I1).
 func (o *oracle) judgeFinal(op *operation) {
 	for _, w := range o.history(op.intent.Key).writes {
-		if kept := w.applied &^ o.run.gone; kept != 0 { // every hint was delivered
+		if kept := w.applied &^ o.run.gone; kept != 0 && !o.isVoid(w.dot) { // every hint was delivered
 			// Whoever kept it acknowledges it for this read.
 			w.isAcked, w.acked, w.lost, w.ackedAt = true, w.acked|kept, w.lost&^kept, min(w.ackedAt, o.run.agenda.now-1)
 			o.noteGroups(w, o.run.agenda.now, o.history(w.key).id.Partition)
@@ -179,7 +180,7 @@ func (r *run) judgeHistory() {
 	h := r.recorded()
 	complete := r.completeHistory(&h)
 	r.history = h
-	kept := r.hits[CrashLostRows]+r.hits[CrashLostHints] == 0 && r.gone == 0
+	kept := r.hits[CrashLostRows]+r.hits[CrashLostHints] == 0 && r.gone|r.back == 0
 	properties := []checker.Property{checker.NotApplied, checker.UniqueDots}
 	switch {
 	case r.cfg.Expire > 0, r.cfg.LastWins:

@@ -47,7 +47,9 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 }
 
 // unasked are the nodes that may hold what the closes of a shard call void: those that
-// are gone, and those that have no place in its layout and are down, or know that: they
+// are gone, and those that have no place in its layout and are down, or know that, or have
+// come back by a layout that it has not heard of: they
+// were removed, or left and minted once more when the owners were alone already. What only
 // were removed, or left and minted once more when the owners were alone already. What only
 // these have becomes void for the others (R27). That is nothing that was acknowledged: of
 // that the owners that stay have copies, unless they lost them.
@@ -58,6 +60,9 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 	}
 	members := s.phase.Members()
 	for _, n := range o.run.nodes {
+		if o.run.back.has(n) && !slices.Contains(members, n.name) {
+			unasked.add(n)
+		}
 		if !slices.Contains(members, n.name) && (!n.up || n.standsStill() || n.phase != nil && !slices.Contains(n.phase.Members(), n.name)) {
 			unasked.add(n)
 		}

@@ -131,6 +131,7 @@ func (o *oracle) sentPieces(from *node, m *wire.Pieces) {
 	for i := range m.Pieces {
 		p := &m.Pieces[i]
 		delta := p.Delta(m.Base)
+		o.noteBlunt(from, delta)
 		o.checkFilled(from, p.Key, delta.Siblings)
 		for d := range delta.Dots.Dots() {
 			if w := o.writes[d]; w == nil || w.key != p.Key {

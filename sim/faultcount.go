@@ -38,6 +38,9 @@ const (
 	FaultReshape
 	FaultRemove
 	FaultRivals
+	FaultReturn
+	FaultRejoin
+	FaultRemoveAgain
 	faultKinds
 )
 
@@ -48,6 +51,7 @@ var faultNames = [faultKinds]string{
 	"rotten row", "vanished row or spoilt tree", "disk lost", "old image of a disk",
 	"cut around a zone", "cut with a bridge", "ring of majorities", "nodes cut off one by one", "power loss of a zone", "process slow",
 	"node joins", "node leaves", "node replaced", "other capacity or zone", "dead node removed", "operators on two sides of a cut",
+	"removed node is a member again", "node that left rejoins with what it has", "returned node removed again",
 }
 
 // FaultCount is how many faults of each kind have begun.

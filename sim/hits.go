@@ -152,6 +152,14 @@ const (
 	LossAccepted
 	HintsStranded
 	RefusalPassedOn
+	RemovedReturned
+	CopyRetired
+	ReturnedDropped
+	ReturnCrashed
+	ReturnCut
+	ReturnDiskLost
+	HandedOnBlunt
+	StoodAtReturn
 	branches
 )
 
@@ -192,6 +200,7 @@ var branchNames = [branches]string{
 	"change of the layout committed", "change of the layout refused", "staged changes cleared", "step taken with a layout", "committed layout lost against another",
 	"refused as behind", "write sent again under a new layout", "new owner complete by exchange", "new owner complete by a rebuild", "old copy given up",
 	"hint delivered to another home than it was kept for", "removed node told", "removed node came back", "power or disk lost just after a change", "disk lost while owners change", "read answered by a removed node alone", "refused by who is no home", "loss accepted by an operator", "hints kept by who has no place any more", "refusals passed on by who may keep no hints",
+	"removed node a member again", "copy retired", "copy of a returned node given up", "power lost while returning", "cut off while returning", "disk lost while returning", "write handed on without what it had seen", "version that stood when a node came back, superseded on it alone",
 }
 
 // String is the branch in words.

@@ -47,6 +47,9 @@ const (
 	IncidentChange
 	IncidentHarm
 	IncidentComeBack
+	IncidentReturn
+	IncidentTorn
+	IncidentFaded
 	incidentKinds
 )
 
@@ -56,7 +59,7 @@ var incidentNames = [incidentKinds]string{
 	"extra", "after-repair", "after-hint", "after-leak", "after-page", "stillborn",
 	"lost", "repeated", "late", "tail", "replay", "unnoticed", "stall", "audit", "scan", "stage",
 	"swizzle", "lame", "after-kept", "after-promise", "belated", "forged", "mangled", "after-audit", "foreseen",
-	"change", "harm", "come-back",
+	"change", "harm", "come-back", "return", "torn", "faded",
 }
 
 // occurs counts an incident that is due, and reports whether it happens in this run.

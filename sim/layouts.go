@@ -23,6 +23,9 @@ type Layouts struct {
 	// old or new, lose power or their disks. Return of the nodes that were removed come
 	// back, though nobody expected it.
 	Rival, Again, Harm, Return float64
+	// Back of the changes bring a node back that was removed or has left, with what is left
+	// on its disk. After Torn of those that is interrupted.
+	Back, Torn float64
 	// Soon is how long after a change all that is about.
 	Soon time.Duration
 }
@@ -37,14 +40,23 @@ func WithLayouts(seed uint64, c Config) Config {
 	}
 	l.Spares = 1 + r.IntN(3)
 	l.Rival, l.Again, l.Harm, l.Return = often(r, 0.5), often(r, 0.6), often(r, 0.8), often(r, 1)
+	if l.Torn = often(r, 1); r.IntN(3) > 0 {
+		l.Back, l.Return = 0.3+0.7*r.Float64(), 0.5*l.Return+0.5
+		l.Change /= 2
+		// A copy whose log was cut at its limit cannot tell what of it has become void.
+		c.Limits.LogRows = core.DefaultLimits().LogRows
+	}
 	return c
 }
 
 // everyNode is how many there are, members of the first layout or not.
 func (c *Config) everyNode() int { return c.Nodes + c.Layouts.Spares }
 
-// decided is a change that some operator has committed.
-type decided struct{ version, parent ring.Version }
+// decided is a change that some operator has committed, and whom it says to be gone.
+type decided struct {
+	version, parent ring.Version
+	gone            nodes
+}
 
 // startChanges begins the chain of changes.
 func (r *run) startChanges() { r.chain(30, r.cfg.Layouts.Change, r.unless(IncidentChange, r.change)) }
@@ -112,12 +124,24 @@ func (r *run) harm(draw chance) {
 // changeAt draws a change and an operator among those nodes, and does it.
 func (r *run) changeAt(draw chance, among func(*node) bool) {
 	kinds := []func(chance) *task{r.joining, r.leaving, r.replacing, r.reshaping, r.removing, r.clearing}
-	t := kinds[draw.with(1).below(len(kinds))](draw.with(2))
-	if t == nil {
-		return
+	t := (*task)(nil)
+	if draw.with(4).happens(r.cfg.Layouts.Back / 2) {
+		if t = r.returning(draw.with(5)); t == nil {
+			t = r.removing(draw.with(6))
+		}
 	}
-	t.run, t.draw, t.among = r, draw.with(3), among
-	t.try()
+	if t == nil {
+		t = kinds[draw.with(1).below(len(kinds))](draw.with(2))
+	}
+	r.attempt(t, draw.with(3), among)
+}
+
+// attempt has an operator among those nodes do it.
+func (r *run) attempt(t *task, draw chance, among func(*node) bool) {
+	if t != nil {
+		t.run, t.draw, t.among = r, draw, among
+		t.try()
+	}
 }
 
 // task is what one operator wants, and tries again and again for a while.
@@ -131,6 +155,10 @@ type task struct {
 	// clear takes back what is staged, instead of a commit.
 	clear bool
 	tries int
+	// patient: it does not wait while the layout is left alone, and is tried for longer.
+	patient bool
+	// inCalm: it is for the end, when nothing else goes wrong.
+	inCalm bool
 	// over is called when it was committed, or not.
 	over func(committed bool)
 }
@@ -143,8 +171,11 @@ func (t *task) try() {
 	r := t.run
 	n := t.operator()
 	switch {
-	case n == nil || r.calm || t.tries == triesMost:
+	case n == nil || r.calm && !t.inCalm || t.tries == triesMost && !t.patient, t.tries == 4*triesMost:
 		t.end(false)
+		return
+	case !t.patient && r.agenda.now < r.quietUntil:
+		r.agenda.after(t.draw.with(98).about(returnWithin/4), t.try)
 		return
 	}
 	t.tries++
@@ -209,11 +240,18 @@ func (t *task) commit(now time.Time, n *node, c *core.Control) error {
 	r.broke(t.fault)
 	r.hits.add(ChangeCommitted)
 	r.trace.say(n.name, "commit", "%v after %v: %v, gone %v", d.Version(), d.Parent(), d.Layout().Nodes(), d.Gone())
-	r.decisions = append(r.decisions, decided{d.Version(), d.Parent()})
-	for _, name := range d.Gone() {
-		r.gone.add(r.byName[name])
-	}
+	r.decide(d)
 	return nil
+}
+
+// decide notes what was committed, and who is gone by it.
+func (r *run) decide(d *ring.Decision) {
+	gone := r.setOf(d.Gone())
+	r.decisions = append(r.decisions, decided{d.Version(), d.Parent(), gone})
+	if again := gone & r.back; again != 0 {
+		r.broke(FaultRemoveAgain)
+	}
+	r.gone, r.back = r.gone|gone, r.back&^gone
 }
 
 // The changes. Each is nil where it makes no sense now.
@@ -317,45 +355,6 @@ func (r *run) clearing(chance) *task {
 	return &task{clear: true, fault: FaultReshape, stage: func(time.Time, *core.Control) error { return nil }}
 }
 
-// removing ends a node for ever, and has an operator say so. It counts as a lost disk.
-func (r *run) removing(draw chance) *task {
-	n := r.someMember(draw.with(1))
-	if n == nil || !n.up || !r.mayLose(n) || r.gone != 0 && !r.resting(r.agenda.now) {
-		return nil
-	}
-	r.trace.say(n.name, "dies", "")
-	r.oracle.crashesFull(n)
-	r.countStats(n)
-	n.crash(1)
-	n.away = true
-	return &task{
-		fault: FaultRemove,
-		stage: func(now time.Time, c *core.Control) error {
-			return c.Stage(now, ring.Node{Name: n.name}, ring.Remove)
-		},
-		over: func(committed bool) {
-			switch {
-			case !committed:
-				n.away = false
-				r.restartLater(n, draw.with(2))
-			case draw.with(3).happens(r.cfg.Layouts.Return):
-				r.agenda.after(draw.with(4).about(5*r.cfg.Layouts.Soon), func() { r.comeBack(n) })
-			}
-		},
-	}
-}
-
-// comeBack starts a node that was removed.
-func (r *run) comeBack(n *node) {
-	if r.calm || n.up || !n.away || !r.occurs(IncidentComeBack) {
-		return
-	}
-	n.away = false
-	r.hits.add(RemovedCameBack)
-	r.trace.say(n.name, "comes back", "")
-	r.restart(n)
-}
-
 // asked is the node of that number, or another one where that is none that clients ask.
 func (r *run) asked(i int) *node {
 	if r.steady() {
@@ -456,7 +455,9 @@ func (r *run) acceptLoss() {
 			if err == nil {
 				var d *ring.Decision
 				if _, d, err = c.Plan(now, true, nil); err == nil {
-					err = c.Commit(now, d.Version(), true)
+					if err = c.Commit(now, d.Version(), true); err == nil {
+						r.decide(d)
+					}
 				}
 			}
 			r.trace.say(n.name, "accept", "loss: %v", err)

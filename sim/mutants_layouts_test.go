@@ -71,4 +71,13 @@ var mutantsLayouts = []mutant{
 	{name: "a round has an outcome while owners change", directed: "core:TestPromisesAreMadeAlikeDuringAChange", rule: "R15, R27", edits: []edit{
 		{"core/closeround.go", "Again(last, settled)", "Again(last, true)"},
 	}},
+	{name: "who works by an older layout is told what is void", directed: "core:TestWhoHasNotHeardOfItsRemovalIsNotToldWhatIsVoid", rule: "R27", edits: []edit{
+		{"core/closeround.go", "	if m.At.Tip.Compare(c.s.phase.Progress().Tip) < 0 {\n", "	if false {\n"},
+	}},
+	{name: "who returns goes on as a home with what is void", directed: "core:TestWhoReturnsTakesNothingAwayByWhatIsVoid", rule: "R27, R15", edits: []edit{
+		{"core/retire.go", "	if x.Retire() {\n", "	if false {\n"},
+	}},
+	{name: "a copy that has retired says what is gone", directed: "core:TestWhoReturnsTakesNothingAwayByWhatIsVoid", rule: "R27", edits: []edit{
+		{"replica/retire.go", "		p.Object.Context = vclock.DotSet{}\n		return\n", "		_ = vclock.DotSet{}\n"},
+	}},
 }

@@ -38,7 +38,7 @@ func (r *run) send(from *node, s core.Send) {
 		}
 		return
 	}
-	if !r.calm && fate.with(1).happens(net.Loss) && r.occurs(IncidentLost) {
+	if r.fades(from, s.Msg) || !r.calm && fate.with(1).happens(net.Loss) && r.occurs(IncidentLost) {
 		return
 	}
 	if !r.calm && fate.with(7).happens(net.Forge) {

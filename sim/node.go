@@ -40,6 +40,10 @@ type node struct {
 	ownedCount int
 	// away: nobody starts it, because it has not joined yet or will never come back.
 	away bool
+	// returning: some operator is about to make it a member again.
+	returning bool
+	// fading: it is to be removed soon, and little of what it says is heard.
+	fading bool
 	// voting: it holds a layout that is not used yet. A disk that is lost with that is
 	// beyond what the protocol bears.
 	voting bool

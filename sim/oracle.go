@@ -61,6 +61,8 @@ type oracle struct {
 	// stale are void dots that an old image of each node's disk owes to others: no
 	// home takes them, and all know it.
 	stale []vclock.DotSet
+	// standing is what could be read when nodes came back.
+	standing standing
 	// batch is the one that is being looked through, versions the writes of an object
 	// that is.
 	batch    batch
@@ -107,6 +109,8 @@ type write struct {
 	under ring.Version
 	// nameless: some hint has brought it without its request.
 	nameless bool
+	// blunt: a copy that had retired has handed it on without what it had seen (R27).
+	blunt bool
 }
 
 // nodes is a set of nodes, by index.
@@ -166,7 +170,7 @@ func newOracle(r *run) *oracle {
 	o := &oracle{
 		run: r, operations: map[requestKey]*operation{}, reused: map[kindred.RequestID]bool{}, writes: map[vclock.Dot]*write{},
 		keys: map[string]*keyHistory{}, minted: map[vclock.Actor]uint64{}, started: map[vclock.Actor]string{},
-		shadows: map[place]*shadow{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.everyNode()),
+		shadows: map[place]*shadow{}, standing: standing{}, owed: map[place]vclock.DotSet{}, unsynced: make([][]*write, r.cfg.everyNode()),
 		refusedAt: map[uint64]time.Duration{}, passedOn: map[handover]passedOn{}, debts: newDebts(r.cfg.everyNode()), told: make([]vclock.DotSet, r.cfg.everyNode()), durable: make([]vclock.DotSet, r.cfg.everyNode()), returned: make([]vclock.DotSet, r.cfg.everyNode()), stale: make([]vclock.DotSet, r.cfg.everyNode()),
 	}
 	o.batch = newBatch(o)

@@ -49,7 +49,9 @@ func (r *run) began(s *shell, phase *ring.Phase) {
 		r.owners(phase, uint32(p))
 	}
 	if tip := phase.Progress().Tip; tip.Compare(r.tip) > 0 {
+		before := r.layout
 		r.tip, r.layout = tip, phase.Tip()
+		r.readmit(before)
 	}
 }
 
@@ -261,6 +263,9 @@ func (s *shell) drop() {
 		o.judgeDrop(n, id)
 		if s.shard.Drop(id) {
 			n.run.hits.add(ReplicaDropped)
+			if n.run.back.has(n) {
+				n.run.hits.add(ReturnedDropped)
+			}
 			n.run.trace.say(n.name, "drop", "%v", id)
 			erased = append(erased, id)
 		}
@@ -271,11 +276,25 @@ func (s *shell) drop() {
 	s.perform()
 	for _, id := range erased {
 		o.dropped(n, id)
-		if s.shard.Has(id) { // it begins anew
+		if s.shard.Has(id) { // it begins anew, and knows what is void
 			n.have(id)
+			s.learnsVoid(id)
 			n.run.trace.say(n.name, "anew", "%v", id)
 		}
 	}
+}
+
+// learnsVoid gives the shadow of a replica that begins anew what its node knows to be void.
+func (s *shell) learnsVoid(id replica.ID) {
+	n := s.node
+	snapshot, err := n.store.Snapshot()
+	if err != nil {
+		n.run.oracle.find("S5", "%s: snapshot: %v", n.name, err)
+		return
+	}
+	defer snapshot.Close()
+	n.run.oracle.gained(s, id, snapshot)
+	n.run.oracle.began(n, id, s.shard.Incarnation(id))
 }
 
 // standsStill reports whether the node was removed: it does nothing any more, and keeps
@@ -319,6 +338,10 @@ func (o *oracle) dropped(n *node, id replica.ID) {
 			w.durable.remove(n)
 			w.forgotten.add(n)
 		}
+	}
+	for _, w := range o.voided(o.shadow(n, id).clock.Intersect(o.void)) {
+		w.applied.remove(n)
+		w.durable.remove(n)
 	}
 	o.durable[n.index] = vclock.DotSet{}
 	at := place{n.index, id}

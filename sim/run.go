@@ -98,8 +98,11 @@ type run struct {
 	ownersBy map[*ring.Phase][]*owners
 	// ever are all that have been the homes of each partition together.
 	ever [][]nodes
-	// gone are the nodes that an operator has declared gone for ever.
-	gone nodes
+	// gone are the nodes that an operator has declared gone for ever, back those that were
+	// and are members again.
+	gone, back nodes
+	// quietUntil is until when operators leave the layout alone, for a node is to return.
+	quietUntil time.Duration
 	// decisions are those that operators have committed, used the layouts that somebody
 	// has worked by.
 	decisions []decided
@@ -251,6 +254,7 @@ func (r *run) result() *Result {
 		r.history = r.recorded()
 	}
 	r.hits[BeatenEnded] += r.stats.Beaten
+	r.hits[CopyRetired] += r.stats.Retired
 	r.hits[WriteForwarded] += r.stats.Forwards
 	r.hits[WriteResent] += r.stats.Resends
 	r.hits[RetryServed] += r.stats.Retries

@@ -51,8 +51,11 @@ func (o *oracle) check(n *node, f *found) {
 		switch {
 		case object.Has(w.dot):
 			o.checkTwins(n, s, w, object)
+		case o.isVoid(w.dot): // a node that was not asked has had it, and may lose it to those who know
 		case w.twins():
 			o.run.hits.add(TwinDropped)
+		case o.takenAway(n, w):
+			o.find("R27", "%s shows %v of %s no more, which could be read before a node came back, and nothing that is not void had seen it", n.name, w.dot, key)
 		case h.pasts.Contains(w.dot):
 			o.run.hits.add(EffectWithoutDot)
 		default:
@@ -110,8 +113,10 @@ func (o *oracle) learn(n *node, key string, s *shadow, k *shadowKey, context, cl
 
 // know takes a write into E_k.
 func (k *shadowKey) know(w *write) {
-	k.past.Union(w.past)
-	k.open = slices.DeleteFunc(k.open, func(put *write) bool { return w.past.Contains(put.dot) })
+	if !w.blunt {
+		k.past.Union(w.past)
+		k.open = slices.DeleteFunc(k.open, func(put *write) bool { return w.past.Contains(put.dot) })
+	}
 	if w.put && !k.past.Contains(w.dot) {
 		k.open = append(k.open, w)
 	}
@@ -382,7 +387,7 @@ func (o *oracle) judgeSet(who, key string, shown, context vclock.DotSet) {
 	h := o.history(key)
 	for d := range shown.Dots() {
 		for _, w := range h.writes[o.seenFromOn(h, d):] {
-			if w.past.Contains(d) && context.Contains(w.dot) && !o.isVoid(w.dot) {
+			if w.past.Contains(d) && context.Contains(w.dot) && !w.blunt && !o.isVoid(w.dot) {
 				o.find("I5", "%s %v of %s with a context that covers %v, which had seen it", who, d, key, w.dot)
 			}
 		}
