@@ -225,7 +225,7 @@ var mutants = []mutant{
 		{"antientropy/trust.go", "func (e *Exchange) Trusted() bool { return e.trusted }", "func (e *Exchange) Trusted() bool { return true }"},
 	}},
 	{name: "pruned without raising the floor", world: "exchange", rule: "R12, C12", edits: []edit{
-		{"replica/prune.go", "	r.floor.Union(gone)\n	r.saveClock(rows)\n", "	r.floor.Union(gone)\n"},
+		{"replica/prune.go", "	r.saveClock(rows)\n}\n\nfunc (r *Replica) prune(", "}\n\nfunc (r *Replica) prune("},
 	}},
 	{name: "pruned when most homes hold it", world: "exchange", rule: "R12", edits: []edit{
 		{"antientropy/exchange.go", "		common = common.Intersect(p.durable)\n", "		common = common.Intersect(p.durable)\n		break\n"},
