@@ -187,7 +187,7 @@ var mutants = []mutant{
 		{"core/deliver.go", "	s.send(from, reply, true)\n", "	s.send(from, reply, false)\n"},
 	}},
 	{name: "hint dropped without an acknowledgement", world: "guests", rule: "I7, R11", edits: []edit{
-		{"core/deliver.go", "		d.open = len(pieces)\n", "		d.open = len(pieces)\n		s.pay(ses.line, &delivery{bucket: f.Bucket, key: f.Key, durable: f.Hint.Dots()})\n"},
+		{"core/deliver.go", "		d.open = len(pieces)\n", "		d.open = len(pieces)\n		s.pay(ses, &delivery{bucket: f.Bucket, key: f.Key, durable: f.Hint.Dots()})\n"},
 		{"sim/explore/guests.go", "	g.handover = handover{open: true,", "	_ = g.change(key, func(h *hintedhandoff.Hint) { h.Pay(slot, h.Dots()) })\n	g.handover = handover{open: true,"},
 	}},
 	{name: "hint merged by overwriting", world: "guests", rule: "R11", edits: []edit{
