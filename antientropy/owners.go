@@ -93,6 +93,17 @@ func (e *Exchange) welcome(now time.Time, name string, m *wire.Clock) *peer {
 	return p
 }
 
+// Formers are the former homes that have some of these dots. Where no log names them any
+// more, and no home that counts can give them, they can.
+func (e *Exchange) Formers(dots vclock.DotSet) (names []string) {
+	for _, p := range e.peers {
+		if p.former && !dots.Intersect(p.durable).IsEmpty() {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
 // part forgets former homes that say nothing any more.
 func (e *Exchange) part(now time.Time) {
 	e.peers = slices.DeleteFunc(e.peers, func(p *peer) bool {

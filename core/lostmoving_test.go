@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
 
@@ -36,6 +37,53 @@ func TestR20_WhatALeavingOwnerHoldsIsNotLost(t *testing.T) {
 	m.run(180)
 	require.Equal(t, []string{"new"}, m.valuesAt(x, key))
 	require.True(t, m.courses[x].Settled())
+}
+
+// R20, R25: a home lacks events of which no log says the key, and another home that has
+// them has lost something: it gives no page before it is told what, and whom it asks cannot
+// tell before he has those events. A former home has them too, and gives them.
+func TestR20_AnOldCopyEndsTheWaitForADamagedHome(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.run(2)
+	m.hush = true
+	m.commit("n1", false, joins("n4"))
+	m.spread()
+	key, was, is := m.moved("n1")
+	id, beside := m.placeOf(key), m.samePlace(key)
+	z := onlyIn(was, is)[0]
+	x := onlyIn(was, []string{z})[0]
+	require.Nil(t, m.do(x, strict(put(key, "milk"))).Err)
+	m.hush = false
+	for i := 0; !m.nodes[z].shard.phase.Settled(); i++ {
+		require.Less(t, i, 60)
+		m.run(1)
+	}
+
+	m.loseClocks(func(string, string) bool { return true })
+	d := vclock.Dot{Actor: vclock.Actor{Disk: 77, Nonce: 1}, Counter: 1} // of a process that is dead
+	late := wire.Delta{Siblings: vclock.New(d, wire.Record{Value: []byte("late")}, vclock.DotSet{}), Dots: vclock.NewDotSet(d)}
+	for _, holder := range []string{x, z} {
+		require.NoError(t, m.joinAt(holder, beside, late))
+		s := m.nodes[holder].shard
+		s.replicas[id].Prune(s.Clock(id), &s.out.Rows)
+		m.settle()
+	}
+	m.forgets(x, key)
+	m.clocksFrom(z) // they hear of it from the damaged one first
+	m.run(60)
+	require.True(t, m.nodes[x].shard.IsDamaged(id))
+
+	m.heal()
+	m.run(120)
+	require.False(t, m.nodes[x].shard.IsDamaged(id), "%+v", m.nodes[x].shard.Audits()[id])
+	for _, home := range is {
+		require.False(t, m.nodes[home].shard.Rebuilding(id), home)
+		require.Equal(t, []string{"milk"}, m.valuesAt(home, key), home)
+		require.Equal(t, []string{"late"}, m.valuesAt(home, beside), home)
+	}
+	require.Zero(t, m.nodes[x].shard.Stats().LostDots)
+	require.Contains(t, m.drop(z), id)
+	m.idle()
 }
 
 // A home that is about to leave can be asked too.

@@ -52,6 +52,7 @@ import (
 //   - it answers reads, pages, audits, makes writes, is complete: TestWhoHandsOnIsNoHome
 //   - it gives before it has heard what is void, or has its log pruned of that:
 //     TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid
+//   - it is no source, whatever the homes lack: TestR20_AnOldCopyEndsTheWaitForADamagedHome
 
 // mover is a rig whose owners change: each node has its own way through layouts, as the
 // control core has it, and hears of the others' when the test lets it.

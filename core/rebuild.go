@@ -153,7 +153,11 @@ func (s *Shard) rebuildFor(now time.Time, id replica.ID, from string, needs vclo
 	if j := s.rebuilds.jobs[id]; j != nil && j.state < rebuildSettling {
 		return
 	}
-	s.addRebuild(now, r, from).machine.Need(needs)
+	var formers []string // last: their clocks stand still, and they go when all have what they have
+	if x := s.exchange.of[id]; x != nil {
+		formers = x.Formers(needs)
+	}
+	s.addRebuild(now, r, from, formers...).machine.Need(needs)
 	s.tendRebuilds(now)
 }
 
@@ -165,9 +169,11 @@ func (s *Shard) Rebuilding(id replica.ID) bool {
 
 const beingRebuilt = "is being rebuilt"
 
-func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string) *rebuildJob {
+// addRebuild has a replica rebuilt from one node before all others, from the homes that
+// count, and from those of the last if none of these can go on.
+func (s *Shard) addRebuild(now time.Time, r *replica.Replica, from string, last ...string) *rebuildJob {
 	id := r.ID()
-	others := s.holdersOf(wire.Head(id))
+	others := slices.Concat(s.holdersOf(wire.Head(id)), last)
 	if from != "" {
 		others = append([]string{from}, others...)
 	}

@@ -57,6 +57,8 @@ func (s *Shard) onRebuildRead(from string, m *wire.RebuildRead) {
 		failed = notHome
 	case r.Retired():
 		failed = isRetired
+	case !s.mayHandOn(r.ID(), from):
+		failed = unheard
 	case s.rebuilds.serving >= s.cfg.Limits.RebuildPages:
 		failed = s.overloaded("pages being read for rebuilds", s.cfg.Limits.RebuildPages).Message
 	}

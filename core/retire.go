@@ -40,7 +40,7 @@ func (s *Shard) retire(id replica.ID) {
 	}
 }
 
-// mayHandOn reports whether a peer may pull from a replica: from one that was here
+// mayHandOn reports whether a peer may have anything of a replica: of one that was here
 // before, once it is certain that both know the same to be void.
 func (s *Shard) mayHandOn(id replica.ID, peer string) bool {
 	x := s.exchange.of[id]

@@ -168,11 +168,14 @@ func TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid(t *testing.T) {
 			overwrites(m, key, "", z)
 			late = m.lateAt(z, key, x)
 		})
-		refused := ""
+		refused, unpaged := "", ""
 		deaf := func(from, to string, msg wire.Message) bool {
 			kind := wire.KindOf(msg)
 			if pieces, ok := msg.(*wire.Pieces); ok && from == z {
 				refused = pieces.Failed
+			}
+			if page, ok := msg.(*wire.RebuildPage); ok && from == z {
+				unpaged = page.Failed
 			}
 			return to == z && (kind == wire.KindCloseTell || kind == wire.KindCloseReply)
 		}
@@ -181,8 +184,10 @@ func TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid(t *testing.T) {
 		s := m.nodes[z].shard
 		require.False(t, s.replicas[m.placeOf(key)].Retired())
 		m.deliver(x, Send{To: z, Msg: &wire.Pull{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}, Dots: late}})
+		m.deliver(x, Send{To: z, Msg: &wire.RebuildRead{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 2}, BytesMax: 1 << 10}})
 		m.settle()
 		require.Equal(t, unheard, refused)
+		require.Equal(t, unheard, unpaged)
 		_, complete := s.Complete()
 		require.Equal(t, capacity == 0, complete)
 		require.NotContains(t, s.Droppable(), m.placeOf(key))

@@ -65,6 +65,12 @@ var mutantsLayouts = []mutant{
 	{name: "a former home is not welcome", directed: "core:TestAFormerHomeIsWelcomeAtAnOwnerThatHasStarted", rule: "R27", edits: []edit{
 		{"antientropy/owners.go", "	if !m.Former || e.former", "	if m.Former || e.former"},
 	}},
+	{name: "an old copy is no source", directed: "core:TestR20_AnOldCopyEndsTheWaitForADamagedHome", rule: "R13, R27", edits: []edit{
+		{"core/rebuild.go", "r, from, formers...)", "r, from, formers[:0]...)"},
+	}},
+	{name: "an old copy gives pages before it has heard what is void", directed: "core:TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid", rule: "R27, R13", edits: []edit{
+		{"core/rebuildpage.go", "	case !s.mayHandOn(r.ID(), from):\n", "	case !s.mayHandOn(r.ID(), from) && false:\n"},
+	}},
 	{name: "promises are not made alike while owners change", directed: "core:TestPromisesAreMadeAlikeDuringAChange", rule: "R14, R25", edits: []edit{
 		{"core/closeround.go", "	if layout == nil || running", "	if layout == nil || !c.s.phase.Settled() || running"},
 	}},
