@@ -23,6 +23,10 @@ const (
 	warmup = 200 * time.Millisecond
 	// watched is how long the idle clusters are looked at.
 	watched = 3 * time.Second
+	// calmCores is what all contestants together may take before another one is asked,
+	// and calmMax how long that is waited for: what one has left to do is not to be at the
+	// expense of the next. The floor of the engine writes a hundred megabytes in its turn.
+	calmCores, calmLook, calmMax = 0.3, 100 * time.Millisecond, 4 * time.Second
 )
 
 // checkPeers refuses names that nobody has.
@@ -194,7 +198,10 @@ func (f *field) measure(ctx context.Context, rounds int, each time.Duration) (sa
 	turns := f.turns()
 	for round := 1; round <= rounds; round++ {
 		peaks := map[string]float64{}
-		for _, t := range turns {
+		for i, t := range turns {
+			if i == 0 || turns[i-1].Contestant != t.Contestant {
+				f.calm(ctx)
+			}
 			if ctx.Err() != nil {
 				return samples
 			}
@@ -205,6 +212,28 @@ func (f *field) measure(ctx context.Context, rounds int, each time.Duration) (sa
 		}
 	}
 	return samples
+}
+
+// calm waits until the contestants have done what they were left with.
+func (f *field) calm(ctx context.Context) {
+	var pids []int
+	for _, c := range f.contestants {
+		pids = append(pids, c.PIDs...)
+	}
+	for began := time.Now(); time.Since(began) < calmMax; {
+		before, err := used(ctx, pids)
+		if err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(calmLook):
+		}
+		if after, err := used(ctx, pids); err != nil || after-before < calmCores*calmLook.Seconds() {
+			return
+		}
+	}
 }
 
 // sample asks a question for a while.
