@@ -30,6 +30,9 @@ type Record struct {
 	Void vclock.DotSet
 	// Swept: every stored object that remembered a void dot has been looked at.
 	Swept bool
+	// Nameless: until then any of them may show the effect of some of Void, which was
+	// held here, perhaps, and which no log names.
+	Nameless bool
 }
 
 // Promises are the records of one member about one partition. The zero value
@@ -175,11 +178,27 @@ func (p *Promises) Learn(c wire.CloseRecord) (fresh vclock.DotSet, changed bool)
 func (p *Promises) SetSwept(void vclock.DotSet) (settled []vclock.Actor) {
 	for i := range p.records {
 		if r := &p.records[i]; !r.Swept && void.Covers(r.Void) {
-			r.Swept = true
+			r.Swept, r.Nameless = true, false
 			settled = append(settled, r.Actor)
 		}
 	}
 	return settled
+}
+
+// SetNameless notes that any object may show the effect of void dots of an actor. Its row
+// is to be written.
+func (p *Promises) SetNameless(a vclock.Actor) { p.record(a).Nameless = true }
+
+// Stain notes it of all actors with void dots that were not swept, or that it is not so,
+// and says whose records that changes.
+func (p *Promises) Stain(nameless bool) (changed []vclock.Actor) {
+	for i := range p.records {
+		if r := &p.records[i]; !r.Swept && !r.Void.IsEmpty() && r.Nameless != nameless {
+			r.Nameless = nameless
+			changed = append(changed, r.Actor)
+		}
+	}
+	return changed
 }
 
 // Unswept are the void dots for which the objects have not been looked at.
@@ -260,8 +279,9 @@ func spanOf(a vclock.Actor, span vclock.Span) (s vclock.DotSet) {
 }
 
 const (
-	recordForm  byte = 1
-	recordSwept byte = 1
+	recordForm     byte = 1
+	recordSwept    byte = 1
+	recordNameless byte = 2
 )
 
 // Save writes the row of one actor's record.
@@ -277,6 +297,9 @@ func AppendRecord(b []byte, r Record) []byte {
 	if r.Swept {
 		flags |= recordSwept
 	}
+	if r.Nameless {
+		flags |= recordNameless
+	}
 	b = append(b, recordForm, flags)
 	for _, round := range []wire.Round{r.Promised, r.Closed} {
 		b = binary.BigEndian.AppendUint64(b, round.Number)
@@ -291,12 +314,12 @@ func DecodeRecord(a vclock.Actor, b []byte) (Record, error) {
 	refuse := func(reason string) (Record, error) {
 		return Record{}, &storage.RowError{Row: "promise value", Bytes: b, Reason: reason}
 	}
-	if len(b) < head || b[0] != recordForm || b[1]&^recordSwept != 0 {
+	if len(b) < head || b[0] != recordForm || b[1]&^(recordSwept|recordNameless) != 0 {
 		return refuse("it is too short, or of an unknown form")
 	}
 	word := func(i int) uint64 { return binary.BigEndian.Uint64(b[2+8*i:]) }
 	r := Record{
-		Actor: a, Swept: b[1] == recordSwept,
+		Actor: a, Swept: b[1]&recordSwept != 0, Nameless: b[1]&recordNameless != 0,
 		Promised: wire.Round{Number: word(0), Proposer: word(1)},
 		Closed:   wire.Round{Number: word(2), Proposer: word(3)},
 	}

@@ -204,7 +204,7 @@ func (c *closer) restore(r *replica.Replica) error {
 		if record.Void.IsEmpty() {
 			continue
 		}
-		if err := r.Void(record.Void); err != nil {
+		if err := r.VoidAgain(record.Void, record.Nameless); err != nil {
 			return err
 		}
 		if record.Swept {
@@ -213,6 +213,15 @@ func (c *closer) restore(r *replica.Replica) error {
 	}
 	r.SetFence(fence{c, p})
 	return nil
+}
+
+// stain keeps, of what is void and was not swept, whether any object may show its effect:
+// those of a copy that retires may, those of one that begins anew do not.
+func (c *closer) stain(id replica.ID, nameless bool) {
+	p := c.place(id)
+	for _, a := range p.promises.Stain(nameless) {
+		p.promises.Save(&c.s.out.Rows, id.Partition, id.N, a)
+	}
 }
 
 func (c *closer) place(id replica.ID) *place {

@@ -320,6 +320,8 @@ func (c *closer) learn(p *place, records []wire.CloseRecord) {
 			p.promises.SetSwept(record.Void)
 		} else if err := r.Void(fresh); err != nil {
 			continue // not this incarnation, as was seen above
+		} else if r.Nameless(fresh) {
+			p.promises.SetNameless(record.Actor)
 		}
 		clear(p.alike)
 		p.promises.Save(&c.s.out.Rows, p.id.Partition, p.id.N, record.Actor)

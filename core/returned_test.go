@@ -149,6 +149,65 @@ func TestWhoReturnsTakesNothingAwayByWhatNoLogNames(t *testing.T) {
 	t.Run("and starts once more", func(t *testing.T) { returns(t, 1, true) })
 }
 
+// A start in the middle of a sweep does not confuse what a copy never had with what it had
+// and no log names: who was asked holds nothing of what is void, and would hand on writes
+// without what they had seen if it retired.
+func TestAStartInTheMiddleOfASweepKnowsWhatWasHeld(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		m := newMover(t, 3, 0)
+		m.run(2)
+		key := keysOf(m.rig)[0]
+		id, home := m.placeOf(key), m.homesOf(key)[0]
+		n := m.nodes[home]
+		void := vclock.NewDotSet(vclock.Dot{Actor: vclock.Actor{Disk: 99, Nonce: 1}, Counter: 1})
+		if held {
+			require.NoError(t, m.joinAt(home, key, wire.Delta{Dots: void}))
+			m.settle()
+			var rows storage.Batch
+			n.shard.replicas[id].Prune(n.shard.Clock(id), &rows)
+			require.NoError(t, n.engine.Apply(&rows))
+		}
+		require.Nil(t, m.do(home, strict(put(key, "something to save"))).Err)
+		n.shard.Message(m.now, m.homesOf(key)[1], &wire.CloseTell{Head: wire.Head(id), Records: []wire.CloseRecord{
+			{Actor: vclock.Actor{Disk: 99, Nonce: 1}, Round: wire.Round{Number: 1, Proposer: 1}, Void: void},
+		}})
+		n.shard.Checkpoint()
+		require.NoError(t, n.engine.Apply(&n.shard.Effects().Rows))
+		m.restart(home, 78<<32, false, false)
+		require.False(t, n.shard.closer.place(id).promises.Of(vclock.Actor{Disk: 99, Nonce: 1}).Swept)
+		require.Equal(t, held, n.shard.replicas[id].Stained())
+		m.heal()
+		m.run(120)
+		require.False(t, n.shard.replicas[id].Stained(), "swept")
+	}
+}
+
+// What a copy was retired for it still knows when its log is pruned of that and it starts
+// again; one that has begun anew has nothing of it.
+func TestWhyACopyRetiredOutlivesItsLog(t *testing.T) {
+	m, key, x, z := outlived(t, func(m *mover, key, x, z string) { overwrites(m, key, "void", z) })
+	n, id, held := m.nodes[z], m.placeOf(key), true
+	m.comesBackTo(z, x, 1, func(_, _ string, msg wire.Message) bool { return held && wire.KindOf(msg) == wire.KindPull })
+	m.run(3)
+	require.Positive(t, n.shard.Stats().Retired)
+	var rows storage.Batch
+	n.shard.replicas[id].Prune(n.shard.Clock(id), &rows)
+	require.NoError(t, n.engine.Apply(&rows))
+	m.restart(z, 78<<32, false, false)
+	require.True(t, n.shard.replicas[id].Stained())
+
+	held = false
+	m.heal()
+	for i := 0; !slices.Contains(m.drop(z), id); i++ {
+		require.Less(t, i, 200)
+		m.run(1)
+	}
+	for _, record := range n.shard.closer.place(id).promises.All() {
+		require.False(t, record.Nameless)
+	}
+	require.False(t, n.shard.replicas[id].Stained())
+}
+
 // lateAt gives a node a version of a key that nobody else has, made by a guest that lives.
 func (m *mover) lateAt(z, key, guest string) vclock.DotSet {
 	late := m.aDot(guest, m.placeOf(key))

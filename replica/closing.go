@@ -63,22 +63,41 @@ func (r *Replica) SetFence(fence Fence) { r.closing.fence = fence }
 
 // Void takes in that these dots are held nowhere and never will be (R15): the
 // clock has them from now on, so that it has no gap there. Who calls it writes a
-// row that says so in the same batch, and gives it back after every Recover. No log
-// has void dots, but for those that an old disk brought back, which Prune takes out.
-// It refuses dots of this very incarnation.
+// row that says so in the same batch, and gives it back after every Recover with
+// VoidAgain. No log has void dots, but for those that an old disk brought back, which
+// Prune takes out. It refuses dots of this very incarnation.
 //
 // Until Swept is called for them, an object that is opened and remembers one of
 // them is touched when it is saved.
 func (r *Replica) Void(dots vclock.DotSet) error {
+	held := dots.Minus(r.closing.void).Intersect(r.floor)
+	if err := r.VoidAgain(dots, false); err != nil {
+		return err
+	}
+	r.closing.nameless.Union(held)
+	return nil
+}
+
+// VoidAgain is Void for dots that were void before a start, which are below the floor
+// since then, held or not. Nameless is what Nameless has said of them.
+func (r *Replica) VoidAgain(dots vclock.DotSet, nameless bool) error {
 	if dots.Max(r.actor) > 0 {
 		return kindred.Invalid("dots", "%v is this very incarnation and cannot be closed", r.actor)
 	}
-	r.closing.nameless.Union(dots.Minus(r.closing.void).Intersect(r.floor))
+	if nameless {
+		r.closing.nameless.Union(dots.Intersect(r.floor))
+	}
 	r.closing.void.Union(dots)
 	r.closing.unswept.Union(dots)
 	r.floor.Union(dots.Minus(r.Logged()))
 	r.clock.Union(dots)
 	return nil
+}
+
+// Nameless reports whether some of these void dots were held here, perhaps, before they
+// were known to be void, and no log names them: their effect may show in any object.
+func (r *Replica) Nameless(dots vclock.DotSet) bool {
+	return !r.closing.nameless.Intersect(dots).IsEmpty()
 }
 
 // Held is the clock without the dots that are void. The caller must not change it.

@@ -9,9 +9,6 @@ import (
 // Stained reports whether events that the replica holds are void to everybody else:
 // its node was not asked when they were closed. What they had superseded is gone
 // here, lives elsewhere, and no clock tells it from what is gone for good.
-//
-// Below the floor lies what was held and what never was, as soon as both are void: a start
-// in the middle of a sweep cannot tell them apart, and goes by the worse.
 func (r *Replica) Stained() bool {
 	return !r.closing.nameless.IsEmpty() || !r.closing.void.IsEmpty() && !r.closing.void.Intersect(r.Logged()).IsEmpty()
 }
