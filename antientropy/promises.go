@@ -189,12 +189,12 @@ func (p *Promises) SetSwept(void vclock.DotSet) (settled []vclock.Actor) {
 // is to be written.
 func (p *Promises) SetNameless(a vclock.Actor) { p.record(a).Nameless = true }
 
-// Stain notes it of all actors with void dots that were not swept, or that it is not so,
-// and says whose records that changes.
-func (p *Promises) Stain(nameless bool) (changed []vclock.Actor) {
+// Stain notes it of all actors with void dots that were not swept, and says whose records
+// that changes.
+func (p *Promises) Stain() (changed []vclock.Actor) {
 	for i := range p.records {
-		if r := &p.records[i]; !r.Swept && !r.Void.IsEmpty() && r.Nameless != nameless {
-			r.Nameless = nameless
+		if r := &p.records[i]; !r.Swept && !r.Void.IsEmpty() && !r.Nameless {
+			r.Nameless = true
 			changed = append(changed, r.Actor)
 		}
 	}

@@ -215,11 +215,12 @@ func (c *closer) restore(r *replica.Replica) error {
 	return nil
 }
 
-// stain keeps, of what is void and was not swept, whether any object may show its effect:
-// those of a copy that retires may, those of one that begins anew do not.
-func (c *closer) stain(id replica.ID, nameless bool) {
+// stain keeps of a copy that retires that any object may show the effect of what is void
+// and was not swept: its log need not name that for long. A copy that begins anew has no
+// objects, and is swept; to say so before the old one is gone for good would be too early.
+func (c *closer) stain(id replica.ID) {
 	p := c.place(id)
-	for _, a := range p.promises.Stain(nameless) {
+	for _, a := range p.promises.Stain() {
 		p.promises.Save(&c.s.out.Rows, id.Partition, id.N, a)
 	}
 }

@@ -36,7 +36,7 @@ func (s *Shard) retire(id replica.ID) {
 	}
 	if x.Retire() {
 		x.replica.Retire()
-		s.closer.stain(id, true)
+		s.closer.stain(id)
 		s.stats.Retired++
 	}
 }
@@ -90,6 +90,5 @@ func (s *Shard) beginAnew(id replica.ID) {
 	if s.closer.restore(r) != nil {
 		return // it has not minted anything yet, so nothing of it can be void
 	}
-	s.closer.stain(id, false)
 	s.SetPhase(s.phase, []*replica.Replica{r})
 }

@@ -183,7 +183,7 @@ func TestAStartInTheMiddleOfASweepKnowsWhatWasHeld(t *testing.T) {
 }
 
 // What a copy was retired for it still knows when its log is pruned of that and it starts
-// again; one that has begun anew has nothing of it.
+// again; one that has begun anew is swept of it.
 func TestWhyACopyRetiredOutlivesItsLog(t *testing.T) {
 	m, key, x, z := outlived(t, func(m *mover, key, x, z string) { overwrites(m, key, "void", z) })
 	n, id, held := m.nodes[z], m.placeOf(key), true
@@ -202,6 +202,7 @@ func TestWhyACopyRetiredOutlivesItsLog(t *testing.T) {
 		require.Less(t, i, 200)
 		m.run(1)
 	}
+	m.run(120)
 	for _, record := range n.shard.closer.place(id).promises.All() {
 		require.False(t, record.Nameless)
 	}
