@@ -173,7 +173,7 @@ type turn struct {
 }
 
 // turns are all questions in the order of a round: closed loops, then what rests on
-// them, then what does harm. Contestants take turns within each kind of question.
+// them, then what needs something before it. Contestants take turns within each kind of question.
 func (f *field) turns() (all []turn) {
 	kinds := []func(q *contest.Question) bool{
 		func(q *contest.Question) bool { return q.HalfOf == "" && q.Before == nil && q.Callers > 1 },
@@ -258,6 +258,8 @@ func (t turn) ask(ctx context.Context, s *table.Sample, l loop.Load) (err error)
 		if err := t.Before(ctx); err != nil {
 			return err
 		}
+	}
+	if t.After != nil {
 		defer func() { err = errors.Join(err, t.After(context.WithoutCancel(ctx))) }()
 	}
 	before, err := used(ctx, t.PIDs)

@@ -73,6 +73,23 @@ func (c *Contestant) askOpen(what, halfOf, quality string, op loop.Op) {
 	q.Name, q.HalfOf = c.Name+"/"+what+"@open", halfOf
 }
 
+// busy is for how long puts come before a question that is asked while a store is still at
+// work on them.
+const busy = 2 * time.Second
+
+// askBusy adds a question that comes right after many puts: what flushes and compactions
+// they have left is done meanwhile, and charged to the answers.
+func (c *Contestant) askBusy(what, quality string, op, put loop.Op) {
+	q := c.ask(what+" after puts", Callers, quality, op)
+	q.Before = func(ctx context.Context) error {
+		r := loop.Run(ctx, loop.Load{Callers: Callers, Time: busy}, put)
+		if r.Failed > 0 {
+			return fmt.Errorf("%d of the puts before it failed: %s", r.Failed, r.Failure)
+		}
+		return nil
+	}
+}
+
 // MissingError says that a contestant cannot be started for want of something.
 type MissingError struct{ Name, Why string }
 

@@ -88,6 +88,7 @@ func (c *Contestant) etcdQuestions(ctx context.Context, kv *clientv3.Client) err
 		c.ask("put", callers, synced, newKey)
 		c.ask("get", callers, one, get(clientv3.WithSerializable()))
 	}
+	c.askBusy("get", one, get(clientv3.WithSerializable()), newKey)
 	c.ask("get linearizable", Callers, "confirmed by a majority of 3", get())
 	return nil
 }

@@ -147,6 +147,7 @@ func (k *kindredStore) variants(ctx context.Context) error {
 	large.ask("get 1 KiB", Callers, twoRead, large.getter(large.bucket))
 	k.askOpen("put", "kindred/put@64", batched, k.news("open", ValueBytes))
 	k.askOpen("get", "kindred/get@64", twoRead, k.getter(k.bucket))
+	k.askBusy("get", twoRead, k.getter(k.bucket), k.news("busy", ValueBytes))
 	frozen := k.ask("put frozen", Callers, "2 of 3 replicas, of which one is frozen", k.news("frozen", ValueBytes))
 	frozen.Before, frozen.After = k.freeze, k.thaw
 	frozen = k.ask("get frozen", Callers, "2 of 3 replicas, of which one is frozen", k.getter(k.bucket))

@@ -75,10 +75,12 @@ func (c *Contestant) natsQuestions(ctx context.Context, ports []int) error {
 	}
 	name := fresh("new")
 	newKey := func(ctx context.Context, caller int, _ int64) error { return put(ctx, caller, name()) }
+	const direct = "1 of 3 replicas, direct"
 	for _, callers := range []int{Callers, 1} {
 		c.ask("put", callers, "a majority of 3, in files that are not synced", newKey)
-		c.ask("get", callers, "1 of 3 replicas, direct", get)
+		c.ask("get", callers, direct, get)
 	}
+	c.askBusy("get", direct, get, newKey)
 	return nil
 }
 

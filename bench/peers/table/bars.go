@@ -18,7 +18,7 @@ func syncedFloor() []Term {
 
 // Bars are the limits that Kindred sets itself, and ratios that are told besides.
 func Bars() []Bar {
-	const put, get = "kindred/put@64", "kindred/get@64"
+	const put, get, busy = "kindred/put@64", "kindred/get@64", "kindred/get after puts@64"
 	return []Bar{
 		{Number: "1", Says: "put: CPU / its floor", Over: One(put, CPU), Under: putFloor(), Gate: 2.2, Stretch: 1.5},
 		{Number: "1", Says: "put: CPU / Redis, WAIT 1, no log", Over: One(put, CPU), Under: One("redis/put@64", CPU), Gate: 1.6, Stretch: 1.1},
@@ -31,6 +31,9 @@ func Bars() []Bar {
 		{Number: "1", Says: "put: throughput / Cassandra", Over: One(put, Throughput), Under: One("cassandra/put@64", Throughput), AtLeast: true},
 		{Number: "2", Says: "get at R=2: CPU / NATS direct", Over: One(get, CPU), Under: One("nats/get@64", CPU), Gate: 1.0, Stretch: 0.75},
 		{Number: "2", Says: "get at R=2: CPU / etcd serializable", Over: One(get, CPU), Under: One("etcd/get@64", CPU), Gate: 0.6, Stretch: 0.45},
+		{Number: "2", Says: "get after puts: CPU / NATS direct, after puts", Over: One(busy, CPU), Under: One("nats/get after puts@64", CPU), Gate: 1.0, Stretch: 0.75},
+		{Number: "2", Says: "get after puts: CPU / etcd serializable, after puts", Over: One(busy, CPU), Under: One("etcd/get after puts@64", CPU), Gate: 0.6, Stretch: 0.45},
+		{Number: "2", Says: "get after puts: CPU / get", Over: One(busy, CPU), Under: One(get, CPU)},
 		{Number: "2", Says: "get at R=2: CPU / its floor", Over: One(get, CPU), Under: getFloor()},
 		{Number: "3", Says: "synced put: throughput / etcd", Over: One("kindred/put sync@64", Throughput), Under: One("etcd/put@64", Throughput), AtLeast: true, Gate: 3, Stretch: 5},
 		{Number: "3", Says: "synced put's floor: throughput / etcd, by CPU", Over: One("etcd/put@64", CPU), Under: syncedFloor()},
