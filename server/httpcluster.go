@@ -8,27 +8,14 @@ import (
 )
 
 type clusterDoc struct {
-	Node          string      `json:"node"`
-	ClusterID     string      `json:"cluster_id"`
-	Layout        []byte      `json:"layout"`
-	LayoutVersion string      `json:"layout_version"`
-	Partitions    int         `json:"partitions"`
-	Replicas      int         `json:"replicas"`
-	Members       []memberDoc `json:"members"`
-	Problems      []string    `json:"problems"`
-}
-
-type memberDoc struct {
-	Name       string `json:"name"`
-	Zone       string `json:"zone"`
-	Capacity   uint32 `json:"capacity"`
-	State      string `json:"state"`
-	Client     string `json:"client"`
-	Peer       string `json:"peer"`
-	Gossip     string `json:"gossip"`
-	HTTP       string `json:"http"`
-	Linked     bool   `json:"linked"`
-	Partitions int    `json:"partitions"`
+	Node          string          `json:"node"`
+	ClusterID     string          `json:"cluster_id"`
+	Layout        []byte          `json:"layout"`
+	LayoutVersion string          `json:"layout_version"`
+	Partitions    int             `json:"partitions"`
+	Replicas      int             `json:"replicas"`
+	Members       []api.MemberDoc `json:"members"`
+	Problems      []string        `json:"problems"`
 }
 
 type localDoc struct {
@@ -56,14 +43,10 @@ func clusterOf(c kindred.Cluster) *clusterDoc {
 	doc := &clusterDoc{
 		Node: c.Node, ClusterID: c.ClusterID, Layout: append([]byte{}, c.Layout...), LayoutVersion: c.LayoutVersion,
 		Partitions: c.Partitions, Replicas: c.Replicas,
-		Members: make([]memberDoc, len(c.Members)), Problems: append([]string{}, c.Problems...),
+		Members: make([]api.MemberDoc, len(c.Members)), Problems: append([]string{}, c.Problems...),
 	}
 	for i, m := range c.Members {
-		doc.Members[i] = memberDoc{
-			Name: m.Name, Zone: m.Zone, Capacity: m.Capacity, State: string(m.State),
-			Client: m.ClientAddr, Peer: m.PeerAddr, Gossip: m.GossipAddr, HTTP: m.HTTPAddr,
-			Linked: m.Linked, Partitions: m.Partitions,
-		}
+		doc.Members[i] = api.NewMemberDoc(&m)
 	}
 	return doc
 }

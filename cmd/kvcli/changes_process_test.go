@@ -366,7 +366,7 @@ func all(t *testing.T, l live, keys int) {
 	require.Equal(t, keys, lines)
 }
 
-func members(l live) []memberDoc {
+func members(l live) []api.MemberDoc {
 	var doc membersDoc
 	if o := l.run("cluster", "members", "-o", "json"); o.exit != 0 || decode(o.stdout, &doc) != nil {
 		return nil

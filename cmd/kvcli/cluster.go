@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kindredkv/kindred"
+	"github.com/kindredkv/kindred/api"
 	"github.com/kindredkv/kindred/ring"
 )
 
@@ -48,28 +49,15 @@ func (a *app) onCluster(use, short, long string, show func(kindred.Cluster, chan
 // clusterDoc is the document of kvcli cluster status.
 type clusterDoc struct {
 	// AskedNode is the node whose view this is.
-	AskedNode     string      `json:"node"`
-	ClusterID     string      `json:"cluster_id"`
-	LayoutVersion string      `json:"layout_version"`
-	Partitions    int         `json:"partitions"`
-	Replicas      int         `json:"replicas"`
-	Members       []memberDoc `json:"members"`
-	Problems      []string    `json:"problems"`
+	AskedNode     string          `json:"node"`
+	ClusterID     string          `json:"cluster_id"`
+	LayoutVersion string          `json:"layout_version"`
+	Partitions    int             `json:"partitions"`
+	Replicas      int             `json:"replicas"`
+	Members       []api.MemberDoc `json:"members"`
+	Problems      []string        `json:"problems"`
 	// Change is a change of the layout that goes on, or is staged.
 	Change changeDoc `json:"change"`
-}
-
-type memberDoc struct {
-	Name       string `json:"name"`
-	Zone       string `json:"zone"`
-	Capacity   uint32 `json:"capacity"`
-	State      string `json:"state"`
-	Linked     bool   `json:"linked"`
-	Partitions int    `json:"partitions"`
-	Client     string `json:"client"`
-	Peer       string `json:"peer"`
-	Gossip     string `json:"gossip"`
-	HTTP       string `json:"http"`
 }
 
 func newClusterDoc(info kindred.Cluster, change changeDoc) clusterDoc {
@@ -82,8 +70,8 @@ func newClusterDoc(info kindred.Cluster, change changeDoc) clusterDoc {
 
 // memberDocs shows the members of the layout with the zone and capacity that this gives
 // them, and the others with those that they were started with.
-func memberDocs(info kindred.Cluster) []memberDoc {
-	docs := []memberDoc{}
+func memberDocs(info kindred.Cluster) []api.MemberDoc {
+	docs := []api.MemberDoc{}
 	layout, err := layoutOf(info)
 	for _, m := range info.Members {
 		if err == nil {
@@ -91,10 +79,7 @@ func memberDocs(info kindred.Cluster) []memberDoc {
 				m.Zone, m.Capacity = n.Zone, n.Capacity
 			}
 		}
-		docs = append(docs, memberDoc{
-			Name: m.Name, Zone: m.Zone, Capacity: m.Capacity, State: string(m.State), Linked: m.Linked, Partitions: m.Partitions,
-			Client: m.ClientAddr, Peer: m.PeerAddr, Gossip: m.GossipAddr, HTTP: m.HTTPAddr,
-		})
+		docs = append(docs, api.NewMemberDoc(&m))
 	}
 	return docs
 }
@@ -131,7 +116,7 @@ func (a *app) writeStatus(w io.Writer, doc clusterDoc) error {
 }
 
 // membersText counts members by state: "5 members: 4 alive, 1 suspect".
-func membersText(members []memberDoc) string {
+func membersText(members []api.MemberDoc) string {
 	count := map[string]int{}
 	for _, m := range members {
 		count[m.State]++
@@ -147,8 +132,8 @@ func membersText(members []memberDoc) string {
 
 // membersDoc is the document of kvcli cluster members.
 type membersDoc struct {
-	AskedNode string      `json:"node"`
-	Members   []memberDoc `json:"members"`
+	AskedNode string          `json:"node"`
+	Members   []api.MemberDoc `json:"members"`
 }
 
 func (a *app) clusterMembers() *cobra.Command {
