@@ -55,8 +55,6 @@ type place struct {
 	// the same ones.
 	told  map[string]time.Time
 	alike map[string]bool
-	// disputed: an outcome was told of an incarnation that lives here, and not believed.
-	disputed bool
 }
 
 // suspect is an actor of which dots are missing: since when, and how often the

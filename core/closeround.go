@@ -143,7 +143,7 @@ func (c *closer) lives(id replica.ID, a vclock.Actor) bool {
 	if r := c.s.replicas[id]; r != nil && r.Actor() == a {
 		return true
 	}
-	return replica.New(id, c.s.startOf(id), nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a
+	return replica.New(id, c.s.startOf(id), nil).Actor() == a || c.s.GuestIncarnation(id) == a
 }
 
 // holds are the dots of an actor that this node holds in any way: those that it keeps,
@@ -308,8 +308,7 @@ func (c *closer) learn(p *place, records []wire.CloseRecord) {
 	r := c.s.replicas[p.id]
 	for _, record := range records {
 		if c.lives(p.id, record.Actor) {
-			p.disputed = true
-			continue // nobody can have completed such a round
+			continue // nobody can have completed such a round, unless this node is about to come back
 		}
 		fresh, changed := p.promises.Learn(record)
 		if !changed {

@@ -83,8 +83,9 @@ func (e *exchanger) setPhase(s *Shard, back bool) {
 		if x, known := e.of[id]; known {
 			was := x.Former()
 			x.SetOwners(owners, x.clock())
-			if was && !x.Former() {
-				x.past = true
+			returns := was && !x.Former()
+			x.past = x.past || returns
+			if returns || back {
 				s.renew(x.replica)
 			}
 			continue

@@ -115,10 +115,15 @@ func (s *Shard) guestOf(head wire.Head) *hintedhandoff.Guest {
 	id := replica.ID(head)
 	g := s.debts.guests[id]
 	if g == nil {
-		g = hintedhandoff.NewGuest(replica.GuestIncarnation(id, s.cfg.Start))
+		g = hintedhandoff.NewGuest(s.GuestIncarnation(id))
 		s.debts.guests[id] = g
 	}
 	return g
+}
+
+// GuestIncarnation is the actor of the guest that this node is of a partition now.
+func (s *Shard) GuestIncarnation(id replica.ID) vclock.Actor {
+	return replica.GuestIncarnation(id, replica.StartOf(s.cfg.Start, s.returns))
 }
 
 // mintAsGuest is the step at this node: it makes the write event, once, keeps it

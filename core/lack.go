@@ -57,7 +57,7 @@ func (s *Shard) incomplete(x *exchange, id replica.ID) kindred.IncompleteCopies 
 		}
 		c.Reason = "has not heard yet what they know to be lost"
 		for _, h := range s.baseOf(wire.Head(id)) {
-			if h != s.cfg.Node && !s.phase.Gone(h) && !s.closer.place(id).agrees(h) {
+			if h != s.cfg.Node && !s.phase.Gone(h) && !s.closer.place(id).alike[h] {
 				c.Waits = append(c.Waits, h)
 			}
 		}

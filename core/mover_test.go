@@ -52,6 +52,9 @@ import (
 //   - it answers reads, pages, audits, makes writes, is complete: TestWhoHandsOnIsNoHome
 //   - it gives before it has heard what is void, or has its log pruned of that:
 //     TestAnOldCopyGivesNothingBeforeItKnowsWhatIsVoid
+//   - a node that was removed goes on in its incarnations when it comes back:
+//     TestWhoReturnsInTheSameLifeIsAnotherIncarnation,
+//     TestAGuestThatReturnsInTheSameLifeIsAnotherIncarnation
 //   - it is no source, whatever the homes lack: TestR20_AnOldCopyEndsTheWaitForADamagedHome
 
 // mover is a rig whose owners change: each node has its own way through layouts, as the

@@ -45,23 +45,19 @@ func (s *Shard) retire(id replica.ID) {
 // before, once it is certain that both know the same to be void.
 func (s *Shard) mayHandOn(id replica.ID, peer string) bool {
 	x := s.exchange.of[id]
-	return x == nil || !x.past || s.closer.place(id).agrees(peer)
+	return x == nil || !x.past || s.closer.place(id).alike[peer]
 }
 
 // alikeAll reports whether all homes by the layout before are known to know the same to
 // be void.
 func (s *Shard) alikeAll(id replica.ID) bool {
 	for _, h := range s.baseOf(wire.Head(id)) {
-		if h != s.cfg.Node && !s.phase.Gone(h) && !s.closer.place(id).agrees(h) {
+		if h != s.cfg.Node && !s.phase.Gone(h) && !s.closer.place(id).alike[h] {
 			return false
 		}
 	}
 	return true
 }
-
-// agrees reports whether a peer was last heard to know the same to be void. Where it
-// calls this very process dead that never comes, and nobody waits for it.
-func (p *place) agrees(peer string) bool { return p.alike[peer] || p.disputed }
 
 // handedOn reports whether all who count have what a replica has that does not. Where
 // its node is to be a home again nobody waits for the phase to be settled, which waits
@@ -73,14 +69,13 @@ func (s *Shard) handedOn(x *exchange) bool {
 	return s.phase.Settled() && x.Contained(x.clock())
 }
 
-// renew ends the incarnation of a replica that was nobody's home for a while: the others
-// may have closed it without asking this node, and nobody may mint in it any more.
+// renew ends the incarnation of a replica that was nobody's home for a while, or whose node
+// comes back: the others may have closed it without asking this node. Nobody may mint in it
+// any more, and what is said to be void of it is true.
 func (s *Shard) renew(r *replica.Replica) {
 	s.given[r.ID()]++
 	r.Renew(s.startOf(r.ID()))
-	p := s.closer.place(r.ID())
-	p.disputed = false
-	clear(p.alike)
+	clear(s.closer.place(r.ID()).alike)
 }
 
 // beginAnew makes a replica without a past, in another incarnation, where the one that

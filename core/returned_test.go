@@ -31,18 +31,22 @@ func outlived(t *testing.T, does func(m *mover, key, x, z string)) (m *mover, ke
 	gap := m.nodes[z].shard.Clock(m.placeOf(key)).Base(actor) + 1
 	m.deaf[z] = true
 	m.commit(x, false, removes(z))
-	for i := 0; !m.nodes[x].shard.phase.Settled(); i++ {
-		require.Less(t, i, 60)
-		m.run(1)
-	}
-	// One of its events was heard of, so that the others miss those before.
-	heard := wire.Delta{Dots: vclock.NewDotSet(vclock.Dot{Actor: actor, Counter: gap})}
-	require.NoError(t, m.joinAt(x, m.samePlace(key), heard))
-	for i := 0; m.nodes[x].shard.Clock(m.placeOf(key)).Base(actor) <= gap; i++ {
-		require.Less(t, i, 600, "closed")
-		m.run(1)
-	}
+	m.closeAsHeardOf(x, key, vclock.Dot{Actor: actor, Counter: gap})
 	return m, key, x, z
+}
+
+// closeAsHeardOf has a home hear of one of the events of a removed node, so that the homes
+// miss those before, and waits until all of them that nobody has are void.
+func (m *mover) closeAsHeardOf(x, key string, d vclock.Dot) {
+	for i := 0; !m.nodes[x].shard.phase.Settled(); i++ {
+		require.Less(m.t, i, 60)
+		m.run(1)
+	}
+	require.NoError(m.t, m.joinAt(x, m.samePlace(key), wire.Delta{Dots: vclock.NewDotSet(d)}))
+	for i := 0; m.nodes[x].shard.Clock(m.placeOf(key)).Base(d.Actor) <= d.Counter; i++ {
+		require.Less(m.t, i, 600, "closed")
+		m.run(1)
+	}
 }
 
 // overwrites has z overwrite what it has read, by itself.
@@ -70,8 +74,13 @@ func (m *mover) comesBack(z, at string, capacity uint32) {
 
 // comesBackTo does so where some messages are lost, and gives nothing up.
 func (m *mover) comesBackTo(z, at string, capacity uint32, lost func(from, to string, msg wire.Message) bool) {
-	delete(m.deaf, z)
 	m.restart(z, 77<<32, false, false)
+	m.rejoins(z, at, capacity, lost)
+}
+
+// rejoins does so in the same life, where some messages are lost.
+func (m *mover) rejoins(z, at string, capacity uint32, lost func(from, to string, msg wire.Message) bool) {
+	delete(m.deaf, z)
 	m.heal()
 	m.lose = lost
 	m.run(2)
@@ -338,4 +347,61 @@ func TestWhoHasNotHeardOfItsRemovalIsNotToldWhatIsVoid(t *testing.T) {
 		}
 		m.idle()
 	}
+}
+
+// R27: who returns in the life in which it was removed mints in other incarnations from then
+// on, as a home and as a guest: the others have ended those that it had, and it was not asked.
+func TestWhoReturnsInTheSameLifeIsAnotherIncarnation(t *testing.T) {
+	for _, capacity := range []uint32{0, 1} {
+		m, key, x, z := outlived(t, func(m *mover, key, x, z string) { overwrites(m, key, "void", z) })
+		s, id := m.nodes[z].shard, m.placeOf(key)
+		was := s.Incarnation(id)
+		m.rejoins(z, x, capacity, func(string, string, wire.Message) bool { return false })
+		require.False(t, s.closer.lives(id, was), "it was closed without %s", z)
+		for range 200 {
+			m.run(1)
+			m.drop(z)
+		}
+		require.Positive(t, s.Stats().Retired)
+		require.True(t, s.phase.Settled())
+		require.Equal(t, capacity > 0, s.Has(id), "all homes have what it has and is not void")
+		for _, home := range m.homesNow(key, x) {
+			require.Equal(t, []string{"old"}, m.valuesAt(home, key), home)
+		}
+		m.idle()
+	}
+}
+
+func TestAGuestThatReturnsInTheSameLifeIsAnotherIncarnation(t *testing.T) {
+	m := newMover(t, 6, 0)
+	m.run(2)
+	key := keysOf(m.rig)[0]
+	homes, away := m.homesOf(key), m.away(key)
+	x, z, s := homes[0], away[0], m.nodes[away[0]].shard
+	m.split(homes, away)
+	m.lose = also(m.lose, func(_, _ string, msg wire.Message) bool { return wire.KindOf(msg) == wire.KindHint })
+	m.ask(z, put(key, "nobody else keeps this"))
+	was := s.guestOf(m.head(key)).Actor()
+	m.cut(z)
+	for _, home := range homes {
+		m.link(home, away[1], true)
+		m.link(home, away[2], true)
+	}
+	m.deaf[z] = true
+	m.commit(x, false, removes(z))
+	m.closeAsHeardOf(x, key, vclock.Dot{Actor: was, Counter: 2})
+
+	m.rejoins(z, x, 1, func(string, string, wire.Message) bool { return false })
+	m.run(60)
+	homes = m.homesNow(key, x)
+	require.NotContains(t, homes, z)
+	require.True(t, s.phase.Settled())
+	m.split(homes, onlyIn(m.names, homes))
+	require.Nil(t, m.do(z, put(key, "guests keep this")).Err)
+	m.heal()
+	m.payHints()
+	for _, home := range homes {
+		require.Equal(t, []string{"guests keep this"}, m.valuesAt(home, key), home)
+	}
+	m.idle()
 }

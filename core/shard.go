@@ -41,8 +41,11 @@ type Shard struct {
 	linked   map[string]bool
 	replicas map[replica.ID]*replica.Replica
 	// given counts how often a replica was given up, or its incarnation ended, since the start.
-	given  map[replica.ID]uint32
-	recent *replica.Recent
+	given map[replica.ID]uint32
+	// returns counts how often this node came back to the cluster since the start: the
+	// others may have closed its guests without asking it.
+	returns uint32
+	recent  *replica.Recent
 
 	open  map[string]*openKey
 	steps int
@@ -152,6 +155,10 @@ func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 	s.turned = s.turned || s.phase != nil && s.phase.Progress() != phase.Progress()
 	settles := s.phase != nil && !s.phase.Settled() && phase.Settled()
 	s.phase, s.layout = phase, phase.Tip()
+	if back {
+		s.returns++
+		clear(s.debts.guests)
+	}
 	for _, r := range recovered {
 		s.replicas[r.ID()] = r
 		s.expirer.watch(r)

@@ -103,10 +103,11 @@ func (o *oracle) crashesFull(n *node) {
 // mintedAsGuest records the dots of this very guest that nobody has seen yet.
 func (b *batch) mintedAsGuest(id replica.ID, key string, before guest, h *wire.StoredHint) {
 	o, n := b.oracle, b.shell.node
-	own := replica.GuestIncarnation(id, n.start)
+	own, first := b.shell.shard.GuestIncarnation(id), replica.GuestIncarnation(id, n.start)
 	var minted []vclock.Dot
 	for d := range h.Delta.Dots.Minus(before.dots).Dots() {
-		if d.Actor != own || o.writes[d] != nil {
+		// One that has just come back may have minted in this batch before that.
+		if d.Actor != own && d.Actor != first || o.writes[d] != nil {
 			continue
 		}
 		o.mint(b, &shadow{}, d, key, b.requestTold(d))

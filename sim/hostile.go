@@ -76,7 +76,7 @@ func (f *forger) lie(m wire.Message) wire.Message {
 			}
 		}
 		if own.IsZero() { // it has no layout yet
-			own = replica.GuestIncarnation(replica.ID(m.Head), f.to.start)
+			own = f.guest(replica.ID(m.Head))
 		}
 		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, own)
 		return &lie
@@ -87,7 +87,7 @@ func (f *forger) lie(m wire.Message) wire.Message {
 			lie.Slots = wire.AllSlots(f.run.cfg.Replicas + 1)
 			return &lie
 		}
-		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, replica.GuestIncarnation(replica.ID(m.Head), f.to.start))
+		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, f.guest(replica.ID(m.Head)))
 		return &lie
 	case *wire.Pull:
 		lie := *m
@@ -117,6 +117,14 @@ func (f *forger) lie(m wire.Message) wire.Message {
 		return &lie
 	}
 	return nil
+}
+
+// guest is the incarnation in which the receiver mints as a guest.
+func (f *forger) guest(id replica.ID) vclock.Actor {
+	if f.to.up {
+		return f.to.shards[f.to.shardOf(id.Partition)].shard.GuestIncarnation(id)
+	}
+	return replica.GuestIncarnation(id, f.to.start)
 }
 
 // op is of no operation that anybody has.

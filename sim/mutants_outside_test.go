@@ -39,7 +39,7 @@ var mutantsOutside = []mutant{
 		{"core/closeround.go", "		held.Union(only(c0, a))\n", "		_ = c0\n"},
 	}},
 	{name: "living guest taken for dead", directed: "core:TestR15_WhatAMemberDoesNotAnswer", rule: "R15", edits: []edit{
-		{"core/closeround.go", "return replica.New(id, c.s.startOf(id), nil).Actor() == a || replica.GuestIncarnation(id, c.s.cfg.Start) == a", "return replica.New(id, c.s.startOf(id), nil).Actor() == a"},
+		{"core/closeround.go", "return replica.New(id, c.s.startOf(id), nil).Actor() == a || c.s.GuestIncarnation(id) == a", "return replica.New(id, c.s.startOf(id), nil).Actor() == a"},
 	}},
 	{name: "outcome of a close told only once", rule: "R15", edits: []edit{
 		{"core/closeround.go", "if own == 0 || own == theirs {", "if own == 0 || own != theirs || own == theirs {"},
