@@ -434,7 +434,8 @@ func (r *run) revive() {
 // acceptLoss has an operator accept what may be lost: where a node is gone, and another
 // one cannot be sure of what it had, nobody can tell what only these two had (R25). Who
 // will not come back is said to be gone again: a later change, by somebody who had not
-// heard of it, may have made a member of it once more, for which all would wait.
+// heard of it or has cleared what was staged, may have left that out, so that all wait for
+// the node as a member once more, or as an owner of before that gives away what it has.
 func (r *run) acceptLoss() {
 	for _, n := range r.nodes {
 		if !n.up || !r.isMember(n) || n.phase == nil || n.phase.Removed() {
@@ -448,7 +449,7 @@ func (r *run) acceptLoss() {
 				err = c.Stage(now, own, ring.Own)
 			}
 			for _, dead := range r.nodes {
-				if _, member := n.phase.Tip().Node(dead.name); err == nil && member && r.gone.has(dead) && !dead.up {
+				if err == nil && r.gone.has(dead) && !dead.up && isVoter(n.phase, dead.name) {
 					err = c.Stage(now, ring.Node{Name: dead.name}, ring.Remove)
 				}
 			}
@@ -465,6 +466,14 @@ func (r *run) acceptLoss() {
 		})
 		return
 	}
+}
+
+// isVoter reports whether a change waits for a node, by a phase: for a member of its tip,
+// or an owner by its base, that is not gone (R22).
+func isVoter(p *ring.Phase, name string) bool {
+	_, member := p.Tip().Node(name)
+	was, known := p.Base().Node(name)
+	return !p.Gone(name) && (member || known && was.Capacity > 0)
 }
 
 // unsettled says which node is not at rest, and what it waits for.
