@@ -160,13 +160,18 @@ func (e *Exchange) Complete() bool {
 // Former reports whether this node is no home any more, by any layout that counts.
 func (e *Exchange) Former() bool { return e.former }
 
-// Retire has this home only hand on what it has, as one that is no home any more. It
-// reports false, and does nothing, where no other home counts.
+// Retire has this home only hand on what it has, as one that is no home any more: what it
+// has asked others for comes too late. It reports false, and does nothing, where no other
+// home counts.
 func (e *Exchange) Retire() bool {
 	if !slices.ContainsFunc(e.peers, func(p *peer) bool { return !p.former }) {
 		return false
 	}
 	e.retired, e.former = true, true
+	e.wanted, e.missing = vclock.DotSet{}, vclock.DotSet{}
+	for _, p := range e.peers {
+		p.pull, p.absent = nil, vclock.DotSet{}
+	}
 	e.announce()
 	return true
 }

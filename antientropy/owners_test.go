@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -88,4 +89,28 @@ func TestAWordThatCameBeforeTheLayoutIsAskedForAgain(t *testing.T) {
 	b.pass(3)
 	require.True(t, b.homes["n2"].Complete())
 	require.True(t, b.homes["n1"].Complete())
+}
+
+// What was wanted, or had been asked for, before a home retired is not taken in after that.
+func TestWhoRetiresWantsNothing(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		b := newTable(t, "a", "b", "c")
+		b.linkAll()
+		b.pass(1)
+		b.write("a", 1)
+		b.pass(1) // it is advertised
+		c := b.homes["c"]
+		c.Hurry()
+		b.now = b.now.Add(time.Second)
+		c.Tick(b.now, c.clock)
+		if asked {
+			c.Pull(b.now, c.clock, 8, math.MaxUint64)
+			require.Equal(t, 1, c.Pulling())
+		}
+		require.True(t, c.Retire())
+		c.Pull(b.now, c.clock, 8, math.MaxUint64)
+		require.Zero(t, c.Pulling())
+		b.pass(10)
+		require.True(t, c.clock.IsEmpty())
+	}
 }

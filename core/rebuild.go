@@ -147,7 +147,7 @@ func (s *Shard) Rebuild(now time.Time, id replica.ID, from string) {
 // rebuildFor begins a rebuild that is to bring some of those dots, if there are any.
 func (s *Shard) rebuildFor(now time.Time, id replica.ID, from string, needs vclock.DotSet) {
 	r := s.replicas[id]
-	if r == nil || !r.MayPass(!needs.IsEmpty()) {
+	if r == nil || r.Retired() || !r.MayPass(!needs.IsEmpty()) {
 		return
 	}
 	if j := s.rebuilds.jobs[id]; j != nil && j.state < rebuildSettling {

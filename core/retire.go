@@ -36,6 +36,7 @@ func (s *Shard) retire(id replica.ID) {
 	}
 	if x.Retire() {
 		x.replica.Retire()
+		delete(s.rebuilds.jobs, id)
 		s.closer.stain(id)
 		s.stats.Retired++
 	}

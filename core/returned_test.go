@@ -326,6 +326,54 @@ func TestWhoHandsOnIsNoHome(t *testing.T) {
 	m.idle()
 }
 
+// A copy takes nothing in any more when it retires, what it had asked for before that
+// neither: it would show what is void beside what had seen it.
+func TestWhoRetiresWantsNothingMore(t *testing.T) {
+	m, key, x, z := outlived(t, func(m *mover, key, x, z string) { overwrites(m, key, "void", z) })
+	id := m.placeOf(key)
+	require.Nil(t, m.do(x, strict(put(key, "while z was away"))).Err)
+	var answers []wire.Message
+	told := false
+	m.comesBackTo(z, x, 1, func(_, to string, msg wire.Message) bool {
+		switch kind := wire.KindOf(msg); {
+		case to == z && (kind == wire.KindPieces || kind == wire.KindRebuildPage):
+			answers = append(answers, msg)
+			return true
+		default:
+			return kind == wire.KindPieces || to == z && !told && (kind == wire.KindCloseTell || kind == wire.KindCloseReply)
+		}
+	})
+	m.run(3)
+	s := m.nodes[z].shard
+	require.False(t, s.replicas[id].Retired())
+	require.Positive(t, s.exchange.of[id].Pulling())
+	s.Rebuild(m.now, id, x)
+	m.settle()
+	require.Contains(t, s.rebuilds.jobs, id)
+
+	for told = true; !s.replicas[id].Retired(); {
+		m.run(1)
+	}
+	s.Rebuild(m.now, id, x)
+	for _, late := range answers {
+		s.Message(m.now, x, late)
+	}
+	m.settle()
+	m.run(100)
+	require.Zero(t, s.exchange.of[id].Pulling())
+	require.NotContains(t, s.rebuilds.jobs, id)
+	require.Equal(t, []string{"void"}, m.valuesAt(z, key))
+
+	m.heal()
+	m.run(100)
+	require.Contains(t, m.drop(z), id)
+	m.run(200)
+	for _, home := range m.homesNow(key, x) {
+		require.ElementsMatch(t, []string{"old", "while z was away"}, m.valuesAt(home, key), home)
+	}
+	m.idle()
+}
+
 // R27: a node that was removed and has not heard of it takes itself for a home. It is not
 // told what is void before it works by what the others decided, or it would give up here
 // what is void, and with that the mark that its copy has to retire.

@@ -164,8 +164,8 @@ func (s *Shard) SetPhase(phase *ring.Phase, recovered []*replica.Replica) {
 		s.expirer.watch(r)
 		s.auditor.watch(s, r)
 	}
-	s.exchange.setPhase(s, back)
 	s.resumeRebuilds(recovered)
+	s.exchange.setPhase(s, back)
 	s.debts.at = atOnce // what is owed may have other targets now
 	s.closer.began(recovered)
 	if settles {

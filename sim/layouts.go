@@ -43,8 +43,6 @@ func WithLayouts(seed uint64, c Config) Config {
 	if l.Torn = often(r, 1); r.IntN(3) > 0 {
 		l.Back, l.Return = 0.3+0.7*r.Float64(), 0.5*l.Return+0.5
 		l.Change /= 2
-		// What a copy does whose log was cut at its limit is for directed tests of core.
-		c.Limits.LogRows = core.DefaultLimits().LogRows
 	}
 	return c
 }
