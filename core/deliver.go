@@ -218,16 +218,27 @@ func (s *Shard) offer(now time.Time, ses *session) {
 	switch {
 	case len(page.Found) == 0:
 		s.endSession(now, seq, false)
+	case ses.target == s.cfg.Node && s.hasUnheard(replica.ID(ses.line.Head)):
+		s.endSession(now, seq, true)
 	case ses.target == s.cfg.Node && s.IsDamaged(replica.ID(ses.line.Head)):
 		ses.refused = true
 		s.widen(ses, s.lackedElsewhere(ses.line.Head, dots))
-		s.parcelUp(now, seq, dots) // it takes what is not of a damaged leaf
+		s.parcelUp(now, seq, s.notVoid(ses.line.Head, dots)) // it takes what is not of a damaged leaf
 	case ses.target == s.cfg.Node:
-		s.parcelUp(now, seq, dots) // this node has the slot by now
+		s.parcelUp(now, seq, s.notVoid(ses.line.Head, dots)) // this node has the slot by now
 	default:
 		s.stats.HintOffers++
 		s.send(ses.target, &wire.HintOffer{Head: ses.line.Head, Op: s.opID(seq), Dots: dots}, false)
 	}
+}
+
+// notVoid are those of the dots of hints for this node itself that are not void: it would
+// refuse them for ever, and who was removed may owe such (R27).
+func (s *Shard) notVoid(head wire.Head, dots vclock.DotSet) vclock.DotSet {
+	if r := s.replicas[replica.ID(head)]; r != nil {
+		dots = dots.Minus(r.Voided())
+	}
+	return dots
 }
 
 // onHintOffer says what this home lacks. It leaves when everything else that was
@@ -237,6 +248,8 @@ func (s *Shard) onHintOffer(from string, m *wire.HintOffer) {
 	switch r := s.replicas[replica.ID(m.Head)]; {
 	case r == nil:
 		reply.Failed = notHome
+	case s.hasUnheard(r.ID()):
+		reply.Failed = unheard
 	case r.IsDamaged(): // its clock claims what it may have lost
 		reply.Failed, reply.Dots = isDamaged, s.lackedElsewhere(m.Head, m.Dots)
 	case s.copying(r.ID()): // most of it comes with the pages, and costs less

@@ -212,7 +212,7 @@ func TestAHintIsForTheHomesOfBoth(t *testing.T) {
 	slot := slices.Index(m.nodes[x].shard.homesOf(m.head(key)), w)
 	require.GreaterOrEqual(t, slot, 0)
 	old := m.nodes[x].shard.baseOf(m.head(key))[slot]
-	m.noExchange = true
+	m.noPieces = true
 	g := m.strangerOf(key)
 	m.deafTo(w, old)
 	delta := wire.Delta{Dots: m.aDot(x, m.placeOf(key))}
@@ -249,7 +249,7 @@ func TestOnlyThePresentOwnerPays(t *testing.T) {
 	m.run(2)
 	m.hush = true
 	m.commit("n1", false, leaves("n5"))
-	m.noExchange = true
+	m.noPieces = true
 	var key, g, old string
 	var slot int
 	// The guest holds a hint for a home that is to leave, and offers it just before it

@@ -259,10 +259,15 @@ func (s *Shard) isHome(id replica.ID) bool {
 
 // complete reports whether a replica has all that was acknowledged before the tip. One
 // that was rebuilt may wait for dots that nobody has any more, until they are closed,
-// which waits for a settled phase.
+// which waits for a settled phase. One that was no home's before, or is of before its node
+// came back, knows what is void: who comes back may owe hints of that, and it is too late to
+// begin anew once it counts (R27).
 func (s *Shard) complete(id replica.ID) bool {
 	x := s.exchange.of[id]
-	return x != nil && x.Complete() && (!x.past || s.alikeAll(id))
+	if x == nil || !x.Complete() {
+		return false
+	}
+	return !x.past && slices.Contains(s.baseOf(wire.Head(id)), s.cfg.Node) || s.alikeAll(id)
 }
 
 // Complete reports whether this shard has all that was acknowledged before the tip that

@@ -60,6 +60,10 @@ func (s *Shard) alikeAll(id replica.ID) bool {
 	return true
 }
 
+// hasUnheard reports whether a replica that is to be a home's may not know yet what is
+// void. It takes no hints before: who comes back may owe some of that.
+func (s *Shard) hasUnheard(id replica.ID) bool { return s.incoming(id) && !s.alikeAll(id) }
+
 // handedOn reports whether all who count have what a replica has that does not. Where
 // its node is to be a home again nobody waits for the phase to be settled, which waits
 // for the home that begins anew.

@@ -30,8 +30,9 @@ type rig struct {
 	lose func(from, to string, m wire.Message) bool
 	// heard is told of every message that is sent.
 	heard func(m wire.Message)
-	// noExchange: no clock arrives, so that what else brings dots is seen alone.
-	noExchange bool
+	// noExchange: no clock arrives, so that what else brings dots is seen alone. NoPieces:
+	// clocks do, and nobody gives what others lack.
+	noExchange, noPieces bool
 	// holdReads keeps loads unanswered, holdSyncs syncs.
 	holdReads, holdSyncs bool
 	// slowDisk is a node that waits for its syncs, slowReads one for its loads.
@@ -239,6 +240,9 @@ func (r *rig) readAndSync(n *rigNode) (moved bool) {
 func (r *rig) deliver(from string, s Send) {
 	r.heard(s.Msg)
 	if _, exchange := s.Msg.(*wire.Clock); exchange && r.noExchange || r.lose(from, s.To, s.Msg) {
+		return
+	}
+	if _, pieces := s.Msg.(*wire.Pieces); pieces && r.noPieces {
 		return
 	}
 	to := r.nodes[s.To]

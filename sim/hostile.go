@@ -31,7 +31,8 @@ func (r *run) forge(from, to *node, m wire.Message, fate chance) {
 	}
 	r.hits.add(Forged)
 	raw := wire.Append(nil, lie)
-	life := to.lives
+	of := replica.ID(wire.HeadOf(lie))
+	life, guest := to.lives, f.guest(of)
 	r.flying++
 	r.agenda.after(r.delay(fate.with(7)), func() {
 		r.flying--
@@ -39,7 +40,7 @@ func (r *run) forge(from, to *node, m wire.Message, fate chance) {
 			return
 		}
 		to.act(func() {
-			if to.lives != life {
+			if to.lives != life || f.guest(of) != guest {
 				return
 			}
 			told, err := wire.Decode(raw)

@@ -83,6 +83,21 @@ var mutantsLayouts = []mutant{
 	{name: "who returns goes on as a home with what is void", directed: "core:TestWhoReturnsTakesNothingAwayByWhatIsVoid", rule: "R27, R15", edits: []edit{
 		{"core/retire.go", "	if x.Retire() {\n", "	if false {\n"},
 	}},
+	{name: "who returns goes on in its incarnations as a guest", directed: "core:TestWhoReturnsTakesVoidHintsForVoid", rule: "R27, R14", edits: []edit{
+		{"core/shard.go", "		s.returns++\n", ""},
+	}},
+	{name: "who returns unheard goes on in its incarnations", directed: "core:TestWhoReturnsWithoutHavingHeardMintsInAnotherIncarnation", rule: "R27, R15", edits: []edit{
+		{"core/exchange.go", "			if returns || back {\n", "			if returns {\n"},
+	}},
+	{name: "void hints for a node itself are never paid", directed: "core:TestWhoReturnsTakesVoidHintsForVoid", rule: "R27, R11", edits: []edit{
+		{"core/deliver.go", "		dots = dots.Minus(r.Voided())\n", "		_ = r\n"},
+	}},
+	{name: "a new owner takes hints before it has heard what is void", directed: "core:TestWhoComesTakesNoHintsBeforeItKnowsWhatIsVoid", rule: "R27", edits: []edit{
+		{"core/retire.go", "return s.incoming(id) && !s.alikeAll(id)", "return false"},
+	}},
+	{name: "a new owner is complete before it has heard what is void", directed: "core:TestWhoComesTakesNoHintsBeforeItKnowsWhatIsVoid", rule: "R25, R27", edits: []edit{
+		{"core/phase.go", "	return !x.past && slices.Contains(s.baseOf(wire.Head(id)), s.cfg.Node) || s.alikeAll(id)\n", "	return !x.past || s.alikeAll(id)\n"},
+	}},
 	{name: "a copy that has retired says what is gone", directed: "core:TestWhoReturnsTakesNothingAwayByWhatIsVoid", rule: "R27", edits: []edit{
 		{"replica/retire.go", "		p.Object.Context = vclock.DotSet{}\n		return\n", "		_ = vclock.DotSet{}\n"},
 	}},
