@@ -19,14 +19,19 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 	o, n := b.oracle, b.shell.node
 	record := o.readRecord(n, op.Key, op.Value)
 	for _, w := range o.voided(record.Void.Minus(o.void)) {
-		if held := w.applied &^ o.unasked(b.shell, w); held != 0 {
+		unasked := o.unasked(b.shell, w)
+		if held := w.applied &^ unasked; held != 0 {
 			o.find("R15", "%s calls %v of %s void, which %s holds", n.name, w.dot, w.key, o.run.someNode(held))
 		}
+		w.unasked = w.applied
 		for _, m := range o.run.nodes {
-			if o.unasked(b.shell, w).has(m) || !o.owesTo(m, w) {
-				continue
+			switch {
+			case !o.owesTo(m, w):
+			case unasked.has(m):
+				w.unasked.add(m)
+			default:
+				o.find("R15", "%s calls %v of %s void, which %s owes", n.name, w.dot, w.key, m.name)
 			}
-			o.find("R15", "%s calls %v of %s void, which %s owes", n.name, w.dot, w.key, m.name)
 		}
 	}
 	o.run.promiseSaved(n)
@@ -49,7 +54,6 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 // unasked are the nodes that may hold what the closes of a shard call void: those that
 // are gone, and those that have no place in its layout and are down, or know that, or have
 // come back by a layout that it has not heard of: they
-// were removed, or left and minted once more when the owners were alone already. What only
 // were removed, or left and minted once more when the owners were alone already. What only
 // these have becomes void for the others (R27). That is nothing that was acknowledged: of
 // that the owners that stay have copies, unless they lost them.

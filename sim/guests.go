@@ -205,7 +205,7 @@ func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
 				}
 				// Who has become the home itself takes it in before the hint goes.
 				w, home := o.writes[d], o.run.byName[by.names[slot]]
-				paid = paid || w.held.reached.has(home) || home == n && w.applied.has(n)
+				paid = paid || w.held.reached.has(home) || home == n && w.applied.has(n) || o.owedInVain(w, n, home)
 				return !paid
 			})
 			if !paid {
@@ -214,6 +214,16 @@ func (o *oracle) checkPaid(n *node, at debtKey, before, after guest) {
 			}
 		}
 	}
+}
+
+// owedInVain reports whether a hint of a write is one that its home refuses for ever: only
+// nodes that were not asked had the write when it was called void, because they were gone,
+// which is what their operator accepted (R27); this guest is one of them; and the home knows
+// that it is void (R14), which is what its acknowledgement says here. What anybody who was
+// asked owes is never void (promised).
+func (o *oracle) owedInVain(w *write, guest, home *node) bool {
+	s := o.shadows[place{home.index, o.history(w.key).id}]
+	return w.unasked.has(guest) && s != nil && o.isVoid(w.dot) && s.clock.Contains(w.dot)
 }
 
 func (o *oracle) keepHint(n *node, at debtKey, after guest) {

@@ -105,6 +105,8 @@ type write struct {
 	// a majority did. GivenUp: have it no more, because others are its homes.
 	groups, strong []nodes
 	givenUp        nodes
+	// unasked: had it, and were not asked when it was called void (R27).
+	unasked nodes
 	// under is the layout under which its coordinator sent it last.
 	under ring.Version
 	// nameless: some hint has brought it without its request.
