@@ -340,6 +340,9 @@ func (o *oracle) dropped(n *node, id replica.ID) {
 		}
 	}
 	for _, w := range o.voided(o.shadow(n, id).clock.Intersect(o.void)) {
+		if w.applied.has(n) {
+			w.lost.add(n) // it has acknowledged it too, perhaps, and will not show it any more
+		}
 		w.applied.remove(n)
 		w.durable.remove(n)
 	}
