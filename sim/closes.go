@@ -56,13 +56,14 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 // come back by a layout that it has not heard of: they
 // were removed, or left and minted once more when the owners were alone already. What only
 // these have becomes void for the others (R27). That is nothing that was acknowledged: of
-// that the owners that stay have copies, unless they lost them.
+// that the owners that stay have copies, unless they lost them, or nobody who acknowledged
+// it can be asked.
 func (o *oracle) unasked(s *shell, w *write) nodes {
 	unasked := o.run.gone
-	if w.isAcked && w.lost == 0 {
+	members := s.phase.Members()
+	if w.isAcked && w.lost == 0 && o.answerable(w, members) != 0 {
 		return unasked
 	}
-	members := s.phase.Members()
 	for _, n := range o.run.nodes {
 		if o.run.back.has(n) && !slices.Contains(members, n.name) {
 			unasked.add(n)
@@ -72,6 +73,24 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 		}
 	}
 	return unasked
+}
+
+// answerable are those who have acknowledged a write and count, by a layout with those
+// members: not who is gone, whose operator has accepted what is lost with it (with W=1 that
+// can be all of an acknowledged write, for a majority of the owners makes up for the gone, R25);
+// nor a guest that is no member and has acknowledged by a layout that nobody has ever read
+// by: the one that took its place need not have a place for it, and it is like one that was
+// removed (decision 0029). A guest by any other layout has to be asked, or has delivered what
+// it owed before it left.
+func (o *oracle) answerable(w *write, members []string) (left nodes) {
+	for _, n := range o.run.nodes {
+		home, guest := w.acked.has(n), w.held.acked.has(n)
+		passed := guest && !home && !slices.Contains(members, n.name) && w.under.Counter != 0 && !o.run.read[w.under]
+		if (home || guest) && !o.run.gone.has(n) && !passed {
+			left.add(n)
+		}
+	}
+	return left
 }
 
 // owesTo reports whether a node has a hint of a write.
