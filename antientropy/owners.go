@@ -170,7 +170,7 @@ func (e *Exchange) Retire() bool {
 	e.retired, e.former = true, true
 	e.wanted, e.missing = vclock.DotSet{}, vclock.DotSet{}
 	for _, p := range e.peers {
-		p.pull, p.absent = nil, vclock.DotSet{}
+		p.pull, p.absent, p.damaged = nil, vclock.DotSet{}, vclock.DotSet{}
 	}
 	e.announce()
 	return true

@@ -114,3 +114,51 @@ func TestWhoRetiresWantsNothing(t *testing.T) {
 		require.True(t, c.clock.IsEmpty())
 	}
 }
+
+// What a copy that hands on has is asked of those who can tell all that it did, as long as
+// one of them may: also of one that is not linked. Only what nobody else has, or can read
+// or name any more, is taken bare (R27).
+func TestWhoHandsOnIsAskedBareForWhatNobodyElseCanGive(t *testing.T) {
+	for name, a := range map[string]struct {
+		told   bool // c has heard what b has
+		has    bool // b has the write
+		answer wire.Pieces
+		bare   bool
+	}{
+		"nobody else has it":              {told: true, bare: true},
+		"another has it":                  {told: true, has: true},
+		"another may have it":             {},
+		"another cannot name it any more": {told: true, has: true, answer: wire.Pieces{Absent: vclock.NewDotSet(dot(1, 1, 1))}, bare: true},
+		"another cannot read it":          {told: true, has: true, answer: wire.Pieces{Damaged: vclock.NewDotSet(dot(1, 1, 1))}, bare: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTable(t, "a", "b", "c")
+			b.write("a", 1)
+			if a.has {
+				b.homes["b"].clock.Union(b.homes["a"].clock)
+			}
+			var bare, whole int
+			b.lost = func(from, to string, m wire.Message) bool {
+				_, clock := m.(*wire.Clock)
+				pull, asks := m.(*wire.Pull)
+				switch {
+				case asks && to == "b" && from == "c":
+					answer := a.answer
+					answer.Op = pull.Op
+					require.False(t, pull.Bare)
+					b.homes["c"].Answered(b.now, "b", &answer)
+				case asks && to == "a" && from == "c" && pull.Bare:
+					bare++
+				case asks && to == "a" && from == "c":
+					whole++
+				}
+				return asks || clock && !a.told && from == "b"
+			}
+			b.linkAll()
+			require.True(t, b.homes["a"].Retire())
+			b.pass(20)
+			require.Equal(t, a.bare, bare > 0)
+			require.Positive(t, bare+whole)
+		})
+	}
+}

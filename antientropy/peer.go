@@ -54,8 +54,11 @@ type peer struct {
 	heardAt time.Time
 	pull    *pull
 	retryAt time.Time
-	// absent are dots that it could not give.
-	absent vclock.DotSet
+	// absent are dots that it could not give, damaged those that it could not read when
+	// it was last asked for them.
+	absent, damaged vclock.DotSet
+	// handsOn: it says that it is no home any more, or has retired.
+	handsOn bool
 }
 
 // repliesMax bounds the answers to one peer between two ticks.
@@ -66,7 +69,7 @@ const repliesMax = 16
 func (p *peer) accept(a vclock.Actor) {
 	p.actor, p.candidate = a, vclock.Actor{}
 	p.heardSeq = 0
-	p.durable, p.common, p.absent = vclock.DotSet{}, vclock.DotSet{}, vclock.DotSet{}
+	p.durable, p.common, p.absent, p.damaged = vclock.DotSet{}, vclock.DotSet{}, vclock.DotSet{}, vclock.DotSet{}
 	p.complete, p.lost, p.vouched = false, false, false
 	p.answered, p.target = false, vclock.DotSet{}
 	p.fenced, p.fence = false, vclock.DotSet{} // its disk may be lost, and what it had with it
@@ -81,7 +84,7 @@ func (p *peer) learn(m *wire.Clock) {
 	if m.Seq < p.heardSeq {
 		return // it says nothing about what is missing now
 	}
-	p.heardSeq = m.Seq
+	p.heardSeq, p.handsOn = m.Seq, m.Former
 	p.complete = digest(p.durable, p.common) == m.Digest
 	if !p.complete {
 		return

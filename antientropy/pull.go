@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kindredkv/kindred/vclock"
@@ -31,6 +32,7 @@ func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int, most uint6
 			rest = rest.Minus(p.pull.dots)
 		}
 	}
+	whole, known := e.whole()
 	for i := range e.peers {
 		// Which peer comes first differs from partition to partition.
 		p := e.peers[(i+int(e.cfg.Head.Partition))%len(e.peers)]
@@ -40,18 +42,41 @@ func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int, most uint6
 		if !p.linked || p.pull != nil || now.Before(p.retryAt) {
 			continue
 		}
-		some := first(rest.Intersect(p.durable).Minus(p.absent), min(wire.PullDotsMax, most-dots))
+		mine, bare := rest.Intersect(p.durable).Minus(p.absent), false
+		if p.handsOn && known {
+			if sole := mine.Minus(whole); !sole.IsEmpty() {
+				mine, bare = sole, true
+			}
+		}
+		some := first(mine, min(wire.PullDotsMax, most-dots))
 		if some.IsEmpty() {
 			continue
 		}
 		rest = rest.Minus(some)
 		e.ops++
 		p.pull = &pull{op: wire.OpID{Process: e.cfg.Process, Seq: e.ops}, dots: some, until: now.Add(PullWait)}
-		e.out = append(e.out, Send{To: p.name, Msg: &wire.Pull{Head: e.cfg.Head, Op: p.pull.op, Dots: some}})
+		e.out = append(e.out, Send{To: p.name, Msg: &wire.Pull{Head: e.cfg.Head, Op: p.pull.op, Dots: some, Bare: bare}})
 		dots += Count(some)
 		asked++
 	}
 	return asked, dots
+}
+
+// whole are the dots that some home can give with all that they did. Known says whether all
+// homes have told what they have.
+func (e *Exchange) whole() (dots vclock.DotSet, known bool) {
+	if !slices.ContainsFunc(e.peers, func(p *peer) bool { return p.handsOn }) {
+		return dots, false // nobody asks
+	}
+	for _, p := range e.peers {
+		if !p.handsOn {
+			if !p.complete {
+				return dots, false
+			}
+			dots.Union(p.durable.Minus(p.absent).Minus(p.damaged))
+		}
+	}
+	return dots, true
 }
 
 // Answered takes the answer to a pull. It reports whether its pieces are to be
@@ -62,6 +87,8 @@ func (e *Exchange) Answered(now time.Time, name string, m *wire.Pieces) bool {
 		return false
 	}
 	p.absent.Union(m.Absent.Intersect(p.pull.dots))
+	p.damaged = p.damaged.Minus(p.pull.dots)
+	p.damaged.Union(m.Damaged.Intersect(p.pull.dots))
 	// Damaged dots are asked for again: whoever cannot read them restores them.
 	if m.Failed != "" || len(m.Pieces) == 0 {
 		p.pull, p.retryAt = nil, now.Add(retryAfter)

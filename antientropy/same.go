@@ -21,7 +21,7 @@ func (e *Exchange) Clone() *Exchange {
 func (p *peer) clone() *peer {
 	c := *p
 	c.durable, c.common, c.claimed = p.durable.Clone(), p.common.Clone(), p.claimed.Clone()
-	c.target, c.absent, c.fence = p.target.Clone(), p.absent.Clone(), p.fence.Clone()
+	c.target, c.absent, c.damaged, c.fence = p.target.Clone(), p.absent.Clone(), p.damaged.Clone(), p.fence.Clone()
 	if p.pull != nil {
 		asked := *p.pull
 		asked.dots = asked.dots.Clone()
@@ -47,9 +47,9 @@ func (p *peer) appendTo(b []byte) []byte {
 	b = p.candidate.AppendTo(p.actor.AppendTo(b))
 	b = binary.AppendUvarint(binary.AppendUvarint(b, p.heardSeq), p.challenge)
 	b = p.claimed.AppendTo(p.common.AppendTo(p.durable.AppendTo(b)))
-	b = p.absent.AppendTo(p.target.AppendTo(b))
+	b = p.damaged.AppendTo(p.absent.AppendTo(p.target.AppendTo(b)))
 	b = p.told.common.AppendTo(p.told.durable.AppendTo(b))
-	b = fmt.Append(p.fence.AppendTo(b), p.fenced, p.within, p.former)
+	b = fmt.Append(p.fence.AppendTo(b), p.fenced, p.within, p.former, p.handsOn)
 	b = fmt.Append(b, p.linked, p.complete, p.lost, p.answered, p.caught, p.vouched, p.urgent, p.pull != nil)
 	if p.pull != nil {
 		b = fmt.Append(p.pull.dots.AppendTo(b), p.pull.op.Seq, p.pull.joining)

@@ -152,6 +152,8 @@ func (s *Shard) onPull(now time.Time, from string, m *wire.Pull) {
 		failed = notHome
 	case !s.mayHandOn(r.ID(), from):
 		failed = unheard
+	case r.Retired() && !m.Bare:
+		failed = isRetired
 	case err != nil:
 		failed = err.Error()
 	case s.exchange.pulled >= s.cfg.Limits.Pages:

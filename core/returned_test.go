@@ -302,6 +302,18 @@ func TestWhoHandsOnIsNoHome(t *testing.T) {
 	m.nodes[z].shard.Message(m.now, x, &wire.RebuildRead{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}})
 	m.settle()
 	require.Equal(t, isRetired, failed)
+	unpulled := ""
+	m.lose = func(from, _ string, msg wire.Message) bool {
+		if pieces, ok := msg.(*wire.Pieces); ok && from == z {
+			unpulled = pieces.Failed
+		}
+		return lost(from, "", msg)
+	}
+	for bare, refusal := range map[bool]string{false: isRetired, true: ""} {
+		m.nodes[z].shard.Message(m.now, x, &wire.Pull{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 2}, Dots: m.nodes[z].shard.replicas[id].Logged(), Bare: bare})
+		m.settle()
+		require.Equal(t, refusal, unpulled)
+	}
 	require.Equal(t, isRetired, m.nodes[z].shard.cannotSpeak(id))
 	require.Equal(t, isRetired, m.nodes[z].shard.cannotTell(id, x))
 	for _, at := range []string{x, z} {

@@ -51,6 +51,9 @@ type Pull struct {
 	Head
 	Op   OpID
 	Dots vclock.DotSet
+	// Bare: nobody else who is left can tell what they did, so that whoever has retired
+	// is to give them without what he cannot tell apart from what is void (R27).
+	Bare bool
 }
 
 // Pieces answers a Pull from one snapshot (R9). A dot that was asked for is in a
@@ -170,7 +173,9 @@ func (r *reader) anActor(what string) vclock.Actor {
 	return a
 }
 
-func (m *Pull) appendBody(b []byte) []byte { return m.Dots.AppendTo(m.Op.appendTo(b)) }
+func (m *Pull) appendBody(b []byte) []byte {
+	return m.Dots.AppendTo(appendFlag(m.Op.appendTo(b), m.Bare))
+}
 
 // The bytes of a batch of pieces are what exchange costs beside the objects
 // themselves, so that actors and buckets are named once and dots are differences.

@@ -324,7 +324,7 @@ func decodeBody(kind Kind, h Head, r *reader) Message {
 	case KindClock:
 		return decodeClock(h, r)
 	case KindPull:
-		return &Pull{Head: h, Op: r.opID(), Dots: r.dotSet("dots")}
+		return &Pull{Head: h, Op: r.opID(), Bare: r.flag("bare"), Dots: r.dotSet("dots")}
 	case KindPieces:
 		return decodePieces(h, r)
 	}

@@ -126,7 +126,7 @@ func messages() []Message {
 			At: at, Trusted: true, Former: true,
 		},
 		&Clock{Head: head, Actor: actorA, Seq: 1},
-		&Pull{Head: head, Op: op, Dots: dots},
+		&Pull{Head: head, Op: op, Dots: dots, Bare: true},
 		&Pieces{
 			Head: head, Op: op, Failed: "why", Base: vclock.NewDotSet(dot(actorA, 1), dot(actorA, 2)), More: true,
 			Absent: vclock.NewDotSet(dot(actorB, 1)), Damaged: vclock.NewDotSet(dot(actorB, 3)),
