@@ -278,10 +278,10 @@ func (c *Course) follow() bool {
 }
 
 // leaves reports whether this node, which a decision has no place for, has its part in
-// it all the same: it owned something before and is not gone.
+// it all the same: it owns something by the base and is not gone. Others may have forgotten
+// the decisions between its tip and this one: it has missed them, if its disk is an old image.
 func (c *Course) leaves(f File) bool {
-	d := f.Decision
-	return !d.isGone(c.self) && (d.parent == c.tip || f.Base == c.tip) && slices.Contains(c.everybody(f), c.self)
+	return !f.Decision.isGone(c.self) && slices.Contains(c.everybody(f), c.self)
 }
 
 // forget drops what nobody who counts goes by any more: what is older than the tip, but

@@ -69,6 +69,22 @@ func (c *crowd) settle(names ...string) {
 	}
 }
 
+// use lets some nodes tell one another everything and do all that they may, while nobody
+// gets what he needs.
+func (c *crowd) use(names ...string) {
+	for changed := true; changed; {
+		changed = false
+		for _, to := range names {
+			for _, from := range names {
+				changed = c.courses[to].Hear(c.courses[from].Files()) || changed
+			}
+			for c.courses[to].Turn() {
+				changed = true
+			}
+		}
+	}
+}
+
 // complete has a node say that it is complete, if nobody has heard that yet.
 func (c *crowd) complete(of *Course) (changed bool) {
 	m := of.files[of.tip].Mark(of.self)
@@ -276,6 +292,36 @@ func TestAnOldImageThatCommitsLearnsHowFarItWas(t *testing.T) {
 	for _, course := range c.courses {
 		require.Equal(t, uint64(3), course.Tip().Version().Counter)
 		require.True(t, course.Settled())
+	}
+}
+
+// So has one that missed, or has forgotten, more than one decision: the last lets its node
+// go, which owns something by the base and has its part in that.
+func TestAnOldImageThatMissedMuchLeavesAsIfItHadNot(t *testing.T) {
+	for _, missed := range []int{1, 2, 3} {
+		c := three(t, "dog")
+		var image []byte
+		for i, capacity := range []uint32{1, 2, 3} {
+			if i == 3-missed {
+				image = c.courses["bee"].AppendTo(nil)
+			}
+			require.NoError(t, c.commit(t, "ant", Node{"dog", "", capacity}, Own))
+			c.use(c.names()...)
+		}
+		require.NoError(t, c.commit(t, "ant", Node{Name: "bee"}, Leave))
+		c.use(c.names()...)
+		require.Equal(t, uint64(5), c.courses["ant"].Tip().Version().Counter)
+		require.Equal(t, uint64(1), c.courses["ant"].Base().Version().Counter)
+
+		old, err := DecodeCourse("bee", image)
+		require.NoError(t, err)
+		c.courses["bee"] = old
+		c.settle(c.names()...)
+		for name, course := range c.courses {
+			require.Equal(t, uint64(5), course.Tip().Version().Counter, name)
+			require.True(t, course.Settled(), "%s waits for %v", name, course.Waits())
+			require.Nil(t, course.Removed(), name)
+		}
 	}
 }
 

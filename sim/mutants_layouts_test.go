@@ -31,6 +31,9 @@ var mutantsLayouts = []mutant{
 	{name: "an old image votes as if it had never been further", directed: "ring:TestAnOldImageThatCommitsLearnsHowFarItWas", rule: "R22, R26", edits: []edit{
 		{"ring/course.go", "return c.recall() || c.form()", "return c.form()"},
 	}},
+	{name: "an old image that missed much takes itself for removed", directed: "ring:TestAnOldImageThatMissedMuchLeavesAsIfItHadNot", rule: "R22, R26", edits: []edit{
+		{"ring/course.go", "	return !f.Decision.isGone(c.self) && slices", "	return f.Decision.parent == c.tip && !f.Decision.isGone(c.self) && slices"},
+	}},
 	{name: "who leaves restores nothing", directed: "core:TestADamagedHomeIsRestoredByOneThatLeaves", rule: "R20, R25", edits: []edit{
 		{"core/audit.go", "	homes := slices.Clone(s.baseOf(wire.Head(id)))\n", "	homes := slices.Clone(s.homesOf(wire.Head(id)))\n"},
 	}},
