@@ -223,22 +223,27 @@ func (s *Shard) offer(now time.Time, ses *session) {
 	case ses.target == s.cfg.Node && s.IsDamaged(replica.ID(ses.line.Head)):
 		ses.refused = true
 		s.widen(ses, s.lackedElsewhere(ses.line.Head, dots))
-		s.parcelUp(now, seq, s.notVoid(ses.line.Head, dots)) // it takes what is not of a damaged leaf
+		s.parcelUp(now, seq, s.ownLacks(ses.line.Head, dots)) // it takes what is not of a damaged leaf
 	case ses.target == s.cfg.Node:
-		s.parcelUp(now, seq, s.notVoid(ses.line.Head, dots)) // this node has the slot by now
+		s.parcelUp(now, seq, s.ownLacks(ses.line.Head, dots)) // this node has the slot by now
 	default:
 		s.stats.HintOffers++
 		s.send(ses.target, &wire.HintOffer{Head: ses.line.Head, Op: s.opID(seq), Dots: dots}, false)
 	}
 }
 
-// notVoid are those of the dots of hints for this node itself that are not void: it would
-// refuse them for ever, and who was removed may owe such (R27).
-func (s *Shard) notVoid(head wire.Head, dots vclock.DotSet) vclock.DotSet {
-	if r := s.replicas[replica.ID(head)]; r != nil {
-		dots = dots.Minus(r.Voided())
+// ownLacks are those of the dots of hints for this node itself that it does not have. Who
+// was removed may owe some that are void (R27): it would refuse them for ever, and all that
+// is owed of the same key with them. What a damaged one has it may have lost.
+func (s *Shard) ownLacks(head wire.Head, dots vclock.DotSet) vclock.DotSet {
+	switch r := s.replicas[replica.ID(head)]; {
+	case r == nil:
+		return dots
+	case r.IsDamaged():
+		return dots.Minus(r.Voided())
+	default:
+		return dots.Minus(r.Clock())
 	}
-	return dots
 }
 
 // onHintOffer says what this home lacks. It leaves when everything else that was

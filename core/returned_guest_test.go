@@ -115,6 +115,35 @@ func TestWhoReturnsTakesVoidHintsForVoid(t *testing.T) {
 	}
 }
 
+// R27, R11: so it is with a hint that has more of its key, which the homes have.
+func TestWhoReturnsOwesNothingBesideWhatIsVoid(t *testing.T) {
+	m, keys, x, z := strayed(t)
+	for _, key := range keys {
+		more := m.aDot(x, m.placeOf(key))
+		delta := wire.Delta{Siblings: vclock.New(first(more), wire.Record{Value: []byte("more")}, vclock.DotSet{}), Dots: more}
+		require.NoError(t, m.joinAt(m.homesNow(key, x)[0], key, delta))
+		m.nodes[z].shard.onHint(x, &wire.Hint{Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}, Bucket: "b", Key: key, Slots: wire.AllSlots(3), Delta: delta})
+		m.settle()
+	}
+	m.run(5)
+	require.Equal(t, len(keys), m.nodes[z].shard.Hints().Hints)
+	m.returns(z, x)
+	for _, key := range keys {
+		for _, home := range m.homesNow(key, x) {
+			require.ElementsMatch(t, []string{"more", "old"}, m.valuesAt(home, key), "%s at %s", key, home)
+		}
+	}
+	require.Zero(t, m.nodes[z].shard.Hints().Hints)
+	m.idle()
+}
+
+func first(dots vclock.DotSet) (d vclock.Dot) {
+	for d := range dots.Dots() {
+		return d
+	}
+	return d
+}
+
 // R27: a node that is to be a home does not take in what it owes to itself before it knows
 // what the others know to be void, nor what another one that comes back owes to it.
 func TestWhoComesTakesNoHintsBeforeItKnowsWhatIsVoid(t *testing.T) {
