@@ -76,7 +76,8 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 }
 
 // answerable are those who have acknowledged a write and count, by a layout with those
-// members: not who is gone, whose operator has accepted what is lost with it (with W=1 that
+// members: not who has lost it, as it may lose what it had not made durable; nor who is gone,
+// whose operator has accepted what is lost with it (with W=1 that
 // can be all of an acknowledged write, for a majority of the owners makes up for the gone, R25);
 // nor a guest that is no member and has acknowledged by a layout that nobody has ever read
 // by: the one that took its place need not have a place for it, and it is like one that was
@@ -84,7 +85,7 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 // it owed before it left.
 func (o *oracle) answerable(w *write, members []string) (left nodes) {
 	for _, n := range o.run.nodes {
-		home, guest := w.acked.has(n), w.held.acked.has(n)
+		home, guest := w.acked.has(n) && !w.lost.has(n), w.held.acked.has(n) && !w.held.lost.has(n)
 		passed := guest && !home && !slices.Contains(members, n.name) && w.under.Counter != 0 && !o.run.read[w.under]
 		if (home || guest) && !o.run.gone.has(n) && !passed {
 			left.add(n)
