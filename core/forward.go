@@ -65,7 +65,8 @@ func (o *forwardOp) nextHome(s *Shard, now time.Time, can func(node string) bool
 }
 
 func (o *forwardOp) nextGuest(s *Shard, now time.Time, can func(node string) bool) bool {
-	places := s.standIns(s.layout, o.head, s.homesOf(o.head), can)
+	layout, homes := s.readersOf(o.head)
+	places := s.standIns(layout, o.head, homes, can)
 	for _, p := range places {
 		if p.Node == s.cfg.Node {
 			s.finish(o)

@@ -47,7 +47,14 @@ func (s *Shard) fallbacks(layout *ring.Layout, head wire.Head, up func(node stri
 		}
 	}
 	places := layout.Preference(ring.Partition(head.Partition), int(head.N), can)
-	return slices.DeleteFunc(places, func(p ring.Place) bool { return p.Home })
+	places = slices.DeleteFunc(places, func(p ring.Place) bool { return p.Home })
+	if layout != s.layout && !s.moves(head) { // the same homes in another order: a slot is one of the tip
+		was, is := layout.Homes(ring.Partition(head.Partition), int(head.N)), s.homesOf(head)
+		for i := range places {
+			places[i].For = slices.Index(is, was[places[i].For])
+		}
+	}
+	return places
 }
 
 // unavailable refuses what cannot meet its quorum now, before anything is done: need
@@ -60,13 +67,25 @@ func (s *Shard) unavailable(base *request, layout *ring.Layout, homes []string, 
 	for _, p := range s.standIns(layout, base.head, homes, s.reachable) {
 		nodes = append(nodes[:len(nodes):len(nodes)], p.Node)
 	}
-	if !slices.Contains(nodes, s.cfg.Node) && base.guest {
+	if !slices.Contains(nodes, s.cfg.Node) && base.guest && s.standsIn(layout) {
 		nodes = append(nodes[:len(nodes):len(nodes)], s.cfg.Node)
 	}
 	if err := replica.Unavailable(base.req.Op, nodes, need, s.reachable); err != nil {
 		return err
 	}
 	return replica.Unavailable(base.req.Op, homes, primary, s.reachable)
+}
+
+// standsIn reports whether this node may stand in for a home by a layout: one that has a
+// place for it, or had one when it was the base. Who is to leave that delivers first what it
+// owes (R25).
+func (s *Shard) standsIn(layout *ring.Layout) bool {
+	for _, l := range []*ring.Layout{layout, s.phase.Base()} {
+		if n, member := l.Node(s.cfg.Node); member && n.Capacity > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // nudgeAfter is when a sloppy operation stops waiting for silent nodes alone.
@@ -189,7 +208,7 @@ func (o *writeOp) owe(s *Shard, now time.Time, h *hintedhandoff.Hint) (vclock.Do
 // and an answer counts where its sender stands in for somebody.
 func (o *writeOp) turn(s *Shard) {
 	expects := func(node string) bool { return o.expects(s, node) }
-	for _, p := range s.standIns(s.layout, o.head, o.homes, expects) {
+	for _, p := range s.standIns(s.guestsBy(o.head), o.head, o.homes, expects) {
 		if p.Node != s.cfg.Node { // a guest that coordinates keeps it for everybody
 			o.put.Invite(p.Node)
 			o.hint(s, p)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -43,6 +44,83 @@ func TestAGuestCountsInEachLayoutThatItServes(t *testing.T) {
 	require.NotContains(t, resp.Receipt.Guests, w, "a home of the other layout stands in for nobody")
 	require.NotContains(t, hinted, w, "it is asked to take the write, and nothing else")
 	require.NotContains(t, hinted, z)
+}
+
+// As long as another layout may take the place of the tip, with no place for who comes by
+// it, that one stands in for nobody by whom a write counts in the base (R22): nobody would
+// ask it for what it owes, once it has no place.
+func TestWhoComesStandsInForNobodyBeforeTheBaseIsLeft(t *testing.T) {
+	m := newMover(t, 4, 1)
+	m.hush = true
+	m.commit("n1", false, joins("n5"))
+	m.spread()
+	phase, key := m.courses["n1"].Phase(), ""
+	for _, k := range keysOf(m.rig) {
+		if !phase.Moves(m.layout.PartitionOf("b", k), 3) {
+			key = k
+		}
+	}
+	require.NotEmpty(t, key)
+	homes := phase.Tip().Homes(m.layout.PartitionOf("b", key), 3)
+	guest := onlyIn(m.names, append(slices.Clone(homes), "n5"))[0]
+	cut := func(names ...string) {
+		for _, name := range names {
+			before := m.lose
+			m.cut(name)
+			m.lose = also(before, m.lose)
+		}
+	}
+	cut(homes[1], homes[2])
+	sloppy := func(w kindred.Count) kindred.Request {
+		p := put(key, "milk")
+		p.W, p.PW = w, 0
+		return p
+	}
+	resp := m.do(homes[0], sloppy(3))
+	require.NotNil(t, resp.Err)
+	require.Equal(t, kindred.CodeUnavailable, resp.Err.Code)
+	require.Equal(t, kindred.NotApplied, resp.Err.Outcome)
+	resp = m.do(homes[0], sloppy(2))
+	require.Nil(t, resp.Err, "%v", resp.Err)
+	require.Equal(t, []string{guest}, resp.Receipt.Guests)
+
+	cut(homes[0])
+	require.NotNil(t, m.do("n5", sloppy(2)).Err)
+	resp = m.do("n5", sloppy(1))
+	require.Nil(t, resp.Err, "%v", resp.Err)
+	require.Equal(t, []string{guest}, resp.Receipt.Acked)
+
+	m.heal()
+	m.allAlone()
+	cut(homes[1], homes[2])
+	resp = m.do(homes[0], sloppy(3))
+	require.Nil(t, resp.Err, "%v", resp.Err)
+	require.ElementsMatch(t, []string{guest, "n5"}, resp.Receipt.Guests)
+}
+
+// The same homes may stand in another order in the tip: a slot is a place in that.
+func TestAStandInOfTheBaseKeepsTheSlotOfTheTip(t *testing.T) {
+	found := 0
+	for owners := 4; owners < 9; owners++ {
+		m := newMover(t, owners, 1)
+		m.hush = true
+		m.commit("n1", false, joins(fmt.Sprint("n", owners+1)))
+		m.spread()
+		phase, s := m.courses["n1"].Phase(), m.nodes["n1"].shard
+		for p := range ring.Partition(phase.Tip().Partitions()) {
+			was, is := phase.Base().Homes(p, 3), phase.Tip().Homes(p, 3)
+			if phase.Moves(p, 3) || slices.Equal(was, is) {
+				continue
+			}
+			for slot, down := range is {
+				places := s.fallbacks(phase.Base(), wire.Head{Partition: uint32(p), N: 3}, func(name string) bool { return name != down })
+				require.NotEmpty(t, places)
+				require.Equal(t, slot, places[0].For)
+				found++
+			}
+		}
+	}
+	require.Positive(t, found)
 }
 
 // A write that was made as a guest and goes on by a layout that makes its node a home is

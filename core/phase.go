@@ -39,13 +39,25 @@ func (s *Shard) moves(head wire.Head) bool {
 	return s.phase.Moves(ring.Partition(head.Partition), int(head.N))
 }
 
-// readersOf lists the homes whose answers a read counts, and the layout that says so.
+// readersOf lists the homes whose answers a read counts, and the layout whose members
+// stand in for them.
 func (s *Shard) readersOf(head wire.Head) (*ring.Layout, []string) {
 	homes := s.phase.Readers(ring.Partition(head.Partition), int(head.N))
-	if s.phase.Progress().Step == ring.Both && s.moves(head) {
+	if s.phase.Progress().Step == ring.Both {
 		return s.phase.Base(), homes
 	}
 	return s.layout, homes
+}
+
+// guestsBy is the layout whose members stand in for the homes of a partition by the tip.
+// Where these are those of the base too, it is the base as long as another layout may take
+// the place of the tip (R22): that one need not have a place for the tip's members, and
+// nobody would ask them any more what they owe.
+func (s *Shard) guestsBy(head wire.Head) *ring.Layout {
+	if s.phase.Progress().Step == ring.Both && !s.moves(head) {
+		return s.phase.Base()
+	}
+	return s.layout
 }
 
 // differ has the shell and a peer tell one another what they know of layouts.

@@ -75,7 +75,7 @@ func (s *Shard) admitWrite(base *request, homes []string, quorum kindred.Quorum)
 func (s *Shard) unwritable(base *request, homes []string, quorum kindred.Quorum) *kindred.Error {
 	old, needs, err := s.baseQuorum(base, quorum.Sloppy)
 	if err == nil {
-		err = s.unavailable(base, s.layout, homes, quorum.Sloppy, quorum.W, quorum.PW)
+		err = s.unavailable(base, s.guestsBy(base.head), homes, quorum.Sloppy, quorum.W, quorum.PW)
 	}
 	if err == nil && old != nil {
 		err = s.unavailable(base, s.phase.Base(), old, quorum.Sloppy, needs.W, needs.PW)
@@ -188,8 +188,10 @@ func (o *writeOp) spread(s *Shard, dot vclock.Dot) {
 			s.send(h, o.write, o.whole)
 		}
 	}
-	if o.guest {
+	if o.guest && s.standsIn(s.guestsBy(o.head)) {
 		o.put.Invite(s.cfg.Node)
+	}
+	if o.guest && s.standsIn(s.phase.Base()) {
 		o.put.InviteBase(s.cfg.Node)
 	}
 	o.turn(s)

@@ -61,7 +61,7 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 func (o *oracle) unasked(s *shell, w *write) nodes {
 	unasked := o.run.gone
 	members := s.phase.Members()
-	if w.isAcked && w.lost == 0 && o.answerable(w, members) != 0 {
+	if w.isAcked && w.lost == 0 && o.answerable(w) != 0 {
 		return unasked
 	}
 	for _, n := range o.run.nodes {
@@ -75,23 +75,12 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 	return unasked
 }
 
-// answerable are those who have acknowledged a write and count, by a layout with those
-// members: not who has lost it, as it may lose what it had not made durable; nor who is gone,
-// whose operator has accepted what is lost with it (with W=1 that
-// can be all of an acknowledged write, for a majority of the owners makes up for the gone, R25);
-// nor a guest that is no member and has acknowledged by a layout that nobody has ever read
-// by: the one that took its place need not have a place for it, and it is like one that was
-// removed (decision 0029). A guest by any other layout has to be asked, or has delivered what
-// it owed before it left.
-func (o *oracle) answerable(w *write, members []string) (left nodes) {
-	for _, n := range o.run.nodes {
-		home, guest := w.acked.has(n) && !w.lost.has(n), w.held.acked.has(n) && !w.held.lost.has(n)
-		passed := guest && !home && !slices.Contains(members, n.name) && w.under.Counter != 0 && !o.run.read[w.under]
-		if (home || guest) && !o.run.gone.has(n) && !passed {
-			left.add(n)
-		}
-	}
-	return left
+// answerable are those who have acknowledged a write and count: not who has lost it, as it
+// may lose what it had not made durable, nor who is gone, whose operator has accepted what is
+// lost with it. With W=1 that can be all of an acknowledged write, for a majority of the
+// owners makes up for the gone (R25).
+func (o *oracle) answerable(w *write) nodes {
+	return (w.acked&^w.lost | w.held.acked&^w.held.lost) &^ o.run.gone
 }
 
 // owesTo reports whether a node has a hint of a write.

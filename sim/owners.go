@@ -45,9 +45,6 @@ func (r *run) began(s *shell, phase *ring.Phase) {
 	s.era = &era{node: s.node, phase: phase, from: r.agenda.now, until: still}
 	r.eras = append(r.eras, s.era)
 	r.used[phase.Progress().Tip] = true
-	if phase.Progress().Step > ring.Both {
-		r.read[phase.Progress().Tip] = true
-	}
 	for p := range r.cfg.Partitions { // they have been the homes, however short the era is
 		r.owners(phase, uint32(p))
 	}

@@ -104,9 +104,9 @@ type run struct {
 	// quietUntil is until when operators leave the layout alone, for a node is to return.
 	quietUntil time.Duration
 	// decisions are those that operators have committed, used the layouts that somebody
-	// has worked by, read those that somebody was further by than both.
-	decisions  []decided
-	used, read map[ring.Version]bool
+	// has worked by.
+	decisions []decided
+	used      map[ring.Version]bool
 	// buckets is what every node goes by.
 	buckets *buckets.Registry
 	nodes   []*node
@@ -157,7 +157,7 @@ type run struct {
 }
 
 func newRun(seed uint64, cfg Config, options Options) *run {
-	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, ownersBy: map[*ring.Phase][]*owners{}, used: map[ring.Version]bool{}, read: map[ring.Version]bool{}, disks: uint64(cfg.everyNode())}
+	r := &run{seed: seed, cfg: cfg, byName: map[string]*node{}, ownersBy: map[*ring.Phase][]*owners{}, used: map[ring.Version]bool{}, disks: uint64(cfg.everyNode())}
 	r.ever = make([][]nodes, cfg.Partitions)
 	r.trace = newTrace(&r.agenda, options.Events, options.Log)
 	r.oracle = newOracle(r)
