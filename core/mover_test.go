@@ -55,6 +55,11 @@ import (
 //   - a node that was removed goes on in its incarnations when it comes back:
 //     TestWhoReturnsInTheSameLifeIsAnotherIncarnation,
 //     TestAGuestThatReturnsInTheSameLifeIsAnotherIncarnation
+//   - it goes on with what it had asked for: TestWhoRetiresWantsNothingMore,
+//     TestWhoRetiresWantsNothing (antientropy)
+//   - it is asked for what others have, or may have, whole:
+//     TestWhoHandsOnIsAskedBareForWhatNobodyElseCanGive (antientropy)
+//   - who comes stands in for homes of the base: TestWhoComesStandsInForNobodyBeforeTheBaseIsLeft
 //   - it is no source, whatever the homes lack: TestR20_AnOldCopyEndsTheWaitForADamagedHome
 
 // mover is a rig whose owners change: each node has its own way through layouts, as the
