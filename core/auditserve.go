@@ -83,15 +83,11 @@ func (s *Shard) lastToAsk(id replica.ID, asker string) bool {
 	return s.onlyOther(id, asker) && s.gaveUp(id)
 }
 
-// onlyOther reports whether a replica has no other home than one, by the tip or, as long
-// as that counts, by the base.
+// onlyOther reports whether a replica has no other home than one whose word counts: as
+// long as there is a base, a new one has nothing to say that those of the base have not.
 func (s *Shard) onlyOther(id replica.ID, home string) bool {
-	for _, h := range s.holdersOf(wire.Head(id)) {
-		if h != s.cfg.Node && h != home && !s.phase.Gone(h) {
-			return false
-		}
-	}
-	return slices.Contains(s.others(id), home)
+	others := s.others(id)
+	return len(others) == 1 && others[0] == home
 }
 
 // onAuditTree answers with the parts of the hash tree that differ.

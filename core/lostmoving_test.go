@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kindredkv/kindred/ring"
 	"github.com/kindredkv/kindred/vclock"
 	"github.com/kindredkv/kindred/wire"
 )
@@ -101,4 +102,20 @@ func TestR20_WhoLeavesIsAnotherHome(t *testing.T) {
 	m.run(60)
 	require.True(t, n2.onlyOther(id, "n1"))
 	require.False(t, n2.onlyOther(id, "n3"))
+}
+
+// One that comes cannot: it says nothing before it is complete, which it may not be before
+// the damaged home has been restored.
+func TestR20_WhoComesIsNoOtherHomeYet(t *testing.T) {
+	m := newMover(t, 3, 1)
+	m.run(2)
+	id, n2 := m.placeOf("key"), m.nodes["n2"].shard
+	m.hush = true
+	m.cut("n3")
+	m.deaf["n3"] = true
+	m.commit("n1", false, removes("n3"), joins("n4"))
+	m.spread()
+	require.Equal(t, ring.Both, m.at("n2"))
+	require.Equal(t, []string{"n1"}, n2.others(id))
+	require.True(t, n2.onlyOther(id, "n1"))
 }
