@@ -61,7 +61,7 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 func (o *oracle) unasked(s *shell, w *write) nodes {
 	unasked := o.run.gone
 	members := s.phase.Members()
-	if w.isAcked && w.lost == 0 && o.answerable(w) != 0 {
+	if w.isAcked && w.lost == 0 && o.answerable(w, members) != 0 {
 		return unasked
 	}
 	for _, n := range o.run.nodes {
@@ -78,9 +78,12 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 // answerable are those who have acknowledged a write and count: not who has lost it, as it
 // may lose what it had not made durable, nor who is gone, whose operator has accepted what is
 // lost with it. With W=1 that can be all of an acknowledged write, for a majority of the
-// owners makes up for the gone (R25).
-func (o *oracle) answerable(w *write) nodes {
-	return (w.acked&^w.lost | w.held.acked&^w.held.lost) &^ o.run.gone
+// owners makes up for the gone (R25). Nor an owner to be by a layout that another took the
+// place of, without a place for it, before anybody read of it: what counts then is what
+// those have acknowledged of whom was read (R22, R23).
+func (o *oracle) answerable(w *write, members []string) nodes {
+	homes := w.acked &^ w.lost & (w.readers | o.run.setOf(members))
+	return (homes | w.held.acked&^w.held.lost) &^ o.run.gone
 }
 
 // owesTo reports whether a node has a hint of a write.

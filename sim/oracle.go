@@ -102,9 +102,10 @@ type write struct {
 	// forgotten: it was durable there, and the disk was lost.
 	forgotten nodes
 	// groups are the homes that counted while it was acknowledged, strong those of which
-	// a majority did. GivenUp: have it no more, because others are its homes.
-	groups, strong []nodes
-	givenUp        nodes
+	// a majority did, readers those of whom it was read. GivenUp: have it no more, because
+	// others are its homes.
+	groups, strong   []nodes
+	readers, givenUp nodes
 	// unasked: had it, and were not asked when it was called void (R27).
 	unasked nodes
 	// under is the layout under which its coordinator sent it last.

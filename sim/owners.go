@@ -174,6 +174,7 @@ func (o *oracle) noteGroups(w *write, since time.Duration, partition uint32) {
 		}
 	}
 	o.run.inUse(partition, since, func(by *owners) bool {
+		w.readers |= by.readers
 		for _, group := range by.writers {
 			add(&w.groups, group)
 			if (w.acked & group).len() > group.len()/2 {
