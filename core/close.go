@@ -324,7 +324,10 @@ func (c *closer) settled() {
 		if p.attempt != nil {
 			c.giveUp(p) // it was only to make promises alike
 		}
-		p.lookAt = time.Time{}
+		if !p.lookAt.IsZero() { // what was noticed of late has not been looked at yet
+			p.lookAt = time.Time{}
+			c.notice(p, vclock.DotSet{})
+		}
 		c.lookAnew(p)
 	}
 }

@@ -307,17 +307,20 @@ func TestClosesWaitForASettledPhase(t *testing.T) {
 	require.NotZero(t, s.closer.stats.Attempts)
 }
 
-// What has waited for a settled phase is looked at as soon as there is one, however long
-// it was in vain.
+// What has waited for a settled phase is looked at as soon as there is one, however long it
+// was in vain; so is what was noticed shortly before, and not looked at yet.
 func TestClosesGoOnOnceThePhaseIsSettled(t *testing.T) {
-	m, key, x, _, _, _ := completing(t)
-	id, dead := m.placeOf(key), vclock.Actor{Disk: 7, Nonce: 7}
-	require.NoError(t, m.joinAt(x, key, wire.Delta{Dots: vclock.NewDotSet(vclock.Dot{Actor: dead, Counter: 2})}))
-	m.run(1000)
-	m.hush = false
-	m.run(40)
-	require.True(t, m.nodes[x].shard.phase.Settled())
-	require.True(t, m.nodes[x].shard.Clock(id).Contains(vclock.Dot{Actor: dead, Counter: 1}), "it was closed")
+	for _, noticed := range []int{5, 1000} {
+		m, key, x, _, _, _ := completing(t)
+		id, dead := m.placeOf(key), vclock.Actor{Disk: 7, Nonce: 7}
+		m.run(20) // what is looked at after a start has been
+		require.NoError(t, m.joinAt(x, key, wire.Delta{Dots: vclock.NewDotSet(vclock.Dot{Actor: dead, Counter: 2})}))
+		m.run(noticed)
+		m.hush = false
+		m.run(40)
+		require.True(t, m.nodes[x].shard.phase.Settled())
+		require.True(t, m.nodes[x].shard.Clock(id).Contains(vclock.Dot{Actor: dead, Counter: 1}), "it was closed")
+	}
 }
 
 // R25: what a proposer has left behind is made alike during a change too. Who has promised
