@@ -69,6 +69,8 @@ type Exchange struct {
 	// then.
 	refused      vclock.DotSet
 	refusedUntil time.Time
+	// unpagedUntil: so long no home gives pages of what its log does not name.
+	unpagedUntil time.Time
 	// hurry: everything that is missing is wanted at the next look.
 	hurry bool
 	out   []Send

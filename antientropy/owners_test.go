@@ -116,20 +116,22 @@ func TestWhoRetiresWantsNothing(t *testing.T) {
 }
 
 // What a copy that hands on has is asked of those who can tell all that it did, as long as
-// one of them may: also of one that is not linked. Only what nobody else has, or can read
-// or name any more, is taken bare (R27).
+// one of them may: also of one that is not linked, and of one that can do so by pages only.
+// Only what nobody else has, or can read, or would give pages of, is taken bare (R27).
 func TestWhoHandsOnIsAskedBareForWhatNobodyElseCanGive(t *testing.T) {
 	for name, a := range map[string]struct {
 		told   bool // c has heard what b has
 		has    bool // b has the write
 		answer wire.Pieces
+		pages  bool // b gives pages, which c has to take then
 		bare   bool
 	}{
-		"nobody else has it":              {told: true, bare: true},
-		"another has it":                  {told: true, has: true},
-		"another may have it":             {},
-		"another cannot name it any more": {told: true, has: true, answer: wire.Pieces{Absent: vclock.NewDotSet(dot(1, 1, 1))}, bare: true},
-		"another cannot read it":          {told: true, has: true, answer: wire.Pieces{Damaged: vclock.NewDotSet(dot(1, 1, 1))}, bare: true},
+		"nobody else has it":            {told: true, bare: true},
+		"another has it":                {told: true, has: true},
+		"another may have it":           {},
+		"another gives pages only":      {told: true, has: true, answer: wire.Pieces{Absent: vclock.NewDotSet(dot(1, 1, 1))}, pages: true},
+		"another gives no pages either": {told: true, has: true, answer: wire.Pieces{Absent: vclock.NewDotSet(dot(1, 1, 1))}, bare: true},
+		"another cannot read it":        {told: true, has: true, answer: wire.Pieces{Damaged: vclock.NewDotSet(dot(1, 1, 1))}, bare: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newTable(t, "a", "b", "c")
@@ -147,6 +149,9 @@ func TestWhoHandsOnIsAskedBareForWhatNobodyElseCanGive(t *testing.T) {
 					answer.Op = pull.Op
 					require.False(t, pull.Bare)
 					b.homes["c"].Answered(b.now, "b", &answer)
+					if !answer.Absent.IsEmpty() && !a.pages {
+						b.homes["c"].Unpaged(b.now.Add(time.Minute))
+					}
 				case asks && to == "a" && from == "c" && pull.Bare:
 					bare++
 				case asks && to == "a" && from == "c":
@@ -157,6 +162,11 @@ func TestWhoHandsOnIsAskedBareForWhatNobodyElseCanGive(t *testing.T) {
 			b.linkAll()
 			require.True(t, b.homes["a"].Retire())
 			b.pass(20)
+			unserved, from := b.homes["c"].Unserved(b.homes["c"].clock)
+			require.Equal(t, !a.answer.Absent.IsEmpty(), unserved.Contains(dot(1, 1, 1)))
+			if from != "" {
+				require.Equal(t, "b", from)
+			}
 			require.Equal(t, a.bare, bare > 0)
 			require.Positive(t, bare+whole)
 		})

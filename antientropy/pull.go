@@ -32,7 +32,7 @@ func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int, most uint6
 			rest = rest.Minus(p.pull.dots)
 		}
 	}
-	whole, known := e.whole()
+	whole, known := e.whole(now)
 	for i := range e.peers {
 		// Which peer comes first differs from partition to partition.
 		p := e.peers[(i+int(e.cfg.Head.Partition))%len(e.peers)]
@@ -62,22 +62,32 @@ func (e *Exchange) Pull(now time.Time, clock vclock.DotSet, room int, most uint6
 	return asked, dots
 }
 
-// whole are the dots that some home can give with all that they did. Known says whether all
-// homes have told what they have.
-func (e *Exchange) whole() (dots vclock.DotSet, known bool) {
+// whole are the dots that some home can give with all that they did: out of its log, or, if
+// that does not name them any more, by pages (R13), unless those were asked for in vain. Known
+// says whether all homes have told what they have.
+func (e *Exchange) whole(now time.Time) (dots vclock.DotSet, known bool) {
 	if !slices.ContainsFunc(e.peers, func(p *peer) bool { return p.handsOn }) {
 		return dots, false // nobody asks
 	}
 	for _, p := range e.peers {
-		if !p.handsOn {
-			if !p.complete {
-				return dots, false
-			}
-			dots.Union(p.durable.Minus(p.absent).Minus(p.damaged))
+		if p.handsOn {
+			continue
 		}
+		if !p.complete {
+			return dots, false
+		}
+		has := p.durable.Minus(p.damaged)
+		if p.linked && now.Before(e.unpagedUntil) {
+			has = has.Minus(p.absent)
+		}
+		dots.Union(has)
 	}
 	return dots, true
 }
+
+// Unpaged says that until then no linked home gives pages that hold what the logs do not
+// name.
+func (e *Exchange) Unpaged(until time.Time) { e.unpagedUntil = until }
 
 // Answered takes the answer to a pull. It reports whether its pieces are to be
 // joined; then Joined is to be called once they are.
@@ -129,21 +139,31 @@ func (e *Exchange) Pulling() (n int) {
 // Unserved are dots that this home lacks and that no home which has them can
 // give any more: they were pruned from every log, or cannot be read. From is a
 // linked home that has them; this one has to be rebuilt from it, or from another
-// (R13).
+// (R13). What a home has is served by nobody who only hands on what he has: he may not
+// be able to tell what it did (R27).
 func (e *Exchange) Unserved(clock vclock.DotSet) (dots vclock.DotSet, from string) {
+	var had vclock.DotSet
 	for _, p := range e.peers {
 		dots.Union(p.absent)
+		if !p.handsOn {
+			had.Union(p.durable)
+		}
 	}
 	if dots.IsEmpty() {
 		return dots, ""
 	}
 	dots = dots.Minus(clock)
 	for _, p := range e.peers {
-		dots = dots.Minus(p.durable.Minus(p.absent))
+		served := p.durable.Minus(p.absent)
+		if p.handsOn {
+			served = served.Minus(had)
+		}
+		dots = dots.Minus(served)
 	}
+	handsOn := true
 	for _, p := range e.peers {
-		if p.linked && from == "" && !dots.Intersect(p.durable).IsEmpty() {
-			from = p.name
+		if p.linked && handsOn && (from == "" || !p.handsOn) && !dots.Intersect(p.durable).IsEmpty() {
+			from, handsOn = p.name, p.handsOn
 		}
 	}
 	return dots, from

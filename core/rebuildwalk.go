@@ -125,6 +125,7 @@ func (s *Shard) giveUpVain(now time.Time, j *rebuildJob) {
 	}
 	if x := s.exchange.of[j.r.ID()]; x != nil {
 		x.rebuildAt = now.Add(vainFor)
+		x.Unpaged(x.rebuildAt)
 	}
 }
 

@@ -101,6 +101,10 @@ var mutantsLayouts = []mutant{
 	{name: "a new owner is complete before it has heard what is void", directed: "core:TestWhoComesTakesNoHintsBeforeItKnowsWhatIsVoid", rule: "R25, R27", edits: []edit{
 		{"core/phase.go", "	return !x.past && slices.Contains(s.baseOf(wire.Head(id)), s.cfg.Node) || s.alikeAll(id)\n", "	return !x.past || s.alikeAll(id)\n"},
 	}},
+	{name: "what the others have only pages of is taken bare", directed: "core:TestWhatTheOthersHaveIsTakenFromTheirPagesAndNotBare", rule: "R27, R13", edits: []edit{
+		{"antientropy/pull.go", "			served = served.Minus(had)\n", "			_ = had\n"},
+		{"antientropy/pull.go", "p.linked && now.Before(e.unpagedUntil)", "p.linked"},
+	}},
 	{name: "a copy that has retired says what is gone", directed: "core:TestWhoReturnsTakesNothingAwayByWhatIsVoid", rule: "R27", edits: []edit{
 		{"replica/retire.go", "		p.Object.Context = vclock.DotSet{}\n		return\n", "		_ = vclock.DotSet{}\n"},
 	}},
