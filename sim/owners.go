@@ -126,7 +126,8 @@ func (r *run) atNode(n *node, partition uint32, visit func(o *owners) bool) {
 	}
 }
 
-// everyOwner are the homes of a partition by any phase that is in use now.
+// everyOwner are the homes of a partition by any phase that is in use now, but for those
+// that have departed.
 func (r *run) everyOwner(partition uint32) (all nodes) {
 	r.inUse(partition, r.agenda.now, func(o *owners) bool { all |= o.all; return true })
 	for _, n := range r.nodes { // those that are down
@@ -134,7 +135,23 @@ func (r *run) everyOwner(partition uint32) (all nodes) {
 			all |= r.owners(n.phase, partition).all
 		}
 	}
-	return all &^ r.gone
+	return all &^ r.departed()
+}
+
+// departed are the nodes that are gone by the newest layout that is in use. A change that
+// says so of a node may have to give way to a rival that counts on it, and says it of
+// another one perhaps, which is one loss already: if an owner then loses something while
+// this one is being restored, nobody is left who could give it back to either (R20), and
+// too few have it to make anybody else complete (R25). That is over the fault budget,
+// though the node came back when everybody thought that it never would.
+func (r *run) departed() nodes {
+	departed := r.gone
+	for _, n := range r.nodes {
+		if r.gone.has(n) && !r.wasRemoved(n, r.tip) {
+			departed.remove(n)
+		}
+	}
+	return departed
 }
 
 // resting reports whether all nodes have worked by one settled layout since then.
