@@ -66,7 +66,9 @@ func (o *forwardOp) nextHome(s *Shard, now time.Time, can func(node string) bool
 
 func (o *forwardOp) nextGuest(s *Shard, now time.Time, can func(node string) bool) bool {
 	layout, homes := s.readersOf(o.head)
-	places := s.standIns(layout, o.head, homes, can)
+	places := s.standIns(layout, o.head, homes, func(node string) bool {
+		return can(node) && (node != s.cfg.Node || !s.leaves())
+	})
 	for _, p := range places {
 		if p.Node == s.cfg.Node {
 			s.finish(o)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -118,8 +119,14 @@ func (s *Shard) startGuest(now time.Time, base request, homes []string, quorum k
 
 // admitGuest refuses what cannot succeed before a dot exists for it.
 func (s *Shard) admitGuest(base *request, homes []string, quorum kindred.Quorum) *kindred.Error {
-	if s.full != nil {
+	switch {
+	case s.full != nil:
 		return s.full
+	case s.leaves(): // it may have said that it is complete (R25)
+		return &kindred.Error{
+			Code: kindred.CodeUnavailable, Outcome: kindred.NotApplied, Need: 1,
+			Message: fmt.Sprintf("%s: no home replica of the key can be reached from %s, which leaves the cluster and keeps nothing for others any more; nothing was done", base.req.Op, s.cfg.Node),
+		}
 	}
 	if err := s.debts.ledger.CheckRoom(); err != nil {
 		s.stats.HintsRefused++

@@ -119,3 +119,49 @@ func actorsOf(dots vclock.DotSet) (actors []vclock.Actor) {
 	}
 	return actors
 }
+
+// R25: it takes none any more once it may have said that it owes none, of its own neither.
+func TestWhoLeavesMintsNothingAsAGuest(t *testing.T) {
+	m := newMover(t, 6, 0)
+	m.run(2)
+	key := keysOf(m.rig)[0]
+	g, home := m.strangerOf(key), m.homesOf(key)[0]
+	m.hush = true
+	m.commit(home, false, leaves(g))
+	m.spread()
+	m.courses[g].SetComplete()
+	m.spread()
+	require.Equal(t, ring.Both, m.at(g))
+	alone := put(key, "milk")
+	alone.W = 1
+	ask := func() *kindred.Error {
+		resp := m.do(g, alone)
+		require.NotNil(t, resp.Err)
+		require.Equal(t, kindred.CodeUnavailable, resp.Err.Code)
+		require.Equal(t, kindred.NotApplied, resp.Err.Outcome)
+		require.Zero(t, m.nodes[g].shard.Hints().Hints)
+		return resp.Err
+	}
+	m.cut(g)
+	ask()
+	m.nodes[g].shard.Message(m.now, home, &wire.Forward{
+		Head: m.head(key), Op: wire.OpID{Process: 1, Seq: 1}, Request: alone, Guest: true, At: m.nodes[g].shard.phase.Progress(),
+	})
+	m.settle()
+	require.Zero(t, m.nodes[g].shard.Hints().Hints, "it is not persuaded either")
+
+	m.heal()
+	for _, h := range m.homesOf(key) {
+		before := m.lose
+		m.cut(h)
+		m.lose = also(before, m.lose)
+	}
+	resp := m.do(g, alone)
+	require.Nil(t, resp.Err, "others stand in")
+	require.NotContains(t, resp.Receipt.Acked, g)
+
+	m.heal()
+	m.hush = false
+	m.run(60)
+	require.True(t, m.courses[home].Settled())
+}

@@ -206,7 +206,7 @@ var mutants = []mutant{
 		{"replica/put.go", "if g.quorum.Sloppy && !g.counts(guest) {", "if !g.counts(guest) {"},
 	}},
 	{name: "guests asked by homes only", rule: "C15", edits: []edit{
-		{"core/forward.go", "	layout, homes := s.readersOf(o.head)\n	places := s.standIns(layout, o.head, homes, can)\n", "	var places []ring.Place\n"},
+		{"core/forward.go", "	for _, p := range places {\n", "	places = nil\n	for _, p := range places {\n"},
 	}},
 	{name: "whole clock after a part", rule: "R9, C4", edits: []edit{
 		{"core/exchange.go", "			if left--; left == 0 {\n", "			if left--; left == 0 {\n				_ = x.replica.Void(m.Base)\n"},
