@@ -32,7 +32,7 @@ func (r *run) forge(from, to *node, m wire.Message, fate chance) {
 	r.hits.add(Forged)
 	raw := wire.Append(nil, lie)
 	of := replica.ID(wire.HeadOf(lie))
-	life, guest := to.lives, f.guest(of)
+	life, guest, home := to.lives, f.guest(of), f.home(of)
 	r.flying++
 	r.agenda.after(r.delay(fate.with(7)), func() {
 		r.flying--
@@ -40,8 +40,8 @@ func (r *run) forge(from, to *node, m wire.Message, fate chance) {
 			return
 		}
 		to.act(func() {
-			if to.lives != life || f.guest(of) != guest {
-				return
+			if to.lives != life || f.guest(of) != guest || f.home(of) != home {
+				return // it speaks of these very incarnations
 			}
 			told, err := wire.Decode(raw)
 			if err != nil {
@@ -70,16 +70,7 @@ func (f *forger) lie(m wire.Message) wire.Message {
 	case *wire.Write:
 		lie := *m
 		lie.Op = f.op()
-		own := f.run.oracle.shadow(f.to, replica.ID(m.Head)).actor
-		if f.to.up && !own.IsZero() { // which may have gone over to another one that has not minted yet
-			if now := f.to.shards[f.to.shardOf(m.Partition)].shard.Incarnation(replica.ID(m.Head)); !now.IsZero() {
-				own = now
-			}
-		}
-		if own.IsZero() { // it has no layout yet
-			own = f.guest(replica.ID(m.Head))
-		}
-		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, own)
+		lie.Head, lie.Delta = f.delta(m.Head, m.Delta, f.home(replica.ID(m.Head)))
 		return &lie
 	case *wire.Hint:
 		lie := *m
@@ -126,6 +117,23 @@ func (f *forger) guest(id replica.ID) vclock.Actor {
 		return f.to.shards[f.to.shardOf(id.Partition)].shard.GuestIncarnation(id)
 	}
 	return replica.GuestIncarnation(id, f.to.start)
+}
+
+// home is the incarnation of the receiver as a home, as a guest if it has no layout yet.
+func (f *forger) home(id replica.ID) vclock.Actor {
+	var own vclock.Actor
+	if s := f.run.oracle.shadows[place{f.to.index, id}]; s != nil {
+		own = s.actor
+	}
+	if f.to.up && !own.IsZero() { // which may have gone over to another one that has not minted yet
+		if now := f.to.shards[f.to.shardOf(id.Partition)].shard.Incarnation(id); !now.IsZero() {
+			own = now
+		}
+	}
+	if own.IsZero() {
+		own = f.guest(id)
+	}
+	return own
 }
 
 // op is of no operation that anybody has.
