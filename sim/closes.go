@@ -53,11 +53,10 @@ func (b *batch) promised(id replica.ID, op storage.Op) {
 
 // unasked are the nodes that may hold what the closes of a shard call void: those that
 // are gone, and those that have no place in its layout and are down, or know that, or have
-// come back by a layout that it has not heard of: they
-// were removed, or left and minted once more when the owners were alone already. What only
-// these have becomes void for the others (R27). That is nothing that was acknowledged: of
-// that the owners that stay have copies, unless they lost them, or nobody who acknowledged
-// it can be asked.
+// come back by a layout that it has not heard of: they were removed, or left and minted
+// once more when the owners were alone already. What only these have becomes void for the
+// others (R27). That is nothing that was acknowledged: of that the owners that stay have
+// copies, unless they lost them, or nobody who acknowledged it can be asked.
 func (o *oracle) unasked(s *shell, w *write) nodes {
 	unasked := o.run.gone
 	members := s.phase.Members()
@@ -75,14 +74,14 @@ func (o *oracle) unasked(s *shell, w *write) nodes {
 	return unasked
 }
 
-// answerable are those who have acknowledged a write and count: not who has lost it, as it
-// may lose what it had not made durable, nor who is gone, whose operator has accepted what is
+// answerable are those who have acknowledged a write that no home has lost, and count: not
+// a guest that lost it, as it may lose what it had not made durable, nor who is gone, whose operator has accepted what is
 // lost with it. With W=1 that can be all of an acknowledged write, for a majority of the
 // owners makes up for the gone (R25). Nor an owner to be by a layout that another took the
 // place of, without a place for it, before anybody read of it: what counts then is what
 // those have acknowledged of whom was read (R22, R23).
 func (o *oracle) answerable(w *write, members []string) nodes {
-	homes := w.acked &^ w.lost & (w.readers | o.run.setOf(members))
+	homes := w.acked & (w.readers | o.run.setOf(members))
 	return (homes | w.held.acked&^w.held.lost) &^ o.run.gone
 }
 
