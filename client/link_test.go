@@ -65,6 +65,16 @@ func asking(n *node, value []byte) chan reply {
 	return replies
 }
 
+// owes waits until a node was given what it was asked: from then on it owes an answer.
+func owes(t *testing.T, n *node) {
+	require.Eventually(t, func() bool {
+		n.small.mu.Lock()
+		defer n.small.mu.Unlock()
+		return len(n.small.inFlight) > 0
+	}, 10*time.Second, time.Millisecond)
+	n.asked(time.Now())
+}
+
 // welcome greets a client.
 func welcome(conn net.Conn) *native.Link {
 	l, _, err := native.Accept(conn)
@@ -169,7 +179,7 @@ func TestALinkThatCarriesNothingIsReplaced(t *testing.T) {
 	})
 	n, broken := meet(t, far.addr)
 	lost := asking(n, nil)
-	require.Eventually(t, func() bool { return n.met.Load() && n.askedAt.Load() != 0 }, 10*time.Second, time.Millisecond)
+	owes(t, n)
 	n.doubt(time.Now().Add(time.Minute))
 	require.True(t, n.silent.Load())
 	r := within(t, lost)
@@ -192,7 +202,7 @@ func TestASilentNodeThatAnswersAPingIsLeftAlone(t *testing.T) {
 	})
 	n, broken := meet(t, far.addr)
 	waiting := asking(n, nil)
-	require.Eventually(t, func() bool { return n.met.Load() && n.askedAt.Load() != 0 }, 10*time.Second, time.Millisecond)
+	owes(t, n)
 	n.doubt(time.Now().Add(time.Minute))
 	require.Eventually(t, func() bool { return !n.silent.Load() }, 10*time.Second, time.Millisecond)
 	require.Empty(t, waiting)
