@@ -153,8 +153,7 @@ func (o *operation) kind(a action) string {
 	return "ask"
 }
 
-// allowed reports whether the budgets have room for one more attempt. Going
-// elsewhere after a node that never saw the call costs nobody anything.
+// allowed reports whether the budgets have room for one more attempt.
 func (o *operation) allowed(a action, n *node) bool {
 	switch {
 	case a == hedge:
@@ -163,7 +162,7 @@ func (o *operation) allowed(a action, n *node) bool {
 		}
 		o.c.counters.hedges.Add(1)
 	case len(o.asked) > 0:
-		if o.p.reached && !o.c.retries.spend() {
+		if o.p.costs() && !o.c.retries.spend() {
 			o.c.counters.denied.Add(1)
 			return false
 		}

@@ -64,6 +64,7 @@ type pursuit struct {
 
 	final    bool // the operation itself is at fault
 	reached  bool // some node saw the operation and had its reasons
+	moved    bool // the latest news: a node works by another layout, and has done nothing
 	unknown  bool // some attempt may have acted
 	dot      string
 	last     *kindred.Error // the latest answer of a node
@@ -108,7 +109,7 @@ func (p *pursuit) next(now time.Time) action {
 // their nodes show no sign of life.
 func (p *pursuit) late(now time.Time) {
 	p.over()
-	p.inTime, p.reached = 0, true
+	p.inTime, p.reached, p.moved = 0, true, false
 	p.retry(now)
 }
 
@@ -164,9 +165,10 @@ func (p *pursuit) denied(now time.Time, a action) {
 // Chance, from 0 to 1, spreads the back-off.
 func (p *pursuit) refused(now time.Time, round int, node string, e *kindred.Error, chance float64) {
 	p.last = e
-	// Who works by another layout has done nothing, and to go where the key is now is no
-	// load that a retry adds.
-	p.reached = p.reached || e.Code != kindred.CodeWrongRing
+	if p.moved = e.Code == kindred.CodeWrongRing; p.moved {
+		p.exhausted = false // the key is elsewhere, whatever was denied while the answer was late
+	}
+	p.reached = p.reached || !p.moved
 	acted := p.write && e.Outcome != kindred.NotApplied
 	if acted && e.Dot != "" {
 		p.dot = e.Dot
@@ -189,7 +191,7 @@ func (p *pursuit) refused(now time.Time, round int, node string, e *kindred.Erro
 // lost notes that a node gave no answer, and whether it may have seen the
 // question.
 func (p *pursuit) lost(now time.Time, round int, node, reason string, seen bool, chance float64) {
-	p.reached = p.reached || seen
+	p.reached, p.moved = p.reached || seen, false
 	p.failed(round, Attempt{Node: node, Reason: reason, Unknown: p.write && seen})
 	if p.inTime > 0 {
 		return
@@ -200,6 +202,10 @@ func (p *pursuit) lost(now time.Time, round int, node, reason string, seen bool,
 	}
 	p.retry(at)
 }
+
+// costs reports whether to ask a further node spends a retry. To go elsewhere after a node
+// that never saw the operation adds no load, nor to go where the key is now.
+func (p *pursuit) costs() bool { return p.reached && !p.moved }
 
 // cut notes an attempt that ended with the operation, unanswered.
 func (p *pursuit) cut(round int, node string, seen bool) {

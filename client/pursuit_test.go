@@ -193,6 +193,26 @@ func TestALateAttemptThatFailsDoesNotDisturbTheCurrentOne(t *testing.T) {
 	require.Equal(t, at(6*time.Second), p.lateAt)
 }
 
+// A node may be late with that it is the wrong one, when many calls follow their keys at
+// once. What was denied meanwhile does not keep a call from where its key is now.
+func TestALateAnswerThatTheKeyIsElsewhereIsFollowed(t *testing.T) {
+	p := newPursuit(noon, true, 9*time.Second)
+	asks(t, &p, noon)
+	require.False(t, p.costs())
+	require.Equal(t, ask, next(&p, at(3*time.Second)))
+	require.True(t, p.costs(), "the late one may be at work")
+	p.denied(at(3*time.Second), ask)
+	require.Equal(t, wait, next(&p, at(3*time.Second)))
+	p.refused(at(4*time.Second), 1, "n1", refusal(kindred.CodeWrongRing), 0)
+	require.Equal(t, ask, next(&p, at(4*time.Second)))
+	require.False(t, p.costs())
+	p.sent(at(4*time.Second), ask)
+	p.lost(at(4*time.Second), 2, "n4", "connection reset", true, 0)
+	require.True(t, p.costs())
+	p.denied(at(5*time.Second), ask)
+	require.Equal(t, giveUp, next(&p, at(5*time.Second)))
+}
+
 func TestInvariant2_NotAppliedOnlyIfNoNodeCanHaveActed(t *testing.T) {
 	timedOut := &kindred.Error{Code: kindred.CodeTimeout, Outcome: kindred.Unknown, Dot: "n1.7"}
 	for _, tc := range []struct {

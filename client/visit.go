@@ -159,7 +159,7 @@ func (c *Client) ask(ctx context.Context, req *kindred.Request, verb string, put
 			continue
 		}
 		n := c.routes.Load().pick(req.Bucket, req.Key, c.turn.Add(1), asked)
-		if n == nil || (p.reached && !c.retries.spend()) {
+		if n == nil || (p.costs() && !c.retries.spend()) {
 			p.denied(time.Now(), ask)
 			continue
 		}
