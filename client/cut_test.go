@@ -117,6 +117,24 @@ func (c *holeConn) Close() error {
 	return c.Conn.Close()
 }
 
+// bubble runs a test in virtual time, with a cluster on a network in memory and a client
+// that is connected to all of its nodes: nobody is silent because the machine is busy.
+func bubble(t *testing.T, nodes int, tell func(t *testing.T, f *fakeCluster, c *client.Client), opts ...client.Option) {
+	synctest.Test(t, func(t *testing.T) {
+		where := &pipes{listeners: map[string]*pipeListener{}}
+		f := startClusterOn(where, nodes)
+		t.Cleanup(f.stop)
+		c := dial(t, f, append([]client.Option{client.WithDialer(where.dial), client.WithGRPCOnly()}, opts...)...)
+		t.Cleanup(func() { // closing waits for who reads nothing, with locks held that stop the time
+			for _, n := range f.nodes {
+				n.freezer.freeze(false)
+			}
+		})
+		synctest.Wait()
+		tell(t, f, c)
+	})
+}
+
 func TestAConnectionThatCarriesNothingIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		where := &pipes{listeners: map[string]*pipeListener{}}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,23 +23,25 @@ import (
 )
 
 func TestDialSaysWhichAddressFailedAndWhy(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	nobody := l.Addr().String()
-	l.Close()
-	silent := cluster(t, 1)
-	silent.nodes[0].freezer.freeze(true)
+	synctest.Test(t, func(t *testing.T) {
+		where := &pipes{listeners: map[string]*pipeListener{}}
+		gone := where.listen("")
+		gone.Close()
+		nobody, silent := gone.Addr().String(), startClusterOn(where, 1)
+		defer silent.stop()
+		silent.nodes[0].freezer.freeze(true)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_, err = client.Dial(ctx, []string{nobody, silent.nodes[0].addr})
-	var failed *client.DialError
-	require.ErrorAs(t, err, &failed)
-	require.Len(t, failed.Failed, 2)
-	require.ErrorContains(t, err, nobody)
-	require.ErrorContains(t, err, "connection refused")
-	require.ErrorContains(t, err, silent.nodes[0].addr)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := client.Dial(ctx, []string{nobody, silent.nodes[0].addr}, client.WithDialer(where.dial))
+		var failed *client.DialError
+		require.ErrorAs(t, err, &failed)
+		require.Len(t, failed.Failed, 2)
+		require.ErrorContains(t, err, nobody)
+		require.ErrorContains(t, err, "connection refused")
+		require.ErrorContains(t, err, silent.nodes[0].addr)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
 }
 
 func TestDialWithoutAddressSaysSo(t *testing.T) {
@@ -112,29 +115,30 @@ func TestAWrongRingIsAReasonToAskAtOnce(t *testing.T) {
 // the client has never heard of, and those it knows refuse. No call fails, however many
 // there are: who goes where a key is now spends no retry.
 func TestCallsFollowTheirKeysToNewOwners(t *testing.T) {
-	f := cluster(t, 3)
-	c := dial(t, f, client.WithRefresh(time.Hour))
-	b := c.Bucket("carts")
-	_, err := b.Put(t.Context(), "alice", []byte("milk"))
-	require.NoError(t, err)
-	f.move(3)
-	var all sync.WaitGroup
-	for i := range 1500 {
-		all.Go(func() {
-			if _, err := b.Put(t.Context(), fmt.Sprintf("key-%d", i), nil); err != nil {
-				t.Errorf("a put did not follow its key: %v", err)
-			}
-		})
-	}
-	all.Wait()
-	require.Equal(t, 1501, f.writes())
-	before := f.nodes[0].calls.Load() + f.nodes[1].calls.Load() + f.nodes[2].calls.Load()
-	for range 30 {
-		_, err := b.Get(t.Context(), "alice")
+	bubble(t, 3, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		b := c.Bucket("carts")
+		_, err := b.Put(t.Context(), "alice", []byte("milk"))
 		require.NoError(t, err)
-	}
-	after := f.nodes[0].calls.Load() + f.nodes[1].calls.Load() + f.nodes[2].calls.Load()
-	require.Equal(t, before, after, "the old owners are asked no more")
+		f.move(3)
+		var all sync.WaitGroup
+		for i := range 1500 {
+			all.Go(func() {
+				if _, err := b.Put(t.Context(), fmt.Sprintf("key-%d", i), nil); err != nil {
+					t.Errorf("a put did not follow its key: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, 1501, f.writes())
+		require.Zero(t, c.Stats().RetriesDenied)
+		before := f.nodes[0].calls.Load() + f.nodes[1].calls.Load() + f.nodes[2].calls.Load()
+		for range 30 {
+			_, err := b.Get(t.Context(), "alice")
+			require.NoError(t, err)
+		}
+		after := f.nodes[0].calls.Load() + f.nodes[1].calls.Load() + f.nodes[2].calls.Load()
+		require.Equal(t, before, after, "the old owners are asked no more")
+	}, client.WithRefresh(time.Hour))
 }
 
 func TestALostNodeIsAReasonToAskAtOnce(t *testing.T) {

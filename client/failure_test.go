@@ -98,57 +98,58 @@ func TestAFrozenNodeUnderLoadFailsNoOperation(t *testing.T) {
 }
 
 func TestAFrozenNodeCostsAPartOfTheDeadlineOnce(t *testing.T) {
-	f := cluster(t, 3)
-	c := dial(t, f)
-	b := c.Bucket("carts")
-	for i := range 30 {
-		_, err := b.Put(t.Context(), fmt.Sprint(i), nil)
-		require.NoError(t, err)
-	}
-	f.nodes[0].freezer.freeze(true)
-	before := c.Stats().Retries
-	for i := range 30 {
-		_, err := b.Put(t.Context(), fmt.Sprint(i), nil, client.Timeout(3*time.Second))
-		require.NoError(t, err)
-	}
-	require.Equal(t, before+1, c.Stats().Retries, "the first call that meets the frozen node finds it out for the others")
+	bubble(t, 3, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		b := c.Bucket("carts")
+		for i := range 30 {
+			_, err := b.Put(t.Context(), fmt.Sprint(i), nil)
+			require.NoError(t, err)
+		}
+		f.nodes[0].freezer.freeze(true)
+		before := c.Stats().Retries
+		for i := range 30 {
+			_, err := b.Put(t.Context(), fmt.Sprint(i), nil, client.Timeout(3*time.Second))
+			require.NoError(t, err)
+		}
+		require.Equal(t, before+1, c.Stats().Retries, "the first call that meets the frozen node finds it out for the others")
+	})
 }
 
 func TestARetryRepeatsTheRequestID(t *testing.T) {
-	f := cluster(t, 3)
-	c := dial(t, f)
-	b := c.Bucket("carts")
-	for _, n := range f.nodes[:2] {
-		n.swallow.Store(true) // these act and do not answer
-	}
-	resent := false
-	for i := range 3 {
-		_, err := b.Put(t.Context(), "alice", []byte{byte(i)}, client.Timeout(3*time.Second))
-		require.NoError(t, err)
-		resent = resent || f.lastRequest().Resent
-	}
-	require.Equal(t, c.Stats().Retries > 0, resent, "and says that it is one")
-	require.Equal(t, 3, f.writes())
-	for _, n := range f.nodes {
-		n.swallow.Store(false)
-	}
-	require.Len(t, values(t, b, "alice"), 3)
+	bubble(t, 3, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		b := c.Bucket("carts")
+		for _, n := range f.nodes[:2] {
+			n.swallow.Store(true) // these act and do not answer
+		}
+		resent := false
+		for i := range 3 {
+			_, err := b.Put(t.Context(), "alice", []byte{byte(i)}, client.Timeout(3*time.Second))
+			require.NoError(t, err)
+			resent = resent || f.lastRequest().Resent
+		}
+		require.Equal(t, c.Stats().Retries > 0, resent, "and says that it is one")
+		require.Equal(t, 3, f.writes())
+		for _, n := range f.nodes {
+			n.swallow.Store(false)
+		}
+		require.Len(t, values(t, b, "alice"), 3)
+	})
 }
 
 func TestOneIntentionKeepsItsIDOverRepetitionsByHand(t *testing.T) {
-	f := cluster(t, 1)
-	b := dial(t, f).Bucket("carts")
-	f.nodes[0].swallow.Store(true)
-	_, err := b.Put(t.Context(), "alice", []byte("milk"), client.Timeout(300*time.Millisecond))
-	require.Equal(t, kindred.Unknown, kindred.OutcomeOf(err))
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	var failed *client.Error
-	require.ErrorAs(t, err, &failed)
+	bubble(t, 1, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		b := c.Bucket("carts")
+		f.nodes[0].swallow.Store(true)
+		_, err := b.Put(t.Context(), "alice", []byte("milk"), client.Timeout(300*time.Millisecond))
+		require.Equal(t, kindred.Unknown, kindred.OutcomeOf(err))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var failed *client.Error
+		require.ErrorAs(t, err, &failed)
 
-	f.nodes[0].swallow.Store(false)
-	_, err = b.Put(t.Context(), "alice", []byte("milk"), client.RequestID(failed.RequestID))
-	require.NoError(t, err)
-	require.Equal(t, []string{"milk"}, values(t, b, "alice"))
+		f.nodes[0].swallow.Store(false)
+		_, err = b.Put(t.Context(), "alice", []byte("milk"), client.RequestID(failed.RequestID))
+		require.NoError(t, err)
+		require.Equal(t, []string{"milk"}, values(t, b, "alice"))
+	})
 }
 
 func TestARefusalIsRetriedElsewhere(t *testing.T) {
@@ -239,23 +240,23 @@ func TestACallerThatGivesUpIsReleasedAtOnce(t *testing.T) {
 }
 
 func TestASlowNodeDoesNotSlowGets(t *testing.T) {
-	f := cluster(t, 3)
-	c := dial(t, f)
-	b := c.Bucket("carts")
-	_, err := b.Put(t.Context(), "alice", nil)
-	require.NoError(t, err)
-	for range 100 { // to learn how fast gets are
-		_, err := b.Get(t.Context(), "alice")
+	bubble(t, 3, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		b := c.Bucket("carts")
+		_, err := b.Put(t.Context(), "alice", nil)
 		require.NoError(t, err)
-	}
-	f.nodes[0].delay.Store(int64(time.Minute))
-	began := time.Now()
-	for range 15 {
-		_, err := b.Get(t.Context(), "alice")
-		require.NoError(t, err)
-	}
-	require.Less(t, time.Since(began), 10*time.Second)
-	require.NotZero(t, c.Stats().Hedges)
+		for range 100 { // to learn how fast gets are
+			_, err := b.Get(t.Context(), "alice")
+			require.NoError(t, err)
+		}
+		f.nodes[0].delay.Store(int64(time.Minute))
+		began := time.Now()
+		for range 15 {
+			_, err := b.Get(t.Context(), "alice")
+			require.NoError(t, err)
+		}
+		require.Less(t, time.Since(began), 10*time.Second)
+		require.NotZero(t, c.Stats().Hedges)
+	})
 }
 
 func TestHedgesAreFew(t *testing.T) {
@@ -271,25 +272,25 @@ func TestHedgesAreFew(t *testing.T) {
 }
 
 func TestWithoutHedgingThereIsNone(t *testing.T) {
-	f := cluster(t, 3)
-	c := dial(t, f, client.WithoutHedging())
-	for _, n := range f.nodes {
-		n.delay.Store(int64(60 * time.Millisecond))
-	}
-	_, err := c.Bucket("carts").Get(t.Context(), "alice")
-	require.NoError(t, err)
-	require.Equal(t, uint64(1), c.Stats().Attempts)
+	bubble(t, 3, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		for _, n := range f.nodes {
+			n.delay.Store(int64(60 * time.Millisecond))
+		}
+		_, err := c.Bucket("carts").Get(t.Context(), "alice")
+		require.NoError(t, err)
+		require.Equal(t, uint64(1), c.Stats().Attempts)
+	}, client.WithoutHedging())
 }
 
 func TestASlowNodeThatLivesIsWaitedFor(t *testing.T) {
-	f := cluster(t, 3)
-	c := dial(t, f)
-	for _, n := range f.nodes {
-		n.delay.Store(int64(700 * time.Millisecond))
-	}
-	_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
-	require.NoError(t, err)
-	require.Equal(t, uint64(1), c.Stats().Attempts, "it answers probes, so it is slow and not dead")
+	bubble(t, 3, func(t *testing.T, f *fakeCluster, c *client.Client) {
+		for _, n := range f.nodes {
+			n.delay.Store(int64(700 * time.Millisecond))
+		}
+		_, err := c.Bucket("carts").Put(t.Context(), "alice", nil)
+		require.NoError(t, err)
+		require.Equal(t, uint64(1), c.Stats().Attempts, "it answers probes, so it is slow and not dead")
+	})
 }
 
 func TestRetriesDoNotMultiplyTheLoadOfARefusingCluster(t *testing.T) {
