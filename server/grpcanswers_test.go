@@ -126,8 +126,8 @@ func TestAGRPCClientThatDoesNotReadIsCutOff(t *testing.T) {
 	require.NoError(t, err)
 	lazy, _, stop := h.listener(t)
 	close(stop)
-	order(t, lazy, 5)
-	h.sent(t, 6)
+	order(t, lazy, 1) // another one could come when the first is cut off already
+	h.sent(t, 2)
 	h.shows(t, "kindred_grpc_answer_bytes 0")
 }
 
