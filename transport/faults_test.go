@@ -51,24 +51,30 @@ func TestAShortCutIsADelay(t *testing.T) {
 
 // A one-way cut: what n1 sends is lost, and so are its answers to heartbeats.
 func TestAOneWayCut(t *testing.T) {
-	var inOne, inTwo inbox
-	net1, net2 := faulty(t), faulty(t)
-	one := listen(t, "n1", inOne.receive, hasty, under(net1))
-	two := listen(t, "n2", inTwo.receive, hasty, under(net2))
-	meet(t, one, two)
+	synctest.Test(t, func(t *testing.T) {
+		var inOne, inTwo inbox
+		net1, net2 := faulty(t), faulty(t)
+		w := &wires{listeners: map[string]*wireListener{}}
+		at := func(addr string) func(*transport.Config) {
+			return func(c *transport.Config) { c.Listener, c.Dial = w.listen(addr), w.dial }
+		}
+		one := listen(t, "n1", inOne.receive, hasty, under(net1), at("10.0.0.1:7401"))
+		two := listen(t, "n2", inTwo.receive, hasty, under(net2), at("10.0.0.2:7401"))
+		meet(t, one, two)
 
-	require.NoError(t, net1.Set(cutOff("n2", true, false)))
-	require.NoError(t, net2.Set(cutOff("n1", false, true)))
-	require.NoError(t, one.Send("n2", []byte("lost")))
-	require.NoError(t, two.Send("n1", []byte("passes")))
-	eventually(t, func() bool { return inOne.has("n2:passes") })
-	eventually(t, func() bool { return !one.Linked("n2") && !two.Linked("n1") })
-	require.Empty(t, inTwo.all())
-	eventually(t, func() bool { return net1.Stats().StalledDials > 0 && net2.Stats().StalledDials > 0 })
+		require.NoError(t, net1.Set(cutOff("n2", true, false)))
+		require.NoError(t, net2.Set(cutOff("n1", false, true)))
+		require.NoError(t, one.Send("n2", []byte("lost")))
+		require.NoError(t, two.Send("n1", []byte("passes")))
+		eventually(t, func() bool { return inOne.has("n2:passes") })
+		eventually(t, func() bool { return !one.Linked("n2") && !two.Linked("n1") })
+		require.Empty(t, inTwo.all())
+		eventually(t, func() bool { return net1.Stats().StalledDials > 0 && net2.Stats().StalledDials > 0 })
 
-	net1.Set(faults.Plan{})
-	net2.Set(faults.Plan{})
-	eventually(t, func() bool { return linked(one, "n2") && linked(two, "n1") })
+		net1.Set(faults.Plan{})
+		net2.Set(faults.Plan{})
+		eventually(t, func() bool { return linked(one, "n2") && linked(two, "n1") })
+	})
 }
 
 // A node that alone was told of a cut keeps it against a peer that dials it.
