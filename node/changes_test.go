@@ -13,7 +13,7 @@ import (
 
 // Whatever operators ask a node, the answer comes when it is durable there.
 func TestAChangeIsStagedAndCommittedThroughTheNode(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
 	defer cancel()
 	nodes, _ := three(t)
 	n1, n2 := nodes[0], nodes[1]
@@ -60,7 +60,7 @@ func TestAChangeIsStagedAndCommittedThroughTheNode(t *testing.T) {
 
 // A change that waits for a node which is away grows old, so that somebody can be called.
 func TestAChangeThatHangsHasAnAge(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
 	defer cancel()
 	nodes, _ := three(t)
 	n1 := nodes[0]

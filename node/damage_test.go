@@ -129,7 +129,7 @@ func (r *damageRig) awaitEqual() {
 			}
 		}
 		return true
-	}, patience, 100*time.Millisecond)
+	}, mending, 100*time.Millisecond)
 	for key, value := range r.values {
 		require.Eventually(r.t, func() bool { return values(do(r.t, r.nodes[0], get(key))) == "["+value+"]" },
 			patience, 10*time.Millisecond, key) // a node that has just started links first

@@ -212,8 +212,10 @@ func TestNoItemOfACartIsLostUnderACut(t *testing.T) {
 	}
 	require.Greater(t, siblings, 1, "they did meet")
 	carts := observer.Bucket("carts", client.R(kindred.CountAll), client.Strict())
-	_, err := carts.Update(ctx, "shared", adding("the last"))
-	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := carts.Update(ctx, "shared", adding("the last"))
+		return err == nil
+	}, within, 10*time.Millisecond, "every node hears every other again")
 	obj, err := carts.Get(ctx, "shared")
 	require.NoError(t, err)
 	require.Subset(t, items(obj.Values()), promised, "of %d items", len(promised))
@@ -272,6 +274,7 @@ func TestANodeWithoutFaultInjectionObeysNoOrders(t *testing.T) {
 
 func TestANodeThatIsNotReadySaysWhatItLacks(t *testing.T) {
 	n := embedded(t, "n1", func(cfg *node.Config) { cfg.Expect = 2 })
+	require.Eventually(t, func() bool { return strings.Contains(n.Local().Reason, "1 of 2") }, within, time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := n.AwaitReady(ctx)
