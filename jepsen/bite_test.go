@@ -162,7 +162,7 @@ var probes = map[string]func(*victim){
 		}
 		hints := v.replication(m[2]).Hints
 		require.GreaterOrEqual(v, hints.Bytes*2, hints.BytesMax, "one of its shards is full")
-		require.Positive(v, v.sum("kindred_hints_refused_total"))
+		require.Eventually(v, func() bool { return v.sum("kindred_hints_refused_total") > 0 }, patience, time.Millisecond)
 	},
 	"audit-cut": func(v *victim) {
 		require.Regexp(v, `(killed|frozen) with [1-9]\d* of \d+ to go`, v.what)
@@ -252,7 +252,7 @@ func (v *victim) silent(name string) { require.Empty(v, v.ask(name, "/healthz", 
 // replication is what a node says of its replicas.
 func (v *victim) replication(name string) api.ReplicationDoc {
 	var doc struct{ Replication api.ReplicationDoc }
-	require.NoError(v, json.Unmarshal([]byte(v.ask(name, "/v1/local", time.Second)), &doc))
+	require.NoError(v, json.Unmarshal([]byte(v.ask(name, "/v1/local", patience)), &doc))
 	return doc.Replication
 }
 
