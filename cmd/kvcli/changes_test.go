@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,23 +54,25 @@ func TestWhatWasLookedAtIsCommittedAndNothingElse(t *testing.T) {
 // TestAChangeThatHangsIsNotWaitedForWithoutEnd: the change goes on, and who is waited for
 // is named.
 func TestAChangeThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
-	f := newFakeCluster()
-	f.hangs = true
-	require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
-	o := runWith(t, f, "", "cluster", "commit", "--wait", "--timeout", "300ms", "-o", "json")
-	require.Equal(t, exitUnavailable, o.exit)
-	require.Contains(t, o.stderr, "it goes on by itself (kvcli cluster wait --for changed)")
-	var doc commitDoc
-	require.NoError(t, decode(o.stdout, &doc))
-	require.False(t, doc.Settled)
-	require.Equal(t, "n3", doc.WaitsFor[0].Node)
-	require.Equal(t, f.next.Version().String(), doc.Version)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster()
+		f.hangs = true
+		require.Zero(t, runWith(t, f, "", "cluster", "set-capacity", "n1", "300").exit)
+		o := runWith(t, f, "", "cluster", "commit", "--wait", "--timeout", "300ms", "-o", "json")
+		require.Equal(t, exitUnavailable, o.exit)
+		require.Contains(t, o.stderr, "it goes on by itself (kvcli cluster wait --for changed)")
+		var doc commitDoc
+		require.NoError(t, decode(o.stdout, &doc))
+		require.False(t, doc.Settled)
+		require.Equal(t, "n3", doc.WaitsFor[0].Node)
+		require.Equal(t, f.next.Version().String(), doc.Version)
 
-	o = runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms")
-	require.Equal(t, exitUnavailable, o.exit)
-	require.Contains(t, o.stderr, "it waits for n3, which is not known to hold layout")
-	f.hangs = false
-	require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
+		o = runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms")
+		require.Equal(t, exitUnavailable, o.exit)
+		require.Contains(t, o.stderr, "it waits for n3, which is not known to hold layout")
+		f.hangs = false
+		require.Zero(t, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "20s").exit)
+	})
 }
 
 // TestAnOldOwnerIsAskedUntilTheChangeIsDone: one that leaves and was stopped in order is
@@ -168,42 +171,46 @@ func TestACommitThatLosesAgainstAnotherSaysSo(t *testing.T) {
 
 // TestANodeThatDoesNotSayWhetherTheLayoutChangesIsAProblem: unknown is never healthy.
 func TestANodeThatDoesNotSayWhetherTheLayoutChangesIsAProblem(t *testing.T) {
-	f := newFakeCluster()
-	f.well, f.mute = true, fmt.Errorf("no answer: %w", context.DeadlineExceeded)
-	o := runWith(t, f, "", "cluster", "health")
-	require.Equal(t, exitUnavailable, o.exit)
-	require.Contains(t, o.stdout, "whether the layout changes is not known: no answer")
-	require.Contains(t, runWith(t, f, "", "cluster", "status").stdout, "whether the layout changes is not known")
-	require.Equal(t, exitUnavailable, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms").exit)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster()
+		f.well, f.mute = true, fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+		o := runWith(t, f, "", "cluster", "health")
+		require.Equal(t, exitUnavailable, o.exit)
+		require.Contains(t, o.stdout, "whether the layout changes is not known: no answer")
+		require.Contains(t, runWith(t, f, "", "cluster", "status").stdout, "whether the layout changes is not known")
+		require.Equal(t, exitUnavailable, runWith(t, f, "", "cluster", "wait", "--for", "changed", "--timeout", "300ms").exit)
+	})
 }
 
 // TestAChangeThatCanNeverEndIsNamedAndLeft: whoever shows the change says so, what waits
 // for it ends, and what goes on is a commit that accepts the loss and nothing else.
 func TestAChangeThatCanNeverEndIsNamedAndLeft(t *testing.T) {
-	f := stuckCluster(t)
-	f.asked = 0 // nobody works by it yet
-	o := runWith(t, f, "", "cluster", "commit", "--accept-loss")
-	require.Equal(t, exitUnsafe, o.exit, "%s", o)
-	require.Contains(t, o.stderr, "there is no loss to accept")
-	f.asked = 4
+	synctest.Test(t, func(t *testing.T) {
+		f := stuckCluster(t)
+		f.asked = 0 // nobody works by it yet
+		o := runWith(t, f, "", "cluster", "commit", "--accept-loss")
+		require.Equal(t, exitUnsafe, o.exit, "%s", o)
+		require.Contains(t, o.stderr, "there is no loss to accept")
+		f.asked = 4
 
-	const never = "the change can never end: 2 copies at n2 (partitions 1, 2) will never be complete: n2 may have lost writes when it went down"
-	for _, line := range []string{"status", "ring", "health", "plan", "wait --for changed --timeout 300ms"} {
-		o := runWith(t, f, "", append([]string{"cluster"}, strings.Fields(line)...)...)
-		require.Contains(t, o.stdout, never, line)
-		require.Contains(t, o.stdout, "kvcli cluster commit --accept-loss; nothing has to be staged for it", line)
-		require.Contains(t, o.stdout, "5 copies at n1 (partitions 1, 2, 5 and 2 more) wait for n2: n1 has not heard yet what they have", line)
-	}
-	require.Contains(t, runWith(t, f, "", "cluster", "status", "-o", "json").stdout, `"hopeless": true`)
-	var plan planDoc
-	require.NoError(t, decode(runWith(t, f, "", "cluster", "plan", "-o", "json").stdout, &plan))
-	require.Equal(t, []int{1, 2}, plan.Incomplete[0].Partitions)
+		const never = "the change can never end: 2 copies at n2 (partitions 1, 2) will never be complete: n2 may have lost writes when it went down"
+		for _, line := range []string{"status", "ring", "health", "plan", "wait --for changed --timeout 300ms"} {
+			o := runWith(t, f, "", append([]string{"cluster"}, strings.Fields(line)...)...)
+			require.Contains(t, o.stdout, never, line)
+			require.Contains(t, o.stdout, "kvcli cluster commit --accept-loss; nothing has to be staged for it", line)
+			require.Contains(t, o.stdout, "5 copies at n1 (partitions 1, 2, 5 and 2 more) wait for n2: n1 has not heard yet what they have", line)
+		}
+		require.Contains(t, runWith(t, f, "", "cluster", "status", "-o", "json").stdout, `"hopeless": true`)
+		var plan planDoc
+		require.NoError(t, decode(runWith(t, f, "", "cluster", "plan", "-o", "json").stdout, &plan))
+		require.Equal(t, []int{1, 2}, plan.Incomplete[0].Partitions)
 
-	require.Equal(t, exitError, runWith(t, f, "", "cluster", "commit").exit, "nothing is staged")
-	o = runWith(t, f, "", "cluster", "commit", plan.Version, "--wait", "--accept-loss", "--timeout", "20s")
-	require.Zero(t, o.exit, "%s", o)
-	require.True(t, f.course.Tip().Loss())
-	require.Contains(t, runWith(t, f, "", "cluster", "history").stdout, "n1 owns 300 in z1, the loss is accepted")
+		require.Equal(t, exitError, runWith(t, f, "", "cluster", "commit").exit, "nothing is staged")
+		o = runWith(t, f, "", "cluster", "commit", plan.Version, "--wait", "--accept-loss", "--timeout", "20s")
+		require.Zero(t, o.exit, "%s", o)
+		require.True(t, f.course.Tip().Loss())
+		require.Contains(t, runWith(t, f, "", "cluster", "history").stdout, "n1 owns 300 in z1, the loss is accepted")
+	})
 }
 
 // TestMoreThanTheLossCanBeCommittedWhenNothingGoesOn: but not without it.

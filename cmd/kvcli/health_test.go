@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -185,35 +186,37 @@ func TestWhatKeepsAClusterFromSettling(t *testing.T) {
 }
 
 func TestARepairWaitsForItsAudits(t *testing.T) {
-	f := wellCluster()
-	f.change = func(node string, round int, l *kindred.Local) {
-		audits := l.Replication.Replicas
-		switch {
-		case round == 2:
-			audits[0].Audit.Wanted = true
-		case round > 2:
-			audits[0].Audit.Ended, audits[1].Audit.Ended = fakeNow.Add(time.Second), fakeNow.Add(time.Second)
-			l.Replication.Repairs.KeysRepaired = 3
+	synctest.Test(t, func(t *testing.T) {
+		f := wellCluster()
+		f.change = func(node string, round int, l *kindred.Local) {
+			audits := l.Replication.Replicas
+			switch {
+			case round == 2:
+				audits[0].Audit.Wanted = true
+			case round > 2:
+				audits[0].Audit.Ended, audits[1].Audit.Ended = fakeNow.Add(time.Second), fakeNow.Add(time.Second)
+				l.Replication.Repairs.KeysRepaired = 3
+			}
 		}
-	}
-	o := runWith(t, f, "", "repair", "run", "-o", "json")
-	require.Zero(t, o.exit, o.stderr)
-	var doc repairRunDoc
-	require.NoError(t, decode(o.stdout, &doc))
-	require.True(t, doc.Complete)
-	require.Len(t, doc.Nodes, 4)
-	require.EqualValues(t, 3, doc.Nodes[0].Done.KeysRepaired)
-	require.Zero(t, doc.Nodes[0].Done.AuditedObjects, "what was done before does not count")
+		o := runWith(t, f, "", "repair", "run", "-o", "json")
+		require.Zero(t, o.exit, o.stderr)
+		var doc repairRunDoc
+		require.NoError(t, decode(o.stdout, &doc))
+		require.True(t, doc.Complete)
+		require.Len(t, doc.Nodes, 4)
+		require.EqualValues(t, 3, doc.Nodes[0].Done.KeysRepaired)
+		require.Zero(t, doc.Nodes[0].Done.AuditedObjects, "what was done before does not count")
 
-	o = runWith(t, wellCluster(), "", "repair", "run", "--timeout", "300ms")
-	require.Equal(t, 6, o.exit)
-	require.Contains(t, o.stdout, "2 replicas of n1 not audited in time")
-	for _, wrong := range [][]string{{"--node", "n9"}, {"--partition", "9"}, {"--partition", "-1"}} {
-		require.Equal(t, 1, runWith(t, wellCluster(), "", append([]string{"repair", "run"}, wrong...)...).exit, wrong)
-	}
-	o = runWith(t, newFakeCluster(), "", "repair", "run", "--timeout", "300ms")
-	require.Equal(t, 6, o.exit)
-	require.Contains(t, o.stderr, "n4 cannot be asked")
+		o = runWith(t, wellCluster(), "", "repair", "run", "--timeout", "300ms")
+		require.Equal(t, 6, o.exit)
+		require.Contains(t, o.stdout, "2 replicas of n1 not audited in time")
+		for _, wrong := range [][]string{{"--node", "n9"}, {"--partition", "9"}, {"--partition", "-1"}} {
+			require.Equal(t, 1, runWith(t, wellCluster(), "", append([]string{"repair", "run"}, wrong...)...).exit, wrong)
+		}
+		o = runWith(t, newFakeCluster(), "", "repair", "run", "--timeout", "300ms")
+		require.Equal(t, 6, o.exit)
+		require.Contains(t, o.stderr, "n4 cannot be asked")
+	})
 }
 
 // Whoever waits for readiness may be about to stop the next node: then a link that is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -317,28 +318,30 @@ func TestADrainThatCanNeverEndEndsAtOnce(t *testing.T) {
 
 // A drain waits until the node is safe to stop, and only then may it end.
 func TestADrainWaitsUntilTheNodeIsSafeToStop(t *testing.T) {
-	f := stopCluster()
-	f.hold(1, events(1, 9), "n1", "n2")
-	f.hold(1, events(1, 8), "n3")
-	o := runWith(t, f, "", "node", "drain", "n1", "--stop", "--timeout", "50ms")
-	require.Equal(t, exitUnsafe, o.exit, o)
-	require.Contains(t, o.stdout, "n1 is drained and serves no clients")
-	require.Contains(t, o.stdout, "copies: 1 write events")
-	require.Equal(t, []string{"n1 undo=false stop=false"}, f.drains, "it was not told to end")
+	synctest.Test(t, func(t *testing.T) {
+		f := stopCluster()
+		f.hold(1, events(1, 9), "n1", "n2")
+		f.hold(1, events(1, 8), "n3")
+		o := runWith(t, f, "", "node", "drain", "n1", "--stop", "--timeout", "50ms")
+		require.Equal(t, exitUnsafe, o.exit, o)
+		require.Contains(t, o.stdout, "n1 is drained and serves no clients")
+		require.Contains(t, o.stdout, "copies: 1 write events")
+		require.Equal(t, []string{"n1 undo=false stop=false"}, f.drains, "it was not told to end")
 
-	counts := 0
-	f.arrives = func(f *fakeCluster) {
-		if counts++; counts > 7 {
-			f.disks[2].dots = events(1, 9)
+		counts := 0
+		f.arrives = func(f *fakeCluster) {
+			if counts++; counts > 7 {
+				f.disks[2].dots = events(1, 9)
+			}
 		}
-	}
-	f.drains = nil
-	var doc drainDoc
-	o = runWith(t, f, "", "node", "drain", "n1", "--stop", "-o", "json")
-	require.Zero(t, o.exit, o)
-	require.NoError(t, decode(o.stdout, &doc))
-	require.True(t, doc.Drained && doc.Stopped)
-	require.Equal(t, safeYes, doc.Safe)
-	require.Equal(t, []string{"n1 undo=false stop=false", "n1 undo=false stop=true"}, f.drains)
-	require.Equal(t, exitError, runWith(t, f, "", "node", "drain", "n1", "--undo", "--stop").exit)
+		f.drains = nil
+		var doc drainDoc
+		o = runWith(t, f, "", "node", "drain", "n1", "--stop", "-o", "json")
+		require.Zero(t, o.exit, o)
+		require.NoError(t, decode(o.stdout, &doc))
+		require.True(t, doc.Drained && doc.Stopped)
+		require.Equal(t, safeYes, doc.Safe)
+		require.Equal(t, []string{"n1 undo=false stop=false", "n1 undo=false stop=true"}, f.drains)
+		require.Equal(t, exitError, runWith(t, f, "", "node", "drain", "n1", "--undo", "--stop").exit)
+	})
 }
