@@ -30,6 +30,9 @@ MIX       ?= insert=100
 
 # A folder that git cannot read (another owner, no git) still builds.
 BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+# The profile by which make build compiles; make pgo takes it. It is no default.pgo, or every
+# go vet and go test would compile all that kvnode consists of a second time.
+PGO      := cmd/kvnode/kvnode.pgo
 TALLY    := bin/test-tally
 SUM      := bin/testsum -tally $(TALLY)
 
@@ -41,7 +44,7 @@ help: ## list the targets
 .PHONY: build
 build: check-go ## build bin/kvnode and bin/kvcli
 	@mkdir -p bin
-	go build -buildvcs=$(BUILDVCS) -o bin/ ./cmd/...
+	go build -buildvcs=$(BUILDVCS) -pgo=$(PGO) -o bin/ ./cmd/...
 
 .PHONY: demo
 demo: build ## a cluster is cut in two and loses a disk, and nothing else
@@ -166,7 +169,7 @@ bench-scale: check-go ## nine nodes beside three, and ten million keys, against 
 # The peers' servers come from the module proxy, in the versions of bench/peers/go.mod.
 .PHONY: bench
 bench: build ## Kindred beside its floors and PEERS, in ROUNDS (5); OUTPUT=json; UPDATE=1 writes bench/RESULTS.md
-	cd bench/peers && go vet ./... && go build -buildvcs=false -o ../../bin/bench-peers . && \
+	cd bench/peers && go vet ./... && go build -buildvcs=false -pgo=../../$(PGO) -o ../../bin/bench-peers . && \
 	  go build -buildvcs=false -o ../../bin/etcd go.etcd.io/etcd/server/v3 && \
 	  go build -buildvcs=false -o ../../bin/nats-server github.com/nats-io/nats-server/v2
 	@./bin/bench-peers -bin bin -dir bin -peers '$(PEERS)' -rounds $(ROUNDS) -each $(EACH) -o $(OUTPUT) \
@@ -180,6 +183,24 @@ profile: build ## share the processor time of MIX (insert=100) among the floors,
 	  { ./bin/kvcli bench --dir $$dir --mix $(MIX) --popularity uniform --callers 64 --value-size 100 --time 12s --warmup 2s & \
 	    load=$$!; sleep 5; perf record -q -F 400 -g -p $$nodes,$$load -o $$dir/samples sleep 8; wait $$load; } && \
 	  perf script -i $$dir/samples -F comm,ip,sym | go run ./bench/where
+
+# What is compiled by it is profiled: inserts, overwrites, deletes and gets by 64 callers, and
+# inserts and gets by one.
+.PHONY: pgo
+pgo: build ## profile three nodes under load, and write what make build compiles by (https://go.dev/doc/pgo)
+	@dir=$$(mktemp -d) && trap './bin/kvcli local stop --dir '$$dir' > /dev/null; rm -rf '$$dir EXIT && export PPROF_TMPDIR=$$dir && \
+	  printf '#!/bin/sh\nexec %s "$$@" --pprof-addr 127.0.0.1:0\n' $(CURDIR)/bin/kvnode > $$dir/kvnode && chmod +x $$dir/kvnode && \
+	  ./bin/kvcli local start --dir $$dir --nodes 3 --base-port 21700 --kvnode $$dir/kvnode > /dev/null && \
+	  load() { ./bin/kvcli bench --dir $$dir --popularity uniform --value-size 100 --warmup 1s --time 10s "$$@" > /dev/null; } && \
+	  load --mix insert=100 && { \
+	    for n in 1 2 3; do \
+	      url=$$(sed -n 's/.*profiles are served.* url=\([^ ]*\).*/\1/p' $$dir/n$$n/kvnode.log) && \
+	      go tool pprof -proto -output $$dir/$$n.pprof "$${url}profile?seconds=36" > /dev/null 2>&1 & \
+	    done; \
+	    load --mix insert=70,update=25,delete=5 && load --mix get=100 && load --mix get=50,insert=50 --callers 1; \
+	    status=$$?; wait; test $$status = 0; } && \
+	  go tool pprof -proto -output $$dir/all.pprof $$dir/1.pprof $$dir/2.pprof $$dir/3.pprof > /dev/null 2>&1 && \
+	  go run ./bench/pgo < $$dir/all.pprof > $$dir/bare.pgo && mv $$dir/bare.pgo $(PGO) && ls -l $(PGO)
 
 .PHONY: benchmarks
 benchmarks: check-go ## run the Go benchmarks that match BENCH (.)

@@ -75,6 +75,7 @@ floor 7   # what stands outside and looks
 jepsen                seam=jepsen/nemesis runner, whole runs, merge functions
 jepsen/nemesis                          what goes wrong, and storms of it
 bench/...                               benchmarks as ratios
+bench/pgo                               the profile that builds go by, without the paths of a machine
 
 floor 8   # words for people
 cmd/...                                 wiring
@@ -92,7 +93,7 @@ github.com/bufbuild/protocompile      api/generate                        a prot
 github.com/spaolacci/murmur3          ring antientropy/hashtree           one place hashes keys, one what is stored
 google.golang.org/grpc                api/... client server transport bench/... jepsen remote calls end at the edges
 google.golang.org/genproto            api/... client server               error details of gRPC
-google.golang.org/protobuf            api/... api/generate client server  so do generated messages
+google.golang.org/protobuf            api/... api/generate client server bench/pgo so do generated messages, and profiles are such
 github.com/prometheus/client_golang   client server node cmd/...          pure machines count, the shell exports
 go.opentelemetry.io/otel              client                              spans, for programs that want them
 github.com/spf13/cobra                cmd/...                             flags are words for people
