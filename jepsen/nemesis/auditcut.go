@@ -44,7 +44,8 @@ func (h *halfAudited) Hurt(ctx context.Context) (string, error) {
 }
 
 // catch freezes the victim while the auditor has replicas left to look through, of so
-// many. An audit that was through before the victim stood still is begun again.
+// many. An audit that was through before the victim stood still is begun again; an auditor
+// that is the victim itself cannot be asked any more.
 func (h *halfAudited) catch(ctx context.Context, auditor, victim string) (left, of int, err error) {
 	for until := time.Now().Add(auditMax); ; {
 		if err := h.audit(ctx, auditor); err != nil {
@@ -54,10 +55,10 @@ func (h *halfAudited) catch(ctx context.Context, auditor, victim string) (left, 
 		if err != nil {
 			return 0, 0, err
 		}
+		h.frozen = victim // also if it is not known to have stopped
 		if err := h.Cluster.Pause(ctx, victim); err != nil {
 			return 0, 0, err
 		}
-		h.frozen = victim
 		if victim != auditor {
 			if doc, err = replicationOf(ctx, h.Cluster, auditor); err != nil {
 				return 0, 0, err
