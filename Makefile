@@ -195,11 +195,12 @@ pgo: build ## profile three nodes under load, and write what make build compiles
 	  load --mix insert=100 && { \
 	    for n in 1 2 3; do \
 	      url=$$(sed -n 's/.*profiles are served.* url=\([^ ]*\).*/\1/p' $$dir/n$$n/kvnode.log) && \
-	      go tool pprof -proto -output $$dir/$$n.pprof "$${url}profile?seconds=36" > /dev/null 2>&1 & \
+	      go tool pprof -proto -output $$dir/$$n.pprof "$${url}profile?seconds=36" > $$dir/$$n.log 2>&1 & \
 	    done; \
 	    load --mix insert=70,update=25,delete=5 && load --mix get=100 && load --mix get=50,insert=50 --callers 1; \
 	    status=$$?; wait; test $$status = 0; } && \
-	  go tool pprof -proto -output $$dir/all.pprof $$dir/1.pprof $$dir/2.pprof $$dir/3.pprof > /dev/null 2>&1 && \
+	  { go tool pprof -proto -output $$dir/all.pprof $$dir/1.pprof $$dir/2.pprof $$dir/3.pprof > $$dir/all.log 2>&1 || \
+	    { cat $$dir/*.log; false; }; } && \
 	  go run ./bench/pgo < $$dir/all.pprof > $$dir/bare.pgo && mv $$dir/bare.pgo $(PGO) && ls -l $(PGO)
 
 .PHONY: benchmarks
